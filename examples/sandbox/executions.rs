@@ -47,7 +47,7 @@ pub const EXECUTIONS: &[Entry] = &[
     },
     Entry {
         id: "running[-<name>]",
-        about: "RUNNING from its first request on, COMPLETED after --run-seconds, anew 60 s later",
+        about: "RUNNING from its first request on, COMPLETED after --run-seconds",
         answer: |call| progressing(call, Outcome::Completed),
     },
     Entry {

@@ -55,7 +55,8 @@ fn start_of_large_node(at: u64) -> String {
     let id = at + 1;
     format!(
         r#"{before}{{"node_id":"{id}","node_name":"Export {id}","node_type":"application",
-"node_status":"Success","is_batch":true,"attempts_made":1,"maximum_attempts":3,"execution_time":2048,"latest_output":{{"pages":[null"#
+"node_status":"Success","is_batch":true,"attempts_made":1,"maximum_attempts":3,"execution_time":2048,
+"latest_output":{{"pages":[null"#
     )
 }
 
@@ -84,7 +85,8 @@ fn small_node(at: u32) -> String {
     let (id, execution_time) = (at + 1, at % 1000);
     format!(
         r#"{comma}{{"node_id":"{id}","node_name":"Step {id}","node_type":"custom_code",
-"node_status":"Success","is_batch":false,"attempts_made":1,"execution_time":{execution_time},"latest_output":{{"index":{at}}}}}"#
+"node_status":"Success","is_batch":false,"attempts_made":1,"execution_time":{execution_time},
+"latest_output":{{"index":{at}}}}}"#
     )
 }
 

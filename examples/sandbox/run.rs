@@ -6,9 +6,7 @@ use crate::api::json_string;
 use crate::catalog::Call;
 use crate::clock::rfc3339;
 use crate::reply::Reply;
-
-/// How long a finished run stays before it starts anew.
-const REST: Duration = Duration::from_secs(60);
+use crate::settings::Settings;
 
 /// A node as the server describes it.
 #[derive(Clone, Copy)]
@@ -216,22 +214,39 @@ pub enum Outcome {
     Stopped,
 }
 
+impl Outcome {
+    /// How many nodes end before the run does.
+    const fn last(self) -> usize {
+        match self {
+            Outcome::Completed => WORKFLOW.len(),
+            Outcome::Errored => CREATE_INVOICES + 1,
+            Outcome::Stopped => WORKFLOW.len() / 2,
+        }
+    }
+}
+
 /// The answer for a run that progresses from the first request for its id on.
 /// It changes only when a node ends.
 pub fn progressing(call: &Call, outcome: Outcome) -> Option<Reply> {
-    let run_time = call.sandbox.settings.run_time;
-    let (created, elapsed) = call.sandbox.run_clock(call.id, run_time + REST);
+    let Settings { run_time, rest_time, .. } = call.sandbox.settings;
     let share = run_time / WORKFLOW.len() as u32;
-    let ended = WORKFLOW.len().min((elapsed.as_nanos() / share.as_nanos().max(1)) as usize);
+    let last = outcome.last();
+    let (created, elapsed) = call.sandbox.run_clock(call.id, share * last as u32 + rest_time);
+    let ended = match last.min((elapsed.as_nanos() / share.as_nanos().max(1)) as usize) {
+        // A run that is being stopped lets no node end but its last.
+        ended if outcome == Outcome::Stopped && ended < last => 0,
+        ended => ended,
+    };
     Some(reply(call, &progress(outcome, ended), created, created + share * ended as u32))
 }
 
 /// The run when `ended` of its nodes have ended.
 fn progress(outcome: Outcome, ended: usize) -> Snapshot {
+    let is_over = ended == outcome.last();
     match outcome {
-        Outcome::Completed if ended == WORKFLOW.len() => Ending::Completed.snapshot(),
-        Outcome::Errored if ended > CREATE_INVOICES => Ending::Errored.snapshot(),
-        Outcome::Stopped if ended >= WORKFLOW.len() / 2 => Ending::Stopped.snapshot(),
+        Outcome::Completed if is_over => Ending::Completed.snapshot(),
+        Outcome::Errored if is_over => Ending::Errored.snapshot(),
+        Outcome::Stopped if is_over => Ending::Stopped.snapshot(),
         Outcome::Stopped => Snapshot { status: "STOPPING", ..Ending::Stuck.snapshot() },
         Outcome::Completed | Outcome::Errored => {
             let entered = if ended == APPROVAL { "Waiting" } else { "Ready" };
@@ -243,13 +258,12 @@ fn progress(outcome: Outcome, ended: usize) -> Snapshot {
 }
 
 fn reply(call: &Call, snapshot: &Snapshot, created: SystemTime, updated: SystemTime) -> Reply {
-    Reply::json(200, json(snapshot, &call.sandbox.settings.linked_account, created, updated))
+    Reply::json(200, json(snapshot, call.id, &call.sandbox.settings.linked_account, created, updated))
 }
 
-/// The answer's body.
-pub fn json(snapshot: &Snapshot, account: &str, created: SystemTime, updated: SystemTime) -> String {
+fn json(snapshot: &Snapshot, id: &str, account: &str, created: SystemTime, updated: SystemTime) -> String {
     let Snapshot { status, percentage, nodes } = snapshot;
-    let account = json_string(account);
+    let (id, account) = (json_string(id), json_string(account));
     let (created, updated) = (rfc3339(created), rfc3339(updated));
     let completion_time = match *status {
         "COMPLETED" => format!(r#""completion_time":"{updated}","#),
@@ -258,7 +272,7 @@ pub fn json(snapshot: &Snapshot, account: &str, created: SystemTime, updated: Sy
     let nodes = (1..).zip(nodes).map(|(id, node)| node_json(id, node)).collect::<Vec<_>>().join(",");
     format!(
         r#"{{
-    "_id":"684a1c2f9d3e5b7a60c81d24",
+    "_id":{id},
     "name":"Execution for workflow 68301f0c2b9a4d6e7f105a83",
     "org_id":"6500a1b2c3d4e5f6a7b8c9d0",
     "associated_workflow":{{"_id":"68301f0c2b9a4d6e7f105a83","name":"Orders to invoices"}},

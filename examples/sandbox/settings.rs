@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
@@ -30,6 +31,8 @@ pub struct Settings {
     pub rate_limit: Option<u32>,
     /// How long a run takes.
     pub run_time: Duration,
+    /// How long a run stays finished before a request starts it anew.
+    pub rest_time: Duration,
 }
 
 impl Default for Settings {
@@ -45,6 +48,7 @@ impl Default for Settings {
             failure_rate: 0.0,
             rate_limit: None,
             run_time: Duration::from_secs(4),
+            rest_time: Duration::from_secs(60),
         }
     }
 }
@@ -69,6 +73,7 @@ Options (--option VALUE or --option=VALUE):
   --failure-rate PERCENT  fail so many requests, at random, with 500, 502 or 503  [default: 0]
   --rate-limit N          serve N requests a second, answer 429 beyond  [default: no limit]
   --run-seconds N         how long a run takes, decimals allowed  [default: 4]
+  --rest-seconds N        how long it stays finished before the next request starts it anew  [default: 60]
   --help                  print this and exit
 
 Exit status: 0 stopped or helped, 1 could not listen, 2 wrong options.
@@ -92,31 +97,73 @@ pub fn help() -> String {
     help
 }
 
+/// Sets an option from its value; the error is what the option wants instead.
+type Setter = fn(&mut Settings, &str) -> Result<(), String>;
+
+/// The options that take a value.
+const OPTIONS: &[(&str, Setter)] = &[
+    ("--listen", |settings, value| {
+        settings.listen = address(value)?;
+        Ok(())
+    }),
+    ("--api-key", |settings, value| {
+        settings.api_key = credential(value)?;
+        Ok(())
+    }),
+    ("--linked-account", |settings, value| {
+        settings.linked_account = credential(value)?;
+        Ok(())
+    }),
+    ("--token", |settings, value| {
+        settings.token = credential(value)?;
+        Ok(())
+    }),
+    ("--latency", |settings, value| {
+        settings.latency = Duration::from_millis(number(value, 0, 600_000, "milliseconds")?);
+        Ok(())
+    }),
+    ("--failure-rate", |settings, value| {
+        settings.failure_rate = number(value, 0.0, 100.0, "percent")?;
+        Ok(())
+    }),
+    ("--rate-limit", |settings, value| {
+        settings.rate_limit = Some(number(value, 1, 1_000_000, "requests a second")?);
+        Ok(())
+    }),
+    ("--run-seconds", |settings, value| {
+        settings.run_time = seconds(value, 0.01)?;
+        Ok(())
+    }),
+    ("--rest-seconds", |settings, value| {
+        settings.rest_time = seconds(value, 0.0)?;
+        Ok(())
+    }),
+];
+
 /// Reads the command line; the error is a sentence for the user.
 pub fn from_arguments(arguments: impl Iterator<Item = OsString>) -> Result<Request, String> {
     let mut settings = Settings::default();
     let mut arguments = arguments.map(text_argument);
     while let Some(argument) = arguments.next() {
         let argument = argument?;
-        let (option, attached) = match argument.split_once('=') {
-            Some((option, value)) => (option, Some(value.to_owned())),
-            None => (argument.as_str(), None),
-        };
-        if matches!(option, "--help" | "-h" | "--allow-remote" | "--no-stdin") && attached.is_some() {
-            return Err(format!("{option} takes no value"));
-        }
-        match option {
+        match argument.as_str() {
             "--help" | "-h" => return Ok(Request::Help),
             "--allow-remote" => settings.allow_remote = true,
             "--no-stdin" => settings.watch_stdin = false,
-            _ if takes_value(option) => {
-                let value = match attached {
-                    Some(value) => value,
-                    None => arguments.next().ok_or_else(|| format!("{option} needs a value"))??,
+            _ => {
+                let (option, attached) = match argument.split_once('=') {
+                    Some((option, value)) => (option, Some(Ok(value.to_owned()))),
+                    None => (argument.as_str(), None),
                 };
-                settings.set(option, &value)?;
+                let Some((_, set)) = OPTIONS.iter().find(|(name, _)| *name == option) else {
+                    return Err(format!("unknown option {argument:?}"));
+                };
+                let value = attached
+                    .or_else(|| arguments.next())
+                    .ok_or_else(|| format!("{option} needs a value"))??;
+                set(&mut settings, &value)
+                    .map_err(|wanted| format!("{option} wants {wanted}, not {value:?}"))?;
             }
-            _ => return Err(format!("unknown option {argument:?}")),
         }
     }
     settings.check_reach()?;
@@ -127,42 +174,7 @@ fn text_argument(argument: OsString) -> Result<String, String> {
     argument.into_string().map_err(|argument| format!("{argument:?} is not UTF-8"))
 }
 
-fn takes_value(option: &str) -> bool {
-    [
-        "--listen",
-        "--api-key",
-        "--linked-account",
-        "--token",
-        "--latency",
-        "--failure-rate",
-        "--rate-limit",
-        "--run-seconds",
-    ]
-    .contains(&option)
-}
-
 impl Settings {
-    fn set(&mut self, option: &str, value: &str) -> Result<(), String> {
-        match option {
-            "--listen" => self.listen = address(value)?,
-            "--api-key" => self.api_key = credential(option, value)?,
-            "--linked-account" => self.linked_account = credential(option, value)?,
-            "--token" => self.token = credential(option, value)?,
-            "--latency" => {
-                self.latency = Duration::from_millis(number(option, value, 0, 600_000, "milliseconds")?);
-            }
-            "--failure-rate" => self.failure_rate = number(option, value, 0.0, 100.0, "percent")?,
-            "--rate-limit" => {
-                self.rate_limit = Some(number(option, value, 1, 1_000_000, "requests a second")?);
-            }
-            "--run-seconds" => {
-                self.run_time = Duration::from_secs_f64(number(option, value, 0.01, 86_400.0, "seconds")?);
-            }
-            _ => return Err(format!("unknown option {option}")),
-        }
-        Ok(())
-    }
-
     fn check_reach(&self) -> Result<(), String> {
         if self.allow_remote || self.listen.ip().to_canonical().is_loopback() {
             return Ok(());
@@ -176,22 +188,28 @@ fn address(value: &str) -> Result<SocketAddr, String> {
         Some(port) => format!("127.0.0.1:{port}"),
         None => value.to_owned(),
     };
-    numeric.parse().map_err(|_| format!("--listen wants ADDRESS:PORT such as 127.0.0.1:8080, not {value:?}"))
+    numeric.parse().map_err(|_| "ADDRESS:PORT such as 127.0.0.1:8080".into())
 }
 
-fn credential(option: &str, value: &str) -> Result<String, String> {
+fn credential(value: &str) -> Result<String, String> {
     if value.is_empty() || value.chars().any(char::is_control) {
-        return Err(format!("{option} wants text without control characters"));
+        return Err("text without control characters".into());
     }
     Ok(value.to_owned())
 }
 
-fn number<N>(option: &str, value: &str, least: N, most: N, unit: &str) -> Result<N, String>
-where
-    N: FromStr + PartialOrd + std::fmt::Display,
-{
+fn seconds(value: &str, least: f64) -> Result<Duration, String> {
+    number(value, least, 86_400.0, "seconds").map(Duration::from_secs_f64)
+}
+
+fn number<N: FromStr + PartialOrd + Display>(
+    value: &str,
+    least: N,
+    most: N,
+    unit: &str,
+) -> Result<N, String> {
     match value.parse() {
         Ok(number) if number >= least && number <= most => Ok(number),
-        _ => Err(format!("{option} wants {least} to {most} {unit}, not {value:?}")),
+        _ => Err(format!("{least} to {most} {unit}")),
     }
 }
