@@ -285,7 +285,7 @@ const char *refold_version(void);
 
 /**
  * The name of a code for people and logs: "OK", "NOT_FOUND", "TIMEOUT" and so on, like the enumerator
- * without its prefix; "HTTP_ERROR" for any other HTTP status.
+ * without its prefix; "HTTP_ERROR" for any other HTTP status, "UNKNOWN" for any other number.
  *
  * Takes any number and is never NULL. The string lives as long as the process.
  */
@@ -845,7 +845,7 @@ typedef enum refold_json_type_value {
     REFOLD_JSON_OBJECT = 5,
 } refold_json_type_value;
 
-/** What a value is. REFOLD_JSON_NULL for null and for NULL; refold_json_raw() tells the two apart. */
+/** What a value is. REFOLD_JSON_NULL for null, and for NULL, which is no value. */
 refold_json_type refold_json_typeof(const refold_json *value);
 
 /** Whether a value is true. false for false and for anything else. */

@@ -9,6 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::{env, fs, io};
 
+use refold::error::code_name;
+use refold::json::Kind;
+use refold::status::State;
+
 const PROJECT: &str = env!("CARGO_MANIFEST_DIR");
 const GENERATED: &str = include_str!(concat!(env!("OUT_DIR"), "/refold.h"));
 
@@ -81,6 +85,30 @@ fn version_macros_are_the_version_of_the_package() {
     ] {
         let definition = format!("#define {name} {value}");
         assert!(GENERATED.lines().any(|line| line == definition), "missing: {definition}");
+    }
+}
+
+/// An enumerator is the name of its number, behind the prefix of its type.
+#[test]
+fn numbers_have_the_names_of_their_enumerators() {
+    let names = enumerators(GENERATED);
+    for (name, number) in &names {
+        if let Some(state) = name.strip_prefix("REFOLD_STATE_") {
+            assert_eq!(State::from_raw(*number).name().to_str(), Ok(state));
+        } else if !name.starts_with("REFOLD_JSON_") {
+            let code = name.trim_start_matches("REFOLD_").trim_start_matches("ERROR_");
+            assert_eq!(code_name(*number).to_str(), Ok(code));
+        }
+    }
+    for (kind, name) in [
+        (Kind::Null, "REFOLD_JSON_NULL"),
+        (Kind::Bool, "REFOLD_JSON_BOOL"),
+        (Kind::Number, "REFOLD_JSON_NUMBER"),
+        (Kind::String, "REFOLD_JSON_STRING"),
+        (Kind::Array, "REFOLD_JSON_ARRAY"),
+        (Kind::Object, "REFOLD_JSON_OBJECT"),
+    ] {
+        assert!(names.contains(&(name, kind as i32)), "{name} is not {}", kind as i32);
     }
 }
 
@@ -163,6 +191,11 @@ fn ends_documentation(lines: &[&str]) -> bool {
     let start = lines.iter().rposition(|line| line.trim().starts_with("/*"));
     let ends_above = lines.last().is_some_and(|line| line.trim().ends_with("*/"));
     ends_above && start.is_some_and(|start| lines[start].trim().starts_with("/**"))
+}
+
+fn enumerators(header: &str) -> Vec<(&str, i32)> {
+    let lines = header.lines().filter_map(|line| line.trim().strip_suffix(',')?.split_once(" = "));
+    lines.filter_map(|(name, number)| Some((name, number.parse().ok()?))).collect()
 }
 
 fn declared_functions(header: &str) -> BTreeSet<String> {

@@ -36,7 +36,7 @@ pub unsafe extern "C" fn refold_cancel_trigger(cancel: *mut refold_cancel) {
 /// Where this thread's errno is.
 fn errno() -> *mut libc::c_int {
     // SAFETY: takes nothing, and returns an address that is good for as long as the thread runs.
-    #[cfg(any(target_os = "linux", target_os = "emscripten"))]
+    #[cfg(target_os = "linux")]
     let place = unsafe { libc::__errno_location() };
     #[cfg(target_os = "android")]
     // SAFETY: as above.

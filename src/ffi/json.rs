@@ -7,7 +7,7 @@ use super::types::{refold_json, refold_json_type};
 use super::{borrow, guard, lend, read, string_and_length_out, string_in, write};
 use crate::json::Json;
 
-/// What a value is. REFOLD_JSON_NULL for null and for NULL; refold_json_raw() tells the two apart.
+/// What a value is. REFOLD_JSON_NULL for null, and for NULL, which is no value.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_json_typeof(value: *const refold_json) -> refold_json_type {
     // SAFETY: from C, as the header demands it.

@@ -15,7 +15,7 @@ pub extern "C" fn refold_version() -> *const c_char {
 }
 
 /// The name of a code for people and logs: "OK", "NOT_FOUND", "TIMEOUT" and so on, like the enumerator
-/// without its prefix; "HTTP_ERROR" for any other HTTP status.
+/// without its prefix; "HTTP_ERROR" for any other HTTP status, "UNKNOWN" for any other number.
 ///
 /// Takes any number and is never NULL. The string lives as long as the process.
 #[unsafe(no_mangle)]
