@@ -1,0 +1,244 @@
+//! What real answers contain beside what is documented: a client meets all of it in a 200.
+
+use hyper::body::Bytes;
+
+use crate::api::Envelope;
+use crate::catalog::Entry;
+use crate::executions::documented_text;
+use crate::faults::PAGE_OF_LOGIN;
+use crate::reply::Reply;
+
+pub const ODDITIES: &[Entry] = &[
+    // Data of the connected applications, and JavaScript's way to write it.
+    Entry {
+        id: "lone-surrogate",
+        about: "strings cut in the middle of an emoji",
+        answer: |_| {
+            execution(
+                r#""name":"Execution for workflow \ud83d","nodes":[
+                    {"node_id":"1","node_name":"Post \ud83d\ude80 \ud83d","node_status":"Success",
+                     "latest_output":{"text":"cut \ud83d","\udc00":"as a key"}}]"#,
+            )
+        },
+    },
+    Entry {
+        id: "float-integers",
+        about: "integers as 403.0, and one as 403.7",
+        answer: |_| {
+            execution(
+                r#""nodes":[
+                    {"node_id":"1","node_name":"Start","node_type":"start","node_status":"Success",
+                     "attempts_made":1.0,"maximum_attempts":3.0,"execution_time":403.0},
+                    {"node_id":"2","node_name":"Code","node_type":"custom_code","node_status":"Success",
+                     "attempts_made":1e0,"maximum_attempts":30e-1,"execution_time":403.7}]"#,
+            )
+        },
+    },
+    Entry {
+        id: "extreme-numbers",
+        about: "1e400, negative and huge counts, a percentage with decimals",
+        answer: |_| {
+            execution(
+                r#""completion_percentage":33.333333333333336,"nodes":[
+                    {"node_id":"1","attempts_made":-1,"maximum_attempts":99999999999999999999,
+                     "execution_time":1e400,
+                     "latest_output":{"infinite":1e400,"tiny":1e-400,"zero":-0.0,"max":18446744073709551615,
+                         "min":-9223372036854775808,"long":123456789012345678901234567890}}]"#,
+            )
+        },
+    },
+    Entry {
+        id: "repeated-key",
+        about: "keys that stand twice: the last value counts (COMPLETED, Second)",
+        answer: |_| {
+            execution(
+                r#""status":"RUNNING","name":"First","name":"Second","nodes":[
+                    {"node_id":"0","node_id":"1","node_name":"First","node_name":"Second",
+                     "node_status":"Ready","node_status":"Success","latest_output":{"a":1,"b":2,"a":3}}
+                ],"status":"COMPLETED""#,
+            )
+        },
+    },
+    Entry {
+        id: "nul-character",
+        about: "U+0000 in strings",
+        answer: |_| {
+            execution(
+                r#""name":"before\u0000after","nodes":[
+                    {"node_id":"1","node_name":"\u0000","node_status":"Success",
+                     "latest_output":{"blob":"a\u0000b","\u0000":"as a key","":"an empty key"}}]"#,
+            )
+        },
+    },
+    Entry {
+        id: "equal-ids",
+        about: "two nodes with the same node_id",
+        answer: |_| {
+            execution(
+                r#""nodes":[
+                    {"node_id":"1","node_name":"First","node_status":"Success"},
+                    {"node_id":"1","node_name":"Second","node_status":"Success"}]"#,
+            )
+        },
+    },
+    Entry {
+        id: "outputs-of-all-types",
+        about: "latest_output as null, boolean, number, string, array, object, and missing",
+        answer: |_| {
+            execution(
+                r#""nodes":[
+                    {"node_id":"1","latest_output":null},
+                    {"node_id":"2","latest_output":true},
+                    {"node_id":"3","latest_output":12.5},
+                    {"node_id":"4","latest_output":"done"},
+                    {"node_id":"5","latest_output":[1,"two",[3]]},
+                    {"node_id":"6","latest_output":{}},
+                    {"node_id":"7"}]"#,
+            )
+        },
+    },
+    // The structure of the answer.
+    Entry {
+        id: "missing-fields",
+        about: "nothing but a status",
+        answer: |_| body(r#"{"status":"COMPLETED"}"#),
+    },
+    Entry {
+        id: "null-fields",
+        about: "null for everything but the status",
+        answer: |_| {
+            execution(
+                r#""name":null,"org_id":null,"environment":null,"completion_percentage":null,
+                "config_id":null,"linked_account_id":null,"nodes":null"#,
+            )
+        },
+    },
+    Entry {
+        id: "null-node-fields",
+        about: "a node of nulls and one without a field",
+        answer: |_| {
+            execution(
+                r#""nodes":[
+                    {"node_id":null,"node_name":null,"node_type":null,"node_status":null,"is_batch":null,
+                     "attempts_made":null,"maximum_attempts":null,"execution_time":null,
+                     "latest_output":null,"input_data":null},
+                    {}]"#,
+            )
+        },
+    },
+    Entry {
+        id: "wrong-types",
+        about: "fields of other types than documented",
+        answer: |_| {
+            execution(
+                r#""name":42,"org_id":["x"],"environment":true,"completion_percentage":"100","nodes":[
+                    {"node_id":1,"node_name":{},"node_type":[],"node_status":0,"is_batch":"false",
+                     "attempts_made":"1","execution_time":"403"}]"#,
+            )
+        },
+    },
+    Entry { id: "empty-nodes", about: "an empty array of nodes", answer: |_| execution(r#""nodes":[]"#) },
+    Entry {
+        id: "nodes-object",
+        about: "nodes as an object instead of an array",
+        answer: |_| execution(r#""nodes":{"1":{"node_id":"1","node_name":"Start"}}"#),
+    },
+    Entry {
+        id: "nodes-text",
+        about: "nodes as a string instead of an array",
+        answer: |_| execution(r#""nodes":"[]""#),
+    },
+    Entry {
+        id: "odd-elements",
+        about: "elements of nodes that are not objects, between two that are",
+        answer: |_| execution(r#""nodes":[{"node_id":"1"},null,"2",3,[4],{"node_id":"6"}]"#),
+    },
+    Entry {
+        id: "unknown-status",
+        about: "an execution PAUSED and a node Throttled, of which nothing is known",
+        answer: |_| body(r#"{"status":"PAUSED","nodes":[{"node_id":"1","node_status":"Throttled"}]}"#),
+    },
+    Entry {
+        id: "extra-fields",
+        about: "fields that are not documented, in the execution and in a node",
+        answer: |_| {
+            execution(
+                r#""_id":"684a1c2f9d3e5b7a60c81d24",
+                "associated_workflow":{"_id":"68301f0c2b9a4d6e7f105a83"},
+                "associated_application":null,
+                "associated_trigger_application":{"name":"Shop","icon":"https://example.com/shop.svg"},
+                "associated_event_id":"evt_1",
+                "trigger_application_event":"order.paid",
+                "type_of_execution":"SYNC",
+                "instance_execution_time":4.03,
+                "is_child_instance":true,
+                "createdAt":"2025-06-02T09:14:07.311Z",
+                "updatedAt":"2025-06-02T09:14:11.341Z",
+                "completion_time":"2025-06-02T09:14:11.341Z",
+                "__v":0,
+                "nodes":[
+                    {"node_id":"1","node_name":"Start","node_type":"start","node_status":"Success",
+                     "is_batch":false,"attempts_made":1,"execution_time":403,"latest_output":{},
+                     "retry_policy":{"kind":"exponential"},"children":[{"node_id":"1.1"}]}]"#,
+            )
+        },
+    },
+    // What is no execution, though the status line says 200.
+    Entry {
+        id: "no-status",
+        about: "an object without a status",
+        answer: |_| body(r#"{"name":"x","nodes":[]}"#),
+    },
+    Entry {
+        id: "null-status",
+        about: "a status that is null",
+        answer: |_| body(r#"{"status":null,"nodes":[]}"#),
+    },
+    Entry { id: "json-array", about: "an array", answer: |_| body(r#"[{"status":"COMPLETED"}]"#) },
+    Entry { id: "json-null", about: "null", answer: |_| body("null") },
+    Entry {
+        id: "envelope-200",
+        about: "an error envelope under the status 200",
+        answer: |_| Some(Envelope { status: 200, ..Envelope::new(404, "Execution not found") }.reply()),
+    },
+    Entry {
+        id: "html-200",
+        about: "a login page in HTML",
+        answer: |_| Some(Reply::html(200, PAGE_OF_LOGIN)),
+    },
+    Entry { id: "empty-200", about: "an empty body", answer: |_| body("") },
+    Entry {
+        id: "cut-json",
+        about: "JSON that ends in the middle, in a body that is whole",
+        answer: |_| body(&documented_text()[..documented_text().len() / 2]),
+    },
+    Entry {
+        id: "two-documents",
+        about: "an execution and another one behind it",
+        answer: |_| body(r#"{"status":"COMPLETED"}{"status":"ERRORED"}"#),
+    },
+    Entry {
+        id: "byte-order-mark",
+        about: "a byte order mark before the JSON",
+        answer: |_| body("\u{feff}{\"status\":\"COMPLETED\"}"),
+    },
+    Entry {
+        id: "not-utf8",
+        about: "a string in ISO 8859-1",
+        answer: |_| {
+            Some(Reply::json(200, Bytes::from_static(b"{\"status\":\"COMPLETED\",\"name\":\"K\xf6ln\"}")))
+        },
+    },
+];
+
+/// An execution that is COMPLETED where `fields` do not say otherwise.
+fn execution(fields: &'static str) -> Option<Reply> {
+    if fields.contains(r#""status":"#) {
+        return Some(Reply::json(200, format!("{{{fields}}}")));
+    }
+    Some(Reply::json(200, format!(r#"{{"status":"COMPLETED",{fields}}}"#)))
+}
+
+fn body(text: &'static str) -> Option<Reply> {
+    Some(Reply::json(200, text))
+}
