@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use super::types::{refold_execution, refold_json, refold_node, refold_state};
 use super::{free, give, guard, lend, read, share, string_in, string_out};
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::execution::{Execution, Invalid, NodeView};
 use crate::json::Json;
 
@@ -27,7 +27,7 @@ impl Snapshot {
         let lasting: &'static Execution = unsafe { &*Arc::as_ptr(&execution) };
         let count = lasting.nodes().len();
         let mut nodes = Vec::new();
-        nodes.try_reserve_exact(count).map_err(|_| Error::from(Invalid::OutOfMemory))?;
+        nodes.try_reserve_exact(count).map_err(|_| refusal(Invalid::OutOfMemory))?;
         nodes.extend((0..count).filter_map(|index| lasting.node(index)).map(NodeHandle::new));
         Ok(Arc::new(Snapshot { nodes, document: Json::new(lasting.body()), execution }))
     }
@@ -36,6 +36,11 @@ impl Snapshot {
     pub(super) fn is_of(&self, execution: &Arc<Execution>) -> bool {
         Arc::ptr_eq(&self.execution, execution)
     }
+}
+
+/// The error for what cannot be made an execution.
+pub(super) fn refusal(why: Invalid) -> Error {
+    Kind::from(why).into()
 }
 
 /// What a pointer to a node points at.

@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
-use super::execution::Snapshot;
+use super::execution::{Snapshot, refusal};
 use super::types::{refold_cancel, refold_client, refold_error, refold_execution};
 use super::{Truth, bytes_in, call, lend, share, string_in};
 use crate::error::Error;
@@ -30,7 +30,7 @@ pub unsafe extern "C" fn refold_get_execution(
     unsafe {
         call(error, || {
             let (client, cancel) = (share(client).ok_or_else(no_client)?, share(cancel));
-            client.get(string_in(execution_id), cancel.as_deref()).and_then(Snapshot::new)
+            client.get(string_in(execution_id), cancel.as_ref()).and_then(Snapshot::new)
         })
     }
 }
@@ -76,7 +76,7 @@ pub unsafe extern "C" fn refold_wait_execution(
         call(error, || {
             let (client, cancel) = (share(client).ok_or_else(no_client)?, share(cancel));
             let wait = |see: &mut dyn FnMut(&Arc<Execution>) -> bool| {
-                client.wait(string_in(execution_id), timeout_ms, cancel.as_deref(), see)
+                client.wait(string_in(execution_id), timeout_ms, cancel.as_ref(), see)
             };
             match on_progress {
                 None => wait(&mut |_| true).and_then(Snapshot::new),
@@ -126,7 +126,7 @@ pub unsafe extern "C" fn refold_parse_execution(
                 let wrong = if json.is_null() { "json is NULL" } else { "length is larger than any object" };
                 Error::invalid_argument(wrong)
             })?;
-            let execution = Execution::parse(copy(text)?, None).map_err(Error::from)?;
+            let execution = Execution::parse(copy(text)?, None).map_err(|refused| refusal(refused.why))?;
             Snapshot::new(Arc::new(execution))
         })
     }
@@ -134,7 +134,7 @@ pub unsafe extern "C" fn refold_parse_execution(
 
 fn copy(text: &[u8]) -> Result<Vec<u8>, Error> {
     let mut copy = Vec::new();
-    copy.try_reserve_exact(text.len()).map_err(|_| Error::from(Invalid::OutOfMemory))?;
+    copy.try_reserve_exact(text.len()).map_err(|_| refusal(Invalid::OutOfMemory))?;
     copy.extend_from_slice(text);
     Ok(copy)
 }
