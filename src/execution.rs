@@ -163,22 +163,42 @@ impl Invalid {
     }
 }
 
+/// A body that is no execution, given back with the reason.
+#[derive(Debug)]
+pub struct Refused {
+    /// What is wrong with it.
+    pub why: Invalid,
+    /// The bytes.
+    pub body: Vec<u8>,
+}
+
 /// Up to this many nodes are searched one after the other.
 const FEW_NODES: usize = 16;
 
 impl Execution {
     /// Reads a body. `asked_id` is the id where the body names none.
-    pub fn parse(body: Vec<u8>, asked_id: Option<&str>) -> Result<Execution, Invalid> {
-        let body = String::from_utf8(body)
-            .map_err(|error| Invalid::NotUtf8 { offset: error.utf8_error().valid_up_to() })?;
-        let mut reader = Reader::new(&body);
+    pub fn parse(body: Vec<u8>, asked_id: Option<&str>) -> Result<Execution, Refused> {
+        let body = String::from_utf8(body).map_err(|error| Refused {
+            why: Invalid::NotUtf8 { offset: error.utf8_error().valid_up_to() },
+            body: error.into_bytes(),
+        })?;
+        match Execution::read(&body, asked_id) {
+            Ok((strings, fields, nodes)) => {
+                Ok(Execution { body, strings, fields, nodes, by_id: OnceLock::new() })
+            }
+            Err(why) => Err(Refused { why, body: body.into_bytes() }),
+        }
+    }
+
+    fn read(body: &str, asked_id: Option<&str>) -> Result<(Vec<u8>, Fields, Vec<Node>), Invalid> {
+        let mut reader = Reader::new(body);
         reader.read_document()?;
         if let (true, Some(id)) = (reader.fields.id.is_empty(), asked_id) {
             let append = |strings: &mut Vec<u8>| append_with_nul(strings, id.as_bytes());
             reader.fields.id = reader.append(append).map_err(|_| Invalid::OutOfMemory)?;
         }
         let Reader { strings, fields, nodes, .. } = reader;
-        Ok(Execution { body, strings, fields, nodes, by_id: OnceLock::new() })
+        Ok((strings, fields, nodes))
     }
 
     /// `_id`, else the id that was asked for.

@@ -1,0 +1,235 @@
+//! What came back, and the error that it is where it is no execution.
+
+use std::io::{ErrorKind, Read};
+use std::time::{Duration, SystemTime};
+
+use serde_json::value::RawValue;
+use ureq::Body;
+use ureq::http::{HeaderMap, Response, header};
+
+use crate::error::{Answer as AnswerInError, Error, Kind};
+use crate::json::{Json, Kind as JsonKind};
+use crate::retry::parse_retry_after;
+use crate::secret::{Secret, blot_out};
+
+/// The envelope of an error is looked for in bodies up to this size.
+const LARGEST_ENVELOPE: u64 = 1 << 20;
+
+/// What an error keeps of a body.
+const KEPT_OF_BODY: usize = 64 << 10;
+
+/// What a body's memory begins with and grows by at least.
+const PORTION: usize = 64 << 10;
+
+/// An answer, whatever its status.
+#[derive(Debug)]
+pub struct Answer {
+    /// HTTP's status.
+    pub status: u16,
+    /// What Retry-After says.
+    pub retry_after: Option<Duration>,
+    /// What x-request-id says.
+    pub request_id: Option<String>,
+    /// The body, after decompression; what there is of it where `fault` says that it is not whole.
+    pub body: Vec<u8>,
+    /// Why the body is not whole.
+    pub fault: Option<BodyFault>,
+}
+
+/// Why a body is not whole.
+#[derive(Debug)]
+pub enum BodyFault {
+    /// It is larger than it may be.
+    TooLarge,
+    /// There is no memory for it.
+    OutOfMemory,
+    /// It is encoded as nobody asked for.
+    Encoded(String),
+    /// ureq could not go on.
+    Stopped(ureq::Error),
+}
+
+impl Answer {
+    /// Receives the body, within `limit` where it is one of an execution.
+    pub fn receive(response: Response<Body>, limit: u64) -> Answer {
+        let (head, mut body) = response.into_parts();
+        let status = head.status.as_u16();
+        let limit = if head.status.is_success() { limit } else { limit.min(LARGEST_ENVELOPE) };
+        let mut answer = Answer {
+            status,
+            retry_after: text(&head.headers, header::RETRY_AFTER)
+                .and_then(|value| parse_retry_after(&value, SystemTime::now())),
+            request_id: text(&head.headers, "x-request-id").filter(|id| !id.is_empty()),
+            body: Vec::new(),
+            fault: None,
+        };
+        answer.fault = match unknown_encoding(&head.headers) {
+            Some(encoding) => Some(BodyFault::Encoded(encoding)),
+            None => receive_body(&mut body, limit, &mut answer.body).err(),
+        };
+        answer
+    }
+
+    /// Whether the body should be an execution.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// The error that this answer is, told without the secrets that it may echo.
+    pub fn into_error(self, kind: Kind, secrets: &[Secret]) -> Error {
+        let envelope = Envelope::read(&self.body).unwrap_or_default();
+        let hide = |text: String| into_text(blot_out(text.into_bytes(), secrets));
+        let has_body = !self.body.is_empty() || self.fault.is_none();
+        let mut body = blot_out(self.body, secrets);
+        body.truncate(KEPT_OF_BODY);
+        Error::from(kind).with_answer(AnswerInError {
+            status: self.status,
+            envelope_status: envelope.status,
+            http_error_type: envelope.http_error_type.map(hide),
+            api_code: envelope.api_code.map(hide),
+            message: envelope.message.map(hide),
+            request_id: envelope.request_id.or(self.request_id).map(hide),
+            body: has_body.then_some(body),
+            retry_after: self.retry_after,
+        })
+    }
+}
+
+fn text(headers: &HeaderMap, name: impl header::AsHeaderName) -> Option<String> {
+    headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+/// ureq takes the header away where it decodes.
+fn unknown_encoding(headers: &HeaderMap) -> Option<String> {
+    text(headers, header::CONTENT_ENCODING).filter(|encoding| !encoding.is_empty() && encoding != "identity")
+}
+
+/// Fills `whole`, whose memory grows with what arrives, up to the size that was announced.
+fn receive_body(body: &mut Body, limit: u64, whole: &mut Vec<u8>) -> Result<(), BodyFault> {
+    let announced = body.content_length();
+    if announced.is_some_and(|announced| announced > limit) {
+        return Err(BodyFault::TooLarge);
+    }
+    let mut reader = body.as_reader();
+    let mut filled = 0;
+    let result = loop {
+        if filled == whole.len()
+            && let Err(fault) = make_room(whole, filled, announced, limit)
+        {
+            break Err(fault);
+        }
+        match reader.read(&mut whole[filled..]) {
+            Ok(0) => break Ok(()),
+            Ok(received) => filled += received,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => break Err(BodyFault::Stopped(error.into())),
+        }
+        if filled as u64 > limit {
+            break Err(BodyFault::TooLarge);
+        }
+    };
+    whole.truncate(filled.min(usize::try_from(limit).unwrap_or(usize::MAX)));
+    result
+}
+
+/// One more portion, never empty: where all that was announced has come, there is room for the one byte that must not.
+fn make_room(
+    whole: &mut Vec<u8>,
+    filled: usize,
+    announced: Option<u64>,
+    limit: u64,
+) -> Result<(), BodyFault> {
+    let most =
+        usize::try_from(announced.unwrap_or(limit)).unwrap_or(usize::MAX).saturating_add(1).max(filled + 1);
+    if filled == whole.capacity() {
+        let wanted = most.min((2 * whole.capacity()).max(PORTION));
+        whole.try_reserve_exact(wanted - filled).map_err(|_| BodyFault::OutOfMemory)?;
+    }
+    let end = whole.capacity().min(most).min(filled + 2 * PORTION);
+    whole.resize(end, 0);
+    Ok(())
+}
+
+/// What the API says of an error.
+#[derive(Debug, Default, PartialEq)]
+struct Envelope {
+    status: Option<u16>,
+    http_error_type: Option<String>,
+    api_code: Option<String>,
+    message: Option<String>,
+    request_id: Option<String>,
+}
+
+impl Envelope {
+    /// `None`: the body is not one JSON object.
+    fn read(body: &[u8]) -> Option<Envelope> {
+        let valid: &RawValue = serde_json::from_slice(body).ok()?;
+        let envelope = Json::new(valid.get());
+        if envelope.kind() != JsonKind::Object {
+            return None;
+        }
+        let string = |key: &str| {
+            let terminated = envelope.get(key.as_bytes())?.string()?;
+            Some(into_text(terminated.strip_suffix(b"\0").unwrap_or(terminated).to_vec()))
+        };
+        let not_empty = |text: &String| !text.is_empty();
+        let status = envelope.get(b"status_code").filter(|status| status.kind() == JsonKind::Number);
+        Some(Envelope {
+            status: status
+                .and_then(|status| u16::try_from(status.as_i64()).ok())
+                .filter(|code| (100..=999).contains(code)),
+            http_error_type: string("http_error_type"),
+            api_code: string("error_code").or_else(|| string("error")),
+            message: string("message").filter(not_empty),
+            request_id: string("request_id").filter(not_empty),
+        })
+    }
+}
+
+fn into_text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn envelopes() {
+        let some = |text: &str| Some(text.to_string());
+        let full = Envelope {
+            status: Some(404),
+            http_error_type: some("NOT_FOUND"),
+            api_code: some("RESOURCE_NOT_FOUND"),
+            message: some("Execution not found"),
+            request_id: None,
+        };
+        let documented = include_bytes!("../../tests/data/documented-404.json");
+        assert_eq!(Envelope::read(documented), Some(full));
+        let cases = [
+            ("{}", Envelope::default()),
+            (r#"{"error": "E"}"#, Envelope { api_code: some("E"), ..Envelope::default() }),
+            (r#"{"error_code": 1, "error": "E"}"#, Envelope { api_code: some("E"), ..Envelope::default() }),
+            (r#"{"error_code": "C", "error": "E"}"#, Envelope { api_code: some("C"), ..Envelope::default() }),
+            (r#"{"error": {"code": 1}, "message": "", "request_id": ""}"#, Envelope::default()),
+            (r#"{"message": ["m"], "http_error_type": null}"#, Envelope::default()),
+            (r#"{"status_code": 99}"#, Envelope::default()),
+            (r#"{"status_code": 1000}"#, Envelope::default()),
+            (r#"{"status_code": -404}"#, Envelope::default()),
+            (r#"{"status_code": "404"}"#, Envelope::default()),
+            (r#"{"status_code": 404.0}"#, Envelope { status: Some(404), ..Envelope::default() }),
+            (
+                r#"{"status_code": 1, "status_code": 500}"#,
+                Envelope { status: Some(500), ..Envelope::default() },
+            ),
+            (r#"{"message": "\ud83d"}"#, Envelope { message: some("\u{fffd}"), ..Envelope::default() }),
+        ];
+        for (body, expected) in cases {
+            assert_eq!(Envelope::read(body.as_bytes()), Some(expected), "{body}");
+        }
+        for body in ["", "null", "[]", "\"message\"", "<html>", "{", "{}}", "{\"message\": \"\u{7f}\""] {
+            assert_eq!(Envelope::read(body.as_bytes()), None, "{body}");
+        }
+        assert_eq!(Envelope::read(b"{\"message\": \"\xff\"}"), None);
+    }
+}

@@ -1,0 +1,149 @@
+//! The buffers between ureq and a socket.
+
+use ureq::unversioned::transport::Buffers;
+use zeroize::{Zeroize, Zeroizing};
+
+/// What a connection begins with, and keeps while it is idle: answers about small runs fit.
+const SMALL_INPUT: usize = 16 << 10;
+
+/// Large bodies come in larger portions, with fewer system calls.
+const LARGE_INPUT: usize = 128 << 10;
+
+/// The head of a request without its credentials. URL and User-Agent are bounded, so that it always fits.
+const OUTPUT: usize = 8 << 10;
+
+/// Input grows as what comes asks for it. It may hold what a server echoed, and is wiped before it is given back.
+#[derive(Debug, Default)]
+pub struct PortionBuffers {
+    input: Zeroizing<Vec<u8>>,
+    /// The part of the input that ureq has not used yet.
+    start: usize,
+    end: usize,
+    output: Vec<u8>,
+    has_progress: bool,
+}
+
+impl PortionBuffers {
+    /// What ureq wants to send.
+    pub fn outgoing(&self, amount: usize) -> &[u8] {
+        &self.output[..amount]
+    }
+
+    /// Makes room for more after a read that has filled all there was.
+    pub fn expect_more(&mut self) {
+        if self.input.len() < LARGE_INPUT {
+            self.resize(LARGE_INPUT);
+        }
+    }
+
+    /// Gives back what an idle connection does not need.
+    pub fn rest(&mut self) {
+        if self.input.len() > SMALL_INPUT && self.start == self.end {
+            (self.start, self.end) = (0, 0);
+            self.input.zeroize();
+        }
+    }
+
+    fn resize(&mut self, size: usize) {
+        let mut larger = Zeroizing::new(vec![0; size]);
+        larger[..self.end - self.start].copy_from_slice(&self.input[self.start..self.end]);
+        (self.start, self.end) = (0, self.end - self.start);
+        self.input = larger;
+    }
+
+    fn make_room(&mut self) {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+        if self.input.is_empty() {
+            self.resize(SMALL_INPUT);
+        } else if self.end == self.input.len() && self.start > 0 {
+            self.input.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        } else if self.end == self.input.len() {
+            self.resize(2 * self.input.len());
+        }
+    }
+}
+
+impl Buffers for PortionBuffers {
+    fn output(&mut self) -> &mut [u8] {
+        self.output.resize(OUTPUT, 0);
+        &mut self.output
+    }
+
+    fn input(&self) -> &[u8] {
+        &self.input[self.start..self.end]
+    }
+
+    fn input_append_buf(&mut self) -> &mut [u8] {
+        self.make_room();
+        let end = self.end;
+        &mut self.input[end..]
+    }
+
+    /// Only for bodies of requests, which there are none of.
+    fn tmp_and_output(&mut self) -> (&mut [u8], &mut [u8]) {
+        self.output.resize(OUTPUT, 0);
+        self.make_room();
+        let end = self.end;
+        (&mut self.input[end..], &mut self.output)
+    }
+
+    fn input_appended(&mut self, amount: usize) {
+        self.end += amount;
+    }
+
+    fn input_consume(&mut self, amount: usize) {
+        self.has_progress = amount > 0;
+        self.start += amount;
+    }
+
+    fn can_use_input(&self) -> bool {
+        self.start < self.end && self.has_progress
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn append(buffers: &mut PortionBuffers, bytes: &[u8]) {
+        for byte in bytes {
+            buffers.input_append_buf()[0] = *byte;
+            buffers.input_appended(1);
+        }
+    }
+
+    #[test]
+    fn what_was_not_used_stays_however_much_comes() {
+        let mut buffers = PortionBuffers::default();
+        let bytes: Vec<u8> = (0..5 * SMALL_INPUT).map(|n| n as u8).collect();
+        append(&mut buffers, &bytes[..100]);
+        buffers.input_consume(10);
+        append(&mut buffers, &bytes[100..]);
+        assert_eq!(buffers.input(), &bytes[10..]);
+        buffers.expect_more();
+        assert_eq!(buffers.input(), &bytes[10..]);
+        buffers.rest();
+        assert_eq!(buffers.input(), &bytes[10..]);
+        buffers.input_consume(bytes.len() - 10);
+        buffers.rest();
+        assert_eq!((buffers.input(), buffers.input.len()), (&[][..], 0));
+        append(&mut buffers, b"again");
+        assert_eq!(buffers.input(), b"again");
+    }
+
+    #[test]
+    fn input_that_made_no_progress_waits_for_more() {
+        let mut buffers = PortionBuffers::default();
+        append(&mut buffers, b"half a header");
+        assert!(!buffers.can_use_input());
+        buffers.input_consume(0);
+        assert!(!buffers.can_use_input());
+        buffers.input_consume(4);
+        assert!(buffers.can_use_input());
+        buffers.input_consume(9);
+        assert!(!buffers.can_use_input());
+    }
+}

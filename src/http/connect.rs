@@ -1,0 +1,301 @@
+//! From a host name to a connection that carries the request: lookup, connect, proxy, TLS. Each within the time-out
+//! for connecting and the call's own.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustls::ClientConfig;
+
+use super::connection::{Connection, Session};
+use super::exchange::{Exchange, Failure};
+use super::proxy::{Protocol, Proxy};
+use super::reason;
+use super::transport::{
+    Attempt, LookupError, PerProcess, Socket, Source, look_up, pause, wait, without_signals,
+};
+use super::tunnel;
+use super::url::{BaseUrl, Host};
+use crate::cancel::{Interruption, Watch};
+use crate::error::{Kind, Phase};
+
+/// RFC 8305, 5: the next address is tried after this time, the earlier ones going on.
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// Lookups that the system has not finished hold a thread each: more than these wait for one to end.
+const MOST_LOOKUPS: usize = 64;
+
+/// How long a call that finds no free lookup waits before it looks again.
+const LOOKUP_TURN: Duration = Duration::from_millis(10);
+
+/// glibc's lookup modules want more than a thread's least.
+const LOOKUP_STACK: usize = 1 << 20;
+
+/// Where connections go, and how.
+#[derive(Debug)]
+pub struct Target {
+    /// The server.
+    pub base: BaseUrl,
+    /// What stands between.
+    pub proxy: Option<Proxy>,
+    /// `None`: plaintext.
+    pub tls: Option<Arc<ClientConfig>>,
+    /// The limit of all that is done here.
+    pub connect_timeout: Option<Duration>,
+}
+
+impl Target {
+    /// A new connection.
+    pub fn connect(&self, exchange: &mut Exchange) -> Result<Connection, Failure> {
+        let watch = exchange.watch.within(self.connect_timeout);
+        let connected = self.connect_in_time(exchange, &watch);
+        match connected {
+            // The call's own deadline is a time-out, the one for connecting alone is a failure to connect.
+            Err(Failure::Interrupted(Interruption::TimedOut)) if exchange.watch.check().is_ok() => {
+                Err(self.too_slow(exchange.phase))
+            }
+            other => other,
+        }
+    }
+
+    fn connect_in_time(&self, exchange: &mut Exchange, watch: &Watch) -> Result<Connection, Failure> {
+        let (host, port) = match &self.proxy {
+            Some(proxy) => (&proxy.host, proxy.port),
+            None => (&self.base.host, self.base.port),
+        };
+        exchange.phase = Phase::Resolving;
+        let addresses = resolve(host, watch)?;
+        exchange.phase = Phase::Connecting;
+        let mut socket = Socket::new(connect_to_any(&addresses, port, &self.first_peer(), watch)?);
+        if let Some(proxy) = &self.proxy {
+            self.pass_proxy(proxy, &mut socket, exchange, watch)?;
+        }
+        let Some(config) = &self.tls else { return Ok(Connection::plain(socket, self.request_prefix())) };
+        exchange.phase = Phase::Handshake;
+        let session = Session::agree(&mut socket, config, &self.base, watch)?;
+        Ok(Connection::secure(socket, session))
+    }
+
+    /// What is connected to: the proxy, or the server itself.
+    fn first_peer(&self) -> String {
+        match &self.proxy {
+            Some(proxy) => format!("the proxy {}", proxy.peer()),
+            None => self.base.peer(),
+        }
+    }
+
+    fn pass_proxy(
+        &self,
+        proxy: &Proxy,
+        socket: &mut Socket,
+        exchange: &mut Exchange,
+        watch: &Watch,
+    ) -> Result<(), Failure> {
+        exchange.phase = Phase::Proxy;
+        match proxy.protocol {
+            Protocol::Http if self.base.secure => tunnel::open_http(socket, proxy, &self.base.peer(), watch),
+            // Plaintext goes to the proxy as it is, with the whole URL in its first line.
+            Protocol::Http => Ok(()),
+            Protocol::Socks5 => {
+                let addresses = resolve(&self.base.host, watch)?;
+                let address = addresses.first().copied();
+                let host = address.map_or_else(|| self.base.host.clone(), Host::Address);
+                tunnel::open_socks5(socket, proxy, &host, self.base.port, watch)
+            }
+            Protocol::Socks5h => tunnel::open_socks5(socket, proxy, &self.base.host, self.base.port, watch),
+        }
+    }
+
+    /// What a plaintext request has in its first line and its header for the proxy.
+    fn request_prefix(&self) -> Option<tunnel::ForProxy> {
+        let proxy = self.proxy.as_ref().filter(|proxy| proxy.protocol == Protocol::Http)?;
+        Some(tunnel::ForProxy::new(&self.base.origin(), proxy))
+    }
+
+    fn too_slow(&self, phase: Phase) -> Failure {
+        let limit = self.connect_timeout.unwrap_or_default().as_millis();
+        let reason = format!("no connection within {limit} ms (connect_timeout_ms): it passed {phase}");
+        Kind::Connect { peer: self.first_peer(), reason }.into()
+    }
+}
+
+/// The addresses of a host, those of both families in turns (RFC 8305, 4), the system's favourite first.
+fn resolve(host: &Host, watch: &Watch) -> Result<Vec<IpAddr>, Failure> {
+    let name = match host {
+        Host::Address(address) => return Ok(vec![*address]),
+        // Never asked of anybody: whoever answers could send it elsewhere (RFC 6761, 6.3).
+        Host::Name(_) if host.is_loopback() => {
+            return Ok(vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()]);
+        }
+        Host::Name(name) => name,
+    };
+    let failed = |reason: &str, temporary| {
+        Kind::Resolve { host: name.clone(), reason: reason.into(), temporary }.into()
+    };
+    match look_up_in_time(name, watch)? {
+        Ok(addresses) if addresses.is_empty() => Err(failed("the name has no address", false)),
+        Ok(addresses) => Ok(in_turns(addresses)),
+        Err(LookupError::NoSuchName) => Err(failed("the name does not exist", false)),
+        Err(LookupError::Temporary) => Err(failed("the name service gives no answer for now", true)),
+        Err(LookupError::Resource(what)) => {
+            Err(Kind::Resource(format!("could not look up {name}: {what}")).into())
+        }
+        Err(LookupError::Other(code)) => {
+            Err(failed(&format!("the name service failed (getaddrinfo: {code})"), false))
+        }
+    }
+}
+
+fn in_turns(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
+    let first_is_v6 = addresses.first().is_some_and(IpAddr::is_ipv6);
+    let (mut one, mut other): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|address| address.is_ipv6() == first_is_v6);
+    let mut turns = Vec::with_capacity(one.len() + other.len());
+    one.reverse();
+    other.reverse();
+    while let Some(address) = one.pop() {
+        turns.push(address);
+        turns.extend(other.pop());
+    }
+    turns.extend(other.into_iter().rev());
+    turns.truncate(Source::MOST);
+    turns
+}
+
+/// Lookups that this process has begun and the system has not finished.
+static LOOKUPS: PerProcess<AtomicUsize> = PerProcess::new();
+
+/// One of the places for a lookup, given back when dropped.
+struct Turn(&'static AtomicUsize);
+
+impl Turn {
+    fn take() -> Option<Turn> {
+        let Ok::<_, std::convert::Infallible>(running) = LOOKUPS.get_or_try_make(|| Ok(AtomicUsize::new(0)));
+        let more = |count| (count < MOST_LOOKUPS).then_some(count + 1);
+        running.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).ok().map(|_| Turn(running))
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// The system's lookup cannot be interrupted: a thread does it, which is left alone where the call ends first.
+fn look_up_in_time(name: &str, watch: &Watch) -> Result<Result<Vec<IpAddr>, LookupError>, Failure> {
+    let turn = loop {
+        match Turn::take() {
+            Some(turn) => break turn,
+            None => pause(watch, LOOKUP_TURN)?,
+        }
+    };
+    let used_up = |what: &str| Kind::Resource(format!("could not look up {name}: {what}"));
+    let (done, ended) = std::io::pipe().map_err(|error| used_up(&reason(&error)))?;
+    let (sender, receiver) = sync_channel(1);
+    let host = name.to_string();
+    let run = move || {
+        let found = look_up(&host);
+        drop(turn);
+        let _ = sender.send(found);
+        drop(ended);
+    };
+    let builder = thread::Builder::new().name("refold-lookup".into()).stack_size(LOOKUP_STACK);
+    let running = without_signals(|| builder.spawn(run))
+        .map_err(|_| used_up("this process can start no further thread"))?;
+    loop {
+        if let Ok(found) = receiver.try_recv() {
+            // All but over: no thread of the library outlives the call.
+            let _ = running.join();
+            return Ok(found);
+        }
+        if running.is_finished() {
+            return Err(Kind::Internal(format!("the lookup of {name} ended without a result")).into());
+        }
+        wait(&[Source::Closed(&done)], watch)?;
+    }
+}
+
+/// The first connection that comes about. An address that fails is followed by the next one at once, one that keeps
+/// silent after a quarter of a second.
+fn connect_to_any(addresses: &[IpAddr], port: u16, peer: &str, watch: &Watch) -> Result<TcpStream, Failure> {
+    let mut waiting = addresses.iter();
+    let mut attempts: Vec<Attempt> = Vec::new();
+    let mut last_failure = None;
+    let mut next_begins = Instant::now();
+    loop {
+        if attempts.is_empty() || Instant::now() >= next_begins {
+            if let Some(address) = waiting.next() {
+                match Attempt::begin(SocketAddr::new(*address, port)) {
+                    Ok(attempt) => attempts.push(attempt),
+                    Err(error) => last_failure = Some(error),
+                }
+                next_begins = Instant::now() + ATTEMPT_DELAY;
+            } else if attempts.is_empty() {
+                return Err(could_not_connect(peer, last_failure));
+            }
+        }
+        let until_next =
+            (!waiting.as_slice().is_empty()).then(|| next_begins.saturating_duration_since(Instant::now()));
+        if !attempts.is_empty() {
+            wait_for_any(&attempts, until_next, watch)?;
+        }
+        let mut going_on = Vec::with_capacity(attempts.len());
+        for attempt in attempts {
+            match attempt.outcome() {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => {
+                    last_failure = Some(error);
+                    next_begins = Instant::now();
+                }
+                Err(attempt) => going_on.push(attempt),
+            }
+        }
+        attempts = going_on;
+    }
+}
+
+fn wait_for_any(
+    attempts: &[Attempt],
+    until_next: Option<Duration>,
+    watch: &Watch,
+) -> Result<(), Interruption> {
+    let sources: Vec<Source<'_>> = attempts.iter().map(Source::Connected).collect();
+    match wait(&sources, &watch.within(until_next)) {
+        Err(Interruption::TimedOut) => watch.check(),
+        other => other,
+    }
+}
+
+fn could_not_connect(peer: &str, failure: Option<std::io::Error>) -> Failure {
+    let Some(error) = failure else {
+        return Kind::Connect { peer: peer.into(), reason: "it has no address".into() }.into();
+    };
+    match super::transport::used_up(&error) {
+        Some(what) => Kind::Resource(format!("could not connect to {peer}: {what}")).into(),
+        None => Kind::Connect { peer: peer.into(), reason: reason(&error) }.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_take_turns() {
+        let parse =
+            |list: &str| list.split(' ').filter_map(|address| address.parse().ok()).collect::<Vec<IpAddr>>();
+        let cases = [
+            ("::1 ::2 ::3 1.1.1.1 2.2.2.2", "::1 1.1.1.1 ::2 2.2.2.2 ::3"),
+            ("1.1.1.1 ::1 ::2 ::3", "1.1.1.1 ::1 ::2 ::3"),
+            ("1.1.1.1 2.2.2.2", "1.1.1.1 2.2.2.2"),
+            ("::1", "::1"),
+        ];
+        for (given, expected) in cases {
+            assert_eq!(in_turns(parse(given)), parse(expected));
+        }
+    }
+}

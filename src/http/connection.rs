@@ -1,0 +1,352 @@
+//! A connection as ureq uses it: plain or TLS, with the credentials put into each request on its way out.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::sync::Arc;
+
+use rustls::{ClientConfig, ClientConnection};
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
+
+use super::buffers::PortionBuffers;
+use super::connect::Target;
+use super::exchange::{self, Exchange, Failure};
+use super::tls;
+use super::transport::Socket;
+use super::tunnel::ForProxy;
+use super::url::BaseUrl;
+use crate::cancel::Watch;
+use crate::error::{Kind, Phase};
+use crate::secret::Secret;
+
+/// Where a request's head ends.
+const END_OF_HEAD: &[u8] = b"\r\n\r\n";
+
+/// Makes connections when ureq's pool has none.
+#[derive(Debug)]
+pub struct Dialer(pub Arc<Target>);
+
+impl Connector for Dialer {
+    type Out = Connection;
+
+    fn connect(&self, _: &ConnectionDetails, _: Option<()>) -> Result<Option<Connection>, ureq::Error> {
+        exchange::current(|exchange| {
+            exchange.is_fresh = true;
+            self.0.connect(exchange).map(Some).map_err(|failure| exchange.fail(failure))
+        })
+    }
+}
+
+/// ureq asks for addresses before it looks into its pool: the dialer looks them up, when it needs them.
+#[derive(Debug)]
+pub struct NoLookup;
+
+impl Resolver for NoLookup {
+    fn resolve(
+        &self,
+        _: &ureq::http::Uri,
+        _: &ureq::config::Config,
+        _: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        Ok(self.empty())
+    }
+}
+
+/// A connection to the server, be it through a proxy.
+#[derive(Debug)]
+pub struct Connection {
+    channel: Channel,
+    buffers: PortionBuffers,
+    /// ureq asks whether the connection is open when it puts it aside and when it takes it up again.
+    is_idle: bool,
+    is_broken: bool,
+}
+
+#[derive(Debug)]
+enum Channel {
+    Plain { socket: Socket, for_proxy: Option<ForProxy> },
+    Secure { socket: Socket, session: Box<Session> },
+}
+
+impl Connection {
+    /// Bytes as they are.
+    pub fn plain(socket: Socket, for_proxy: Option<ForProxy>) -> Connection {
+        Connection::over(Channel::Plain { socket, for_proxy })
+    }
+
+    /// Bytes in TLS.
+    pub fn secure(socket: Socket, session: Session) -> Connection {
+        Connection::over(Channel::Secure { socket, session: Box::new(session) })
+    }
+
+    fn over(channel: Channel) -> Connection {
+        Connection { channel, buffers: PortionBuffers::default(), is_idle: false, is_broken: false }
+    }
+
+    fn send(&mut self, amount: usize, exchange: &mut Exchange) -> Result<(), Failure> {
+        exchange.phase = Phase::Sending;
+        let bytes = self.buffers.outgoing(amount);
+        let head_without_end = bytes.strip_suffix(END_OF_HEAD);
+        let credentials = exchange.credentials.header();
+        match (&mut self.channel, head_without_end) {
+            (Channel::Plain { socket, for_proxy }, Some(head)) => {
+                socket.send(whole_head(head, credentials, for_proxy.as_ref()).bytes(), &exchange.watch)?;
+            }
+            (Channel::Plain { socket, .. }, None) => socket.send(bytes, &exchange.watch)?,
+            (Channel::Secure { socket, session }, Some(head)) => {
+                session.send(socket, &[head, b"\r\n", credentials, b"\r\n"], &exchange.watch)?;
+            }
+            (Channel::Secure { socket, session }, None) => session.send(socket, &[bytes], &exchange.watch)?,
+        }
+        exchange.phase = Phase::Waiting;
+        Ok(())
+    }
+
+    fn receive(&mut self, exchange: &mut Exchange) -> Result<bool, Failure> {
+        let buffer = self.buffers.input_append_buf();
+        let room = buffer.len();
+        let received = match &mut self.channel {
+            Channel::Plain { socket, .. } => socket.receive(buffer, &exchange.watch)?,
+            Channel::Secure { socket, session } => session.receive(socket, buffer, &exchange.watch)?,
+        };
+        self.buffers.input_appended(received);
+        if received == room {
+            self.buffers.expect_more();
+        }
+        exchange.has_received |= received > 0;
+        exchange.has_ended |= received == 0;
+        Ok(received > 0)
+    }
+}
+
+/// The head as it goes out: with the credentials, which ureq never sees, and what a proxy wants.
+fn whole_head(head: &[u8], credentials: &[u8], for_proxy: Option<&ForProxy>) -> Secret {
+    let Some(for_proxy) = for_proxy else { return Secret::concat(&[head, b"\r\n", credentials, b"\r\n"]) };
+    let (method, rest) = head.split_at(head.iter().position(|byte| *byte == b'/').unwrap_or(0));
+    Secret::concat(&[
+        method,
+        for_proxy.origin.as_bytes(),
+        rest,
+        b"\r\n",
+        for_proxy.header.bytes(),
+        credentials,
+        b"\r\n",
+    ])
+}
+
+impl Transport for Connection {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
+        exchange::current(|exchange| {
+            self.send(amount, exchange).map_err(|failure| {
+                self.is_broken = true;
+                exchange.fail(failure)
+            })
+        })
+    }
+
+    fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
+        exchange::current(|exchange| {
+            self.receive(exchange).map_err(|failure| {
+                self.is_broken = true;
+                exchange.fail(failure)
+            })
+        })
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.is_idle = !self.is_idle;
+        if self.is_idle {
+            self.buffers.rest();
+            return !self.is_broken;
+        }
+        let only_fresh = exchange::current(|exchange| Ok(exchange.only_fresh)).unwrap_or(true);
+        // Late bytes would be taken for the beginning of the next answer.
+        !only_fresh
+            && match &mut self.channel {
+                Channel::Plain { socket, .. } => socket.is_quiet(),
+                Channel::Secure { socket, session } => session.is_quiet(socket),
+            }
+    }
+
+    fn is_tls(&self) -> bool {
+        matches!(self.channel, Channel::Secure { .. })
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Channel::Secure { socket, session } = &mut self.channel
+            && !self.is_broken
+        {
+            session.say_goodbye(socket);
+        }
+    }
+}
+
+/// A TLS session.
+#[derive(Debug)]
+pub struct Session {
+    tls: ClientConnection,
+}
+
+impl Session {
+    /// The handshake.
+    pub fn agree(
+        socket: &mut Socket,
+        config: &Arc<ClientConfig>,
+        base: &BaseUrl,
+        watch: &Watch,
+    ) -> Result<Session, Failure> {
+        let refused = |reason: String| Failure::from(Kind::Tls { peer: base.peer(), reason });
+        let name = tls::server_name(&base.host).map_err(refused)?;
+        let tls =
+            ClientConnection::new(config.clone(), name).map_err(|error| refused(tls::explain(&error)))?;
+        let mut session = Session { tls };
+        while session.tls.is_handshaking() {
+            session.flush(socket, watch)?;
+            match session.take_in(socket, watch) {
+                Ok(true) => {}
+                Ok(false) => return Err(Failure::Lost("the server closed it in the TLS handshake".into())),
+                Err(TlsFault::Broken(failure)) => return Err(failure),
+                Err(TlsFault::Refused(error)) => {
+                    // Tell the server why; nobody waits for it.
+                    session.say_goodbye(socket);
+                    return Err(refused(tls::explain(&error)));
+                }
+            }
+        }
+        session.flush(socket, watch)?;
+        Ok(session)
+    }
+
+    fn send(&mut self, socket: &mut Socket, parts: &[&[u8]], watch: &Watch) -> Result<(), Failure> {
+        for part in parts {
+            let mut rest = *part;
+            while !rest.is_empty() {
+                let taken =
+                    self.tls.writer().write(rest).map_err(|error| Failure::Lost(super::reason(&error)))?;
+                rest = &rest[taken..];
+                if !rest.is_empty() {
+                    self.flush(socket, watch)?;
+                }
+            }
+        }
+        self.flush(socket, watch)
+    }
+
+    fn receive(&mut self, socket: &mut Socket, buffer: &mut [u8], watch: &Watch) -> Result<usize, Failure> {
+        loop {
+            match self.tls.reader().read(buffer) {
+                Ok(received) => return Ok(received),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                    return Err(Failure::Lost(
+                        "it ended without a TLS goodbye: the answer may be cut off".into(),
+                    ));
+                }
+                Err(error) => return Err(Failure::Lost(super::reason(&error))),
+            }
+            match self.take_in(socket, watch) {
+                // At the end the reader tells which kind of end it is.
+                Ok(_) => self.flush(socket, watch)?,
+                Err(TlsFault::Broken(failure)) => return Err(failure),
+                Err(TlsFault::Refused(error)) => {
+                    return Err(Failure::Lost(format!(
+                        "what came is not valid TLS: {}",
+                        tls::explain(&error)
+                    )));
+                }
+            }
+        }
+    }
+
+    /// Sends what TLS wants to send.
+    fn flush(&mut self, socket: &mut Socket, watch: &Watch) -> Result<(), Failure> {
+        let mut records = Vec::new();
+        while self.tls.wants_write() {
+            self.tls.write_tls(&mut records).map_err(|error| Failure::Lost(super::reason(&error)))?;
+        }
+        if records.is_empty() { Ok(()) } else { Ok(socket.send(&records, watch)?) }
+    }
+
+    /// Receives and decrypts once; false: the peer has ended the stream.
+    fn take_in(&mut self, socket: &mut Socket, watch: &Watch) -> Result<bool, TlsFault> {
+        let mut fault = None;
+        let mut reader = ReadWith(|buffer: &mut [u8]| {
+            socket.receive(buffer, watch).map_err(|stopped| {
+                fault = Some(Failure::from(stopped));
+                io::Error::from(ErrorKind::Other)
+            })
+        });
+        let received = self.tls.read_tls(&mut reader);
+        if let Some(failure) = fault {
+            return Err(TlsFault::Broken(failure));
+        }
+        let received = received.map_err(|error| TlsFault::Broken(Failure::Lost(super::reason(&error))))?;
+        self.tls.process_new_packets().map_err(TlsFault::Refused)?;
+        Ok(received > 0)
+    }
+
+    /// Whether nothing has come but what belongs to TLS itself, such as tickets for later sessions.
+    fn is_quiet(&mut self, socket: &mut Socket) -> bool {
+        loop {
+            if socket.is_quiet() {
+                let waiting = self.tls.reader().read(&mut [0]);
+                return waiting.is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+            }
+            let mut reader = ReadWith(|buffer: &mut [u8]| {
+                socket.receive_now(buffer)?.ok_or_else(|| io::Error::from(ErrorKind::WouldBlock))
+            });
+            match self.tls.read_tls(&mut reader) {
+                Ok(0) | Err(_) => return false,
+                Ok(_) if self.tls.process_new_packets().is_err() => return false,
+                Ok(_) => {}
+            }
+        }
+    }
+
+    fn say_goodbye(&mut self, socket: &mut Socket) {
+        self.tls.send_close_notify();
+        let mut records = Vec::new();
+        while self.tls.wants_write() && self.tls.write_tls(&mut records).is_ok() {}
+        socket.send_farewell(&records);
+    }
+}
+
+enum TlsFault {
+    Broken(Failure),
+    Refused(rustls::Error),
+}
+
+/// A function to read from.
+struct ReadWith<Receive>(Receive);
+
+impl<Receive: FnMut(&mut [u8]) -> io::Result<usize>> Read for ReadWith<Receive> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0(buffer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::proxy::Proxy;
+
+    #[test]
+    fn credentials_stand_at_the_end_of_the_head() {
+        let head = whole_head(b"GET /a HTTP/1.1\r\nhost: b", b"x-api-key: k\r\n", None);
+        assert_eq!(head.as_str(), "GET /a HTTP/1.1\r\nhost: b\r\nx-api-key: k\r\n\r\n");
+    }
+
+    #[test]
+    fn a_proxy_gets_the_whole_url_and_its_own_login() -> Result<(), &'static str> {
+        let for_proxy = ForProxy::new("http://b:1", &Proxy::parse("http://u:p@proxy:1")?);
+        let head = whole_head(b"GET /a/b HTTP/1.1\r\nhost: b", b"x-api-key: k\r\n", Some(&for_proxy));
+        let expected = "GET http://b:1/a/b HTTP/1.1\r\nhost: b\r\nproxy-authorization: Basic dTpw\r\nx-api-key: k\r\n\r\n";
+        assert_eq!(head.as_str(), expected);
+        Ok(())
+    }
+}

@@ -1,0 +1,259 @@
+//! Which proxy stands between, if any: as set, or from the environment.
+
+use std::net::IpAddr;
+
+use super::transport::environment;
+use super::url::{BaseUrl, Host, hex_byte, parse_authority};
+use crate::secret::Secret;
+
+/// How a proxy is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP, with CONNECT.
+    Http,
+    /// SOCKS5; the target's name is looked up here.
+    Socks5,
+    /// SOCKS5; the target's name is looked up by the proxy.
+    Socks5h,
+}
+
+/// A proxy.
+#[derive(Debug, Clone)]
+pub struct Proxy {
+    /// How it is spoken to.
+    pub protocol: Protocol,
+    /// Its host.
+    pub host: Host,
+    /// Its port.
+    pub port: u16,
+    /// User and password, decoded.
+    pub login: Option<(Secret, Secret)>,
+}
+
+impl Proxy {
+    /// `http://`, `socks5://` or `socks5h://`, with an optional `user:password@`.
+    pub fn parse(url: &str) -> Result<Proxy, &'static str> {
+        let (scheme, rest) =
+            url.split_once("://").ok_or("must begin with http://, socks5:// or socks5h://")?;
+        let (protocol, default_port) = match scheme.to_ascii_lowercase().as_str() {
+            "http" => (Protocol::Http, 80),
+            "socks5" => (Protocol::Socks5, 1080),
+            "socks5h" => (Protocol::Socks5h, 1080),
+            _ => return Err("must begin with http://, socks5:// or socks5h://"),
+        };
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        let (login, authority) = match rest.rsplit_once('@') {
+            Some((login, authority)) => (Some(parse_login(login, protocol)?), authority),
+            None => (None, rest),
+        };
+        let (host, port) = parse_authority(authority, Some(default_port))
+            .ok_or("has no valid host, or a port that is not 1 to 65535")?;
+        Ok(Proxy { protocol, host, port, login })
+    }
+
+    /// HTTPS_PROXY, else ALL_PROXY, unless NO_PROXY names the host; none for plaintext, as HTTP_PROXY can be set from
+    /// outside in CGI programs.
+    pub fn from_environment(base: &BaseUrl) -> Result<Option<Proxy>, String> {
+        if !base.secure {
+            return Ok(None);
+        }
+        let names = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
+        let Some((name, value)) = names.iter().find_map(|name| Some((*name, environment(name)?))) else {
+            return Ok(None);
+        };
+        let excepted = ["no_proxy", "NO_PROXY"].iter().find_map(|name| environment(name));
+        if excepted.is_some_and(|list| is_excepted(&String::from_utf8_lossy(&list), base)) {
+            return Ok(None);
+        }
+        let url = std::str::from_utf8(&value).map_err(|_| format!("{name} (a proxy) is not valid UTF-8"))?;
+        // What is common in environments, and in no other place: host and port alone.
+        let parsed = match url.contains("://") {
+            false if parse_authority(url.rsplit('@').next().unwrap_or(url), None).is_some() => {
+                Proxy::parse(Secret::concat(&[b"http://", &value]).as_str())
+            }
+            _ => Proxy::parse(url),
+        };
+        parsed.map(Some).map_err(|why| format!("{name} (a proxy) {why}"))
+    }
+
+    /// `host:port`, without the login.
+    pub fn peer(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+}
+
+fn parse_login(login: &str, protocol: Protocol) -> Result<(Secret, Secret), &'static str> {
+    let (user, password) = login.split_once(':').unwrap_or((login, ""));
+    let (user, password) = (percent_decode(user)?, percent_decode(password)?);
+    let fits_socks = |part: &Secret| (1..=255).contains(&part.bytes().len());
+    if protocol != Protocol::Http && !(fits_socks(&user) && fits_socks(&password)) {
+        return Err("needs a user and a password of 1 to 255 bytes each, or neither");
+    }
+    if protocol == Protocol::Http && user.bytes().contains(&b':') {
+        return Err(
+            "has a user with a colon in it, which basic authentication cannot tell from the password",
+        );
+    }
+    Ok((user, password))
+}
+
+fn percent_decode(text: &str) -> Result<Secret, &'static str> {
+    let mut decoded = zeroize::Zeroizing::new(Vec::with_capacity(text.len()));
+    let mut rest = text.as_bytes();
+    while let [first, more @ ..] = rest {
+        let (byte, after) = match (first, more) {
+            (b'%', [high, low, after @ ..]) => {
+                (hex_byte(*high, *low).ok_or("has a bad percent escape in its user or password")?, after)
+            }
+            (b'%', _) => return Err("has a bad percent escape in its user or password"),
+            (byte, after) => (*byte, after),
+        };
+        if byte < b' ' || byte == 127 {
+            return Err("has a control character in its user or password");
+        }
+        decoded.push(byte);
+        rest = after;
+    }
+    Ok(Secret::new(&decoded))
+}
+
+/// Whether NO_PROXY names the host: a list with commas, of `*`, names (their subdomains included, with or without a
+/// dot before them), addresses, address ranges, each of them with or without a port.
+fn is_excepted(list: &str, base: &BaseUrl) -> bool {
+    list.split([',', ' ', '\t']).filter(|entry| !entry.is_empty()).any(|entry| entry_matches(entry, base))
+}
+
+fn entry_matches(entry: &str, base: &BaseUrl) -> bool {
+    if entry == "*" {
+        return true;
+    }
+    match &base.host {
+        Host::Address(address) => address_matches(entry, *address, base.port),
+        Host::Name(name) => {
+            let (entry, port) = match entry.rsplit_once(':') {
+                Some((entry, port)) => (entry, Some(port)),
+                None => (entry, None),
+            };
+            let suffix = entry.trim_start_matches('*').trim_matches('.').to_ascii_lowercase();
+            let name = name.trim_end_matches('.');
+            let named =
+                name.strip_suffix(suffix.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+            !suffix.is_empty() && named && port.is_none_or(|port| port.parse() == Ok(base.port))
+        }
+    }
+}
+
+fn address_matches(entry: &str, address: IpAddr, port: u16) -> bool {
+    if let Some((network, bits)) = entry.split_once('/') {
+        return network.parse().is_ok_and(|network| in_network(address, network, bits.parse().ok()));
+    }
+    if entry.parse() == Ok(address) {
+        return true;
+    }
+    match parse_authority(entry, Some(port)) {
+        Some((Host::Address(named), named_port)) => named == address && named_port == port,
+        _ => false,
+    }
+}
+
+fn in_network(address: IpAddr, network: IpAddr, bits: Option<u32>) -> bool {
+    let (address, network, width) = match (address, network) {
+        (IpAddr::V4(address), IpAddr::V4(network)) => {
+            (u32::from(address).into(), u32::from(network).into(), 32)
+        }
+        (IpAddr::V6(address), IpAddr::V6(network)) => (u128::from(address), u128::from(network), 128),
+        _ => return false,
+    };
+    bits.filter(|bits| *bits <= width)
+        .is_some_and(|bits| (address ^ network).checked_shr(width - bits).unwrap_or(0) == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proxies_that_are_taken() {
+        let cases = [
+            ("http://proxy:3128", Protocol::Http, "proxy:3128", None),
+            ("http://proxy:3128/", Protocol::Http, "proxy:3128", None),
+            ("HTTP://127.0.0.1", Protocol::Http, "127.0.0.1:80", None),
+            ("socks5://[::1]:9", Protocol::Socks5, "[::1]:9", None),
+            ("socks5h://proxy", Protocol::Socks5h, "proxy:1080", None),
+            ("http://user:p%40ss%3A@proxy:1", Protocol::Http, "proxy:1", Some(("user", "p@ss:"))),
+            ("http://user@proxy:1", Protocol::Http, "proxy:1", Some(("user", ""))),
+            ("http://a:b@c@proxy:1", Protocol::Http, "proxy:1", Some(("a", "b@c"))),
+            ("socks5://user:word@proxy:1", Protocol::Socks5, "proxy:1", Some(("user", "word"))),
+        ];
+        for (url, protocol, peer, login) in cases {
+            let proxy = Proxy::parse(url);
+            let seen = proxy.as_ref().map(|proxy| {
+                let login = proxy.login.as_ref().map(|(user, password)| (user.as_str(), password.as_str()));
+                (proxy.protocol, proxy.peer(), login)
+            });
+            assert_eq!(seen, Ok((protocol, peer.to_string(), login)), "{url}");
+        }
+    }
+
+    #[test]
+    fn proxies_that_are_refused() {
+        let cases = [
+            "proxy:3128",
+            "nonsense",
+            "https://proxy:1",
+            "ftp://proxy",
+            "socks4://proxy",
+            "http://",
+            "http://:1",
+            "http://proxy:0",
+            "http://proxy:70000",
+            "http://proxy:port",
+            "http://proxy/path",
+            "http://pro xy",
+            "http://a%zz@proxy",
+            "http://a%0d@proxy",
+            "http://a%3Ab:c@proxy",
+            "socks5://user@proxy",
+            "http://[::1",
+        ];
+        for url in cases {
+            assert!(Proxy::parse(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn no_proxy_names_hosts() -> Result<(), String> {
+        let cases = [
+            ("https://api.example.com", "*", true),
+            ("https://api.example.com", "example.com", true),
+            ("https://api.example.com", ".example.com", true),
+            ("https://api.example.com", "*.example.com", true),
+            ("https://api.example.com", " other.org ,\texample.com ", true),
+            ("https://api.example.com", "EXAMPLE.com", true),
+            ("https://api.example.com.", "example.com", true),
+            ("https://api.example.com", "example.com:443", true),
+            ("https://api.example.com", "example.com:8443", false),
+            ("https://api.example.com:8443", "example.com:8443", true),
+            ("https://badexample.com", "example.com", false),
+            ("https://example.com.evil.org", "example.com", false),
+            ("https://api.example.com", "", false),
+            ("https://api.example.com", ".", false),
+            ("https://api.example.com", ",,", false),
+            ("https://10.1.2.3", "10.1.2.3", true),
+            ("https://10.1.2.3", "10.1.2.3:443", true),
+            ("https://10.1.2.3", "10.1.2.3:444", false),
+            ("https://10.1.2.3", "10.0.0.0/8", true),
+            ("https://10.1.2.3", "11.0.0.0/8", false),
+            ("https://10.1.2.3", "0.0.0.0/0", true),
+            ("https://10.1.2.3", "10.0.0.0/33", false),
+            ("https://10.1.2.3", "1.2.3", false),
+            ("https://[::1]", "::1", true),
+            ("https://[::1]:9", "[::1]:9", true),
+            ("https://[fd00::5]", "fd00::/8", true),
+        ];
+        for (url, list, expected) in cases {
+            assert_eq!(is_excepted(list, &BaseUrl::parse(url, false)?), expected, "{url} in {list:?}");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,182 @@
+//! Sockets that wait for the peer, the call's deadline and its token at the same time: the only I/O below ureq.
+
+#![allow(unsafe_code)]
+
+mod process;
+#[cfg_attr(any(not(unix), refold_portable), path = "transport/portable.rs")]
+#[cfg_attr(all(unix, not(refold_portable)), path = "transport/unix.rs")]
+mod system;
+
+use std::io::{self, ErrorKind, PipeReader, Read, Write};
+use std::net::TcpStream;
+
+pub use process::PerProcess;
+pub use system::{Attempt, is_privileged, look_up, without_signals};
+use zeroize::Zeroizing;
+
+use crate::cancel::{Interruption, Watch};
+
+/// What a wait is for.
+pub enum Source<'a> {
+    /// Bytes have come, or the end.
+    Readable(&'a TcpStream),
+    /// Bytes can be sent.
+    Writable(&'a TcpStream),
+    /// A connection is made, or has failed.
+    Connected(&'a Attempt),
+    /// The other end is closed: a lookup is over.
+    Closed(&'a PipeReader),
+}
+
+impl Source<'_> {
+    /// More are not waited for at once.
+    pub const MOST: usize = 16;
+}
+
+/// Why a host has no address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LookupError {
+    /// The name does not exist.
+    NoSuchName,
+    /// The lookup failed for now.
+    Temporary,
+    /// Something is used up.
+    Resource(&'static str),
+    /// The system's number for it.
+    Other(i32),
+}
+
+/// Why bytes did not get through.
+#[derive(Debug)]
+pub enum Fault {
+    /// The deadline passed, or the token was triggered.
+    Interrupted(Interruption),
+    /// The connection broke.
+    Lost(io::Error),
+}
+
+impl From<Interruption> for Fault {
+    fn from(interruption: Interruption) -> Fault {
+        Fault::Interrupted(interruption)
+    }
+}
+
+/// Waits until one of the sources may be ready; an error once the deadline passed or the token was triggered. It may
+/// return early: the caller tries and waits again.
+pub fn wait(sources: &[Source<'_>], watch: &Watch) -> Result<(), Interruption> {
+    system::wait(sources, watch)
+}
+
+/// Waits for time to pass.
+pub fn pause(watch: &Watch, length: std::time::Duration) -> Result<(), Interruption> {
+    let nap = watch.within(Some(length));
+    loop {
+        match wait(&[], &nap) {
+            Ok(()) => {}
+            // Which of the two deadlines was it?
+            Err(Interruption::TimedOut) => return watch.check(),
+            Err(Interruption::Cancelled) => return Err(Interruption::Cancelled),
+        }
+    }
+}
+
+/// A variable of the environment; `None` where it is absent or empty, and for all of them in a program that runs with
+/// more rights than whoever started it.
+pub fn environment(name: &str) -> Option<Zeroizing<Vec<u8>>> {
+    if system::is_privileged() {
+        return None;
+    }
+    let value = std::env::var_os(name)?;
+    (!value.is_empty()).then(|| Zeroizing::new(value.into_encoded_bytes()))
+}
+
+/// What of the system is used up, if that is what the error says.
+pub fn used_up(error: &io::Error) -> Option<&'static str> {
+    #[cfg(unix)]
+    match error.raw_os_error()? {
+        libc::EMFILE => Some("this process has no file descriptor left"),
+        libc::ENFILE => Some("the system has no file descriptor left"),
+        libc::ENOMEM | libc::ENOBUFS => Some("memory is used up"),
+        _ => None,
+    }
+    #[cfg(not(unix))]
+    (error.kind() == ErrorKind::OutOfMemory).then_some("memory is used up")
+}
+
+/// A connected socket. Every operation ends in time.
+#[derive(Debug)]
+pub struct Socket {
+    stream: TcpStream,
+    /// The last read filled its whole buffer: more is likely to be there already.
+    streaming: bool,
+}
+
+impl Socket {
+    /// Takes over a stream that does not block.
+    pub fn new(stream: TcpStream) -> Socket {
+        Socket { stream, streaming: false }
+    }
+
+    /// Sends all of it.
+    pub fn send(&self, mut bytes: &[u8], watch: &Watch) -> Result<(), Fault> {
+        watch.check()?;
+        while !bytes.is_empty() {
+            match (&self.stream).write(bytes) {
+                Ok(0) => return Err(Fault::Lost(ErrorKind::WriteZero.into())),
+                Ok(sent) => bytes = &bytes[sent..],
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    wait(&[Source::Writable(&self.stream)], watch)?
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(Fault::Lost(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Receives what is there, waiting for the first byte; 0: the peer has ended the stream.
+    pub fn receive(&mut self, buffer: &mut [u8], watch: &Watch) -> Result<usize, Fault> {
+        watch.check()?;
+        if !self.streaming {
+            wait(&[Source::Readable(&self.stream)], watch)?;
+        }
+        loop {
+            match self.receive_now(buffer) {
+                Ok(Some(received)) => return Ok(received),
+                Ok(None) => wait(&[Source::Readable(&self.stream)], watch)?,
+                Err(error) => return Err(Fault::Lost(error)),
+            }
+        }
+    }
+
+    /// Receives what is there, without waiting; `None`: nothing is.
+    pub fn receive_now(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        loop {
+            match (&self.stream).read(buffer) {
+                Ok(received) => {
+                    self.streaming = received == buffer.len();
+                    return Ok(Some(received));
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Sends what fits now, on the way to closing: nobody waits for it.
+    pub fn send_farewell(&self, bytes: &[u8]) {
+        let _ = (&self.stream).write(bytes);
+    }
+
+    /// Whether nothing has come, not even the end. Takes nothing away.
+    pub fn is_quiet(&self) -> bool {
+        loop {
+            match self.stream.peek(&mut [0]) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return error.kind() == ErrorKind::WouldBlock,
+                Ok(_) => return false,
+            }
+        }
+    }
+}

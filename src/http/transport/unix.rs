@@ -1,0 +1,232 @@
+//! What Unix has for it: poll(2) for sockets and the token at once, connects that do not block, and lookups that tell
+//! why they failed.
+
+use std::ffi::CString;
+use std::io;
+use std::mem;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ptr;
+use std::time::Duration;
+
+use super::{LookupError, Source};
+use crate::cancel::{Interruption, Watch};
+
+/// How long a wait lasts at most where the token has no descriptor to wait for.
+const GLANCE: Duration = Duration::from_millis(10);
+
+/// Waits until one of the sources may be ready, the deadline passes or the token is triggered. It may return early:
+/// the caller tries and waits again.
+pub fn wait(sources: &[Source<'_>], watch: &Watch) -> Result<(), Interruption> {
+    let mut polled = [libc::pollfd { fd: -1, events: 0, revents: 0 }; Source::MOST + 1];
+    for (entry, source) in polled.iter_mut().zip(sources) {
+        (entry.fd, entry.events) = match source {
+            Source::Readable(stream) => (stream.as_raw_fd(), libc::POLLIN),
+            Source::Writable(stream) => (stream.as_raw_fd(), libc::POLLOUT),
+            Source::Connected(attempt) => (attempt.stream.as_raw_fd(), libc::POLLOUT),
+            Source::Closed(pipe) => (pipe.as_raw_fd(), libc::POLLIN),
+        };
+    }
+    let watched = sources.len().min(Source::MOST);
+    let mut count = watched;
+    let signal = watch.cancel().and_then(|cancel| cancel.signal());
+    if let Some(reader) = signal {
+        polled[count] = libc::pollfd { fd: reader.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        count += 1;
+    }
+    let must_glance = watch.cancel().is_some() && signal.is_none();
+    loop {
+        watch.check()?;
+        let timeout = match watch.left() {
+            Some(left) if must_glance => Some(left.min(GLANCE)),
+            None if must_glance => Some(GLANCE),
+            left => left,
+        };
+        // SAFETY: the first `count` entries are initialised, and their descriptors stay open for the call.
+        let ready = unsafe { libc::poll(polled.as_mut_ptr(), count as libc::nfds_t, poll_timeout(timeout)) };
+        if ready > 0 && polled[..watched].iter().any(|entry| entry.revents != 0) {
+            return Ok(());
+        }
+        if ready < 0 && io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+            // The kernel is out of memory, say: look again soon rather than spin.
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// In milliseconds, rounded up so that no wait ends before its time; -1: for ever.
+fn poll_timeout(timeout: Option<Duration>) -> libc::c_int {
+    let milliseconds =
+        |left: Duration| left.as_nanos().div_ceil(1_000_000).min(i32::MAX as u128) as libc::c_int;
+    timeout.map_or(-1, milliseconds)
+}
+
+/// A connection that is being made. Becomes writable when it is made or has failed.
+pub struct Attempt {
+    stream: TcpStream,
+}
+
+impl Attempt {
+    /// Begins to connect, without waiting for anything.
+    pub fn begin(address: SocketAddr) -> io::Result<Attempt> {
+        let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+        let stream = TcpStream::from(new_socket(family)?);
+        stream.set_nonblocking(true)?;
+        match connect(stream.as_fd(), address) {
+            Err(error) if !is_under_way(&error) => Err(error),
+            _ => Ok(Attempt { stream }),
+        }
+    }
+
+    /// The connection, or why there is none; the attempt itself while neither is known.
+    pub fn outcome(self) -> Result<io::Result<TcpStream>, Attempt> {
+        match self.stream.take_error() {
+            Ok(None) => {}
+            Ok(Some(error)) | Err(error) => return Ok(Err(error)),
+        }
+        match self.stream.peer_addr() {
+            Ok(_) => Ok(self.stream.set_nodelay(true).map(|()| self.stream)),
+            Err(_) => Err(self),
+        }
+    }
+}
+
+/// Interrupted: POSIX has the connection go on being made all the same.
+fn is_under_way(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Interrupted || error.raw_os_error() == Some(libc::EINPROGRESS)
+}
+
+fn new_socket(family: libc::c_int) -> io::Result<OwnedFd> {
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+    let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+    let kind = libc::SOCK_STREAM;
+    // SAFETY: takes no pointers.
+    let fd = unsafe { libc::socket(family, kind, 0) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor is new, and nobody else's.
+    let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+    // SAFETY: takes no pointers; the descriptor is open.
+    unsafe {
+        libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC);
+    }
+    #[cfg(target_vendor = "apple")]
+    {
+        let on: libc::c_int = 1;
+        let size = mem::size_of_val(&on) as libc::socklen_t;
+        // SAFETY: the value is an int, as the option wants it, and its size is told.
+        unsafe {
+            libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_NOSIGPIPE, ptr::from_ref(&on).cast(), size)
+        };
+    }
+    Ok(socket)
+}
+
+fn connect(socket: BorrowedFd<'_>, address: SocketAddr) -> io::Result<()> {
+    match address {
+        SocketAddr::V4(address) => {
+            // SAFETY: all-zero bytes are a valid sockaddr_in.
+            let mut name: libc::sockaddr_in = unsafe { mem::zeroed() };
+            name.sin_family = libc::AF_INET as libc::sa_family_t;
+            name.sin_port = address.port().to_be();
+            name.sin_addr.s_addr = u32::from(*address.ip()).to_be();
+            connect_to_name(socket, &name)
+        }
+        SocketAddr::V6(address) => {
+            // SAFETY: all-zero bytes are a valid sockaddr_in6.
+            let mut name: libc::sockaddr_in6 = unsafe { mem::zeroed() };
+            name.sin6_family = libc::AF_INET6 as libc::sa_family_t;
+            name.sin6_port = address.port().to_be();
+            name.sin6_addr.s6_addr = address.ip().octets();
+            connect_to_name(socket, &name)
+        }
+    }
+}
+
+fn connect_to_name<Name>(socket: BorrowedFd<'_>, name: &Name) -> io::Result<()> {
+    let size = mem::size_of::<Name>() as libc::socklen_t;
+    // SAFETY: `name` is a socket address of that size.
+    match unsafe { libc::connect(socket.as_raw_fd(), ptr::from_ref(name).cast(), size) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Asks the system for a host's addresses, in its order of preference. Blocks for as long as the system likes.
+pub fn look_up(host: &str) -> Result<Vec<IpAddr>, LookupError> {
+    let Ok(host) = CString::new(host) else { return Err(LookupError::NoSuchName) };
+    // SAFETY: all-zero bytes are a valid addrinfo.
+    let mut hints: libc::addrinfo = unsafe { mem::zeroed() };
+    hints.ai_socktype = libc::SOCK_STREAM;
+    let mut list = ptr::null_mut();
+    // SAFETY: the strings end in NUL or are absent, and both structures outlive the call.
+    let code = unsafe { libc::getaddrinfo(host.as_ptr(), ptr::null(), &hints, &mut list) };
+    match code {
+        0 => Ok(take_addresses(list)),
+        libc::EAI_NONAME => Err(LookupError::NoSuchName),
+        // glibc's "the name exists, but has no address of this kind".
+        #[cfg(target_os = "linux")]
+        libc::EAI_NODATA => Err(LookupError::NoSuchName),
+        libc::EAI_AGAIN => Err(LookupError::Temporary),
+        libc::EAI_MEMORY => Err(LookupError::Resource("memory is used up")),
+        libc::EAI_SYSTEM => Err(match super::used_up(&io::Error::last_os_error()) {
+            Some(what) => LookupError::Resource(what),
+            None => LookupError::Temporary,
+        }),
+        other => Err(LookupError::Other(other)),
+    }
+}
+
+fn take_addresses(list: *mut libc::addrinfo) -> Vec<IpAddr> {
+    let mut addresses = Vec::new();
+    let mut next = list;
+    // SAFETY: getaddrinfo made the list, whose pointers are valid until it is freed below.
+    while let Some(entry) = unsafe { next.as_ref() } {
+        match entry.ai_family {
+            libc::AF_INET => {
+                // SAFETY: an entry of this family holds a sockaddr_in.
+                let name = unsafe { ptr::read_unaligned(entry.ai_addr.cast::<libc::sockaddr_in>()) };
+                addresses.push(IpAddr::from(Ipv4Addr::from(u32::from_be(name.sin_addr.s_addr))));
+            }
+            libc::AF_INET6 => {
+                // SAFETY: an entry of this family holds a sockaddr_in6.
+                let name = unsafe { ptr::read_unaligned(entry.ai_addr.cast::<libc::sockaddr_in6>()) };
+                addresses.push(IpAddr::from(Ipv6Addr::from(name.sin6_addr.s6_addr)));
+            }
+            _ => {}
+        }
+        next = entry.ai_next;
+    }
+    // SAFETY: getaddrinfo made the list, and nothing points into it any more.
+    unsafe { libc::freeaddrinfo(list) };
+    addresses
+}
+
+/// Runs `begin` with all signals blocked, so that a thread that it starts runs none of the host's handlers.
+pub fn without_signals<T>(begin: impl FnOnce() -> T) -> T {
+    // SAFETY: all-zero bytes are a valid set of signals, and both outlive the calls.
+    let (mut all, mut before): (libc::sigset_t, libc::sigset_t) = unsafe { (mem::zeroed(), mem::zeroed()) };
+    // SAFETY: as above.
+    unsafe {
+        libc::sigfillset(&mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
+    }
+    let begun = begin();
+    // SAFETY: as above.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &before, ptr::null_mut()) };
+    begun
+}
+
+/// Whether the program runs with more rights than whoever started it, who must then not steer it by its environment.
+pub fn is_privileged() -> bool {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    // SAFETY: takes no pointers.
+    let privileged = unsafe { libc::getauxval(libc::AT_SECURE) } != 0;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    // SAFETY: take no pointers.
+    let privileged = unsafe { libc::getuid() != libc::geteuid() || libc::getgid() != libc::getegid() };
+    privileged
+}
