@@ -192,7 +192,7 @@ impl Rhythm {
     fn after_snapshot(&mut self, is_same: bool) -> Duration {
         self.failures = 0;
         self.pause = if is_same {
-            (self.pause.saturating_mul(3) / 2).min(self.interval.saturating_mul(LONGEST_PAUSE))
+            self.pause.saturating_add(self.pause / 2).min(self.interval.saturating_mul(LONGEST_PAUSE))
         } else {
             self.interval
         };
