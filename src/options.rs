@@ -67,12 +67,14 @@ impl Options {
 
     /// The defaults, with credentials and base URL from the environment. Empty variables count as absent.
     pub fn from_env() -> Options {
-        let mut options = Options::default();
-        options.api_key = environment("REFOLD_API_KEY").map(|value| Secret::new(&value));
-        options.linked_account_id = environment("REFOLD_LINKED_ACCOUNT_ID").map(|value| Secret::new(&value));
-        options.session_token = environment("REFOLD_SESSION_TOKEN").map(|value| Secret::new(&value));
-        options.base_url = environment("REFOLD_BASE_URL").map(|url| url.to_vec());
-        options
+        let secret = |name| environment(name).map(|value| Secret::new(&value));
+        Options {
+            api_key: secret("REFOLD_API_KEY"),
+            linked_account_id: secret("REFOLD_LINKED_ACCOUNT_ID"),
+            session_token: secret("REFOLD_SESSION_TOKEN"),
+            base_url: environment("REFOLD_BASE_URL").map(|url| url.to_vec()),
+            ..Options::default()
+        }
     }
 
     /// The organisation's key, and the account it acts for. Both absent: takes them back.

@@ -79,7 +79,6 @@ impl Answer {
     pub fn into_error(self, kind: Kind, secrets: &[Secret]) -> Error {
         let envelope = Envelope::read(&self.body).unwrap_or_default();
         let hide = |text: String| into_text(blot_out(text.into_bytes(), secrets));
-        let has_body = !self.body.is_empty() || self.fault.is_none();
         let mut body = blot_out(self.body, secrets);
         body.truncate(KEPT_OF_BODY);
         Error::from(kind).with_answer(AnswerInError {
@@ -89,7 +88,7 @@ impl Answer {
             api_code: envelope.api_code.map(hide),
             message: envelope.message.map(hide),
             request_id: envelope.request_id.or(self.request_id).map(hide),
-            body: has_body.then_some(body),
+            body: (!body.is_empty()).then_some(body),
             retry_after: self.retry_after,
         })
     }

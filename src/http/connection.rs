@@ -1,6 +1,6 @@
 //! A connection as ureq uses it: plain or TLS, with the credentials put into each request on its way out.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::sync::Arc;
 
 use rustls::{ClientConfig, ClientConnection};
@@ -160,6 +160,9 @@ impl Transport for Connection {
         self.is_idle = !self.is_idle;
         if self.is_idle {
             self.buffers.rest();
+            if let Channel::Secure { session, .. } = &mut self.channel {
+                session.rest();
+            }
             return !self.is_broken;
         }
         let only_fresh = exchange::current(|exchange| Ok(exchange.only_fresh)).unwrap_or(true);
@@ -190,6 +193,8 @@ impl Drop for Connection {
 #[derive(Debug)]
 pub struct Session {
     tls: ClientConnection,
+    /// Received, and not yet decrypted.
+    records: PortionBuffers,
 }
 
 impl Session {
@@ -204,7 +209,7 @@ impl Session {
         let name = tls::server_name(&base.host).map_err(refused)?;
         let tls =
             ClientConnection::new(config.clone(), name).map_err(|error| refused(tls::explain(&error)))?;
-        let mut session = Session { tls };
+        let mut session = Session { tls, records: PortionBuffers::default() };
         while session.tls.is_handshaking() {
             session.flush(socket, watch)?;
             match session.take_in(socket, watch) {
@@ -274,38 +279,51 @@ impl Session {
 
     /// Receives and decrypts once; false: the peer has ended the stream.
     fn take_in(&mut self, socket: &mut Socket, watch: &Watch) -> Result<bool, TlsFault> {
-        let mut fault = None;
-        let mut reader = ReadWith(|buffer: &mut [u8]| {
-            socket.receive(buffer, watch).map_err(|stopped| {
-                fault = Some(Failure::from(stopped));
-                io::Error::from(ErrorKind::Other)
-            })
-        });
-        let received = self.tls.read_tls(&mut reader);
-        if let Some(failure) = fault {
-            return Err(TlsFault::Broken(failure));
+        if self.records.input().is_empty() {
+            let buffer = self.records.input_append_buf();
+            let room = buffer.len();
+            let received = socket.receive(buffer, watch).map_err(|fault| TlsFault::Broken(fault.into()))?;
+            self.records.input_appended(received);
+            if received == room {
+                self.records.expect_more();
+            }
         }
-        let received = received.map_err(|error| TlsFault::Broken(Failure::Lost(super::reason(&error))))?;
-        self.tls.process_new_packets().map_err(TlsFault::Refused)?;
-        Ok(received > 0)
+        let goes_on = !self.records.input().is_empty();
+        self.decrypt().map_err(TlsFault::Refused)?;
+        Ok(goes_on)
+    }
+
+    /// Hands a portion of what was received to TLS; nothing: the end.
+    fn decrypt(&mut self) -> Result<(), rustls::Error> {
+        let taken = self
+            .tls
+            .read_tls(&mut self.records.input())
+            .map_err(|error| rustls::Error::General(error.to_string()))?;
+        self.records.input_consume(taken);
+        self.tls.process_new_packets().map(drop)
     }
 
     /// Whether nothing has come but what belongs to TLS itself, such as tickets for later sessions.
     fn is_quiet(&mut self, socket: &mut Socket) -> bool {
         loop {
-            if socket.is_quiet() {
-                let waiting = self.tls.reader().read(&mut [0]);
-                return waiting.is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+            while !self.records.input().is_empty() {
+                if self.decrypt().is_err() {
+                    return false;
+                }
             }
-            let mut reader = ReadWith(|buffer: &mut [u8]| {
-                socket.receive_now(buffer)?.ok_or_else(|| io::Error::from(ErrorKind::WouldBlock))
-            });
-            match self.tls.read_tls(&mut reader) {
-                Ok(0) | Err(_) => return false,
-                Ok(_) if self.tls.process_new_packets().is_err() => return false,
-                Ok(_) => {}
+            match socket.receive_now(self.records.input_append_buf()) {
+                Ok(None) => break,
+                Ok(Some(received)) if received > 0 => self.records.input_appended(received),
+                Ok(Some(_)) | Err(_) => return false,
             }
         }
+        let waiting = self.tls.reader().read(&mut [0]);
+        waiting.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    }
+
+    /// Gives back what an idle session does not need.
+    fn rest(&mut self) {
+        self.records.rest();
     }
 
     fn say_goodbye(&mut self, socket: &mut Socket) {
@@ -319,15 +337,6 @@ impl Session {
 enum TlsFault {
     Broken(Failure),
     Refused(rustls::Error),
-}
-
-/// A function to read from.
-struct ReadWith<Receive>(Receive);
-
-impl<Receive: FnMut(&mut [u8]) -> io::Result<usize>> Read for ReadWith<Receive> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0(buffer)
-    }
 }
 
 #[cfg(test)]

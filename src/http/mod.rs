@@ -125,6 +125,7 @@ impl Http {
             let exchange = Rc::new(RefCell::new(Exchange::new(watch, credentials, only_fresh)));
             let result = exchange::run(&exchange, || {
                 let response = agent.run(self.request(&uri)?)?;
+                exchange.borrow_mut().phase = Phase::Receiving;
                 let is_chunked = response.headers().contains_key(header::TRANSFER_ENCODING);
                 Ok((Answer::receive(response, self.max_response_bytes), is_chunked))
             });
