@@ -4,6 +4,7 @@ pub mod cancel;
 pub mod client;
 pub mod error;
 pub mod execution;
+pub mod ffi;
 mod http;
 pub mod json;
 pub mod options;

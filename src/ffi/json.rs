@@ -1,0 +1,148 @@
+//! `refold_json`: values of any shape.
+
+use std::ffi::c_char;
+use std::ptr;
+
+use super::types::{refold_json, refold_json_type};
+use super::{borrow, guard, lend, read, string_and_length_out, string_in, write};
+use crate::json::Json;
+
+/// What a value is. REFOLD_JSON_NULL for null, and for NULL, which is no value.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn refold_json_typeof(value: *const refold_json) -> refold_json_type {
+    // SAFETY: from C, as the header demands it.
+    unsafe { read(value, 0, |json| json.kind() as refold_json_type) }
+}
+
+/// Whether a value is true. false for false and for anything else.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn refold_json_bool(value: *const refold_json) -> bool {
+    // SAFETY: from C, as the header demands it.
+    unsafe { read(value, false, Json::as_bool) }
+}
+
+/// A number as an integer: truncated towards zero, and the nearest that there is when it is out of range. 0
+/// for anything else.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn refold_json_int64(value: *const refold_json) -> i64 {
+    // SAFETY: from C, as the header demands it.
+    unsafe { read(value, 0, Json::as_i64) }
+}
+
+/// A number as a double: the nearest that there is, and infinite when it is out of range. 0 for anything
+/// else.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn refold_json_double(value: *const refold_json) -> f64 {
+    // SAFETY: from C, as the header demands it.
+    unsafe { read(value, 0.0, Json::as_f64) }
+}
+
+/// A string, unescaped. NULL for anything else.
+///
+/// `length`, which may be NULL, is set to its length in bytes without the NUL at its end, 0 when there is no
+/// string. A string that holds U+0000 goes on behind it. Half of a surrogate pair reads as U+FFFD. The string
+/// lives until the execution is freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn refold_json_string(value: *const refold_json, length: *mut usize) -> *const c_char {
+    // SAFETY: from C, as the header demands it.
+    unsafe { look_up_string(value, length, Json::string) }
+}
+
+/// The number of an array's elements or an object's members. 0 for anything else.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn refold_json_length(value: *const refold_json) -> usize {
+    // SAFETY: from C, as the header demands it.
+    unsafe { read(value, 0, Json::length) }
+}
+
+/// The element of an array, or the value of an object's member, at a position counted from 0. NULL when there
+/// is none.
+///
+/// A key that was sent twice has two positions.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn refold_json_at(value: *const refold_json, index: usize) -> *const refold_json {
+    // SAFETY: from C, as the header demands it.
+    unsafe { read(value, ptr::null(), |json| lend(json.at(index))) }
+}
+
+/// The key of an object's member at a position counted from 0, unescaped. NULL when there is none.
+///
+/// `length` and the string are as for refold_json_string().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn refold_json_key_at(
+    value: *const refold_json,
+    index: usize,
+    length: *mut usize,
+) -> *const c_char {
+    // SAFETY: from C, as the header demands it.
+    unsafe { look_up_string(value, length, |json| json.key_at(index)) }
+}
+
+/// The value of an object's member with a key; of a key that was sent twice, the last one. NULL when there is
+/// none, and when `key` is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn refold_json_get(
+    value: *const refold_json,
+    key: *const c_char,
+) -> *const refold_json {
+    // SAFETY: from C, as the header demands it.
+    unsafe { read(value, ptr::null(), |json| lend(string_in(key).and_then(|key| json.get(key)))) }
+}
+
+/// The value that a JSON pointer (RFC 6901) leads to, such as "/nodes/0/node_name". NULL when it leads
+/// nowhere, is not one, or is NULL.
+///
+/// "" is the value itself; in a key, ~1 stands for / and ~0 for ~.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn refold_json_pointer(
+    value: *const refold_json,
+    pointer: *const c_char,
+) -> *const refold_json {
+    // SAFETY: from C, as the header demands it.
+    unsafe { read(value, ptr::null(), |json| lend(string_in(pointer).and_then(|path| json.pointer(path)))) }
+}
+
+/// The JSON text of a value of any type, byte for byte as the server sent it, without a copy, and so without
+/// a NUL at its end. NULL for NULL.
+///
+/// `length` is set to its length in bytes, 0 when there is no value. It is needed: without it (NULL) the
+/// function returns NULL. The text lives until the execution is freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn refold_json_raw(value: *const refold_json, length: *mut usize) -> *const c_char {
+    guard(ptr::null(), || {
+        if length.is_null() {
+            return ptr::null();
+        }
+        // SAFETY: from C, as the header demands it.
+        let raw = unsafe { borrow(value) }.map(Json::raw);
+        // SAFETY: as above.
+        unsafe { write(length, raw.map_or(0, str::len)) };
+        raw.map_or(ptr::null(), |raw| raw.as_ptr().cast())
+    })
+}
+
+/// The JSON text of a value of any type as refold_json_raw(), with a NUL at its end: a copy that is made when
+/// it is first asked for, and kept. NULL for NULL, and when memory is too short.
+///
+/// `length`, which may be NULL, is set to its length in bytes without the NUL, 0 when there is no text. The
+/// text lives until the execution is freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn refold_json_text(value: *const refold_json, length: *mut usize) -> *const c_char {
+    // SAFETY: from C, as the header demands it.
+    unsafe { look_up_string(value, length, Json::text) }
+}
+
+/// A string that belongs to a value, and its length.
+///
+/// # Safety
+/// As for [`borrow`], until this returns; `length` is NULL or can be written to.
+unsafe fn look_up_string(
+    value: *const refold_json,
+    length: *mut usize,
+    look: impl for<'v> FnOnce(&'v Json<'static>) -> Option<&'v [u8]>,
+) -> *const c_char {
+    // SAFETY: as this function's caller promised.
+    let string = guard(None, || unsafe { borrow(value) }.and_then(look));
+    // SAFETY: as above.
+    unsafe { string_and_length_out(string, length) }
+}
