@@ -15,9 +15,11 @@ your execution instead, from the real service (or from REFOLD_BASE_URL).
 END
 }
 
+# One command for both: two would compile the library anew each time, as the sandbox's own dependencies switch on
+# other features of those that the two share.
 build() {
-    echo "Building the library (the first time takes a minute or two)"
-    cargo build --release --locked --quiet --lib
+    echo "Building the library and the sandbox (the first time takes a minute or two)"
+    cargo build --release --locked --quiet --lib --example sandbox
     ln -sf ../release/librefold.so "$demo/librefold.so.0" # the name under which programs look for it
 }
 
@@ -36,7 +38,6 @@ compile() {
 # Starts the sandbox and points the environment at it. It ends when its standard input does, which is a pipe that only
 # this shell holds open: so it cannot outlive this shell, however that ends.
 start_sandbox() {
-    cargo build --release --locked --quiet --example sandbox
     echo "Starting the sandbox"
     mkdir "$pipes"
     mkfifo "$pipes/in" "$pipes/out"
