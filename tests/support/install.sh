@@ -1,0 +1,37 @@
+# shellcheck shell=sh
+# Shell functions, to be sourced: what a command needs of a Debian machine, installed where it is missing.
+
+# need COMMAND PACKAGE...: makes sure that COMMAND is there; the Debian packages named bring it.
+need() {
+    needed=$1
+    shift
+    if command -v "$needed" >/dev/null 2>&1; then
+        return
+    fi
+    if ! command -v apt-get >/dev/null 2>&1; then
+        echo "$needed is missing: please install it (on Debian: $*)" >&2
+        return 1
+    fi
+    if [ "$(id -u)" -eq 0 ]; then
+        as_root=
+    elif command -v sudo >/dev/null 2>&1; then
+        as_root=sudo
+    else
+        echo "$needed is missing: please install it as root: apt-get install $*" >&2
+        return 1
+    fi
+    echo "Installing $* ..."
+    # The package lists of a fresh machine are empty or old: they are fetched only where they do not suffice.
+    if install_packages "$@" >/dev/null 2>&1; then
+        return
+    fi
+    if ! { $as_root apt-get update -qq && install_packages "$@" >/dev/null; }; then
+        echo "$needed is missing and could not be installed: please try: apt-get install $*" >&2
+        return 1
+    fi
+}
+
+install_packages() {
+    $as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -qq -y --no-install-recommends -o DPkg::Lock::Timeout=120 "$@"
+}
