@@ -14,6 +14,7 @@ cc=${CC:-cc}
 flags="-std=c11 -O1 -g -Wall -Wextra -Wpedantic -Werror -pthread ${EXTRA_CFLAGS:-}"
 
 mkdir -p "$out/objects" "$out/lib"
+out=$(cd "$out" && pwd)
 # The loader asks for the library by its SONAME.
 for name in librefold.so librefold.so.0; do
     ln -sf "$library/librefold.so" "$out/lib/$name"
