@@ -8,7 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Does the message name the argument? Letters of both cases are one, and `_`, `-` and space, too; `|` parts names. */
+/* Does the message name the argument? Letters of both cases are one, and `_`, `-` and space, too; `|` parts
+ * names. */
 static bool names(const char *message, const char *argument) {
     char plain[2000];
     size_t length = 0;
@@ -29,7 +30,8 @@ static bool names(const char *message, const char *argument) {
 /* Frees the options. No client comes about, and the message names the argument. */
 static void expect_refusal(refold_options *options, const char *argument) {
     refold_error *error = client_error(options);
-    if (CHECK_ERROR(error, REFOLD_ERROR_INVALID_ARGUMENT, NULL) && !names(refold_error_message(error), argument))
+    if (CHECK_ERROR(error, REFOLD_ERROR_INVALID_ARGUMENT, NULL) &&
+        !names(refold_error_message(error), argument))
         FAIL("\"%s\" does not name the %s", refold_error_message(error), argument);
     CHECK(!refold_error_is_retryable(error));
     CHECK_INT(refold_error_attempts(error), 0);
@@ -38,7 +40,8 @@ static void expect_refusal(refold_options *options, const char *argument) {
 
 static void expect_client(refold_options *options) { refold_client_free(client_of(options)); }
 
-/* Base URLs ---------------------------------------------------------------------------------------------------- */
+/* Base URLs
+ * ---------------------------------------------------------------------------------------------------- */
 
 TEST(good_base_urls) {
     static const char *const urls[] = {"https://app.refold.ai",
@@ -178,7 +181,8 @@ TEST(localhost_is_loopback) {
     server_stop(server);
 }
 
-/* Credentials -------------------------------------------------------------------------------------------------- */
+/* Credentials
+ * -------------------------------------------------------------------------------------------------- */
 
 static refold_options *with_credentials(const char *key, const char *account, const char *token) {
     refold_options *options = refold_options_new();
@@ -218,9 +222,20 @@ TEST(exactly_one_way_to_authenticate) {
 }
 
 /* What no credential, user agent or other text may hold: control characters, and what is not UTF-8. */
-static const char *const bad_texts[] = {"a\nb",          "a\rb",     "a\r\nx-injected: 1", "\tx",      "a\x01",
-                                        "\x1f",          "\x7f",     "a\x1b[0m",           "\xff",     "a\x80",
-                                        "\xc3",          "\xc0\x80", "\xed\xa0\x80",       "a\xf4\x90\x80\x80",
+static const char *const bad_texts[] = {"a\nb",
+                                        "a\rb",
+                                        "a\r\nx-injected: 1",
+                                        "\tx",
+                                        "a\x01",
+                                        "\x1f",
+                                        "\x7f",
+                                        "a\x1b[0m",
+                                        "\xff",
+                                        "a\x80",
+                                        "\xc3",
+                                        "\xc0\x80",
+                                        "\xed\xa0\x80",
+                                        "a\xf4\x90\x80\x80",
                                         "\xe2\x82"};
 
 TEST(credentials_hold_no_control_characters_and_are_utf8) {
@@ -336,7 +351,8 @@ TEST(options_serve_any_number_of_clients) {
     server_stop(server);
 }
 
-/* Numbers ------------------------------------------------------------------------------------------------------ */
+/* Numbers
+ * ------------------------------------------------------------------------------------------------------ */
 
 TEST(poll_intervals_are_at_least_10_ms) {
     for (uint64_t interval = 0; interval < 13; interval += 3) {
@@ -353,23 +369,63 @@ TEST(poll_intervals_are_at_least_10_ms) {
     }
 }
 
-/* Ids ---------------------------------------------------------------------------------------------------------- */
+/* Ids
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 TEST(bad_ids_are_refused_and_not_sent) {
     char *long_id = repeated("a", 257);
-    const char *const ids[] = {NULL,   "",      ".",      "..",      "/",      "a/b",        "../x",       "a b",  " a",
-                               "a\n",  "a\tb",  "a%2Fb",  "%2e%2e",  "a?b",    "a#b",        "a\\b",       "a+b",  "a;b",
-                               "a@b",  "a&b",   "a=b",    "a,b",     "a!b",    "a*b",        "(a)",        "a'b",  "a\"b",
-                               "{a}",  "[a]",   "a|b",    "a^b",     "a`b",    "$a",         "<a>",        "\x7f", "\x01",
-                               "\xff", "a\xc3", "\xc3\xa9", "\xf0\x9f\x98\x80", "a\r\nx-injected: 1", long_id};
+    const char *const ids[] = {NULL,
+                               "",
+                               ".",
+                               "..",
+                               "/",
+                               "a/b",
+                               "../x",
+                               "a b",
+                               " a",
+                               "a\n",
+                               "a\tb",
+                               "a%2Fb",
+                               "%2e%2e",
+                               "a?b",
+                               "a#b",
+                               "a\\b",
+                               "a+b",
+                               "a;b",
+                               "a@b",
+                               "a&b",
+                               "a=b",
+                               "a,b",
+                               "a!b",
+                               "a*b",
+                               "(a)",
+                               "a'b",
+                               "a\"b",
+                               "{a}",
+                               "[a]",
+                               "a|b",
+                               "a^b",
+                               "a`b",
+                               "$a",
+                               "<a>",
+                               "\x7f",
+                               "\x01",
+                               "\xff",
+                               "a\xc3",
+                               "\xc3\xa9",
+                               "\xf0\x9f\x98\x80",
+                               "a\r\nx-injected: 1",
+                               long_id};
     struct server *server = serve_body(COMPLETED);
     refold_client *client = client_to(server);
     for (size_t i = 0; i < COUNT(ids) * 2; i++) {
         const char *id = ids[i / 2];
         refold_error *error = UNREAD_ERROR;
         check_case("%s", id);
-        refold_execution *execution = i % 2 == 0 ? refold_get_execution(client, id, NULL, &error)
-                                                 : refold_wait_execution(client, id, 1000, NULL, NULL, NULL, &error);
+        refold_execution *execution = i % 2 == 0
+                                          ? refold_get_execution(client, id, NULL, &error)
+                                          : refold_wait_execution(client, id, 1000, NULL, NULL, NULL, &error);
         CHECK(execution == NULL);
         if (CHECK_ERROR(error, REFOLD_ERROR_INVALID_ARGUMENT, NULL))
             CHECK(names(refold_error_message(error), "execution id"));
@@ -385,7 +441,8 @@ TEST(bad_ids_are_refused_and_not_sent) {
 
 TEST(good_ids_are_sent_as_they_are) {
     char *long_id = repeated("a", 256);
-    const char *const ids[] = {"a", "0", "-", "_", "~", ":", "...", "a.", ".a", "..a", "A-Z_a.z~0:9", TEST_ID, long_id};
+    const char *const ids[] = {"a",  "0",  "-",   "_",           "~",     ":",    "...",
+                               "a.", ".a", "..a", "A-Z_a.z~0:9", TEST_ID, long_id};
     struct server *server = serve_body(COMPLETED);
     refold_client *client = client_to(server);
     for (size_t i = 0; i < COUNT(ids); i++) {
@@ -405,13 +462,18 @@ TEST(good_ids_are_sent_as_they_are) {
     free(long_id);
 }
 
-/* Nothing is sent ---------------------------------------------------------------------------------------------- */
+/* Nothing is sent
+ * ---------------------------------------------------------------------------------------------- */
 
 static void break_key(refold_options *options) { refold_options_set_api_key(options, "a\nb", "account"); }
 static void break_account(refold_options *options) { refold_options_set_api_key(options, "key", "\x01"); }
-static void break_authentication(refold_options *options) { refold_options_set_session_token(options, "both"); }
+static void break_authentication(refold_options *options) {
+    refold_options_set_session_token(options, "both");
+}
 static void break_interval(refold_options *options) { refold_options_set_poll_interval_ms(options, 1); }
-static void break_proxy(refold_options *options) { refold_options_set_proxy(options, "gopher://127.0.0.1:1"); }
+static void break_proxy(refold_options *options) {
+    refold_options_set_proxy(options, "gopher://127.0.0.1:1");
+}
 static void break_ca_file(refold_options *options) { refold_options_set_ca_file(options, "/no/such/file"); }
 static void break_ca_pem(refold_options *options) { refold_options_set_ca_pem(options, "no", 2); }
 static void break_agent(refold_options *options) { refold_options_set_user_agent(options, "a\r\nb: c"); }
@@ -439,7 +501,8 @@ TEST(nothing_is_sent_when_an_argument_is_wrong) {
     server_stop(server);
 }
 
-/* Proxies ------------------------------------------------------------------------------------------------------ */
+/* Proxies
+ * ------------------------------------------------------------------------------------------------------ */
 
 static const char *const good_proxies[] = {"",
                                            "http://127.0.0.1:3128",
@@ -506,8 +569,8 @@ TEST(proxies_of_the_environment) {
 
 /* "Plaintext base URLs use no proxy from the environment", and HTTP_PROXY is never read. */
 TEST(plaintext_goes_past_the_proxies_of_the_environment) {
-    static const char *const variables[] = {"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY",
-                                            "all_proxy"};
+    static const char *const variables[] = {"HTTP_PROXY",  "http_proxy", "HTTPS_PROXY",
+                                            "https_proxy", "ALL_PROXY",  "all_proxy"};
     struct server *server = serve_body(COMPLETED);
     struct dead_port *proxy = refusing_port(NULL);
     for (size_t i = 0; i < COUNT(variables); i++) {
@@ -522,7 +585,8 @@ TEST(plaintext_goes_past_the_proxies_of_the_environment) {
     server_stop(server);
 }
 
-/* Certificates ------------------------------------------------------------------------------------------------- */
+/* Certificates
+ * ------------------------------------------------------------------------------------------------- */
 
 static char *read_text(const char *path) {
     FILE *file = fopen(path, "r");
@@ -569,7 +633,8 @@ static void make_pem_cases(struct pem_case *cases) {
         {"an empty certificate", text_of(BEGIN_CERTIFICATE END_CERTIFICATE), false},
         {"not base64", text_of(BEGIN_CERTIFICATE "!!!!\n" END_CERTIFICATE), false},
         {"not a certificate", text_of(BEGIN_CERTIFICATE "AAAA\n" END_CERTIFICATE), false},
-        {"good, then not a certificate", text_of("%s" BEGIN_CERTIFICATE "AAAA\n" END_CERTIFICATE, good), false},
+        {"good, then not a certificate", text_of("%s" BEGIN_CERTIFICATE "AAAA\n" END_CERTIFICATE, good),
+         false},
         {"good, then not base64", text_of("%s" BEGIN_CERTIFICATE "!!!!\n" END_CERTIFICATE, good), false},
         {"cut off", text_of("%.*s", (int)(no_end - good), good), false},
     };
@@ -659,7 +724,8 @@ TEST(unusable_roots_of_the_environment_are_an_error) {
     rmdir(folder);
 }
 
-/* The environment ---------------------------------------------------------------------------------------------- */
+/* The environment
+ * ---------------------------------------------------------------------------------------------- */
 
 static void set_environment(const char *url, const char *key, const char *account, const char *token) {
     const char *const pairs[][2] = {{"REFOLD_BASE_URL", url},
@@ -697,13 +763,11 @@ TEST(the_environment_gives_what_the_setters_give) {
 TEST(bad_values_of_the_environment_are_reported) {
     static const struct {
         const char *url, *key, *account, *token, *named;
-    } cases[] = {{"nonsense", "k", "a", NULL, "base url"},
-                 {NULL, "k\n", "a", NULL, "api key"},
-                 {NULL, "k", "a\n", NULL, "linked account id"},
-                 {NULL, "k", NULL, NULL, "linked account id"},
-                 {NULL, NULL, NULL, "\xff", "session token"},
-                 {NULL, "k", "a", "t", "session token"},
-                 {NULL, NULL, NULL, NULL, "api key|session token"}};
+    } cases[] = {
+        {"nonsense", "k", "a", NULL, "base url"},         {NULL, "k\n", "a", NULL, "api key"},
+        {NULL, "k", "a\n", NULL, "linked account id"},    {NULL, "k", NULL, NULL, "linked account id"},
+        {NULL, NULL, NULL, "\xff", "session token"},      {NULL, "k", "a", "t", "session token"},
+        {NULL, NULL, NULL, NULL, "api key|session token"}};
     for (size_t i = 0; i < COUNT(cases); i++) {
         check_case("%zu", i);
         set_environment(cases[i].url, cases[i].key, cases[i].account, cases[i].token);

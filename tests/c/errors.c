@@ -25,7 +25,8 @@ static refold_error *error_of(const struct answer *answer, void (*change)(refold
     return error;
 }
 
-/* Envelopes ---------------------------------------------------------------------------------------------------- */
+/* Envelopes
+ * ---------------------------------------------------------------------------------------------------- */
 
 struct envelope_case {
     int status; /* of HTTP */
@@ -38,11 +39,13 @@ struct envelope_case {
 
 static const struct envelope_case envelopes[] = {
     {404,
-     "{\"status_code\": 404, \"http_error_type\": \"NOT_FOUND\", \"error_code\": \"RESOURCE_NOT_FOUND\", \"message\": "
+     "{\"status_code\": 404, \"http_error_type\": \"NOT_FOUND\", \"error_code\": \"RESOURCE_NOT_FOUND\", "
+     "\"message\": "
      "\"Execution not found\"}",
      404, "NOT_FOUND", "RESOURCE_NOT_FOUND", "Execution not found", NULL},
-    {404, "{\"http_error_type\": \"RESOURCE_NOT_FOUND\", \"error_code\": \"NOT_FOUND\", \"message\": \"swapped\"}", 404,
-     "RESOURCE_NOT_FOUND", "NOT_FOUND", "swapped", NULL},
+    {404,
+     "{\"http_error_type\": \"RESOURCE_NOT_FOUND\", \"error_code\": \"NOT_FOUND\", \"message\": \"swapped\"}",
+     404, "RESOURCE_NOT_FOUND", "NOT_FOUND", "swapped", NULL},
     {400, "{\"error\": \"VALIDATION_ERROR\", \"message\": \"m\"}", 400, NULL, "VALIDATION_ERROR", "m", NULL},
     {400, "{\"error\": \"second\", \"error_code\": \"first\"}", 400, NULL, "first", COMPOSED, NULL},
     {400, "{\"error\": \"second\", \"error_code\": null}", 400, NULL, "second", COMPOSED, NULL},
@@ -64,8 +67,8 @@ static const struct envelope_case envelopes[] = {
     {403, "{\"message\": null, \"error_code\": \"C\"}", 403, NULL, "C", COMPOSED, NULL},
     {403, "{\"message\": {\"text\": \"m\"}}", 403, NULL, NULL, COMPOSED, NULL},
     {403, "{\"message\": \"\"}", 403, NULL, NULL, COMPOSED, NULL},
-    {403, "{\"http_error_type\": 7, \"error_code\": [], \"request_id\": false, \"message\": \"m\"}", 403, NULL, NULL, "m",
-     NULL},
+    {403, "{\"http_error_type\": 7, \"error_code\": [], \"request_id\": false, \"message\": \"m\"}", 403,
+     NULL, NULL, "m", NULL},
     {409, "{\"http_error_type\": \"\", \"error_code\": \"\", \"message\": \"m\"}", 409, "", "", "m", NULL},
     {409, "{\"message\": \"a\", \"message\": \"b\"}", 409, NULL, NULL, "b", NULL},
     {422, "{\"message\": \"\\u00fc \\ud83d\\ude00 \\ud83d \\n\"}", 422, NULL, NULL,
@@ -107,14 +110,18 @@ static void check_envelope(const struct envelope_case *envelope, const struct an
 TEST(envelopes_are_read_as_sent) {
     for (size_t i = 0; i < COUNT(envelopes); i++) {
         check_case("%d %s", envelopes[i].status, envelopes[i].body);
-        check_envelope(&envelopes[i], &(struct answer){.status = envelopes[i].status, .body = envelopes[i].body});
+        check_envelope(&envelopes[i],
+                       &(struct answer){.status = envelopes[i].status, .body = envelopes[i].body});
     }
 }
 
 /* How an answer is framed and what type it claims makes no difference. */
 TEST(envelopes_are_read_however_they_come) {
-    static const struct answer ways[] = {
-        {.framing = CHUNKED}, {.framing = UNTIL_CLOSE}, {.type = ""}, {.type = "text/html"}, {.ending = CLOSE}};
+    static const struct answer ways[] = {{.framing = CHUNKED},
+                                         {.framing = UNTIL_CLOSE},
+                                         {.type = ""},
+                                         {.type = "text/html"},
+                                         {.ending = CLOSE}};
     for (size_t i = 0; i < COUNT(ways); i++) {
         struct answer answer = ways[i];
         check_case("%zu", i);
@@ -135,20 +142,25 @@ TEST(request_ids_of_headers_stand_in) {
                  {"{\"request_id\": \"of-the-body\"}", "of-the-body"}};
     for (size_t i = 0; i < COUNT(cases); i++) {
         check_case("%s", cases[i].body);
-        refold_error *error = error_of(
-            &(struct answer){.status = 400, .headers = "X-Request-Id: of-the-header\r\n", .body = cases[i].body}, NULL);
+        refold_error *error = error_of(&(struct answer){.status = 400,
+                                                        .headers = "X-Request-Id: of-the-header\r\n",
+                                                        .body = cases[i].body},
+                                       NULL);
         CHECK_STR(refold_error_request_id(error), cases[i].want);
         refold_error_free(error);
     }
 }
 
-/* Other answers ------------------------------------------------------------------------------------------------ */
+/* Other answers
+ * ------------------------------------------------------------------------------------------------ */
 
 TEST(gateways_are_named) {
     static const struct {
         int status;
         const char *message;
-    } cases[] = {{502, "HTTP 502 Bad Gateway"}, {504, "HTTP 504 Gateway Timeout"}, {503, "HTTP 503 Service Unavailable"}};
+    } cases[] = {{502, "HTTP 502 Bad Gateway"},
+                 {504, "HTTP 504 Gateway Timeout"},
+                 {503, "HTTP 503 Service Unavailable"}};
     for (size_t i = 0; i < COUNT(cases); i++) {
         refold_error *error = error_of(
             &(struct answer){.status = cases[i].status, .type = "text/html", .body = "<html>"}, NULL);
@@ -168,10 +180,12 @@ TEST(empty_answers_are_answers) {
 }
 
 TEST(the_code_is_the_status_whatever_it_is) {
-    static const int statuses[] = {300, 305, 399, 400, 402, 405, 418, 422, 451, 499, 500, 501, 505, 520, 599, 600, 777, 999};
+    static const int statuses[] = {300, 305, 399, 400, 402, 405, 418, 422, 451,
+                                   499, 500, 501, 505, 520, 599, 600, 777, 999};
     for (size_t i = 0; i < COUNT(statuses); i++) {
         check_case("%d", statuses[i]);
-        refold_error *error = error_of(&(struct answer){.status = statuses[i], .body = "{\"message\": \"m\"}"}, NULL);
+        refold_error *error =
+            error_of(&(struct answer){.status = statuses[i], .body = "{\"message\": \"m\"}"}, NULL);
         CHECK_ERROR(error, statuses[i], "m");
         CHECK_INT(refold_error_http_status(error), statuses[i]);
         refold_error_free(error);
@@ -199,7 +213,8 @@ TEST(envelopes_are_read_up_to_1_mib) {
     static const struct {
         size_t size;
         bool read;
-    } cases[] = {{65000, true}, {70000, true}, {1000000, true}, {(1 << 20) - 1, true}, {1 << 20, true}, {2 << 20, false}};
+    } cases[] = {{65000, true},         {70000, true},   {1000000, true},
+                 {(1 << 20) - 1, true}, {1 << 20, true}, {2 << 20, false}};
     for (size_t i = 0; i < COUNT(cases); i++) {
         static const char end[] = "\", \"message\": \"at the end\"}";
         static const char start[] = "{\"padding\": \"";
@@ -234,15 +249,24 @@ TEST(the_code_stays_whatever_the_body_is) {
         {"cut before the first byte", {.body = "{\"message\": \"m\"}", .is_cut = true}, NULL},
         {"cut by a reset", {.body = "{\"message\": \"m\"}", .is_cut = true, .cut = 5, .ending = RESET}, NULL},
         {"cut chunk", {.body = "{\"message\": \"m\"}", .framing = CHUNKED, .is_cut = true, .cut = 5}, NULL},
-        {"bad chunk", {.body = "zz\r\n", .headers = "Transfer-Encoding: chunked\r\n", .framing = NO_FRAMING, .ending = CLOSE},
+        {"bad chunk",
+         {.body = "zz\r\n",
+          .headers = "Transfer-Encoding: chunked\r\n",
+          .framing = NO_FRAMING,
+          .ending = CLOSE},
          NULL},
         {"not gzip", {.body = "this is not gzip", .headers = "Content-Encoding: gzip\r\n"}, NULL},
         {"another encoding", {.body = "who knows", .headers = "Content-Encoding: br\r\n"}, NULL},
         {"not UTF-8", {.body = "{\"message\": \"\xff\"}"}, NULL},
         {"too large", {.body = "{\"message\": \"longer than ten bytes\"}"}, limit_body},
-        {"too large, in chunks", {.body = "{\"message\": \"longer than ten bytes\"}", .framing = CHUNKED}, limit_body},
+        {"too large, in chunks",
+         {.body = "{\"message\": \"longer than ten bytes\"}", .framing = CHUNKED},
+         limit_body},
         {"a huge announcement",
-         {.body = "x", .headers = "Content-Length: 18446744073709551615\r\n", .framing = NO_FRAMING, .ending = CLOSE},
+         {.body = "x",
+          .headers = "Content-Length: 18446744073709551615\r\n",
+          .framing = NO_FRAMING,
+          .ending = CLOSE},
          NULL},
     };
     static const int statuses[] = {404, 500};
@@ -271,7 +295,11 @@ TEST(useless_successes) {
         bool retryable;
     } cases[] = {
         {"empty", {.body = ""}, NULL, REFOLD_ERROR_INVALID_RESPONSE, false},
-        {"no content", {.status = 204, .framing = NO_FRAMING, .type = ""}, NULL, REFOLD_ERROR_INVALID_RESPONSE, false},
+        {"no content",
+         {.status = 204, .framing = NO_FRAMING, .type = ""},
+         NULL,
+         REFOLD_ERROR_INVALID_RESPONSE,
+         false},
         {"html", {.body = "<html>", .type = "text/html"}, NULL, REFOLD_ERROR_INVALID_RESPONSE, false},
         {"another object", {.body = "{}"}, NULL, REFOLD_ERROR_INVALID_RESPONSE, false},
         {"an array", {.body = "[{\"status\": \"RUNNING\"}]"}, NULL, REFOLD_ERROR_INVALID_RESPONSE, false},
@@ -279,15 +307,33 @@ TEST(useless_successes) {
         {"half an object", {.body = "{\"status\": \"RUN"}, NULL, REFOLD_ERROR_INVALID_RESPONSE, false},
         {"two objects", {.body = RUNNING RUNNING}, NULL, REFOLD_ERROR_INVALID_RESPONSE, false},
         {"not UTF-8", {.body = "{\"status\": \"\xff\"}"}, NULL, REFOLD_ERROR_INVALID_RESPONSE, false},
-        {"another encoding", {.body = COMPLETED, .headers = "Content-Encoding: br\r\n"}, NULL, REFOLD_ERROR_INVALID_RESPONSE,
+        {"another encoding",
+         {.body = COMPLETED, .headers = "Content-Encoding: br\r\n"},
+         NULL,
+         REFOLD_ERROR_INVALID_RESPONSE,
          false},
         {"too large", {.body = COMPLETED}, limit_body, REFOLD_ERROR_RESPONSE_TOO_LARGE, false},
-        {"too large, in chunks", {.body = COMPLETED, .framing = CHUNKED}, limit_body, REFOLD_ERROR_RESPONSE_TOO_LARGE, false},
-        {"too large, until close", {.body = COMPLETED, .framing = UNTIL_CLOSE}, limit_body, REFOLD_ERROR_RESPONSE_TOO_LARGE,
+        {"too large, in chunks",
+         {.body = COMPLETED, .framing = CHUNKED},
+         limit_body,
+         REFOLD_ERROR_RESPONSE_TOO_LARGE,
+         false},
+        {"too large, until close",
+         {.body = COMPLETED, .framing = UNTIL_CLOSE},
+         limit_body,
+         REFOLD_ERROR_RESPONSE_TOO_LARGE,
          false},
         {"cut", {.body = COMPLETED, .is_cut = true, .cut = 5}, NULL, REFOLD_ERROR_TRANSPORT, true},
-        {"cut by a reset", {.body = COMPLETED, .is_cut = true, .cut = 5, .ending = RESET}, NULL, REFOLD_ERROR_TRANSPORT, true},
-        {"cut chunk", {.body = COMPLETED, .framing = CHUNKED, .is_cut = true, .cut = 5}, NULL, REFOLD_ERROR_TRANSPORT, true},
+        {"cut by a reset",
+         {.body = COMPLETED, .is_cut = true, .cut = 5, .ending = RESET},
+         NULL,
+         REFOLD_ERROR_TRANSPORT,
+         true},
+        {"cut chunk",
+         {.body = COMPLETED, .framing = CHUNKED, .is_cut = true, .cut = 5},
+         NULL,
+         REFOLD_ERROR_TRANSPORT,
+         true},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         check_case("%s", cases[i].name);
@@ -295,7 +341,8 @@ TEST(useless_successes) {
         CHECK_ERROR(error, cases[i].want, NULL);
         CHECK_INT(refold_error_is_retryable(error), cases[i].retryable);
         if (cases[i].want == REFOLD_ERROR_INVALID_RESPONSE)
-            CHECK_INT(refold_error_http_status(error), cases[i].answer.status == 0 ? 200 : cases[i].answer.status);
+            CHECK_INT(refold_error_http_status(error),
+                      cases[i].answer.status == 0 ? 200 : cases[i].answer.status);
         refold_error_free(error);
     }
 }
@@ -333,12 +380,13 @@ TEST(other_2xx_are_successes) {
 }
 
 TEST(what_is_not_http_is_transport) {
-    static const char *const texts[] = {"what is this?\r\n\r\n", "SSH-2.0-OpenSSH_9.2\r\n", "\x15\x03\x01\x00\x02\x02\x50\r\n\r\n",
-                                        "HTTP/1.1 abc OK\r\n\r\n", "HTTP/9.9 200 OK\r\n\r\n",
-                                        "HTTP/1.1 200 OK\r\nno colon\r\n\r\n{}"};
+    static const char *const texts[] = {
+        "what is this?\r\n\r\n",   "SSH-2.0-OpenSSH_9.2\r\n", "\x15\x03\x01\x00\x02\x02\x50\r\n\r\n",
+        "HTTP/1.1 abc OK\r\n\r\n", "HTTP/9.9 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nno colon\r\n\r\n{}"};
     for (size_t i = 0; i < COUNT(texts); i++) {
         check_case("%s", texts[i]);
-        refold_error *error = error_of(&(struct answer){.raw = true, .body = texts[i], .ending = CLOSE}, NULL);
+        refold_error *error =
+            error_of(&(struct answer){.raw = true, .body = texts[i], .ending = CLOSE}, NULL);
         CHECK_ERROR(error, REFOLD_ERROR_TRANSPORT, "127.0.0.1");
         CHECK_INT(refold_error_http_status(error), 0);
         CHECK_STR(refold_error_body(error, NULL), NULL);
@@ -347,9 +395,10 @@ TEST(what_is_not_http_is_transport) {
 }
 
 TEST(a_connection_that_breaks_before_the_answer_is_transport) {
-    static const struct answer ways[] = {{.silent = true, .ending = CLOSE},
-                                         {.silent = true, .ending = RESET},
-                                         {.raw = true, .body = "HTTP/1.1 200 OK\r\nContent-", .ending = CLOSE}};
+    static const struct answer ways[] = {
+        {.silent = true, .ending = CLOSE},
+        {.silent = true, .ending = RESET},
+        {.raw = true, .body = "HTTP/1.1 200 OK\r\nContent-", .ending = CLOSE}};
     for (size_t i = 0; i < COUNT(ways); i++) {
         check_case("%zu", i);
         refold_error *error = error_of(&ways[i], NULL);
@@ -360,7 +409,8 @@ TEST(a_connection_that_breaks_before_the_answer_is_transport) {
     }
 }
 
-/* No answer ---------------------------------------------------------------------------------------------------- */
+/* No answer
+ * ---------------------------------------------------------------------------------------------------- */
 
 TEST(nobody_listens) {
     struct dead_port *port = refusing_port(NULL);
@@ -389,15 +439,29 @@ TEST(nobody_has_this_name) {
     refold_client_free(client);
 }
 
-/* Retry-After -------------------------------------------------------------------------------------------------- */
+/* Retry-After
+ * -------------------------------------------------------------------------------------------------- */
 
 TEST(retry_after_is_read) {
     static const struct {
         const char *value;
         int64_t want;
-    } cases[] = {{NULL, -1},    {"0", 0},    {"7", 7000},     {" 7 ", 7000}, {"120", 120000}, {"soon", -1},
-                 {"-5", -1},    {"1.5", -1}, {"7 s", -1},     {"+7", -1},    {"0x7", -1},     {"7, 8", -1},
-                 {"\xff", -1}, {"2026", 2026000}, {"Wed, 21 Oct 2015 07:28:00 GMT", 0}, {"Wed, 99 Oct 2015 07:28:00 GMT", -1},
+    } cases[] = {{NULL, -1},
+                 {"0", 0},
+                 {"7", 7000},
+                 {" 7 ", 7000},
+                 {"120", 120000},
+                 {"soon", -1},
+                 {"-5", -1},
+                 {"1.5", -1},
+                 {"7 s", -1},
+                 {"+7", -1},
+                 {"0x7", -1},
+                 {"7, 8", -1},
+                 {"\xff", -1},
+                 {"2026", 2026000},
+                 {"Wed, 21 Oct 2015 07:28:00 GMT", 0},
+                 {"Wed, 99 Oct 2015 07:28:00 GMT", -1},
                  {"Wed, 21 Oct 2015", -1}};
     static const int statuses[] = {429, 503, 404};
     for (size_t i = 0; i < COUNT(cases) * COUNT(statuses); i++) {
@@ -405,7 +469,8 @@ TEST(retry_after_is_read) {
         int status = statuses[i % COUNT(statuses)];
         char *header = value == NULL ? text_of("X-None: 1\r\n") : text_of("Retry-After: %s\r\n", value);
         check_case("%d %s", status, value);
-        refold_error *error = error_of(&(struct answer){.status = status, .headers = header, .body = "{}"}, NULL);
+        refold_error *error =
+            error_of(&(struct answer){.status = status, .headers = header, .body = "{}"}, NULL);
         CHECK_INT(refold_error_code(error), status);
         CHECK_INT(refold_error_retry_after_ms(error), cases[i / COUNT(statuses)].want);
         refold_error_free(error);
@@ -421,7 +486,8 @@ TEST(retry_after_may_be_a_date) {
         struct tm parts;
         strftime(date, sizeof date, formats[i], gmtime_r(&then, &parts));
         snprintf(header, sizeof header, "retry-after: %s\r\n", date);
-        refold_error *error = error_of(&(struct answer){.status = 429, .headers = header, .body = "{}"}, NULL);
+        refold_error *error =
+            error_of(&(struct answer){.status = 429, .headers = header, .body = "{}"}, NULL);
         CHECK_BETWEEN(refold_error_retry_after_ms(error), 40000 - 10000 * check_patience(), 40000);
         CHECK(refold_error_is_retryable(error));
         refold_error_free(error);
@@ -429,12 +495,13 @@ TEST(retry_after_may_be_a_date) {
 }
 
 TEST(a_retry_after_without_end_does_not_overflow) {
-    static const char *const values[] = {"9223372036854775807", "9223372036854775", "9223372036854776", "18446744073709551615",
-                                         "99999999999999999999999999"};
+    static const char *const values[] = {"9223372036854775807", "9223372036854775", "9223372036854776",
+                                         "18446744073709551615", "99999999999999999999999999"};
     for (size_t i = 0; i < COUNT(values); i++) {
         char *header = text_of("Retry-After: %s\r\n", values[i]);
         check_case("%s", values[i]);
-        refold_error *error = error_of(&(struct answer){.status = 429, .headers = header, .body = "{}"}, NULL);
+        refold_error *error =
+            error_of(&(struct answer){.status = 429, .headers = header, .body = "{}"}, NULL);
         int64_t wait = refold_error_retry_after_ms(error);
         CHECK(wait == -1 || wait > 60000);
         refold_error_free(error);
@@ -442,20 +509,23 @@ TEST(a_retry_after_without_end_does_not_overflow) {
     }
 }
 
-/* Secrets ------------------------------------------------------------------------------------------------------ */
+/* Secrets
+ * ------------------------------------------------------------------------------------------------------ */
 
 static void use_token(refold_options *options) {
     refold_options_set_api_key(options, NULL, NULL);
     refold_options_set_session_token(options, TEST_TOKEN);
 }
 
-static void check_redacted(const struct answer *answer, void (*change)(refold_options *), const char *secret) {
+static void check_redacted(const struct answer *answer, void (*change)(refold_options *),
+                           const char *secret) {
     refold_error *error = error_of(answer, change);
-    const char *const texts[] = {refold_error_message(error), refold_error_http_error_type(error), refold_error_api_code(error),
-                                 refold_error_request_id(error)};
+    const char *const texts[] = {refold_error_message(error), refold_error_http_error_type(error),
+                                 refold_error_api_code(error), refold_error_request_id(error)};
     size_t length = 0;
     const char *body = refold_error_body(error, &length);
-    CHECK(body != NULL && memmem(body, length, secret, strlen(secret)) == NULL && memmem(body, length, "***", 3) != NULL);
+    CHECK(body != NULL && memmem(body, length, secret, strlen(secret)) == NULL &&
+          memmem(body, length, "***", 3) != NULL);
     for (size_t i = 0; i < COUNT(texts); i++)
         if (texts[i] != NULL)
             CHECK_LACKS(texts[i], secret);
@@ -472,17 +542,20 @@ TEST(echoed_secrets_are_redacted) {
     } cases[] = {{TEST_KEY, NULL}, {TEST_TOKEN, use_token}};
     for (size_t i = 0; i < COUNT(cases); i++) {
         const char *secret = cases[i].secret;
-        char *envelope = text_of("{\"message\": \"no key %s and %s.\", \"error_code\": \"x%s\", \"http_error_type\": \"%s\", "
-                                 "\"request_id\": \"%s\"}",
-                                 secret, secret, secret, secret, secret);
+        char *envelope = text_of(
+            "{\"message\": \"no key %s and %s.\", \"error_code\": \"x%s\", \"http_error_type\": \"%s\", "
+            "\"request_id\": \"%s\"}",
+            secret, secret, secret, secret, secret);
         char *page = text_of("<html>%s</html>", secret);
         check_case("%s, envelope", secret);
         check_redacted(&(struct answer){.status = 401, .body = envelope}, cases[i].change, secret);
         check_case("%s, page", secret);
-        check_redacted(&(struct answer){.status = 502, .body = page, .type = "text/html"}, cases[i].change, secret);
+        check_redacted(&(struct answer){.status = 502, .body = page, .type = "text/html"}, cases[i].change,
+                       secret);
         check_case("%s, header", secret);
         char *header = text_of("X-Request-Id: %s\r\n", secret);
-        refold_error *error = error_of(&(struct answer){.status = 400, .headers = header, .body = "{}"}, cases[i].change);
+        refold_error *error =
+            error_of(&(struct answer){.status = 400, .headers = header, .body = "{}"}, cases[i].change);
         CHECK_STR(refold_error_request_id(error), "***");
         refold_error_free(error);
         free(header);
@@ -498,7 +571,8 @@ TEST(secrets_across_the_end_of_the_body_are_redacted) {
         char *body = text_of("%s" TEST_KEY "%s", padding, padding);
         size_t length = 0;
         check_case("%zu", inside);
-        refold_error *error = error_of(&(struct answer){.status = 500, .body = body, .type = "text/html"}, NULL);
+        refold_error *error =
+            error_of(&(struct answer){.status = 500, .body = body, .type = "text/html"}, NULL);
         const char *got = refold_error_body(error, &length);
         CHECK(length <= 65536);
         CHECK(got != NULL && memmem(got, length, "tk_", 3) == NULL);
@@ -529,7 +603,8 @@ TEST(escaped_secrets_are_redacted) {
     }
 }
 
-/* Names -------------------------------------------------------------------------------------------------------- */
+/* Names
+ * -------------------------------------------------------------------------------------------------------- */
 
 TEST(code_names) {
     static const struct {

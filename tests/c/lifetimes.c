@@ -1,12 +1,13 @@
-/* "Executions and errors outlive the client. A client or a token may be freed while calls that have begun still run."
- * And `*error`: a new object or NULL after each call, whatever stood in it. */
+/* "Executions and errors outlive the client. A client or a token may be freed while calls that have begun
+ * still run." And `*error`: a new object or NULL after each call, whatever stood in it. */
 #include "client.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 
-#define DOCUMENT                                                                                                       \
-    "{\"status\": \"ERRORED\", \"name\": \"a name\", \"nodes\": [{\"node_id\": \"1\", \"latest_output\": {\"a\": [1, 2]}}]}"
+#define DOCUMENT                                                                                             \
+    "{\"status\": \"ERRORED\", \"name\": \"a name\", \"nodes\": [{\"node_id\": \"1\", \"latest_output\": "   \
+    "{\"a\": [1, 2]}}]}"
 
 static void check_document(const refold_execution *execution) {
     CHECK_STR(refold_execution_status(execution), "ERRORED");
@@ -28,7 +29,8 @@ TEST(executions_outlive_the_client) {
 }
 
 TEST(errors_outlive_the_client) {
-    struct server *server = serve_answers(1, &(struct answer){.status = 404, .body = "{\"message\": \"gone\"}"});
+    struct server *server =
+        serve_answers(1, &(struct answer){.status = 404, .body = "{\"message\": \"gone\"}"});
     refold_client *client = client_to(server);
     refold_error *error = NULL;
     CHECK(get(client, &error) == NULL);
@@ -107,7 +109,8 @@ TEST(a_failure_sets_a_new_error) {
     CHECK(refold_wait_execution(client, TEST_ID, 0, NULL, NULL, NULL, &errors[1]) == NULL);
     CHECK(refold_parse_execution("x", 1, &errors[2]) == NULL);
     CHECK(refold_client_new(NULL, &errors[3]) == NULL);
-    static const refold_code codes[] = {404, 404, REFOLD_ERROR_INVALID_RESPONSE, REFOLD_ERROR_INVALID_ARGUMENT};
+    static const refold_code codes[] = {404, 404, REFOLD_ERROR_INVALID_RESPONSE,
+                                        REFOLD_ERROR_INVALID_ARGUMENT};
     for (size_t i = 0; i < COUNT(errors); i++)
         EXPECT_ERROR(errors[i], codes[i], NULL);
     refold_client_free(client);
@@ -118,7 +121,8 @@ TEST(a_failure_sets_a_new_error) {
 static void read_error(void *data) { CHECK_ERROR(data, 409, "conflict"); }
 
 TEST(errors_are_read_on_any_thread) {
-    struct server *server = serve_answers(1, &(struct answer){.status = 409, .body = "{\"message\": \"conflict\"}"});
+    struct server *server =
+        serve_answers(1, &(struct answer){.status = 409, .body = "{\"message\": \"conflict\"}"});
     refold_client *client = client_to(server);
     refold_error *error = NULL;
     CHECK(get(client, &error) == NULL);
@@ -129,7 +133,8 @@ TEST(errors_are_read_on_any_thread) {
     server_stop(server);
 }
 
-/* Calls that run while their client and token are freed -------------------------------------------------------- */
+/* Calls that run while their client and token are freed
+ * -------------------------------------------------------- */
 
 struct running_call {
     refold_client *client;
@@ -156,14 +161,16 @@ TEST(a_client_and_a_token_may_be_freed_while_calls_run) {
         struct server *server = serve_answers(2, answers);
         refold_options *options = test_options(server_url(server));
         refold_options_set_max_retries(options, 1);
-        struct running_call call = {.client = client_of(options), .cancel = refold_cancel_new(), .waits = waits == 1};
+        struct running_call call = {
+            .client = client_of(options), .cancel = refold_cancel_new(), .waits = waits == 1};
         pthread_t thread;
         check_case("%s", waits ? "wait" : "get");
         REQUIRE(pthread_create(&thread, NULL, make_call, &call) == 0);
         CHECK(server_await_requests(server, 1, 5000));
         refold_client_free(call.client);
         refold_cancel_free(call.cancel);
-        server_stop(server); /* the connection breaks; the retry finds nobody: the call needs what was freed to go on */
+        server_stop(server); /* the connection breaks; the retry finds nobody: the call needs what was freed
+                                to go on */
         pthread_join(thread, NULL);
         CHECK(call.execution == NULL);
         CHECK(call.code == REFOLD_ERROR_CONNECT || call.code == REFOLD_ERROR_TRANSPORT);
@@ -207,7 +214,8 @@ TEST(a_token_that_was_triggered_and_freed_has_cancelled) {
     server_stop(server);
 }
 
-/* Nothing is left behind ----------------------------------------------------------------------------------------- */
+/* Nothing is left behind
+ * ----------------------------------------------------------------------------------------- */
 
 TEST(clients_leave_no_descriptor_and_no_thread) {
     struct server *server = serve_body(DOCUMENT);

@@ -1,13 +1,11 @@
-/* "Any pointer may be NULL: objects then read as empty, calls fail with INVALID_ARGUMENT, free does nothing": all 81
- * functions, with NULL for every pointer and with every other argument out of range. */
+/* "Any pointer may be NULL: objects then read as empty, calls fail with INVALID_ARGUMENT, free does nothing":
+ * all 81 functions, with NULL for every pointer and with every other argument out of range. */
 #include "client.h"
 
 #include <limits.h>
 #include <stdlib.h>
 
-TEST(library) {
-    CHECK_STR(refold_version(), REFOLD_VERSION);
-}
+TEST(library) { CHECK_STR(refold_version(), REFOLD_VERSION); }
 
 TEST(code_names_are_never_null) {
     static const refold_code codes[] = {INT32_MIN, -100, -12, 1, 99, 100, 200, 418, 999, 1000, INT32_MAX};
@@ -86,7 +84,8 @@ TEST(numbers_at_their_ends_are_taken) {
         refold_client *client = client_of(options);
         CHECK_INT(get_code(client), REFOLD_OK);
         refold_error *error = UNREAD_ERROR;
-        refold_execution *execution = refold_wait_execution(client, TEST_ID, ends[i], NULL, NULL, NULL, &error);
+        refold_execution *execution =
+            refold_wait_execution(client, TEST_ID, ends[i], NULL, NULL, NULL, &error);
         CHECK(execution != NULL);
         CHECK(error == NULL);
         refold_execution_free(execution);
@@ -160,7 +159,8 @@ TEST(calls_with_nothing) {
         for (int with_error = 0; with_error < 2; with_error++) {
             refold_error **place = with_error ? &error : NULL;
             refold_execution *execution =
-                waits ? refold_wait_execution(cases[at].client, cases[at].id, 1000, NULL, NULL, cases[at].cancel, place)
+                waits ? refold_wait_execution(cases[at].client, cases[at].id, 1000, NULL, NULL,
+                                              cases[at].cancel, place)
                       : refold_get_execution(cases[at].client, cases[at].id, cases[at].cancel, place);
             CHECK_INT(execution != NULL, cases[at].want == REFOLD_OK);
             refold_execution_free(execution);
@@ -334,10 +334,12 @@ TEST(values_of_another_type) {
     static const struct {
         const char *pointer;
         refold_json_type type;
-    } cases[] = {{"/null", REFOLD_JSON_NULL},     {"/bool", REFOLD_JSON_BOOL},   {"/number", REFOLD_JSON_NUMBER},
-                 {"/string", REFOLD_JSON_STRING}, {"/array", REFOLD_JSON_ARRAY}, {"/object", REFOLD_JSON_OBJECT}};
-    refold_execution *execution = parsed("{\"status\": \"\", \"null\": null, \"bool\": true, \"number\": 7.5, "
-                                         "\"string\": \"7\", \"array\": [7], \"object\": {\"7\": 7}}");
+    } cases[] = {{"/null", REFOLD_JSON_NULL},     {"/bool", REFOLD_JSON_BOOL},
+                 {"/number", REFOLD_JSON_NUMBER}, {"/string", REFOLD_JSON_STRING},
+                 {"/array", REFOLD_JSON_ARRAY},   {"/object", REFOLD_JSON_OBJECT}};
+    refold_execution *execution =
+        parsed("{\"status\": \"\", \"null\": null, \"bool\": true, \"number\": 7.5, "
+               "\"string\": \"7\", \"array\": [7], \"object\": {\"7\": 7}}");
     for (size_t i = 0; i < COUNT(cases); i++) {
         const refold_json *value = refold_json_pointer(refold_execution_json(execution), cases[i].pointer);
         refold_json_type type = cases[i].type;

@@ -37,7 +37,8 @@ TEST(the_path_follows_the_prefix) {
 /* No header twice, none without a value, and no body. */
 static void check_well_formed(const char *head) {
     CHECK(strncmp(head, "GET ", 4) == 0);
-    for (const char *line = strstr(head, "\r\n"); line != NULL && line[2] != '\r'; line = strstr(line + 2, "\r\n")) {
+    for (const char *line = strstr(head, "\r\n"); line != NULL && line[2] != '\r';
+         line = strstr(line + 2, "\r\n")) {
         char name[100];
         size_t length = strcspn(line + 2, ":");
         snprintf(name, sizeof name, "%.*s", (int)length, line + 2);
@@ -82,10 +83,8 @@ TEST(a_token_travels_alone) {
 }
 
 TEST(credentials_go_out_byte_for_byte) {
-    static const char *const texts[] = {"J\xc3\xb6rg \xe2\x82\xac \xf0\x9f\x98\x80",
-                                        "a b  c",
-                                        "\"quoted\", <a@b.c>; x=y",
-                                        "{}[]()%20%00\\n\\",
+    static const char *const texts[] = {"J\xc3\xb6rg \xe2\x82\xac \xf0\x9f\x98\x80", "a b  c",
+                                        "\"quoted\", <a@b.c>; x=y", "{}[]()%20%00\\n\\",
                                         "\xc2\xa0\xef\xbb\xbf"
                                         "bom"};
     struct server *server = serve_body(COMPLETED);
@@ -168,20 +167,22 @@ TEST(tokens_are_replaced_while_calls_run) {
     for (size_t i = 0; i < server_requests(server); i++) {
         int number = -1, end = 0;
         const char *value = head_value(server_head(server, i), "authorization");
-        CHECK(value != NULL && sscanf(value, "Bearer token-%d-end%n", &number, &end) == 1 && value[end] == '\0' && end > 0);
+        CHECK(value != NULL && sscanf(value, "Bearer token-%d-end%n", &number, &end) == 1 &&
+              value[end] == '\0' && end > 0);
     }
     server_stop(server);
 }
 
-/* "Redirects are never followed (the key header must not travel): a 3xx answer is an error with that code." */
+/* "Redirects are never followed (the key header must not travel): a 3xx answer is an error with that code."
+ */
 TEST(redirects_are_errors) {
     static const int statuses[] = {300, 301, 302, 303, 304, 307, 308, 399};
     struct server *elsewhere = serve_body(COMPLETED);
     char *location = text_of("Location: %s/other\r\n", server_url(elsewhere));
     for (size_t i = 0; i < COUNT(statuses); i++) {
         bool bare = statuses[i] == 304;
-        struct server *server =
-            serve_answers(1, &(struct answer){.status = statuses[i], .headers = location, .body = bare ? "" : "moved"});
+        struct server *server = serve_answers(
+            1, &(struct answer){.status = statuses[i], .headers = location, .body = bare ? "" : "moved"});
         refold_client *client = client_to(server);
         check_case("%d", statuses[i]);
         CHECK_INT(get_code(client), statuses[i]);

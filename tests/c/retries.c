@@ -9,7 +9,8 @@
 
 #define AT_ONCE "Retry-After: 0\r\n"
 
-/* A case: a server that gives these answers, and a client with so many retries; then what came of one call. */
+/* A case: a server that gives these answers, and a client with so many retries; then what came of one call.
+ */
 struct try_case {
     const char *name;
     struct answer answers[4];
@@ -40,7 +41,8 @@ static struct gaps run_case(const struct try_case *row) {
     refold_execution *execution = get(client, &error);
     int64_t took = now_ms() - before;
     if (refold_error_code(error) != row->want)
-        FAIL("the code is %d (%s), wanted %d", refold_error_code(error), refold_error_message(error), row->want);
+        FAIL("the code is %d (%s), wanted %d", refold_error_code(error), refold_error_message(error),
+             row->want);
     CHECK_INT(execution != NULL, row->want == REFOLD_OK);
     CHECK_INT(server_requests(server), row->requests);
     if (row->want != REFOLD_OK)
@@ -58,7 +60,8 @@ static struct gaps run_case(const struct try_case *row) {
 
 static void run_row(void *row) { run_case(row); }
 
-/* Which -------------------------------------------------------------------------------------------------------- */
+/* Which
+ * -------------------------------------------------------------------------------------------------------- */
 
 TEST(passing_failures_are_tried_again) {
     static const int statuses[] = {408, 429, 500, 502, 503, 504};
@@ -95,25 +98,50 @@ TEST(two_retries_are_the_default) {
 }
 
 TEST(lasting_failures_are_not_tried_again) {
-    static const int statuses[] = {301, 302, 304, 400, 401, 402, 403, 404, 405, 409, 410, 418, 422, 425, 451, 501, 505, 599, 600, 999};
+    static const int statuses[] = {301, 302, 304, 400, 401, 402, 403, 404, 405, 409,
+                                   410, 418, 422, 425, 451, 501, 505, 599, 600, 999};
     for (size_t i = 0; i < COUNT(statuses); i++) {
         char name[8];
         snprintf(name, sizeof name, "%d", statuses[i]);
-        run_case(&(struct try_case){.name = name,
-                                    .answers = {{.status = statuses[i], .headers = AT_ONCE, .body = ""}, {.body = COMPLETED}},
-                                    .answer_count = 2,
-                                    .max_retries = 3,
-                                    .want = statuses[i],
-                                    .requests = 1});
+        run_case(&(struct try_case){
+            .name = name,
+            .answers = {{.status = statuses[i], .headers = AT_ONCE, .body = ""}, {.body = COMPLETED}},
+            .answer_count = 2,
+            .max_retries = 3,
+            .want = statuses[i],
+            .requests = 1});
     }
 }
 
 TEST(useless_answers_are_not_tried_again) {
     static struct try_case rows[] = {
-        {"not an execution", {{.body = "{}", .headers = AT_ONCE}}, 1, 3, 0, REFOLD_ERROR_INVALID_RESPONSE, 1, 0, 0},
-        {"an odd encoding", {{.body = "{}", .headers = AT_ONCE "Content-Encoding: br\r\n"}}, 1, 3, 0,
-         REFOLD_ERROR_INVALID_RESPONSE, 1, 0, 0},
-        {"a cut 404", {{.status = 404, .body = "{}", .headers = AT_ONCE, .is_cut = true, .cut = 1}}, 1, 3, 0, 404, 1, 0, 0},
+        {"not an execution",
+         {{.body = "{}", .headers = AT_ONCE}},
+         1,
+         3,
+         0,
+         REFOLD_ERROR_INVALID_RESPONSE,
+         1,
+         0,
+         0},
+        {"an odd encoding",
+         {{.body = "{}", .headers = AT_ONCE "Content-Encoding: br\r\n"}},
+         1,
+         3,
+         0,
+         REFOLD_ERROR_INVALID_RESPONSE,
+         1,
+         0,
+         0},
+        {"a cut 404",
+         {{.status = 404, .body = "{}", .headers = AT_ONCE, .is_cut = true, .cut = 1}},
+         1,
+         3,
+         0,
+         404,
+         1,
+         0,
+         0},
     };
     for (size_t i = 0; i < COUNT(rows); i++)
         run_case(&rows[i]);
@@ -130,7 +158,15 @@ TEST(useless_answers_are_not_tried_again) {
 
 TEST(broken_connections_are_tried_again) {
     static struct try_case rows[] = {
-        {"closed", {{.silent = true, .ending = CLOSE}, {.body = COMPLETED}}, 2, 1, 0, REFOLD_OK, 2, 450, 2500},
+        {"closed",
+         {{.silent = true, .ending = CLOSE}, {.body = COMPLETED}},
+         2,
+         1,
+         0,
+         REFOLD_OK,
+         2,
+         450,
+         2500},
         {"reset", {{.silent = true, .ending = RESET}, {.body = COMPLETED}}, 2, 1, 0, REFOLD_OK, 2, 450, 2500},
         {"closed in the head",
          {{.raw = true, .body = "HTTP/1.1 2", .ending = CLOSE}, {.body = COMPLETED}},
@@ -141,7 +177,15 @@ TEST(broken_connections_are_tried_again) {
          2,
          450,
          2500},
-        {"closed in the body", {{.body = COMPLETED, .is_cut = true, .cut = 4}, {.body = COMPLETED}}, 2, 1, 0, REFOLD_OK, 2, 450, 2500},
+        {"closed in the body",
+         {{.body = COMPLETED, .is_cut = true, .cut = 4}, {.body = COMPLETED}},
+         2,
+         1,
+         0,
+         REFOLD_OK,
+         2,
+         450,
+         2500},
         {"reset in the body",
          {{.body = COMPLETED, .is_cut = true, .cut = 4, .ending = RESET}, {.body = COMPLETED}},
          2,
@@ -160,7 +204,15 @@ TEST(broken_connections_are_tried_again) {
          2,
          450,
          2500},
-        {"a cut 503", {{.status = 503, .body = COMPLETED, .is_cut = true, .cut = 4}, {.body = COMPLETED}}, 2, 1, 0, REFOLD_OK, 2, 450, 2500},
+        {"a cut 503",
+         {{.status = 503, .body = COMPLETED, .is_cut = true, .cut = 4}, {.body = COMPLETED}},
+         2,
+         1,
+         0,
+         REFOLD_OK,
+         2,
+         450,
+         2500},
         {"in vain", {{.silent = true, .ending = CLOSE}}, 1, 1, 0, REFOLD_ERROR_TRANSPORT, 2, 450, 2500},
     };
     run_on_threads(COUNT(rows), run_row, rows, sizeof rows[0]);
@@ -186,7 +238,8 @@ TEST(refused_connections_are_tried_again) {
 static void hang_up(struct exchange *exchange) { exchange_close(exchange); }
 
 /* One call over TLS with the test authority trusted: its code, and the connections it took. */
-static void call_tls(struct server_options server_options, refold_code want, size_t connections, bool retryable) {
+static void call_tls(struct server_options server_options, refold_code want, size_t connections,
+                     bool retryable) {
     struct server *server = serve(&server_options);
     refold_options *options = test_options(server_url(server));
     refold_options_set_ca_file(options, certificate_path("ca.pem"));
@@ -286,12 +339,19 @@ TEST(retryable_is_what_is_tried_again) {
     }
 }
 
-/* When --------------------------------------------------------------------------------------------------------- */
+/* When
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 enum { SAMPLES = 12, SLACK_MS = 250 };
 
 static void take_sample(void *data) {
-    struct try_case row = {.name = "pauses", .answers = {{.status = 503}}, .answer_count = 1, .max_retries = 2, .want = 503, .requests = 3};
+    struct try_case row = {.name = "pauses",
+                           .answers = {{.status = 503}},
+                           .answer_count = 1,
+                           .max_retries = 2,
+                           .want = 503,
+                           .requests = 3};
     *(struct gaps *)data = run_case(&row);
 }
 
@@ -323,9 +383,33 @@ TEST(retry_after_decides) {
     char soon[120], past[120];
     struct try_case rows[] = {
         {"0 s", {{.status = 503, .headers = AT_ONCE}, {.body = COMPLETED}}, 2, 1, 0, REFOLD_OK, 2, 0, 400},
-        {"2 s", {{.status = 503, .headers = "Retry-After: 2\r\n"}, {.body = COMPLETED}}, 2, 1, 0, REFOLD_OK, 2, 1990, 2500},
-        {"3 s, of a 429", {{.status = 429, .headers = "Retry-After: 3\r\n"}, {.body = COMPLETED}}, 2, 1, 0, REFOLD_OK, 2, 2990, 3500},
-        {"a date", {{.status = 503, .headers = date_header(soon, sizeof soon, 3)}, {.body = COMPLETED}}, 2, 1, 0, REFOLD_OK, 2, 1900, 3500},
+        {"2 s",
+         {{.status = 503, .headers = "Retry-After: 2\r\n"}, {.body = COMPLETED}},
+         2,
+         1,
+         0,
+         REFOLD_OK,
+         2,
+         1990,
+         2500},
+        {"3 s, of a 429",
+         {{.status = 429, .headers = "Retry-After: 3\r\n"}, {.body = COMPLETED}},
+         2,
+         1,
+         0,
+         REFOLD_OK,
+         2,
+         2990,
+         3500},
+        {"a date",
+         {{.status = 503, .headers = date_header(soon, sizeof soon, 3)}, {.body = COMPLETED}},
+         2,
+         1,
+         0,
+         REFOLD_OK,
+         2,
+         1900,
+         3500},
         {"a date that has passed",
          {{.status = 503, .headers = date_header(past, sizeof past, -100)}, {.body = COMPLETED}},
          2,
@@ -335,9 +419,19 @@ TEST(retry_after_decides) {
          2,
          0,
          400},
-        {"nonsense", {{.status = 503, .headers = "Retry-After: soon\r\n"}, {.body = COMPLETED}}, 2, 1, 0, REFOLD_OK, 2, 498, 1500},
+        {"nonsense",
+         {{.status = 503, .headers = "Retry-After: soon\r\n"}, {.body = COMPLETED}},
+         2,
+         1,
+         0,
+         REFOLD_OK,
+         2,
+         498,
+         1500},
         {"each time anew",
-         {{.status = 503, .headers = "Retry-After: 1\r\n"}, {.status = 503, .headers = AT_ONCE}, {.body = COMPLETED}},
+         {{.status = 503, .headers = "Retry-After: 1\r\n"},
+          {.status = 503, .headers = AT_ONCE},
+          {.body = COMPLETED}},
          3,
          2,
          0,
@@ -353,10 +447,34 @@ TEST(long_pauses_are_not_begun) {
     char later[120];
     struct try_case rows[] = {
         {"61 s", {{.status = 503, .headers = "Retry-After: 61\r\n"}}, 1, 3, 0, 503, 1, 0, 400},
-        {"61 s, no deadline", {{.status = 503, .headers = "Retry-After: 61\r\n"}}, 1, 3, UINT64_MAX, 503, 1, 0, 400},
+        {"61 s, no deadline",
+         {{.status = 503, .headers = "Retry-After: 61\r\n"}},
+         1,
+         3,
+         UINT64_MAX,
+         503,
+         1,
+         0,
+         400},
         {"an hour", {{.status = 429, .headers = "Retry-After: 3600\r\n"}}, 1, 3, 0, 429, 1, 0, 400},
-        {"a date", {{.status = 503, .headers = date_header(later, sizeof later, 90)}}, 1, 3, 0, 503, 1, 0, 400},
-        {"past the deadline", {{.status = 503, .headers = "Retry-After: 5\r\n"}}, 1, 3, 1000 * (uint64_t)check_patience(), 503, 1, 0, 400},
+        {"a date",
+         {{.status = 503, .headers = date_header(later, sizeof later, 90)}},
+         1,
+         3,
+         0,
+         503,
+         1,
+         0,
+         400},
+        {"past the deadline",
+         {{.status = 503, .headers = "Retry-After: 5\r\n"}},
+         1,
+         3,
+         1000 * (uint64_t)check_patience(),
+         503,
+         1,
+         0,
+         400},
         {"our own, past the deadline", {{.status = 503}}, 1, 3, 400, 503, 1, 0, 300},
         {"our own, past it after one", {{.status = 503}}, 1, 3, 1400, 503, 2, 498, 1350},
     };
@@ -381,7 +499,8 @@ static void *wait_in_thread(void *data) {
 
 /* 60 s are still waited for, where the deadline allows: the call is in its pause until it is cancelled. */
 TEST(sixty_seconds_are_waited_for) {
-    struct server *server = serve_answers(1, &(struct answer){.status = 503, .headers = "Retry-After: 60\r\n"});
+    struct server *server =
+        serve_answers(1, &(struct answer){.status = 503, .headers = "Retry-After: 60\r\n"});
     refold_options *options = test_options(server_url(server));
     refold_options_set_max_retries(options, 1);
     refold_options_set_timeout_ms(options, 0);

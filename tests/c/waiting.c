@@ -38,7 +38,8 @@ static bool see(const refold_execution *execution, void *user_data) {
 }
 
 /* Waits with `see`, and expects this code; gives what came, which the caller frees. */
-static refold_execution *wait_seeing(refold_client *client, struct seen *seen, uint64_t timeout_ms, refold_code want) {
+static refold_execution *wait_seeing(refold_client *client, struct seen *seen, uint64_t timeout_ms,
+                                     refold_code want) {
     refold_error *error = UNREAD_ERROR;
     refold_execution *execution = refold_wait_execution(client, TEST_ID, timeout_ms, see, seen, NULL, &error);
     CHECK_INT((execution == NULL) == (error != NULL), 1);
@@ -98,7 +99,8 @@ TEST(a_run_that_ends_badly_is_a_result) {
 }
 
 TEST(an_unknown_status_is_not_final) {
-    static const char *const statuses[] = {"", "PAUSED", "completed", "COMPLETED ", "COMPLETED\\u0000", "Success", "SKIPPED"};
+    static const char *const statuses[] = {"",        "PAUSED", "completed", "COMPLETED ", "COMPLETED\\u0000",
+                                           "Success", "SKIPPED"};
     for (size_t i = 0; i < COUNT(statuses); i++) {
         char *body = text_of("{\"status\": \"%s\"}", statuses[i]);
         struct server *server = serve_answers(2, (struct answer[]){{.body = body}, {.body = COMPLETED}});
@@ -125,13 +127,15 @@ TEST(nobody_needs_to_look_on) {
     server_stop(server);
 }
 
-/* Pauses ------------------------------------------------------------------------------------------------------- */
+/* Pauses
+ * ------------------------------------------------------------------------------------------------------- */
 
 enum { INTERVAL = 40, LATE = 90 };
 
 static void check_gap(struct server *server, size_t index, int64_t want) {
     check_case("before request %zu", index);
-    CHECK_TIME(server_request_ms(server, index) - server_request_ms(server, index - 1), want - 2, want + LATE);
+    CHECK_TIME(server_request_ms(server, index) - server_request_ms(server, index - 1), want - 2,
+               want + LATE);
 }
 
 /* Half as long again each time the body came back the same, ten times at most. */
@@ -153,10 +157,10 @@ TEST(pauses_grow_while_nothing_changes) {
 
 TEST(a_change_brings_short_pauses_back) {
     static const int64_t want[] = {40, 60, 90, 40, 60, 40, 40};
-    static const struct answer answers[] = {
-        {.body = NAMED("RUNNING", "a")}, {.body = NAMED("RUNNING", "a")}, {.body = NAMED("RUNNING", "a")},
-        {.body = NAMED("RUNNING", "b")}, {.body = NAMED("RUNNING", "b")}, {.body = NAMED("RUNNING", "a")},
-        {.body = NAMED("RUNNING", "b")}, {.body = COMPLETED}};
+    static const struct answer answers[] = {{.body = NAMED("RUNNING", "a")}, {.body = NAMED("RUNNING", "a")},
+                                            {.body = NAMED("RUNNING", "a")}, {.body = NAMED("RUNNING", "b")},
+                                            {.body = NAMED("RUNNING", "b")}, {.body = NAMED("RUNNING", "a")},
+                                            {.body = NAMED("RUNNING", "b")}, {.body = COMPLETED}};
     struct server *server = serve_answers(COUNT(answers), answers);
     refold_client *client = poller_of(server, INTERVAL);
     struct seen seen = {0};
@@ -179,8 +183,9 @@ TEST(one_second_is_the_default_pause) {
 }
 
 TEST(retry_after_of_a_failed_poll_is_kept) {
-    struct server *server =
-        serve_answers(3, (struct answer[]){{.body = RUNNING}, {.status = 429, .headers = "Retry-After: 1\r\n"}, {.body = COMPLETED}});
+    struct server *server = serve_answers(
+        3, (struct answer[]){
+               {.body = RUNNING}, {.status = 429, .headers = "Retry-After: 1\r\n"}, {.body = COMPLETED}});
     refold_client *client = poller_of(server, 10);
     struct seen seen = {0};
     refold_execution_free(wait_seeing(client, &seen, 0, REFOLD_OK));
@@ -190,7 +195,8 @@ TEST(retry_after_of_a_failed_poll_is_kept) {
     server_stop(server);
 }
 
-/* The callback ------------------------------------------------------------------------------------------------- */
+/* The callback
+ * ------------------------------------------------------------------------------------------------- */
 
 TEST(false_stops_the_wait) {
     for (int at = 1; at <= 3; at++) {
@@ -257,8 +263,8 @@ static bool keep(const refold_execution *execution, void *user_data) {
 }
 
 TEST(the_callback_may_keep_a_snapshot) {
-    struct server *server =
-        serve_answers(2, (struct answer[]){{.body = NAMED("RUNNING", "kept")}, {.body = NAMED("COMPLETED", "last")}});
+    struct server *server = serve_answers(
+        2, (struct answer[]){{.body = NAMED("RUNNING", "kept")}, {.body = NAMED("COMPLETED", "last")}});
     refold_client *client = poller_of(server, 10);
     struct seen seen = {0};
     refold_error *error = UNREAD_ERROR;
@@ -338,7 +344,8 @@ TEST(the_callback_may_trigger_the_token) {
     server_stop(server);
 }
 
-/* The end of the time ------------------------------------------------------------------------------------------ */
+/* The end of the time
+ * ------------------------------------------------------------------------------------------ */
 
 TEST(the_time_out_bounds_the_wait) {
     struct server *server = serve_body(RUNNING);
@@ -357,7 +364,8 @@ TEST(the_time_out_bounds_the_wait) {
 }
 
 TEST(the_time_out_bounds_a_poll) {
-    struct server *server = serve_answers(2, (struct answer[]){{.body = RUNNING}, {.silent = true, .ending = HOLD}});
+    struct server *server =
+        serve_answers(2, (struct answer[]){{.body = RUNNING}, {.silent = true, .ending = HOLD}});
     refold_client *client = poller_of(server, 10);
     struct seen seen = {0};
     int64_t before = now_ms();
@@ -369,8 +377,8 @@ TEST(the_time_out_bounds_a_poll) {
 }
 
 TEST(the_time_out_bounds_a_retry_after) {
-    struct server *server =
-        serve_answers(2, (struct answer[]){{.body = RUNNING}, {.status = 429, .headers = "Retry-After: 30\r\n"}});
+    struct server *server = serve_answers(
+        2, (struct answer[]){{.body = RUNNING}, {.status = 429, .headers = "Retry-After: 30\r\n"}});
     refold_client *client = poller_of(server, 10);
     struct seen seen = {0};
     refold_error *error = UNREAD_ERROR;
@@ -384,7 +392,8 @@ TEST(the_time_out_bounds_a_retry_after) {
     server_stop(server);
 }
 
-/* Failures ----------------------------------------------------------------------------------------------------- */
+/* Failures
+ * ----------------------------------------------------------------------------------------------------- */
 
 /* The options' time-out is a poll's: it is waited out, the fifth time in a row, too, the sixth not. */
 TEST(polls_that_take_too_long_are_waited_out) {
@@ -439,8 +448,8 @@ TEST(passing_failures_are_waited_out) {
 }
 
 TEST(the_sixth_failure_in_a_row_ends_the_wait) {
-    static const refold_code codes[] = {408, 429, 500, 502, 503, 504, REFOLD_ERROR_TRANSPORT, REFOLD_ERROR_TRANSPORT,
-                                        REFOLD_ERROR_TRANSPORT};
+    static const refold_code codes[] = {
+        408, 429, 500, 502, 503, 504, REFOLD_ERROR_TRANSPORT, REFOLD_ERROR_TRANSPORT, REFOLD_ERROR_TRANSPORT};
     for (size_t kind = 0; kind < COUNT(passing_failures); kind++) {
         struct answer answers[8] = {{.body = RUNNING}};
         for (size_t i = 1; i < COUNT(answers); i++)
@@ -483,8 +492,10 @@ TEST(other_failures_end_the_wait) {
 
 /* "Each poll is one call under the options, retries included." */
 TEST(each_poll_has_its_retries) {
-    static const struct answer answers[] = {{.status = 503, .headers = AT_ONCE}, {.status = 503, .headers = AT_ONCE},
-                                            {.body = RUNNING},                   {.status = 503, .headers = AT_ONCE},
+    static const struct answer answers[] = {{.status = 503, .headers = AT_ONCE},
+                                            {.status = 503, .headers = AT_ONCE},
+                                            {.body = RUNNING},
+                                            {.status = 503, .headers = AT_ONCE},
                                             {.body = COMPLETED}};
     struct server *server = serve_answers(COUNT(answers), answers);
     refold_options *options = test_options(server_url(server));
@@ -514,7 +525,8 @@ TEST(retries_do_not_count_as_failed_polls) {
     server_stop(server);
 }
 
-/* Tokens ------------------------------------------------------------------------------------------------------- */
+/* Tokens
+ * ------------------------------------------------------------------------------------------------------- */
 
 static bool renew_token(const refold_execution *execution, void *user_data) {
     (void)execution;
