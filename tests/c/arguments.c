@@ -1,0 +1,789 @@
+/* "Arguments (nothing is sent when one is wrong; the message names it)". */
+#define _GNU_SOURCE
+#include "client.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Does the message name the argument? Letters of both cases are one, and `_`, `-` and space, too; `|` parts
+ * names. */
+static bool names(const char *message, const char *argument) {
+    char plain[2000];
+    size_t length = 0;
+    for (; message[length] != '\0' && length < sizeof plain - 1; length++) {
+        char byte = (char)tolower((unsigned char)message[length]);
+        plain[length] = byte == '_' || byte == '-' ? ' ' : byte;
+    }
+    plain[length] = '\0';
+    char choices[200];
+    snprintf(choices, sizeof choices, "%s", argument);
+    char *rest = choices;
+    for (char *name; (name = strsep(&rest, "|")) != NULL;)
+        if (strstr(plain, name) != NULL)
+            return true;
+    return false;
+}
+
+/* Frees the options. No client comes about, and the message names the argument. */
+static void expect_refusal(refold_options *options, const char *argument) {
+    refold_error *error = client_error(options);
+    if (CHECK_ERROR(error, REFOLD_ERROR_INVALID_ARGUMENT, NULL) &&
+        !names(refold_error_message(error), argument))
+        FAIL("\"%s\" does not name the %s", refold_error_message(error), argument);
+    CHECK(!refold_error_is_retryable(error));
+    CHECK_INT(refold_error_attempts(error), 0);
+    refold_error_free(error);
+}
+
+static void expect_client(refold_options *options) { refold_client_free(client_of(options)); }
+
+/* Base URLs
+ * ---------------------------------------------------------------------------------------------------- */
+
+TEST(good_base_urls) {
+    static const char *const urls[] = {"https://app.refold.ai",
+                                       "https://app.refold.ai/",
+                                       "https://example.com/prefix",
+                                       "https://example.com/a/b-c_d.e~f/",
+                                       "https://example.com:1",
+                                       "https://example.com:443/",
+                                       "https://example.com:65535/x",
+                                       "https://192.0.2.1",
+                                       "https://[2001:db8::1]",
+                                       "https://[::1]:8443/prefix/",
+                                       "https://xn--bcher-kva.example",
+                                       "http://localhost",
+                                       "http://localhost:8080/",
+                                       "http://127.0.0.1",
+                                       "http://127.0.0.1:8080/prefix",
+                                       "http://127.255.255.254:1",
+                                       "http://[::1]",
+                                       "http://[::1]:8080"};
+    for (size_t i = 0; i < COUNT(urls); i++) {
+        check_case("%s", urls[i]);
+        expect_client(test_options(urls[i]));
+    }
+}
+
+TEST(bad_base_urls) {
+    static const char *const urls[] = {"",
+                                       " ",
+                                       "/",
+                                       "app.refold.ai",
+                                       "//app.refold.ai",
+                                       "https:",
+                                       "https:app.refold.ai",
+                                       "https:/app.refold.ai",
+                                       "https://",
+                                       "https:///path",
+                                       "https://:443",
+                                       "ftp://example.com",
+                                       "file:///etc/passwd",
+                                       "socks5://127.0.0.1:1",
+                                       "https://user@example.com",
+                                       "https://user:password@example.com",
+                                       "https://:password@example.com",
+                                       "https://@example.com",
+                                       "https://example.com?query",
+                                       "https://example.com/?",
+                                       "https://example.com/path?query=1",
+                                       "https://example.com#fragment",
+                                       "https://example.com/#",
+                                       "https://example.com:0",
+                                       "https://example.com:65536",
+                                       "https://example.com:99999",
+                                       "https://example.com:4294967739",
+                                       "https://example.com:18446744073709552059",
+                                       "https://example.com:-1",
+                                       "https://example.com:+1",
+                                       "https://example.com:port",
+                                       "https://example.com:80:80",
+                                       "https://example.com: 80",
+                                       "https://b\xc3\xbc"
+                                       "cher.example",
+                                       "https://example.com\xe3\x80\x82",
+                                       "https://ex ample.com",
+                                       "https://example.com/a b",
+                                       " https://example.com",
+                                       "https://example.com ",
+                                       "https://example.com\n",
+                                       "https://example.com/\r\nx-injected: 1",
+                                       "https://example.com\t",
+                                       "https://example.com/\x7f",
+                                       "https://example.com\\path",
+                                       "https://exa<mple.com",
+                                       "https://[::1",
+                                       "https://::1",
+                                       "https://[::g]",
+                                       "https://[127.0.0.1]",
+                                       "https://[]",
+                                       "https://\xff.example",
+                                       "https://example.com/\xff",
+                                       "https://example.com/\xed\xa0\x80",
+                                       "http://app.refold.ai",
+                                       "http://example.com:8080",
+                                       "http://localhost.example.com",
+                                       "http://127.0.0.1.example.com",
+                                       "http://128.0.0.1",
+                                       "http://126.255.255.255",
+                                       "http://0.0.0.0",
+                                       "http://10.0.0.1",
+                                       "http://[::]",
+                                       "http://[::2]",
+                                       "http://[fe80::1]",
+                                       "http://127.1",
+                                       "http://2130706433",
+                                       "http://0x7f.0.0.1"};
+    for (size_t i = 0; i < COUNT(urls); i++) {
+        check_case("%s", urls[i]);
+        expect_refusal(test_options(urls[i]), "base url");
+    }
+}
+
+TEST(plaintext_to_others_only_where_allowed) {
+    refold_options *options = test_options("http://example.com:8080/x");
+    refold_options_set_allow_plaintext(options, true);
+    expect_client(options);
+    options = test_options("http://example.com");
+    refold_options_set_allow_plaintext(options, true);
+    refold_options_set_allow_plaintext(options, false);
+    expect_refusal(options, "base url");
+    options = test_options("ftp://example.com");
+    refold_options_set_allow_plaintext(options, true);
+    expect_refusal(options, "base url");
+}
+
+/* A C caller's bool that was never a bool: any byte but 0 is true. */
+TEST(a_bool_is_a_byte) {
+    typedef void set_byte(refold_options *, unsigned char);
+    set_byte *set = (set_byte *)(void (*)(void))refold_options_set_allow_plaintext;
+    for (unsigned byte = 0; byte < 256; byte += byte < 4 ? 1 : 63) {
+        refold_options *options = test_options("http://example.com");
+        check_case("%u", byte);
+        set(options, (unsigned char)byte);
+        if (byte == 0)
+            expect_refusal(options, "base url");
+        else
+            expect_client(options);
+    }
+}
+
+TEST(localhost_is_loopback) {
+    struct server *server = serve_body(COMPLETED);
+    char *url = text_of("http://localhost:%u", server_port(server));
+    refold_client *client = client_of(test_options(url));
+    CHECK_INT(get_code(client), REFOLD_OK);
+    refold_client_free(client);
+    free(url);
+    server_stop(server);
+}
+
+/* Credentials
+ * -------------------------------------------------------------------------------------------------- */
+
+static refold_options *with_credentials(const char *key, const char *account, const char *token) {
+    refold_options *options = refold_options_new();
+    refold_options_set_api_key(options, key, account);
+    refold_options_set_session_token(options, token);
+    return options;
+}
+
+TEST(exactly_one_way_to_authenticate) {
+    static const struct {
+        const char *key, *account, *token, *named;
+    } cases[] = {
+        {"k", "a", NULL, NULL},
+        {NULL, NULL, "t", NULL},
+        {"pk_\xc3\xa9\xf0\x9f\x98\x80", "J\xc3\xb6rg <j@example.com> \"x\"", NULL, NULL},
+        {NULL, NULL, "t\xc3\xa9", NULL},
+        {NULL, NULL, NULL, "api key|session token"},
+        {"", "", NULL, "api key"},
+        {"", "a", NULL, "api key"},
+        {"k", "", NULL, "linked account id"},
+        {"k", NULL, NULL, "linked account id"},
+        {NULL, "a", NULL, "api key"},
+        {NULL, NULL, "", "session token"},
+        {"k", "a", "t", "session token"},
+        {"k", NULL, "t", "session token|linked account id"},
+        {NULL, "a", "t", "session token|api key"},
+        {"k", "a", "", "session token"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        refold_options *options = with_credentials(cases[i].key, cases[i].account, cases[i].token);
+        check_case("%zu: %s %s %s", i, cases[i].key, cases[i].account, cases[i].token);
+        if (cases[i].named == NULL)
+            expect_client(options);
+        else
+            expect_refusal(options, cases[i].named);
+    }
+}
+
+/* What no credential, user agent or other text may hold: control characters, and what is not UTF-8. */
+static const char *const bad_texts[] = {"a\nb",
+                                        "a\rb",
+                                        "a\r\nx-injected: 1",
+                                        "\tx",
+                                        "a\x01",
+                                        "\x1f",
+                                        "\x7f",
+                                        "a\x1b[0m",
+                                        "\xff",
+                                        "a\x80",
+                                        "\xc3",
+                                        "\xc0\x80",
+                                        "\xed\xa0\x80",
+                                        "a\xf4\x90\x80\x80",
+                                        "\xe2\x82"};
+
+TEST(credentials_hold_no_control_characters_and_are_utf8) {
+    for (size_t i = 0; i < COUNT(bad_texts); i++) {
+        check_case("%zu", i);
+        expect_refusal(with_credentials(bad_texts[i], "account", NULL), "api key");
+        expect_refusal(with_credentials("key", bad_texts[i], NULL), "linked account id");
+        expect_refusal(with_credentials(NULL, NULL, bad_texts[i]), "session token");
+        refold_options *options = test_options(NULL);
+        refold_options_set_user_agent(options, bad_texts[i]);
+        expect_refusal(options, "user agent");
+    }
+}
+
+TEST(refusals_keep_the_secret) {
+    static const char secret[] = "geheim\x01geheim";
+    refold_options *options = with_credentials(secret, "account", NULL);
+    refold_error *error = client_error(options);
+    CHECK_LACKS(refold_error_message(error), "geheim");
+    refold_error_free(error);
+    error = client_error(with_credentials(NULL, NULL, secret));
+    CHECK_LACKS(refold_error_message(error), "geheim");
+    refold_error_free(error);
+    options = test_options(NULL);
+    refold_options_set_proxy(options, "http://user:geheim@example.com:99999");
+    error = client_error(options);
+    CHECK_ERROR(error, REFOLD_ERROR_INVALID_ARGUMENT, NULL);
+    CHECK_LACKS(refold_error_message(error), "geheim");
+    refold_error_free(error);
+    error = client_error(test_options("https://user:geheim@example.com"));
+    CHECK_LACKS(refold_error_message(error), "geheim");
+    refold_error_free(error);
+}
+
+TEST(a_later_good_value_replaces_a_bad_one) {
+    struct server *server = serve_body(COMPLETED);
+    refold_options *options = refold_options_new();
+    refold_options_set_api_key(options, "\n", "");
+    refold_options_set_session_token(options, "\xff");
+    refold_options_set_base_url(options, "nonsense");
+    refold_options_set_poll_interval_ms(options, 0);
+    refold_options_set_proxy(options, "nonsense");
+    refold_options_set_ca_file(options, "/no/such/file");
+    refold_options_set_ca_pem(options, "nonsense", 8);
+    refold_options_set_user_agent(options, "\r\n");
+
+    refold_options_set_api_key(options, "key", "account");
+    refold_options_set_session_token(options, NULL);
+    refold_options_set_base_url(options, server_url(server));
+    refold_options_set_poll_interval_ms(options, 10);
+    refold_options_set_proxy(options, "");
+    refold_options_set_ca_file(options, certificate_path("ca.pem"));
+    refold_options_set_ca_pem(options, NULL, 8);
+    refold_options_set_user_agent(options, "product/1");
+    refold_client *client = client_of(options);
+    CHECK_INT(get_code(client), REFOLD_OK);
+    CHECK_STR(head_value(server_head(server, 0), "x-api-key"), "key");
+    refold_client_free(client);
+    server_stop(server);
+}
+
+TEST(a_later_bad_value_replaces_a_good_one) {
+    refold_options *options = test_options("https://example.com");
+    refold_options_set_base_url(options, "nonsense");
+    expect_refusal(options, "base url");
+}
+
+TEST(a_key_can_be_taken_back) {
+    refold_options *options = with_credentials("key", "account", "token");
+    refold_options_set_api_key(options, NULL, NULL);
+    expect_client(options);
+    options = with_credentials("key", "account", "token");
+    refold_options_set_session_token(options, NULL);
+    expect_client(options);
+    options = with_credentials("key", "account", NULL);
+    refold_options_set_api_key(options, NULL, NULL);
+    expect_refusal(options, "api key|session token");
+}
+
+TEST(setters_copy) {
+    struct server *server = serve_body(COMPLETED);
+    char url[100], key[] = "key", account[] = "account", product[] = "product";
+    snprintf(url, sizeof url, "%s", server_url(server));
+    refold_options *options = refold_options_new();
+    refold_options_set_api_key(options, key, account);
+    refold_options_set_base_url(options, url);
+    refold_options_set_user_agent(options, product);
+    memset(url, '\n', sizeof url - 1);
+    memset(key, '\n', sizeof key - 1);
+    memset(account, '\n', sizeof account - 1);
+    memset(product, '\n', sizeof product - 1);
+    refold_client *client = client_of(options);
+    CHECK_INT(get_code(client), REFOLD_OK);
+    CHECK_STR(head_value(server_head(server, 0), "x-api-key"), "key");
+    CHECK_STR(head_value(server_head(server, 0), "linked_account_id"), "account");
+    refold_client_free(client);
+    server_stop(server);
+}
+
+TEST(options_serve_any_number_of_clients) {
+    struct server *server = serve_body(COMPLETED);
+    refold_options *options = test_options(server_url(server));
+    refold_client *first = refold_client_new(options, NULL);
+    refold_options_set_api_key(options, "another", "account");
+    refold_client *second = refold_client_new(options, NULL);
+    refold_options_free(options);
+    CHECK_INT(get_code(first), REFOLD_OK);
+    CHECK_INT(get_code(second), REFOLD_OK);
+    CHECK_STR(head_value(server_head(server, 0), "x-api-key"), TEST_KEY);
+    CHECK_STR(head_value(server_head(server, 1), "x-api-key"), "another");
+    refold_client_free(first);
+    refold_client_free(second);
+    server_stop(server);
+}
+
+/* Numbers
+ * ------------------------------------------------------------------------------------------------------ */
+
+TEST(poll_intervals_are_at_least_10_ms) {
+    for (uint64_t interval = 0; interval < 13; interval += 3) {
+        for (int i = 0; i < 2; i++) {
+            refold_options *options = test_options(NULL);
+            uint64_t value = interval + (uint64_t)i;
+            check_case("%d", (int)value);
+            refold_options_set_poll_interval_ms(options, value);
+            if (value < 10)
+                expect_refusal(options, "poll interval");
+            else
+                expect_client(options);
+        }
+    }
+}
+
+/* Ids
+ * ----------------------------------------------------------------------------------------------------------
+ */
+
+TEST(bad_ids_are_refused_and_not_sent) {
+    char *long_id = repeated("a", 257);
+    const char *const ids[] = {NULL,
+                               "",
+                               ".",
+                               "..",
+                               "/",
+                               "a/b",
+                               "../x",
+                               "a b",
+                               " a",
+                               "a\n",
+                               "a\tb",
+                               "a%2Fb",
+                               "%2e%2e",
+                               "a?b",
+                               "a#b",
+                               "a\\b",
+                               "a+b",
+                               "a;b",
+                               "a@b",
+                               "a&b",
+                               "a=b",
+                               "a,b",
+                               "a!b",
+                               "a*b",
+                               "(a)",
+                               "a'b",
+                               "a\"b",
+                               "{a}",
+                               "[a]",
+                               "a|b",
+                               "a^b",
+                               "a`b",
+                               "$a",
+                               "<a>",
+                               "\x7f",
+                               "\x01",
+                               "\xff",
+                               "a\xc3",
+                               "\xc3\xa9",
+                               "\xf0\x9f\x98\x80",
+                               "a\r\nx-injected: 1",
+                               long_id};
+    struct server *server = serve_body(COMPLETED);
+    refold_client *client = client_to(server);
+    for (size_t i = 0; i < COUNT(ids) * 2; i++) {
+        const char *id = ids[i / 2];
+        refold_error *error = UNREAD_ERROR;
+        check_case("%s", id);
+        refold_execution *execution = i % 2 == 0
+                                          ? refold_get_execution(client, id, NULL, &error)
+                                          : refold_wait_execution(client, id, 1000, NULL, NULL, NULL, &error);
+        CHECK(execution == NULL);
+        if (CHECK_ERROR(error, REFOLD_ERROR_INVALID_ARGUMENT, NULL))
+            CHECK(names(refold_error_message(error), "execution id"));
+        CHECK_INT(refold_error_attempts(error), 0);
+        refold_error_free(error);
+        refold_execution_free(execution);
+    }
+    CHECK_INT(server_connections(server), 0);
+    refold_client_free(client);
+    server_stop(server);
+    free(long_id);
+}
+
+TEST(good_ids_are_sent_as_they_are) {
+    char *long_id = repeated("a", 256);
+    const char *const ids[] = {"a",  "0",  "-",   "_",           "~",     ":",    "...",
+                               "a.", ".a", "..a", "A-Z_a.z~0:9", TEST_ID, long_id};
+    struct server *server = serve_body(COMPLETED);
+    refold_client *client = client_to(server);
+    for (size_t i = 0; i < COUNT(ids); i++) {
+        refold_error *error = UNREAD_ERROR;
+        char *line = text_of("GET /api/v2/public/execution/%s HTTP/1.1", ids[i]);
+        check_case("%s", ids[i]);
+        refold_execution *execution = refold_get_execution(client, ids[i], NULL, &error);
+        CHECK_INT(refold_error_code(error), REFOLD_OK);
+        CHECK_STR(refold_execution_id(execution), ids[i]);
+        CHECK_STR(head_line(server_head(server, i)), line);
+        refold_execution_free(execution);
+        refold_error_free(error);
+        free(line);
+    }
+    refold_client_free(client);
+    server_stop(server);
+    free(long_id);
+}
+
+/* Nothing is sent
+ * ---------------------------------------------------------------------------------------------- */
+
+static void break_key(refold_options *options) { refold_options_set_api_key(options, "a\nb", "account"); }
+static void break_account(refold_options *options) { refold_options_set_api_key(options, "key", "\x01"); }
+static void break_authentication(refold_options *options) {
+    refold_options_set_session_token(options, "both");
+}
+static void break_interval(refold_options *options) { refold_options_set_poll_interval_ms(options, 1); }
+static void break_proxy(refold_options *options) {
+    refold_options_set_proxy(options, "gopher://127.0.0.1:1");
+}
+static void break_ca_file(refold_options *options) { refold_options_set_ca_file(options, "/no/such/file"); }
+static void break_ca_pem(refold_options *options) { refold_options_set_ca_pem(options, "no", 2); }
+static void break_agent(refold_options *options) { refold_options_set_user_agent(options, "a\r\nb: c"); }
+
+TEST(nothing_is_sent_when_an_argument_is_wrong) {
+    static const struct {
+        const char *named;
+        void (*break_it)(refold_options *);
+    } cases[] = {{"api key", break_key},
+                 {"linked account id", break_account},
+                 {"session token", break_authentication},
+                 {"poll interval", break_interval},
+                 {"proxy", break_proxy},
+                 {"ca file", break_ca_file},
+                 {"ca pem|ca text", break_ca_pem},
+                 {"user agent", break_agent}};
+    struct server *server = serve_body(COMPLETED);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        refold_options *options = test_options(server_url(server));
+        check_case("%s", cases[i].named);
+        cases[i].break_it(options);
+        expect_refusal(options, cases[i].named);
+    }
+    CHECK_INT(server_connections(server), 0);
+    server_stop(server);
+}
+
+/* Proxies
+ * ------------------------------------------------------------------------------------------------------ */
+
+static const char *const good_proxies[] = {"",
+                                           "http://127.0.0.1:3128",
+                                           "http://proxy.example:1",
+                                           "http://proxy.example:65535/",
+                                           "http://user:password@proxy.example:8080",
+                                           "http://user:p%40ss@proxy.example:8080",
+                                           "http://[::1]:3128",
+                                           "socks5://127.0.0.1:1080",
+                                           "socks5h://proxy.example:1080",
+                                           "socks5://user:password@127.0.0.1:1080"};
+static const char *const bad_proxies[] = {"https://proxy.example:443",
+                                          "ftp://proxy.example:21",
+                                          "socks4://proxy.example:1080",
+                                          "socks4a://proxy.example:1080",
+                                          "socks://proxy.example:1080",
+                                          "nonsense",
+                                          " ",
+                                          "http:",
+                                          "http://",
+                                          "http://:3128",
+                                          "http://proxy.example:0",
+                                          "http://proxy.example:65536",
+                                          "http://proxy.example:port",
+                                          "http://proxy.example:-1",
+                                          "http://pro xy.example:3128",
+                                          "http://proxy.example:3128\r\nx-injected: 1",
+                                          "http://[::1:3128",
+                                          "http://\xff.example:3128",
+                                          "://proxy.example:3128"};
+
+TEST(proxies) {
+    for (size_t i = 0; i < COUNT(good_proxies); i++) {
+        refold_options *options = test_options("https://example.com");
+        check_case("%s", good_proxies[i]);
+        refold_options_set_proxy(options, good_proxies[i]);
+        expect_client(options);
+    }
+    for (size_t i = 0; i < COUNT(bad_proxies); i++) {
+        refold_options *options = test_options("https://example.com");
+        check_case("%s", bad_proxies[i]);
+        refold_options_set_proxy(options, bad_proxies[i]);
+        expect_refusal(options, "proxy");
+    }
+}
+
+TEST(proxies_of_the_environment) {
+    static const char *const variables[] = {"HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"};
+    for (size_t i = 0; i < COUNT(variables); i++) {
+        check_case("%s", variables[i]);
+        setenv(variables[i], "http://127.0.0.1:3128", 1);
+        expect_client(test_options("https://example.com"));
+        setenv(variables[i], "gopher://127.0.0.1:70", 1);
+        expect_refusal(test_options("https://example.com"), "https proxy|all proxy");
+        refold_options *options = test_options("https://example.com");
+        refold_options_set_proxy(options, "");
+        expect_client(options);
+        options = test_options("https://example.com");
+        refold_options_set_proxy(options, "http://127.0.0.1:3128");
+        expect_client(options);
+        unsetenv(variables[i]);
+    }
+}
+
+/* "Plaintext base URLs use no proxy from the environment", and HTTP_PROXY is never read. */
+TEST(plaintext_goes_past_the_proxies_of_the_environment) {
+    static const char *const variables[] = {"HTTP_PROXY",  "http_proxy", "HTTPS_PROXY",
+                                            "https_proxy", "ALL_PROXY",  "all_proxy"};
+    struct server *server = serve_body(COMPLETED);
+    struct dead_port *proxy = refusing_port(NULL);
+    for (size_t i = 0; i < COUNT(variables); i++) {
+        check_case("%s", variables[i]);
+        setenv(variables[i], dead_port_url(proxy), 1);
+        refold_client *client = client_to(server);
+        CHECK_INT(get_code(client), REFOLD_OK);
+        refold_client_free(client);
+        unsetenv(variables[i]);
+    }
+    dead_port_free(proxy);
+    server_stop(server);
+}
+
+/* Certificates
+ * ------------------------------------------------------------------------------------------------- */
+
+static char *read_text(const char *path) {
+    FILE *file = fopen(path, "r");
+    char *text = calloc(1, 65536);
+    if (file == NULL || text == NULL || fread(text, 1, 65535, file) == 0)
+        abort();
+    fclose(file);
+    return text;
+}
+
+/* A file with this text, in a folder that the caller removes. */
+static char *write_text(const char *folder, const char *name, const char *text) {
+    char *path = text_of("%s/%s", folder, name);
+    FILE *file = fopen(path, "w");
+    if (file == NULL || fwrite(text, 1, strlen(text), file) != strlen(text) || fclose(file) != 0)
+        abort();
+    return path;
+}
+
+#define BEGIN_CERTIFICATE "-----BEGIN CERTIFICATE-----\n"
+#define END_CERTIFICATE "-----END CERTIFICATE-----\n"
+
+struct pem_case {
+    const char *name;
+    char *text;
+    bool good;
+};
+
+enum { PEM_CASES = 13 };
+
+static void make_pem_cases(struct pem_case *cases) {
+    char *good = read_text(certificate_path("ca.pem"));
+    char *other = read_text(certificate_path("unknown-ca.pem"));
+    char *key = read_text(certificate_path("ca.key"));
+    const char *no_end = strstr(good, "-----END");
+    const struct pem_case made[PEM_CASES] = {
+        {"one", text_of("%s", good), true},
+        {"two", text_of("%s%s", good, other), true},
+        {"with words around", text_of("the authority:\n%s\nthe end\n", good), true},
+        {"with a key", text_of("%s%s", key, good), true},
+        {"only a key", text_of("%s", key), false},
+        {"nothing", text_of("%s", ""), false},
+        {"nonsense", text_of("nonsense\n"), false},
+        {"an empty certificate", text_of(BEGIN_CERTIFICATE END_CERTIFICATE), false},
+        {"not base64", text_of(BEGIN_CERTIFICATE "!!!!\n" END_CERTIFICATE), false},
+        {"not a certificate", text_of(BEGIN_CERTIFICATE "AAAA\n" END_CERTIFICATE), false},
+        {"good, then not a certificate", text_of("%s" BEGIN_CERTIFICATE "AAAA\n" END_CERTIFICATE, good),
+         false},
+        {"good, then not base64", text_of("%s" BEGIN_CERTIFICATE "!!!!\n" END_CERTIFICATE, good), false},
+        {"cut off", text_of("%.*s", (int)(no_end - good), good), false},
+    };
+    memcpy(cases, made, sizeof made);
+    free(good);
+    free(other);
+    free(key);
+}
+
+TEST(certificates_of_the_caller) {
+    struct pem_case cases[PEM_CASES];
+    char folder[] = "/tmp/arguments-XXXXXX";
+    make_pem_cases(cases);
+    REQUIRE(mkdtemp(folder) != NULL);
+    for (size_t i = 0; i < PEM_CASES; i++) {
+        check_case("%s", cases[i].name);
+        char *path = write_text(folder, "ca.pem", cases[i].text);
+        refold_options *by_file = test_options("https://example.com");
+        refold_options *by_text = test_options("https://example.com");
+        refold_options_set_ca_file(by_file, path);
+        refold_options_set_ca_pem(by_text, cases[i].text, strlen(cases[i].text));
+        if (cases[i].good) {
+            expect_client(by_file);
+            expect_client(by_text);
+        } else {
+            expect_refusal(by_file, "ca file");
+            expect_refusal(by_text, "ca pem|ca text");
+        }
+        unlink(path);
+        free(path);
+        free(cases[i].text);
+    }
+    rmdir(folder);
+}
+
+TEST(ca_files_that_cannot_be_read) {
+    static const char *const paths[] = {"", "/no/such/file", "/tmp", "\xff", "/dev/null"};
+    for (size_t i = 0; i < COUNT(paths); i++) {
+        refold_options *options = test_options("https://example.com");
+        check_case("%s", paths[i]);
+        refold_options_set_ca_file(options, paths[i]);
+        expect_refusal(options, "ca file");
+    }
+}
+
+TEST(ca_text_has_the_length_that_was_given) {
+    char *good = read_text(certificate_path("ca.pem"));
+    refold_options *options = test_options("https://example.com");
+    refold_options_set_ca_pem(options, good, strlen(good) / 2);
+    expect_refusal(options, "ca pem|ca text");
+    char *with_tail = text_of("%s" BEGIN_CERTIFICATE "!!!!\n" END_CERTIFICATE, good);
+    options = test_options("https://example.com");
+    refold_options_set_ca_pem(options, with_tail, strlen(good));
+    expect_client(options);
+    free(with_tail);
+    free(good);
+}
+
+TEST(unusable_roots_of_the_environment_are_an_error) {
+    struct pem_case cases[PEM_CASES];
+    char folder[] = "/tmp/arguments-XXXXXX";
+    make_pem_cases(cases);
+    REQUIRE(mkdtemp(folder) != NULL);
+    for (size_t i = 0; i < PEM_CASES; i++) {
+        bool usable = strstr(cases[i].name, "good") != NULL || cases[i].good;
+        check_case("%s", cases[i].name);
+        char *path = write_text(folder, "roots.pem", cases[i].text);
+        setenv("SSL_CERT_FILE", path, 1);
+        if (!usable)
+            expect_refusal(test_options("https://example.com"), "ssl cert file");
+        else if (cases[i].good)
+            expect_client(test_options("https://example.com"));
+        unlink(path);
+        free(path);
+        free(cases[i].text);
+    }
+    setenv("SSL_CERT_FILE", "/no/such/file", 1);
+    expect_refusal(test_options("https://example.com"), "ssl cert file");
+    unsetenv("SSL_CERT_FILE");
+    check_case("an empty folder");
+    setenv("SSL_CERT_DIR", folder, 1);
+    expect_refusal(test_options("https://example.com"), "ssl cert dir");
+    check_case("no folder");
+    setenv("SSL_CERT_DIR", "/no/such/folder", 1);
+    expect_refusal(test_options("https://example.com"), "ssl cert dir");
+    unsetenv("SSL_CERT_DIR");
+    rmdir(folder);
+}
+
+/* The environment
+ * ---------------------------------------------------------------------------------------------- */
+
+static void set_environment(const char *url, const char *key, const char *account, const char *token) {
+    const char *const pairs[][2] = {{"REFOLD_BASE_URL", url},
+                                    {"REFOLD_API_KEY", key},
+                                    {"REFOLD_LINKED_ACCOUNT_ID", account},
+                                    {"REFOLD_SESSION_TOKEN", token}};
+    for (size_t i = 0; i < COUNT(pairs); i++)
+        if (pairs[i][1] == NULL)
+            unsetenv(pairs[i][0]);
+        else
+            setenv(pairs[i][0], pairs[i][1], 1);
+}
+
+TEST(the_environment_gives_what_the_setters_give) {
+    struct server *server = serve_body(COMPLETED);
+    set_environment(server_url(server), "key", "account", NULL);
+    refold_options *with_key = refold_options_new_from_env();
+    set_environment(server_url(server), NULL, "", "token");
+    refold_options *with_token = refold_options_new_from_env();
+    set_environment("nonsense", "\n", NULL, "too late");
+    refold_client *client = client_of(with_key);
+    CHECK_INT(get_code(client), REFOLD_OK);
+    refold_client_free(client);
+    client = client_of(with_token);
+    CHECK_INT(get_code(client), REFOLD_OK);
+    refold_client_free(client);
+    CHECK_STR(head_value(server_head(server, 0), "x-api-key"), "key");
+    CHECK_STR(head_value(server_head(server, 0), "linked_account_id"), "account");
+    CHECK_STR(head_value(server_head(server, 1), "authorization"), "Bearer token");
+    CHECK_INT(head_count(server_head(server, 1), "linked_account_id"), 0);
+    set_environment(NULL, NULL, NULL, NULL);
+    server_stop(server);
+}
+
+TEST(bad_values_of_the_environment_are_reported) {
+    static const struct {
+        const char *url, *key, *account, *token, *named;
+    } cases[] = {
+        {"nonsense", "k", "a", NULL, "base url"},         {NULL, "k\n", "a", NULL, "api key"},
+        {NULL, "k", "a\n", NULL, "linked account id"},    {NULL, "k", NULL, NULL, "linked account id"},
+        {NULL, NULL, NULL, "\xff", "session token"},      {NULL, "k", "a", "t", "session token"},
+        {NULL, NULL, NULL, NULL, "api key|session token"}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        check_case("%zu", i);
+        set_environment(cases[i].url, cases[i].key, cases[i].account, cases[i].token);
+        expect_refusal(refold_options_new_from_env(), cases[i].named);
+    }
+    set_environment("nonsense", "k", "a", "t");
+    refold_options *options = refold_options_new_from_env();
+    refold_options_set_api_key(options, NULL, NULL);
+    refold_options_set_base_url(options, NULL);
+    set_environment(NULL, NULL, NULL, NULL);
+    expect_client(options);
+}
+
+TEST(other_options_do_not_read_the_environment) {
+    set_environment("nonsense", "key", "account", "token");
+    expect_refusal(refold_options_new(), "api key|session token");
+    expect_client(test_options("https://example.com"));
+    set_environment(NULL, NULL, NULL, NULL);
+}

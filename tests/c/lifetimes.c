@@ -1,0 +1,284 @@
+/* "Executions and errors outlive the client. A client or a token may be freed while calls that have begun
+ * still run." And `*error`: a new object or NULL after each call, whatever stood in it. */
+#include "client.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#define DOCUMENT                                                                                             \
+    "{\"status\": \"ERRORED\", \"name\": \"a name\", \"nodes\": [{\"node_id\": \"1\", \"latest_output\": "   \
+    "{\"a\": [1, 2]}}]}"
+
+static void check_document(const refold_execution *execution) {
+    CHECK_STR(refold_execution_status(execution), "ERRORED");
+    CHECK_STR(refold_execution_name(execution), "a name");
+    const refold_node *node = refold_execution_node_by_id(execution, "1");
+    CHECK_STR(refold_node_id(node), "1");
+    CHECK_INT(refold_json_int64(refold_json_pointer(refold_node_latest_output(node), "/a/1")), 2);
+    CHECK_STR(refold_json_text(refold_execution_json(execution), NULL), DOCUMENT);
+}
+
+TEST(executions_outlive_the_client) {
+    struct server *server = serve_body(DOCUMENT);
+    refold_client *client = client_to(server);
+    refold_execution *execution = get(client, NULL);
+    refold_client_free(client);
+    server_stop(server);
+    check_document(execution);
+    refold_execution_free(execution);
+}
+
+TEST(errors_outlive_the_client) {
+    struct server *server =
+        serve_answers(1, &(struct answer){.status = 404, .body = "{\"message\": \"gone\"}"});
+    refold_client *client = client_to(server);
+    refold_error *error = NULL;
+    CHECK(get(client, &error) == NULL);
+    refold_client_free(client);
+    server_stop(server);
+    CHECK_ERROR(error, 404, "gone");
+    CHECK_STR(refold_error_body(error, NULL), "{\"message\": \"gone\"}");
+    refold_error_free(error);
+}
+
+TEST(each_owner_of_an_execution_frees_once) {
+    refold_execution *execution = parsed(DOCUMENT);
+    refold_execution *second = refold_execution_retain(execution);
+    refold_execution *third = refold_execution_retain(second);
+    CHECK(refold_execution_name(second) == refold_execution_name(execution));
+    CHECK(refold_execution_json(third) == refold_execution_json(execution));
+    refold_execution_free(execution);
+    check_document(second);
+    refold_execution_free(second);
+    check_document(third);
+    refold_execution_free(third);
+}
+
+static void retain_and_free(void *data) {
+    for (int i = 0; i < 1000; i++) {
+        refold_execution *mine = refold_execution_retain(data);
+        CHECK_INT(refold_execution_node_count(mine), 1);
+        refold_execution_free(mine);
+    }
+}
+
+TEST(owners_come_and_go_on_many_threads) {
+    refold_execution *execution = parsed(DOCUMENT);
+    run_on_threads(8, retain_and_free, execution, 0);
+    check_document(execution);
+    refold_execution_free(execution);
+}
+
+TEST(options_may_go_before_the_client) {
+    struct server *server = serve_body(DOCUMENT);
+    refold_client *client = client_to(server); /* which frees them */
+    CHECK_INT(get_code(client), REFOLD_OK);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+/* A success sets *error to NULL, and what stood there is not read, by any call. */
+TEST(a_success_clears_the_error) {
+    struct server *server = serve_body(DOCUMENT);
+    refold_options *options = test_options(server_url(server));
+    refold_error *error = UNREAD_ERROR;
+    refold_client *client = refold_client_new(options, &error);
+    CHECK(error == NULL);
+    refold_options_free(options);
+    error = UNREAD_ERROR;
+    refold_execution *execution = refold_get_execution(client, TEST_ID, NULL, &error);
+    CHECK(execution != NULL && error == NULL);
+    refold_execution_free(execution);
+    error = UNREAD_ERROR;
+    execution = refold_wait_execution(client, TEST_ID, 0, NULL, NULL, NULL, &error);
+    CHECK(execution != NULL && error == NULL);
+    refold_execution_free(execution);
+    error = UNREAD_ERROR;
+    execution = refold_parse_execution(DOCUMENT, strlen(DOCUMENT), &error);
+    CHECK(execution != NULL && error == NULL);
+    refold_execution_free(execution);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+TEST(a_failure_sets_a_new_error) {
+    struct server *server = serve_answers(1, &(struct answer){.status = 404});
+    refold_client *client = client_to(server);
+    refold_error *errors[4] = {UNREAD_ERROR, UNREAD_ERROR, UNREAD_ERROR, UNREAD_ERROR};
+    CHECK(refold_get_execution(client, TEST_ID, NULL, &errors[0]) == NULL);
+    CHECK(refold_wait_execution(client, TEST_ID, 0, NULL, NULL, NULL, &errors[1]) == NULL);
+    CHECK(refold_parse_execution("x", 1, &errors[2]) == NULL);
+    CHECK(refold_client_new(NULL, &errors[3]) == NULL);
+    static const refold_code codes[] = {404, 404, REFOLD_ERROR_INVALID_RESPONSE,
+                                        REFOLD_ERROR_INVALID_ARGUMENT};
+    for (size_t i = 0; i < COUNT(errors); i++)
+        EXPECT_ERROR(errors[i], codes[i], NULL);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+/* An error belongs to its call, not to a thread: it is read on another one. */
+static void read_error(void *data) { CHECK_ERROR(data, 409, "conflict"); }
+
+TEST(errors_are_read_on_any_thread) {
+    struct server *server =
+        serve_answers(1, &(struct answer){.status = 409, .body = "{\"message\": \"conflict\"}"});
+    refold_client *client = client_to(server);
+    refold_error *error = NULL;
+    CHECK(get(client, &error) == NULL);
+    CHECK_INT(get_code(client), 409);
+    run_on_threads(8, read_error, error, 0);
+    refold_error_free(error);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+/* Calls that run while their client and token are freed
+ * -------------------------------------------------------- */
+
+struct running_call {
+    refold_client *client;
+    refold_cancel *cancel;
+    bool waits;
+    refold_code code;
+    refold_execution *execution;
+};
+
+static void *make_call(void *data) {
+    struct running_call *call = data;
+    refold_error *error = UNREAD_ERROR;
+    call->execution = call->waits
+                          ? refold_wait_execution(call->client, TEST_ID, 0, NULL, NULL, call->cancel, &error)
+                          : refold_get_execution(call->client, TEST_ID, call->cancel, &error);
+    call->code = refold_error_code(error);
+    refold_error_free(error);
+    return NULL;
+}
+
+TEST(a_client_and_a_token_may_be_freed_while_calls_run) {
+    for (int waits = 0; waits < 2; waits++) {
+        struct answer answers[] = {{.silent = true, .ending = HOLD}, {.body = DOCUMENT}};
+        struct server *server = serve_answers(2, answers);
+        refold_options *options = test_options(server_url(server));
+        refold_options_set_max_retries(options, 1);
+        struct running_call call = {
+            .client = client_of(options), .cancel = refold_cancel_new(), .waits = waits == 1};
+        pthread_t thread;
+        check_case("%s", waits ? "wait" : "get");
+        REQUIRE(pthread_create(&thread, NULL, make_call, &call) == 0);
+        CHECK(server_await_requests(server, 1, 5000));
+        refold_client_free(call.client);
+        refold_cancel_free(call.cancel);
+        server_stop(server); /* the connection breaks; the retry finds nobody: the call needs what was freed
+                                to go on */
+        pthread_join(thread, NULL);
+        CHECK(call.execution == NULL);
+        CHECK(call.code == REFOLD_ERROR_CONNECT || call.code == REFOLD_ERROR_TRANSPORT);
+    }
+}
+
+static void answer_when_released(struct exchange *exchange) {
+    if (exchange_hold(exchange))
+        exchange_answer(exchange, &(struct answer){.body = DOCUMENT});
+}
+
+TEST(a_call_ends_well_after_its_client_has_gone) {
+    struct server *server = serve(&(struct server_options){.handler = answer_when_released});
+    struct running_call call = {.client = client_to(server), .cancel = refold_cancel_new()};
+    pthread_t thread;
+    REQUIRE(pthread_create(&thread, NULL, make_call, &call) == 0);
+    CHECK(server_await_requests(server, 1, 5000));
+    refold_client_free(call.client);
+    refold_cancel_free(call.cancel);
+    server_release(server);
+    pthread_join(thread, NULL);
+    CHECK_INT(call.code, REFOLD_OK);
+    check_document(call.execution);
+    refold_execution_free(call.execution);
+    server_stop(server);
+}
+
+TEST(a_token_that_was_triggered_and_freed_has_cancelled) {
+    struct server *server = serve_answers(1, &(struct answer){.silent = true, .ending = HOLD});
+    struct running_call call = {.client = client_to(server), .cancel = refold_cancel_new()};
+    pthread_t thread;
+    REQUIRE(pthread_create(&thread, NULL, make_call, &call) == 0);
+    CHECK(server_await_requests(server, 1, 5000));
+    int64_t before = now_ms();
+    refold_cancel_trigger(call.cancel);
+    refold_cancel_free(call.cancel);
+    pthread_join(thread, NULL);
+    CHECK_TIME(now_ms() - before, 0, 50);
+    CHECK_INT(call.code, REFOLD_ERROR_CANCELLED);
+    refold_client_free(call.client);
+    server_stop(server);
+}
+
+/* Nothing is left behind
+ * ----------------------------------------------------------------------------------------- */
+
+TEST(clients_leave_no_descriptor_and_no_thread) {
+    struct server *server = serve_body(DOCUMENT);
+    refold_client_free(client_to(server));
+    int descriptors = 0, threads = 0;
+    for (int i = 0; i < 20; i++) {
+        refold_client *client = client_to(server);
+        refold_cancel *cancel = refold_cancel_new();
+        CHECK_INT(get_code(client), REFOLD_OK);
+        refold_cancel_free(cancel);
+        refold_client_free(client);
+        if (i == 0) {
+            descriptors = descriptor_count();
+            threads = thread_count();
+        }
+    }
+    CHECK_INT(descriptor_count(), descriptors);
+    CHECK(await_threads(threads, 1000));
+    CHECK(server_await_open(server, 0, 1000));
+    server_stop(server);
+}
+
+/* Everything a caller does works on a thread with 128 KiB of stack. */
+static void call_on_small_stack(void *data) {
+    struct server *server = data;
+    refold_client *client = client_to(server);
+    refold_error *error = NULL;
+    refold_execution *execution = get(client, &error);
+    check_document(execution);
+    refold_execution_free(execution);
+    execution = refold_wait_execution(client, TEST_ID, 0, NULL, NULL, NULL, &error);
+    check_document(execution);
+    refold_execution_free(execution);
+    EXPECT_ERROR(client_error(test_options("nonsense")), REFOLD_ERROR_INVALID_ARGUMENT, NULL);
+    refold_client_free(client);
+}
+
+TEST(calls_need_no_more_than_128_kib_of_stack) {
+    struct server *server = serve_body(DOCUMENT);
+    run_on_stack(128 * 1024, call_on_small_stack, server);
+    server_stop(server);
+}
+
+static void call_tls_on_small_stack(void *data) {
+    struct server *server = data;
+    refold_options *options = test_options(server_url(server));
+    refold_options_set_ca_file(options, certificate_path("ca.pem"));
+    refold_client *client = client_of(options);
+    refold_error *error = NULL;
+    refold_execution *execution = get(client, &error);
+    CHECK_STR(error == NULL ? NULL : refold_error_message(error), NULL);
+    check_document(execution);
+    refold_execution_free(execution);
+    refold_error_free(error);
+    refold_client_free(client);
+}
+
+TEST(tls_needs_no_more_than_128_kib_of_stack) {
+    struct server_options options = {.answers = &(struct answer){.body = DOCUMENT}, .answer_count = 1};
+    options.certificate = certificate_path("good.pem");
+    options.private_key = certificate_path("good.key");
+    struct server *server = serve(&options);
+    certificate_path("ca.pem");
+    run_on_stack(128 * 1024, call_tls_on_small_stack, server);
+    server_stop(server);
+}

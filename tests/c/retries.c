@@ -1,0 +1,519 @@
+/* "Retries": what is tried again, how often, and when. Cases that have to wait do so side by side. */
+#define _GNU_SOURCE
+#include "client.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define AT_ONCE "Retry-After: 0\r\n"
+
+/* A case: a server that gives these answers, and a client with so many retries; then what came of one call.
+ */
+struct try_case {
+    const char *name;
+    struct answer answers[4];
+    size_t answer_count;
+    uint32_t max_retries;
+    uint64_t timeout_ms;
+    refold_code want; /* 0: an execution */
+    size_t requests;
+    int64_t least_ms, most_ms; /* of the call; 0: no matter */
+};
+
+/* The times between the requests of the last case on this thread. */
+struct gaps {
+    int64_t ms[4];
+};
+
+static struct gaps run_case(const struct try_case *row) {
+    struct gaps gaps = {{0}};
+    struct server *server = serve_answers(row->answer_count, row->answers);
+    refold_options *options = test_options(server_url(server));
+    refold_options_set_max_retries(options, row->max_retries);
+    if (row->timeout_ms != 0)
+        refold_options_set_timeout_ms(options, row->timeout_ms);
+    refold_client *client = client_of(options);
+    refold_error *error = NULL;
+    check_case("%s", row->name);
+    int64_t before = now_ms();
+    refold_execution *execution = get(client, &error);
+    int64_t took = now_ms() - before;
+    if (refold_error_code(error) != row->want)
+        FAIL("the code is %d (%s), wanted %d", refold_error_code(error), refold_error_message(error),
+             row->want);
+    CHECK_INT(execution != NULL, row->want == REFOLD_OK);
+    CHECK_INT(server_requests(server), row->requests);
+    if (row->want != REFOLD_OK)
+        CHECK_INT(refold_error_attempts(error), row->requests);
+    if (row->most_ms != 0)
+        CHECK_TIME(took, row->least_ms, row->most_ms);
+    for (size_t i = 1; i < server_requests(server) && i <= COUNT(gaps.ms); i++)
+        gaps.ms[i - 1] = server_request_ms(server, i) - server_request_ms(server, i - 1);
+    refold_execution_free(execution);
+    refold_error_free(error);
+    refold_client_free(client);
+    server_stop(server);
+    return gaps;
+}
+
+static void run_row(void *row) { run_case(row); }
+
+/* Which
+ * -------------------------------------------------------------------------------------------------------- */
+
+TEST(passing_failures_are_tried_again) {
+    static const int statuses[] = {408, 429, 500, 502, 503, 504};
+    for (size_t i = 0; i < COUNT(statuses); i++) {
+        struct try_case row = {.name = refold_code_name(statuses[i]),
+                               .answers = {{.status = statuses[i], .headers = AT_ONCE}, {.body = COMPLETED}},
+                               .answer_count = 2,
+                               .max_retries = 1,
+                               .requests = 2};
+        run_case(&row);
+        row.name = "in vain";
+        row.answer_count = 1;
+        row.max_retries = 3;
+        row.want = statuses[i];
+        row.requests = 4;
+        run_case(&row);
+        row.name = "no retries";
+        row.max_retries = 0;
+        row.requests = 1;
+        run_case(&row);
+    }
+}
+
+TEST(two_retries_are_the_default) {
+    struct server *server = serve_answers(1, &(struct answer){.status = 503, .headers = AT_ONCE});
+    refold_options *options = refold_options_new();
+    refold_options_set_api_key(options, TEST_KEY, TEST_ACCOUNT);
+    refold_options_set_base_url(options, server_url(server));
+    refold_client *client = client_of(options);
+    CHECK_INT(get_code(client), 503);
+    CHECK_INT(server_requests(server), 3);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+TEST(lasting_failures_are_not_tried_again) {
+    static const int statuses[] = {301, 302, 304, 400, 401, 402, 403, 404, 405, 409,
+                                   410, 418, 422, 425, 451, 501, 505, 599, 600, 999};
+    for (size_t i = 0; i < COUNT(statuses); i++) {
+        char name[8];
+        snprintf(name, sizeof name, "%d", statuses[i]);
+        run_case(&(struct try_case){
+            .name = name,
+            .answers = {{.status = statuses[i], .headers = AT_ONCE, .body = ""}, {.body = COMPLETED}},
+            .answer_count = 2,
+            .max_retries = 3,
+            .want = statuses[i],
+            .requests = 1});
+    }
+}
+
+TEST(useless_answers_are_not_tried_again) {
+    static struct try_case rows[] = {
+        {"not an execution",
+         {{.body = "{}", .headers = AT_ONCE}},
+         1,
+         3,
+         0,
+         REFOLD_ERROR_INVALID_RESPONSE,
+         1,
+         0,
+         0},
+        {"an odd encoding",
+         {{.body = "{}", .headers = AT_ONCE "Content-Encoding: br\r\n"}},
+         1,
+         3,
+         0,
+         REFOLD_ERROR_INVALID_RESPONSE,
+         1,
+         0,
+         0},
+        {"a cut 404",
+         {{.status = 404, .body = "{}", .headers = AT_ONCE, .is_cut = true, .cut = 1}},
+         1,
+         3,
+         0,
+         404,
+         1,
+         0,
+         0},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++)
+        run_case(&rows[i]);
+    struct server *server = serve_answers(1, &(struct answer){.body = COMPLETED, .headers = AT_ONCE});
+    refold_options *options = test_options(server_url(server));
+    refold_options_set_max_retries(options, 3);
+    refold_options_set_max_response_bytes(options, 5);
+    refold_client *client = client_of(options);
+    CHECK_INT(get_code(client), REFOLD_ERROR_RESPONSE_TOO_LARGE);
+    CHECK_INT(server_requests(server), 1);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+TEST(broken_connections_are_tried_again) {
+    static struct try_case rows[] = {
+        {"closed",
+         {{.silent = true, .ending = CLOSE}, {.body = COMPLETED}},
+         2,
+         1,
+         0,
+         REFOLD_OK,
+         2,
+         450,
+         2500},
+        {"reset", {{.silent = true, .ending = RESET}, {.body = COMPLETED}}, 2, 1, 0, REFOLD_OK, 2, 450, 2500},
+        {"closed in the head",
+         {{.raw = true, .body = "HTTP/1.1 2", .ending = CLOSE}, {.body = COMPLETED}},
+         2,
+         1,
+         0,
+         REFOLD_OK,
+         2,
+         450,
+         2500},
+        {"closed in the body",
+         {{.body = COMPLETED, .is_cut = true, .cut = 4}, {.body = COMPLETED}},
+         2,
+         1,
+         0,
+         REFOLD_OK,
+         2,
+         450,
+         2500},
+        {"reset in the body",
+         {{.body = COMPLETED, .is_cut = true, .cut = 4, .ending = RESET}, {.body = COMPLETED}},
+         2,
+         1,
+         0,
+         REFOLD_OK,
+         2,
+         450,
+         2500},
+        {"closed in a chunk",
+         {{.body = COMPLETED, .framing = CHUNKED, .is_cut = true, .cut = 4}, {.body = COMPLETED}},
+         2,
+         1,
+         0,
+         REFOLD_OK,
+         2,
+         450,
+         2500},
+        {"a cut 503",
+         {{.status = 503, .body = COMPLETED, .is_cut = true, .cut = 4}, {.body = COMPLETED}},
+         2,
+         1,
+         0,
+         REFOLD_OK,
+         2,
+         450,
+         2500},
+        {"in vain", {{.silent = true, .ending = CLOSE}}, 1, 1, 0, REFOLD_ERROR_TRANSPORT, 2, 450, 2500},
+    };
+    run_on_threads(COUNT(rows), run_row, rows, sizeof rows[0]);
+}
+
+TEST(refused_connections_are_tried_again) {
+    struct dead_port *port = refusing_port(NULL);
+    refold_options *options = test_options(dead_port_url(port));
+    refold_options_set_max_retries(options, 1);
+    refold_client *client = client_of(options);
+    refold_error *error = NULL;
+    int64_t before = now_ms();
+    CHECK(get(client, &error) == NULL);
+    CHECK_TIME(now_ms() - before, 450, 2500);
+    CHECK_ERROR(error, REFOLD_ERROR_CONNECT, NULL);
+    CHECK_INT(refold_error_attempts(error), 2);
+    CHECK(refold_error_is_retryable(error));
+    refold_error_free(error);
+    refold_client_free(client);
+    dead_port_free(port);
+}
+
+static void hang_up(struct exchange *exchange) { exchange_close(exchange); }
+
+/* One call over TLS with the test authority trusted: its code, and the connections it took. */
+static void call_tls(struct server_options server_options, refold_code want, size_t connections,
+                     bool retryable) {
+    struct server *server = serve(&server_options);
+    refold_options *options = test_options(server_url(server));
+    refold_options_set_ca_file(options, certificate_path("ca.pem"));
+    refold_options_set_max_retries(options, 1);
+    refold_client *client = client_of(options);
+    refold_error *error = NULL;
+    refold_execution_free(get(client, &error));
+    CHECK_INT(refold_error_code(error), want);
+    CHECK_INT(refold_error_is_retryable(error), retryable);
+    CHECK_INT(server_connections(server), connections);
+    refold_error_free(error);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+TEST(a_lost_handshake_is_tried_again_and_a_bad_certificate_is_not) {
+    static const char *const bad[] = {"expired", "wrong-host", "self-signed", "unknown", "early"};
+    struct server_options options = {.answers = &(struct answer){.body = COMPLETED}, .answer_count = 1};
+    options.certificate = certificate_path("good.pem");
+    options.private_key = certificate_path("good.key");
+    call_tls(options, REFOLD_OK, 1, false);
+    options.connected = hang_up;
+    struct server *server = serve(&options);
+    refold_options *client_options = test_options(server_url(server));
+    refold_options_set_max_retries(client_options, 1);
+    refold_client *client = client_of(client_options);
+    refold_error *error = NULL;
+    CHECK(get(client, &error) == NULL);
+    CHECK(refold_error_is_retryable(error));
+    CHECK_INT(refold_error_attempts(error), 2);
+    CHECK_INT(server_connections(server), 2);
+    refold_error_free(error);
+    refold_client_free(client);
+    server_stop(server);
+    options.connected = NULL;
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        char certificate[40], key[40];
+        snprintf(certificate, sizeof certificate, "%s.pem", bad[i]);
+        snprintf(key, sizeof key, "%s.key", bad[i]);
+        options.certificate = certificate_path(certificate);
+        options.private_key = certificate_path(key);
+        check_case("%s", bad[i]);
+        call_tls(options, REFOLD_ERROR_TLS, 1, false);
+    }
+}
+
+TEST(the_end_of_the_time_is_not_tried_again) {
+    struct server *server = serve_answers(1, &(struct answer){.silent = true, .ending = HOLD});
+    refold_options *options = test_options(server_url(server));
+    refold_options_set_max_retries(options, 3);
+    refold_options_set_timeout_ms(options, 200);
+    refold_client *client = client_of(options);
+    refold_error *error = NULL;
+    int64_t before = now_ms();
+    CHECK(get(client, &error) == NULL);
+    CHECK_TIME(now_ms() - before, 200, 300);
+    CHECK_ERROR(error, REFOLD_ERROR_TIMEOUT, "200");
+    CHECK(refold_error_is_retryable(error));
+    CHECK_INT(refold_error_attempts(error), 1);
+    CHECK_INT(server_requests(server), 1);
+    refold_error_free(error);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+TEST(a_cancelled_call_is_not_tried_again) {
+    struct server *server = serve_answers(1, &(struct answer){.status = 503, .headers = AT_ONCE});
+    refold_client *client = client_to(server);
+    refold_cancel *cancel = refold_cancel_new();
+    refold_cancel_trigger(cancel);
+    refold_error *error = UNREAD_ERROR;
+    CHECK(refold_get_execution(client, TEST_ID, cancel, &error) == NULL);
+    CHECK_ERROR(error, REFOLD_ERROR_CANCELLED, NULL);
+    CHECK(!refold_error_is_retryable(error));
+    CHECK_INT(refold_error_attempts(error), 0);
+    CHECK_INT(server_requests(server), 0);
+    refold_error_free(error);
+    refold_cancel_free(cancel);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+TEST(retryable_is_what_is_tried_again) {
+    for (int status = 300; status < 1000; status += status < 600 ? 1 : 57) {
+        bool again = status == 408 || status == 429 || status == 500 || (status >= 502 && status <= 504);
+        if (check_is_slow() && status % 10 > 4)
+            continue;
+        struct server *server = serve_answers(1, &(struct answer){.status = status});
+        refold_client *client = client_to(server);
+        refold_error *error = NULL;
+        check_case("%d", status);
+        CHECK(get(client, &error) == NULL);
+        CHECK_INT(refold_error_is_retryable(error), again);
+        refold_error_free(error);
+        refold_client_free(client);
+        server_stop(server);
+    }
+}
+
+/* When
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+enum { SAMPLES = 12, SLACK_MS = 250 };
+
+static void take_sample(void *data) {
+    struct try_case row = {.name = "pauses",
+                           .answers = {{.status = 503}},
+                           .answer_count = 1,
+                           .max_retries = 2,
+                           .want = 503,
+                           .requests = 3};
+    *(struct gaps *)data = run_case(&row);
+}
+
+/* 1 s, then 2 s, each 0.5 to 1 times, and not always the same. */
+TEST(pauses_grow_and_differ) {
+    struct gaps samples[SAMPLES];
+    run_on_threads(SAMPLES, take_sample, samples, sizeof samples[0]);
+    int64_t shortest = INT64_MAX, longest = 0;
+    for (int i = 0; i < SAMPLES; i++) {
+        CHECK_TIME(samples[i].ms[0], 500 - 2, 1000 + SLACK_MS);
+        CHECK_TIME(samples[i].ms[1], 1000 - 2, 2000 + SLACK_MS);
+        shortest = samples[i].ms[1] < shortest ? samples[i].ms[1] : shortest;
+        longest = samples[i].ms[1] > longest ? samples[i].ms[1] : longest;
+    }
+    CHECK(longest - shortest > 100);
+}
+
+/* Seconds from now as an HTTP date, in a header. */
+static const char *date_header(char *header, size_t size, int seconds) {
+    char date[80];
+    time_t then = time(NULL) + seconds;
+    struct tm parts;
+    strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&then, &parts));
+    snprintf(header, size, "Retry-After: %s\r\n", date);
+    return header;
+}
+
+TEST(retry_after_decides) {
+    char soon[120], past[120];
+    struct try_case rows[] = {
+        {"0 s", {{.status = 503, .headers = AT_ONCE}, {.body = COMPLETED}}, 2, 1, 0, REFOLD_OK, 2, 0, 400},
+        {"2 s",
+         {{.status = 503, .headers = "Retry-After: 2\r\n"}, {.body = COMPLETED}},
+         2,
+         1,
+         0,
+         REFOLD_OK,
+         2,
+         1990,
+         2500},
+        {"3 s, of a 429",
+         {{.status = 429, .headers = "Retry-After: 3\r\n"}, {.body = COMPLETED}},
+         2,
+         1,
+         0,
+         REFOLD_OK,
+         2,
+         2990,
+         3500},
+        {"a date",
+         {{.status = 503, .headers = date_header(soon, sizeof soon, 3)}, {.body = COMPLETED}},
+         2,
+         1,
+         0,
+         REFOLD_OK,
+         2,
+         1900,
+         3500},
+        {"a date that has passed",
+         {{.status = 503, .headers = date_header(past, sizeof past, -100)}, {.body = COMPLETED}},
+         2,
+         1,
+         0,
+         REFOLD_OK,
+         2,
+         0,
+         400},
+        {"nonsense",
+         {{.status = 503, .headers = "Retry-After: soon\r\n"}, {.body = COMPLETED}},
+         2,
+         1,
+         0,
+         REFOLD_OK,
+         2,
+         498,
+         1500},
+        {"each time anew",
+         {{.status = 503, .headers = "Retry-After: 1\r\n"},
+          {.status = 503, .headers = AT_ONCE},
+          {.body = COMPLETED}},
+         3,
+         2,
+         0,
+         REFOLD_OK,
+         3,
+         990,
+         1500},
+    };
+    run_on_threads(COUNT(rows), run_row, rows, sizeof rows[0]);
+}
+
+TEST(long_pauses_are_not_begun) {
+    char later[120];
+    struct try_case rows[] = {
+        {"61 s", {{.status = 503, .headers = "Retry-After: 61\r\n"}}, 1, 3, 0, 503, 1, 0, 400},
+        {"61 s, no deadline",
+         {{.status = 503, .headers = "Retry-After: 61\r\n"}},
+         1,
+         3,
+         UINT64_MAX,
+         503,
+         1,
+         0,
+         400},
+        {"an hour", {{.status = 429, .headers = "Retry-After: 3600\r\n"}}, 1, 3, 0, 429, 1, 0, 400},
+        {"a date",
+         {{.status = 503, .headers = date_header(later, sizeof later, 90)}},
+         1,
+         3,
+         0,
+         503,
+         1,
+         0,
+         400},
+        {"past the deadline",
+         {{.status = 503, .headers = "Retry-After: 5\r\n"}},
+         1,
+         3,
+         1000 * (uint64_t)check_patience(),
+         503,
+         1,
+         0,
+         400},
+        {"our own, past the deadline", {{.status = 503}}, 1, 3, 400, 503, 1, 0, 300},
+        {"our own, past it after one", {{.status = 503}}, 1, 3, 1400, 503, 2, 498, 1350},
+    };
+    size_t count = check_is_slow() ? 4 : COUNT(rows);
+    run_on_threads((int)count, run_row, rows, sizeof rows[0]);
+}
+
+struct waiter {
+    refold_client *client;
+    refold_cancel *cancel;
+    refold_code code;
+};
+
+static void *wait_in_thread(void *data) {
+    struct waiter *waiter = data;
+    refold_error *error = UNREAD_ERROR;
+    CHECK(refold_get_execution(waiter->client, TEST_ID, waiter->cancel, &error) == NULL);
+    waiter->code = refold_error_code(error);
+    refold_error_free(error);
+    return NULL;
+}
+
+/* 60 s are still waited for, where the deadline allows: the call is in its pause until it is cancelled. */
+TEST(sixty_seconds_are_waited_for) {
+    struct server *server =
+        serve_answers(1, &(struct answer){.status = 503, .headers = "Retry-After: 60\r\n"});
+    refold_options *options = test_options(server_url(server));
+    refold_options_set_max_retries(options, 1);
+    refold_options_set_timeout_ms(options, 0);
+    struct waiter waiter = {.client = client_of(options), .cancel = refold_cancel_new()};
+    pthread_t thread;
+    REQUIRE(pthread_create(&thread, NULL, wait_in_thread, &waiter) == 0);
+    CHECK(server_await_requests(server, 1, 5000));
+    pause_ms(200);
+    refold_cancel_trigger(waiter.cancel);
+    pthread_join(thread, NULL);
+    CHECK_INT(waiter.code, REFOLD_ERROR_CANCELLED);
+    CHECK_INT(server_requests(server), 1);
+    refold_cancel_free(waiter.cancel);
+    refold_client_free(waiter.client);
+    server_stop(server);
+}

@@ -1,0 +1,581 @@
+/* "Waiting": refold_wait_execution polls until the status is final. */
+#define _GNU_SOURCE
+#include "client.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define NAMED(status, name) "{\"status\": \"" status "\", \"name\": \"" name "\"}"
+#define AT_ONCE "Retry-After: 0\r\n"
+
+/* A client that polls this server every `interval` milliseconds, without retries. */
+static refold_client *poller_of(struct server *server, uint64_t interval) {
+    refold_options *options = test_options(server_url(server));
+    refold_options_set_poll_interval_ms(options, interval);
+    return client_of(options);
+}
+
+/* What a callback saw, and what it is to do. */
+struct seen {
+    int count;
+    char names[64][24];
+    const refold_execution *last;
+    refold_execution *kept;
+    int stop_at; /* false at this call, counted from 1; 0: never */
+    pthread_t thread;
+};
+
+static bool see(const refold_execution *execution, void *user_data) {
+    struct seen *seen = user_data;
+    const char *name = refold_execution_name(execution);
+    if (seen->count < (int)COUNT(seen->names))
+        snprintf(seen->names[seen->count], sizeof seen->names[0], "%s", name == NULL ? "-" : name);
+    seen->count++;
+    seen->last = execution;
+    seen->thread = pthread_self();
+    return seen->count != seen->stop_at;
+}
+
+/* Waits with `see`, and expects this code; gives what came, which the caller frees. */
+static refold_execution *wait_seeing(refold_client *client, struct seen *seen, uint64_t timeout_ms,
+                                     refold_code want) {
+    refold_error *error = UNREAD_ERROR;
+    refold_execution *execution = refold_wait_execution(client, TEST_ID, timeout_ms, see, seen, NULL, &error);
+    CHECK_INT((execution == NULL) == (error != NULL), 1);
+    if (refold_error_code(error) != want)
+        FAIL("the code is %d (%s), wanted %d", refold_error_code(error), refold_error_message(error), want);
+    refold_error_free(error);
+    return execution;
+}
+
+TEST(polls_until_the_status_is_final) {
+    static const struct answer answers[] = {{.body = NAMED("RUNNING", "one")},
+                                            {.body = NAMED("RUNNING", "two")},
+                                            {.body = NAMED("STOPPING", "three")},
+                                            {.body = NAMED("COMPLETED", "four")}};
+    struct server *server = serve_answers(COUNT(answers), answers);
+    refold_client *client = poller_of(server, 10);
+    struct seen seen = {0};
+    refold_execution *execution = wait_seeing(client, &seen, 0, REFOLD_OK);
+    CHECK_STR(refold_execution_name(execution), "four");
+    CHECK_INT(refold_execution_state(execution), REFOLD_STATE_COMPLETED);
+    CHECK_INT(seen.count, 4);
+    CHECK_STR(seen.names[0], "one");
+    CHECK_STR(seen.names[1], "two");
+    CHECK_STR(seen.names[2], "three");
+    CHECK_STR(seen.names[3], "four");
+    CHECK(pthread_equal(seen.thread, pthread_self()));
+    CHECK_INT(server_requests(server), 4);
+    CHECK_INT(server_connections(server), 1);
+    refold_execution_free(execution);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+TEST(a_run_that_ends_badly_is_a_result) {
+    static const struct {
+        const char *status;
+        refold_state state;
+    } cases[] = {{"COMPLETED", REFOLD_STATE_COMPLETED},
+                 {"ERRORED", REFOLD_STATE_ERRORED},
+                 {"STOPPED", REFOLD_STATE_STOPPED},
+                 {"TIMED_OUT", REFOLD_STATE_TIMED_OUT}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char *body = text_of("{\"status\": \"%s\"}", cases[i].status);
+        struct server *server = serve_answers(2, (struct answer[]){{.body = RUNNING}, {.body = body}});
+        refold_client *client = poller_of(server, 10);
+        struct seen seen = {0};
+        check_case("%s", cases[i].status);
+        refold_execution *execution = wait_seeing(client, &seen, 0, REFOLD_OK);
+        CHECK_STR(refold_execution_status(execution), cases[i].status);
+        CHECK_INT(refold_execution_state(execution), cases[i].state);
+        CHECK_INT(seen.count, 2);
+        refold_execution_free(execution);
+        refold_client_free(client);
+        server_stop(server);
+        free(body);
+    }
+}
+
+TEST(an_unknown_status_is_not_final) {
+    static const char *const statuses[] = {"",        "PAUSED", "completed", "COMPLETED ", "COMPLETED\\u0000",
+                                           "Success", "SKIPPED"};
+    for (size_t i = 0; i < COUNT(statuses); i++) {
+        char *body = text_of("{\"status\": \"%s\"}", statuses[i]);
+        struct server *server = serve_answers(2, (struct answer[]){{.body = body}, {.body = COMPLETED}});
+        refold_client *client = poller_of(server, 10);
+        struct seen seen = {0};
+        check_case("%s", statuses[i]);
+        refold_execution_free(wait_seeing(client, &seen, 0, REFOLD_OK));
+        CHECK_INT(seen.count, 2);
+        refold_client_free(client);
+        server_stop(server);
+        free(body);
+    }
+}
+
+TEST(nobody_needs_to_look_on) {
+    struct server *server = serve_answers(2, (struct answer[]){{.body = RUNNING}, {.body = COMPLETED}});
+    refold_client *client = poller_of(server, 10);
+    refold_error *error = UNREAD_ERROR;
+    refold_execution *execution = refold_wait_execution(client, TEST_ID, 0, NULL, &server, NULL, &error);
+    CHECK_STR(refold_execution_status(execution), "COMPLETED");
+    CHECK(error == NULL);
+    refold_execution_free(execution);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+/* Pauses
+ * ------------------------------------------------------------------------------------------------------- */
+
+enum { INTERVAL = 40, LATE = 90 };
+
+static void check_gap(struct server *server, size_t index, int64_t want) {
+    check_case("before request %zu", index);
+    CHECK_TIME(server_request_ms(server, index) - server_request_ms(server, index - 1), want - 2,
+               want + LATE);
+}
+
+/* Half as long again each time the body came back the same, ten times at most. */
+TEST(pauses_grow_while_nothing_changes) {
+    static const int64_t want[] = {40, 60, 90, 135, 202, 303, 400, 400};
+    struct answer answers[COUNT(want) + 1];
+    for (size_t i = 0; i < COUNT(answers); i++)
+        answers[i] = (struct answer){.body = i == COUNT(want) ? COMPLETED : RUNNING};
+    struct server *server = serve_answers(COUNT(answers), answers);
+    refold_client *client = poller_of(server, INTERVAL);
+    struct seen seen = {0};
+    refold_execution_free(wait_seeing(client, &seen, 0, REFOLD_OK));
+    CHECK_INT(seen.count, COUNT(answers));
+    for (size_t i = 0; i < COUNT(want); i++)
+        check_gap(server, i + 1, want[i]);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+TEST(a_change_brings_short_pauses_back) {
+    static const int64_t want[] = {40, 60, 90, 40, 60, 40, 40};
+    static const struct answer answers[] = {{.body = NAMED("RUNNING", "a")}, {.body = NAMED("RUNNING", "a")},
+                                            {.body = NAMED("RUNNING", "a")}, {.body = NAMED("RUNNING", "b")},
+                                            {.body = NAMED("RUNNING", "b")}, {.body = NAMED("RUNNING", "a")},
+                                            {.body = NAMED("RUNNING", "b")}, {.body = COMPLETED}};
+    struct server *server = serve_answers(COUNT(answers), answers);
+    refold_client *client = poller_of(server, INTERVAL);
+    struct seen seen = {0};
+    refold_execution_free(wait_seeing(client, &seen, 0, REFOLD_OK));
+    CHECK_INT(seen.count, COUNT(answers));
+    for (size_t i = 0; i < COUNT(want); i++)
+        check_gap(server, i + 1, want[i]);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+TEST(one_second_is_the_default_pause) {
+    struct server *server = serve_answers(2, (struct answer[]){{.body = RUNNING}, {.body = COMPLETED}});
+    refold_client *client = client_to(server);
+    struct seen seen = {0};
+    refold_execution_free(wait_seeing(client, &seen, 0, REFOLD_OK));
+    CHECK_TIME(server_request_ms(server, 1) - server_request_ms(server, 0), 998, 1250);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+TEST(retry_after_of_a_failed_poll_is_kept) {
+    struct server *server = serve_answers(
+        3, (struct answer[]){
+               {.body = RUNNING}, {.status = 429, .headers = "Retry-After: 1\r\n"}, {.body = COMPLETED}});
+    refold_client *client = poller_of(server, 10);
+    struct seen seen = {0};
+    refold_execution_free(wait_seeing(client, &seen, 0, REFOLD_OK));
+    CHECK_INT(seen.count, 2);
+    CHECK_TIME(server_request_ms(server, 2) - server_request_ms(server, 1), 990, 1300);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+/* The callback
+ * ------------------------------------------------------------------------------------------------- */
+
+TEST(false_stops_the_wait) {
+    for (int at = 1; at <= 3; at++) {
+        struct server *server = serve_body(RUNNING);
+        refold_client *client = poller_of(server, 10);
+        struct seen seen = {.stop_at = at};
+        refold_error *error = UNREAD_ERROR;
+        check_case("%d", at);
+        CHECK(refold_wait_execution(client, TEST_ID, 0, see, &seen, NULL, &error) == NULL);
+        EXPECT_ERROR(error, REFOLD_ERROR_CANCELLED, NULL);
+        CHECK_INT(seen.count, at);
+        CHECK_INT(server_requests(server), at);
+        refold_client_free(client);
+        server_stop(server);
+    }
+}
+
+TEST(false_at_the_end_is_ignored) {
+    struct server *server = serve_body(COMPLETED);
+    refold_client *client = poller_of(server, 10);
+    struct seen seen = {.stop_at = 1};
+    refold_execution *execution = wait_seeing(client, &seen, 0, REFOLD_OK);
+    CHECK_STR(refold_execution_status(execution), "COMPLETED");
+    CHECK_INT(seen.count, 1);
+    refold_execution_free(execution);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+/* Callbacks that give a byte, as a caller's compiler may have made of a bool: any but 0 is true. */
+static unsigned char given_byte;
+
+static unsigned char give_byte(const refold_execution *execution, void *user_data) {
+    (void)execution;
+    ++*(int *)user_data;
+    return given_byte;
+}
+
+TEST(a_bool_of_the_callback_is_a_byte) {
+    static const unsigned char bytes[] = {0, 1, 2, 3, 127, 128, 254, 255};
+    for (size_t i = 0; i < COUNT(bytes); i++) {
+        struct server *server = serve_answers(2, (struct answer[]){{.body = RUNNING}, {.body = COMPLETED}});
+        refold_client *client = poller_of(server, 10);
+        refold_error *error = UNREAD_ERROR;
+        int calls = 0;
+        given_byte = bytes[i];
+        check_case("%u", bytes[i]);
+        refold_execution *execution = refold_wait_execution(
+            client, TEST_ID, 0, (refold_progress_fn)(void (*)(void))give_byte, &calls, NULL, &error);
+        CHECK_INT(refold_error_code(error), bytes[i] == 0 ? REFOLD_ERROR_CANCELLED : REFOLD_OK);
+        CHECK_INT(calls, bytes[i] == 0 ? 1 : 2);
+        refold_execution_free(execution);
+        refold_error_free(error);
+        refold_client_free(client);
+        server_stop(server);
+    }
+}
+
+static bool keep(const refold_execution *execution, void *user_data) {
+    struct seen *seen = user_data;
+    if (seen->kept == NULL)
+        seen->kept = refold_execution_retain(execution);
+    return see(execution, user_data);
+}
+
+TEST(the_callback_may_keep_a_snapshot) {
+    struct server *server = serve_answers(
+        2, (struct answer[]){{.body = NAMED("RUNNING", "kept")}, {.body = NAMED("COMPLETED", "last")}});
+    refold_client *client = poller_of(server, 10);
+    struct seen seen = {0};
+    refold_error *error = UNREAD_ERROR;
+    refold_execution *execution = refold_wait_execution(client, TEST_ID, 0, keep, &seen, NULL, &error);
+    refold_client_free(client);
+    server_stop(server);
+    CHECK_STR(refold_execution_name(execution), "last");
+    CHECK_STR(refold_execution_name(seen.kept), "kept");
+    CHECK_STR(refold_execution_status(seen.kept), "RUNNING");
+    refold_execution_free(execution);
+    CHECK_STR(refold_execution_name(seen.kept), "kept");
+    refold_execution_free(seen.kept);
+}
+
+struct caller {
+    refold_client *client;
+    refold_cancel *cancel;
+    int calls;
+};
+
+static bool call_again(const refold_execution *execution, void *user_data) {
+    struct caller *caller = user_data;
+    refold_error *error = UNREAD_ERROR;
+    (void)execution;
+    caller->calls++;
+    refold_execution *other = refold_get_execution(caller->client, "another", caller->cancel, &error);
+    CHECK_STR(refold_execution_id(other), "another");
+    CHECK(error == NULL);
+    refold_execution_free(other);
+    other = refold_wait_execution(caller->client, "a-third", 0, NULL, NULL, caller->cancel, &error);
+    CHECK_STR(refold_execution_id(other), "a-third");
+    refold_execution_free(other);
+    return true;
+}
+
+static void answer_by_id(struct exchange *exchange) {
+    bool runs = strstr(head_line(exchange_head(exchange)), TEST_ID) != NULL && exchange_index(exchange) < 4;
+    exchange_answer(exchange, &(struct answer){.body = runs ? RUNNING : COMPLETED});
+}
+
+/* No lock and no connection is held while the callback runs: one connection is enough for both. */
+TEST(the_callback_may_use_the_same_client_and_token) {
+    struct server *server = serve(&(struct server_options){.handler = answer_by_id});
+    struct caller caller = {.client = poller_of(server, 10), .cancel = refold_cancel_new()};
+    refold_error *error = UNREAD_ERROR;
+    refold_execution *execution =
+        refold_wait_execution(caller.client, TEST_ID, 0, call_again, &caller, caller.cancel, &error);
+    CHECK_STR(refold_execution_status(execution), "COMPLETED");
+    CHECK(error == NULL);
+    CHECK_INT(caller.calls, 3);
+    CHECK_INT(server_requests(server), 9);
+    CHECK_INT(server_connections(server), 1);
+    refold_execution_free(execution);
+    refold_cancel_free(caller.cancel);
+    refold_client_free(caller.client);
+    server_stop(server);
+}
+
+static bool trigger(const refold_execution *execution, void *user_data) {
+    (void)execution;
+    refold_cancel_trigger(user_data);
+    return true;
+}
+
+TEST(the_callback_may_trigger_the_token) {
+    struct server *server = serve_body(RUNNING);
+    refold_client *client = client_to(server);
+    refold_cancel *cancel = refold_cancel_new();
+    refold_error *error = UNREAD_ERROR;
+    int64_t before = now_ms();
+    CHECK(refold_wait_execution(client, TEST_ID, 0, trigger, cancel, cancel, &error) == NULL);
+    CHECK_TIME(now_ms() - before, 0, 500);
+    EXPECT_ERROR(error, REFOLD_ERROR_CANCELLED, NULL);
+    CHECK_INT(server_requests(server), 1);
+    refold_cancel_free(cancel);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+/* The end of the time
+ * ------------------------------------------------------------------------------------------ */
+
+TEST(the_time_out_bounds_the_wait) {
+    struct server *server = serve_body(RUNNING);
+    refold_client *client = poller_of(server, 30);
+    struct seen seen = {0};
+    refold_error *error = UNREAD_ERROR;
+    int64_t before = now_ms();
+    CHECK(refold_wait_execution(client, TEST_ID, 300, see, &seen, NULL, &error) == NULL);
+    CHECK_TIME(now_ms() - before, 200, 400);
+    CHECK_ERROR(error, REFOLD_ERROR_TIMEOUT, "300");
+    CHECK(refold_error_is_retryable(error));
+    CHECK(seen.count >= 2);
+    refold_error_free(error);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+TEST(the_time_out_bounds_a_poll) {
+    struct server *server =
+        serve_answers(2, (struct answer[]){{.body = RUNNING}, {.silent = true, .ending = HOLD}});
+    refold_client *client = poller_of(server, 10);
+    struct seen seen = {0};
+    int64_t before = now_ms();
+    CHECK(wait_seeing(client, &seen, 300, REFOLD_ERROR_TIMEOUT) == NULL);
+    CHECK_TIME(now_ms() - before, 300, 400);
+    CHECK_INT(seen.count, 1);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+TEST(the_time_out_bounds_a_retry_after) {
+    struct server *server = serve_answers(
+        2, (struct answer[]){{.body = RUNNING}, {.status = 429, .headers = "Retry-After: 30\r\n"}});
+    refold_client *client = poller_of(server, 10);
+    struct seen seen = {0};
+    refold_error *error = UNREAD_ERROR;
+    int64_t before = now_ms();
+    CHECK(refold_wait_execution(client, TEST_ID, 300, see, &seen, NULL, &error) == NULL);
+    CHECK_TIME(now_ms() - before, 0, 400);
+    CHECK(error != NULL);
+    refold_error_free(error);
+    CHECK_INT(server_requests(server), 2);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+/* Failures
+ * ----------------------------------------------------------------------------------------------------- */
+
+/* The options' time-out is a poll's: it is waited out, the fifth time in a row, too, the sixth not. */
+TEST(polls_that_take_too_long_are_waited_out) {
+    static const struct answer silent = {.silent = true, .ending = HOLD};
+    for (size_t failures = 1; failures <= 6; failures += 1 + 3 * (failures == 1)) {
+        struct answer answers[9] = {{.body = RUNNING}};
+        for (size_t i = 1; i <= failures; i++)
+            answers[i] = silent;
+        answers[failures + 1] = (struct answer){.body = COMPLETED};
+        struct server *server = serve_answers(failures + 2, answers);
+        refold_options *options = test_options(server_url(server));
+        refold_options_set_poll_interval_ms(options, 10);
+        refold_options_set_timeout_ms(options, 150 * (uint64_t)check_patience());
+        refold_client *client = client_of(options);
+        struct seen seen = {0};
+        check_case("%zu in a row", failures);
+        refold_execution_free(wait_seeing(client, &seen, 0, failures > 5 ? REFOLD_ERROR_TIMEOUT : REFOLD_OK));
+        CHECK_INT(seen.count, failures > 5 ? 1 : 2);
+        refold_client_free(client);
+        server_stop(server);
+    }
+}
+
+static const struct answer passing_failures[] = {{.status = 408, .headers = AT_ONCE},
+                                                 {.status = 429, .headers = AT_ONCE},
+                                                 {.status = 500, .headers = AT_ONCE},
+                                                 {.status = 502, .headers = AT_ONCE},
+                                                 {.status = 503, .headers = AT_ONCE},
+                                                 {.status = 504, .headers = AT_ONCE},
+                                                 {.silent = true, .ending = CLOSE},
+                                                 {.silent = true, .ending = RESET},
+                                                 {.body = COMPLETED, .is_cut = true, .cut = 3}};
+
+/* Up to 5 in a row; the row begins anew after each success. */
+TEST(passing_failures_are_waited_out) {
+    for (size_t kind = 0; kind < COUNT(passing_failures); kind++) {
+        struct answer answers[13];
+        for (size_t i = 0; i < COUNT(answers); i++)
+            answers[i] = passing_failures[kind];
+        answers[5] = (struct answer){.body = RUNNING};
+        answers[11] = (struct answer){.body = NAMED("COMPLETED", "last")};
+        struct server *server = serve_answers(COUNT(answers), answers);
+        refold_client *client = poller_of(server, 10);
+        struct seen seen = {0};
+        check_case("%zu: %d", kind, passing_failures[kind].status);
+        refold_execution_free(wait_seeing(client, &seen, 0, REFOLD_OK));
+        CHECK_INT(seen.count, 2);
+        CHECK_INT(server_requests(server), 12);
+        refold_client_free(client);
+        server_stop(server);
+    }
+}
+
+TEST(the_sixth_failure_in_a_row_ends_the_wait) {
+    static const refold_code codes[] = {
+        408, 429, 500, 502, 503, 504, REFOLD_ERROR_TRANSPORT, REFOLD_ERROR_TRANSPORT, REFOLD_ERROR_TRANSPORT};
+    for (size_t kind = 0; kind < COUNT(passing_failures); kind++) {
+        struct answer answers[8] = {{.body = RUNNING}};
+        for (size_t i = 1; i < COUNT(answers); i++)
+            answers[i] = passing_failures[kind];
+        struct server *server = serve_answers(COUNT(answers), answers);
+        refold_client *client = poller_of(server, 10);
+        struct seen seen = {0};
+        check_case("%zu: %d", kind, passing_failures[kind].status);
+        refold_execution_free(wait_seeing(client, &seen, 0, codes[kind]));
+        CHECK_INT(seen.count, 1);
+        CHECK_INT(server_requests(server), 7);
+        refold_client_free(client);
+        server_stop(server);
+    }
+}
+
+TEST(other_failures_end_the_wait) {
+    static const struct {
+        struct answer answer;
+        refold_code want;
+    } cases[] = {{{.status = 401}, 401},
+                 {{.status = 404, .body = "{\"message\": \"m\"}"}, 404},
+                 {{.status = 501}, 501},
+                 {{.status = 302, .headers = "Location: /\r\n"}, 302},
+                 {{.body = "{}"}, REFOLD_ERROR_INVALID_RESPONSE},
+                 {{.body = "<html>"}, REFOLD_ERROR_INVALID_RESPONSE}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct answer answers[] = {{.body = RUNNING}, cases[i].answer, {.body = COMPLETED}};
+        struct server *server = serve_answers(COUNT(answers), answers);
+        refold_client *client = poller_of(server, 10);
+        struct seen seen = {0};
+        check_case("%d", cases[i].want);
+        CHECK(wait_seeing(client, &seen, 0, cases[i].want) == NULL);
+        CHECK_INT(seen.count, 1);
+        CHECK_INT(server_requests(server), 2);
+        refold_client_free(client);
+        server_stop(server);
+    }
+}
+
+/* "Each poll is one call under the options, retries included." */
+TEST(each_poll_has_its_retries) {
+    static const struct answer answers[] = {{.status = 503, .headers = AT_ONCE},
+                                            {.status = 503, .headers = AT_ONCE},
+                                            {.body = RUNNING},
+                                            {.status = 503, .headers = AT_ONCE},
+                                            {.body = COMPLETED}};
+    struct server *server = serve_answers(COUNT(answers), answers);
+    refold_options *options = test_options(server_url(server));
+    refold_options_set_poll_interval_ms(options, 10);
+    refold_options_set_max_retries(options, 2);
+    refold_client *client = client_of(options);
+    struct seen seen = {0};
+    refold_execution_free(wait_seeing(client, &seen, 0, REFOLD_OK));
+    CHECK_INT(seen.count, 2);
+    CHECK_INT(server_requests(server), 5);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+/* Six polls of three tries each. */
+TEST(retries_do_not_count_as_failed_polls) {
+    struct server *server = serve_answers(1, &(struct answer){.status = 503, .headers = AT_ONCE});
+    refold_options *options = test_options(server_url(server));
+    refold_options_set_poll_interval_ms(options, 10);
+    refold_options_set_max_retries(options, 2);
+    refold_client *client = client_of(options);
+    struct seen seen = {0};
+    CHECK(wait_seeing(client, &seen, 0, 503) == NULL);
+    CHECK_INT(seen.count, 0);
+    CHECK_INT(server_requests(server), 18);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+/* Tokens
+ * ------------------------------------------------------------------------------------------------------- */
+
+static bool renew_token(const refold_execution *execution, void *user_data) {
+    (void)execution;
+    CHECK_INT(refold_client_set_session_token(user_data, "renewed"), REFOLD_OK);
+    return true;
+}
+
+TEST(a_new_token_serves_the_next_poll) {
+    struct server *server = serve_answers(2, (struct answer[]){{.body = RUNNING}, {.body = COMPLETED}});
+    refold_options *options = test_options(server_url(server));
+    refold_options_set_api_key(options, NULL, NULL);
+    refold_options_set_session_token(options, "first");
+    refold_options_set_poll_interval_ms(options, 10);
+    refold_client *client = client_of(options);
+    refold_execution *execution = refold_wait_execution(client, TEST_ID, 0, renew_token, client, NULL, NULL);
+    CHECK(execution != NULL);
+    CHECK_STR(head_value(server_head(server, 0), "authorization"), "Bearer first");
+    CHECK_STR(head_value(server_head(server, 1), "authorization"), "Bearer renewed");
+    refold_execution_free(execution);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+struct cancelling {
+    struct server *server;
+    refold_cancel *cancel;
+};
+
+static void *cancel_after_the_first_poll(void *data) {
+    struct cancelling *cancelling = data;
+    CHECK(server_await_requests(cancelling->server, 1, 5000));
+    pause_ms(100); /* into the pause of a minute that follows */
+    refold_cancel_trigger(cancelling->cancel);
+    return NULL;
+}
+
+TEST(a_token_ends_the_pause) {
+    struct server *server = serve_body(RUNNING);
+    refold_client *client = poller_of(server, 60000);
+    struct cancelling cancelling = {server, refold_cancel_new()};
+    pthread_t thread;
+    refold_error *error = UNREAD_ERROR;
+    REQUIRE(pthread_create(&thread, NULL, cancel_after_the_first_poll, &cancelling) == 0);
+    int64_t before = now_ms();
+    CHECK(refold_wait_execution(client, TEST_ID, 0, NULL, NULL, cancelling.cancel, &error) == NULL);
+    CHECK_TIME(now_ms() - before, 100, 400);
+    EXPECT_ERROR(error, REFOLD_ERROR_CANCELLED, NULL);
+    pthread_join(thread, NULL);
+    refold_cancel_free(cancelling.cancel);
+    refold_client_free(client);
+    server_stop(server);
+}

@@ -1,0 +1,53 @@
+#!/bin/sh
+# Builds every tests/c/*.c with the support into target/ctests (or $OUT), what has changed only.
+#
+#     sh tests/support/build.sh [INCLUDE_FOLDER [LIBRARY_FOLDER]]      include, target/release
+#
+# CC and EXTRA_CFLAGS (sanitizers, say) are taken from the environment.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+include=$(cd "${1:-$root/include}" && pwd)
+library=$(cd "${2:-$root/target/release}" && pwd)
+out=${OUT:-$root/target/ctests}
+cc=${CC:-cc}
+flags="-std=c11 -O1 -g -Wall -Wextra -Wpedantic -Werror -pthread ${EXTRA_CFLAGS:-}"
+
+mkdir -p "$out/objects" "$out/lib"
+out=$(cd "$out" && pwd)
+# The loader asks for the library by its SONAME.
+for name in librefold.so librefold.so.0; do
+    ln -sf "$library/librefold.so" "$out/lib/$name"
+done
+# Everything is built anew when compiler or flags are others than last time.
+echo "$cc $flags" >"$out/flags.new"
+if cmp -s "$out/flags.new" "$out/flags"; then rm "$out/flags.new"; else mv "$out/flags.new" "$out/flags"; fi
+
+# Is a target missing or older than one of its sources?
+is_stale() {
+    target=$1
+    shift
+    [ -e "$target" ] || return 0
+    [ -n "$(find "$@" "$out/flags" -newer "$target" -print 2>/dev/null | head -n 1)" ]
+}
+
+for source in "$here"/*.c; do
+    object=$out/objects/$(basename "$source" .c).o
+    if is_stale "$object" "$source" "$here"/*.h "$include/refold.h"; then
+        # shellcheck disable=SC2086
+        $cc $flags -DSUPPORT_DIR="\"$here\"" -I"$include" -c "$source" -o "$object"
+    fi
+done
+
+rm -f "$out/libsupport.a"
+ar rcs "$out/libsupport.a" "$out"/objects/*.o
+
+for source in "$root"/tests/c/*.c; do
+    [ -e "$source" ] || continue
+    program=$out/$(basename "$source" .c)
+    if is_stale "$program" "$source" "$here"/*.c "$here"/*.h "$include/refold.h"; then
+        # shellcheck disable=SC2086
+        $cc $flags -I"$here" -I"$include" "$source" -o "$program" "$out/libsupport.a" \
+            -L"$out/lib" -lrefold -Wl,-rpath,"$out/lib" -lssl -lcrypto -lm
+    fi
+done

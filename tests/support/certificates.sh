@@ -1,0 +1,74 @@
+#!/bin/sh
+# Makes a test authority and server certificates in the given folder, each NAME.pem with its NAME.key:
+#   ca            the authority that tests trust            unknown-ca    one that nobody trusts
+#   good          localhost, 127.0.0.1, 127.0.0.2, ::1      unknown       the same, signed by unknown-ca
+#   expired       the same, but of the past                 wrong-host    other.invalid
+#   self-signed   the same, signed by itself                early         the same, but of the future
+set -eu
+folder=$1
+mkdir -p "$folder"
+cd "$folder"
+log=$(mktemp)
+trap 'rm -rf "$log" requests' EXIT
+mkdir -p requests
+
+openssl_quietly() {
+    openssl "$@" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
+}
+
+key() {
+    openssl_quietly ecparam -name prime256v1 -genkey -noout -out "$1.key"
+}
+
+authority() { # name
+    key "$1"
+    openssl_quietly req -x509 -new -key "$1.key" -subj "/CN=Test $1" -days 3650 -out "$1.pem" \
+        -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign
+}
+
+here=DNS:localhost,IP:127.0.0.1,IP:127.0.0.2,IP:::1
+
+# `openssl ca` alone takes a start and an end.
+sign() { # name authority names start end
+    key "$1"
+    openssl_quietly req -new -key "$1.key" -subj "/CN=Test $1" -out "requests/$1.csr"
+    mkdir -p "requests/$1"
+    : >"requests/$1/index"
+    cat >"requests/$1/config" <<END
+[ca]
+default_ca = authority
+[authority]
+database = requests/$1/index
+new_certs_dir = requests/$1
+rand_serial = yes
+default_md = sha256
+policy = policy
+[policy]
+commonName = supplied
+[server]
+basicConstraints = critical,CA:FALSE
+keyUsage = critical,digitalSignature
+extendedKeyUsage = serverAuth
+subjectAltName = $3
+END
+    openssl_quietly ca -batch -notext -config "requests/$1/config" -extensions server -cert "$2.pem" \
+        -keyfile "$2.key" -in "requests/$1.csr" -out "$1.pem" -startdate "$4" -enddate "$5"
+}
+
+day() {
+    date -u -d "$1" +%Y%m%d%H%M%SZ
+}
+
+yesterday=$(day '1 day ago')
+later=$(day '300 days')
+
+authority ca
+authority unknown-ca
+sign good ca "$here" "$yesterday" "$later"
+sign unknown unknown-ca "$here" "$yesterday" "$later"
+sign expired ca "$here" "$(day '30 days ago')" "$yesterday"
+sign early ca "$here" "$(day '30 days')" "$later"
+sign wrong-host ca DNS:other.invalid "$yesterday" "$later"
+key self-signed
+openssl_quietly req -x509 -new -key self-signed.key -subj "/CN=Test self-signed" -days 300 -out self-signed.pem \
+    -addext basicConstraints=critical,CA:FALSE -addext subjectAltName="$here" -addext extendedKeyUsage=serverAuth

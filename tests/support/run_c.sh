@@ -1,0 +1,52 @@
+#!/bin/sh
+# Runs the programs that build.sh made, and sums up: the last line is `N passed, M failed`; the exit status tells, too.
+#
+#     sh tests/support/run_c.sh [--valgrind] [PROGRAM ...]      all of target/ctests (or $OUT)
+#
+# A program that writes to standard error has failed as well, for neither the tests nor the library may.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+out=${OUT:-$root/target/ctests}
+log=$out/log
+tool=
+if [ "${1:-}" = --valgrind ]; then
+    shift
+    tool="valgrind -q --leak-check=full --show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite,indirect \
+        --error-exitcode=99 --fair-sched=yes"
+    CHECK_PATIENCE=${CHECK_PATIENCE:-10}
+    export CHECK_PATIENCE
+fi
+if [ $# -eq 0 ]; then
+    for source in "$root"/tests/c/*.c; do
+        set -- "$@" "$(basename "$source" .c)"
+    done
+fi
+
+mkdir -p "$log"
+CHECK_CERTIFICATES=$out/certificates
+export CHECK_CERTIFICATES
+sh "$here/certificates.sh" "$CHECK_CERTIFICATES" || exit 1
+
+passed=0
+failed=0
+for program in "$@"; do
+    printf '== %s\n' "$program"
+    # shellcheck disable=SC2086
+    $tool "$out/$program" >"$log/$program.out" 2>"$log/$program.err" </dev/null
+    status=$?
+    grep -v '^ok ' "$log/$program.out"
+    summary=$(tail -n 1 "$log/$program.out" | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p')
+    if [ -z "$summary" ]; then
+        printf 'FAIL %s: ended without a summary, status %s\n' "$program" "$status"
+        summary="$(grep -c '^ok ' "$log/$program.out") 1"
+    elif [ -s "$log/$program.err" ] || { [ "$status" -ne 0 ] && [ "${summary#* }" -eq 0 ]; }; then
+        printf 'FAIL %s: status %s, on standard error:\n' "$program" "$status"
+        head -n 60 "$log/$program.err"
+        summary="${summary% *} $((${summary#* } + 1))"
+    fi
+    passed=$((passed + ${summary% *}))
+    failed=$((failed + ${summary#* }))
+done
+printf '%s passed, %s failed\n' "$passed" "$failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

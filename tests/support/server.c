@@ -1,0 +1,940 @@
+#define _GNU_SOURCE
+#include "server.h"
+#include "check.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { HEAD_LIMIT = 256 * 1024, STACK_BYTES = 512 * 1024 };
+
+static void *must(void *memory) {
+    if (memory == NULL) {
+        perror("test server");
+        abort();
+    }
+    return memory;
+}
+
+static int must_not_fail(int result) {
+    if (result < 0) {
+        perror("test server");
+        abort();
+    }
+    return result;
+}
+
+/* Sockets
+ * ------------------------------------------------------------------------------------------------------ */
+
+union any_address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+static socklen_t address_of(const char *text, uint16_t port, union any_address *address) {
+    memset(address, 0, sizeof *address);
+    if (text == NULL)
+        text = "127.0.0.1";
+    if (inet_pton(AF_INET6, text, &address->v6.sin6_addr) == 1) {
+        address->v6.sin6_family = AF_INET6;
+        address->v6.sin6_port = htons(port);
+        return sizeof address->v6;
+    }
+    if (inet_pton(AF_INET, text, &address->v4.sin_addr) != 1) {
+        fprintf(stderr, "test server: no address: %s\n", text);
+        abort();
+    }
+    address->v4.sin_family = AF_INET;
+    address->v4.sin_port = htons(port);
+    return sizeof address->v4;
+}
+
+static int take_socket(void *family) {
+    return socket(*(int *)family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+}
+
+static int take_eventfd(void *unused) {
+    (void)unused;
+    return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+}
+
+static int take_connection(void *listener) {
+    return accept4(*(int *)listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
+/* Binds a socket to a free port, or to `wanted`; gives the port in `port`. */
+static int bound_socket(const char *where, uint16_t wanted, uint16_t *port) {
+    union any_address address;
+    socklen_t length = address_of(where, wanted, &address);
+    int family = address.any.sa_family;
+    int on = 1;
+    int bound = must_not_fail(own_taken(take_socket, &family));
+    must_not_fail(setsockopt(bound, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on));
+    must_not_fail(bind(bound, &address.any, length));
+    must_not_fail(getsockname(bound, &address.any, &length));
+    *port = ntohs(family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
+    return bound;
+}
+
+static void write_url(char *url, size_t size, const char *scheme, const char *address, uint16_t port) {
+    const char *host = address == NULL ? "127.0.0.1" : address;
+    bool bracketed = strchr(host, ':') != NULL;
+    snprintf(url, size, "%s://%s%s%s:%u", scheme, bracketed ? "[" : "", host, bracketed ? "]" : "", port);
+}
+
+static void throw_switch(int descriptor) {
+    uint64_t one = 1;
+    if (write(descriptor, &one, sizeof one) != sizeof one && errno != EAGAIN)
+        must_not_fail(-1);
+}
+
+static bool is_thrown(int descriptor) {
+    struct pollfd poller = {.fd = descriptor, .events = POLLIN};
+    return poll(&poller, 1, 0) == 1;
+}
+
+/* What a server is
+ * --------------------------------------------------------------------------------------------- */
+
+struct request {
+    char *head;
+    int64_t at_ms;
+    size_t connection;
+};
+
+struct exchange {
+    struct server *server;
+    struct exchange *next;
+    pthread_t thread;
+    bool finished; /* guarded by the server's lock */
+    int socket;    /* -1: closed */
+    SSL *tls;      /* NULL: plain, or not yet */
+    size_t connection;
+    size_t index;
+    const char *head; /* of the request at hand */
+    char *waiting;    /* bytes read, not yet consumed */
+    size_t waiting_length;
+};
+
+struct server {
+    struct server_options options;
+    struct answer *answers;
+    char url[80];
+    uint16_t port;
+    int listener;
+    int stop;    /* readable: being stopped */
+    int release; /* readable: nothing is held any more */
+    SSL_CTX *tls;
+    pthread_t acceptor;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    /* guarded by lock: */
+    struct exchange *exchanges;
+    struct request *requests;
+    size_t request_count, request_room;
+    size_t connections, open, handshakes;
+    uint64_t received, sent;
+};
+
+static void server_changed(struct server *server) { pthread_cond_broadcast(&server->changed); }
+
+#define LOCKED(server, statement)                                                                            \
+    do {                                                                                                     \
+        pthread_mutex_lock(&(server)->lock);                                                                 \
+        statement;                                                                                           \
+        server_changed(server);                                                                              \
+        pthread_mutex_unlock(&(server)->lock);                                                               \
+    } while (0)
+
+/* Waiting inside a connection
+ * ---------------------------------------------------------------------------------- */
+
+enum woken { READY, STOPPED, TIME_OVER, RELEASED };
+
+/* Waits for the socket, the server's end, the release (where asked for) or the time; -1: no time limit. */
+static enum woken wait_for(struct exchange *exchange, short events, bool release, int64_t limit_ms) {
+    struct server *server = exchange->server;
+    int64_t until = now_ms() + limit_ms;
+    for (;;) {
+        struct pollfd pollers[] = {{.fd = server->stop, .events = POLLIN},
+                                   {.fd = release ? server->release : -1, .events = POLLIN},
+                                   {.fd = events == 0 ? -1 : exchange->socket, .events = events}};
+        int64_t left = limit_ms < 0 ? -1 : until - now_ms();
+        int count = left < 0 && limit_ms >= 0 ? 0 : poll(pollers, COUNT(pollers), (int)left);
+        if (pollers[0].revents != 0)
+            return STOPPED;
+        if (pollers[1].revents != 0)
+            return RELEASED;
+        if (pollers[2].revents != 0)
+            return READY;
+        if (count == 0 && limit_ms >= 0 && now_ms() >= until)
+            return TIME_OVER;
+    }
+}
+
+/* After an operation that would have blocked. */
+static bool wait_again(struct exchange *exchange, short events) {
+    return wait_for(exchange, events, false, -1) == READY;
+}
+
+static bool wait_tls(struct exchange *exchange, int result) {
+    int error = SSL_get_error(exchange->tls, result);
+    if (error == SSL_ERROR_WANT_READ)
+        return wait_again(exchange, POLLIN);
+    return error == SSL_ERROR_WANT_WRITE && wait_again(exchange, POLLOUT);
+}
+
+/* Closing
+ * ------------------------------------------------------------------------------------------------------ */
+
+static void drop_socket(struct exchange *exchange) {
+    if (exchange->tls != NULL)
+        SSL_free(exchange->tls);
+    exchange->tls = NULL;
+    close_owned(exchange->socket);
+    exchange->socket = -1;
+    LOCKED(exchange->server, exchange->server->open--);
+}
+
+static void say_goodbye(struct exchange *exchange) {
+    if (exchange->tls != NULL && SSL_is_init_finished(exchange->tls)) {
+        ERR_clear_error();
+        SSL_shutdown(exchange->tls);
+    }
+}
+
+/* shutdown reaches the client also where a forked child still holds a copy of the socket. */
+void exchange_truncate(struct exchange *exchange) {
+    if (exchange->socket < 0)
+        return;
+    shutdown(exchange->socket, SHUT_RDWR);
+    drop_socket(exchange);
+}
+
+void exchange_close(struct exchange *exchange) {
+    if (exchange->socket < 0)
+        return;
+    say_goodbye(exchange);
+    exchange_truncate(exchange);
+}
+
+void exchange_reset(struct exchange *exchange) {
+    struct linger linger = {.l_onoff = 1, .l_linger = 0};
+    if (exchange->socket < 0)
+        return;
+    setsockopt(exchange->socket, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+    drop_socket(exchange);
+}
+
+void exchange_half_close(struct exchange *exchange) {
+    if (exchange->socket < 0)
+        return;
+    say_goodbye(exchange);
+    shutdown(exchange->socket, SHUT_WR);
+}
+
+/* Bytes
+ * -------------------------------------------------------------------------------------------------------- */
+
+/* Reads once; 0: the end, for whatever reason. */
+static size_t receive(struct exchange *exchange, void *buffer, size_t size) {
+    while (exchange->socket >= 0) {
+        ssize_t count;
+        if (exchange->tls != NULL) {
+            ERR_clear_error();
+            count = SSL_read(exchange->tls, buffer, size > INT_MAX ? INT_MAX : (int)size);
+            if (count <= 0 && wait_tls(exchange, (int)count))
+                continue;
+        } else {
+            count = recv(exchange->socket, buffer, size, 0);
+            if (count < 0 && (errno == EAGAIN || errno == EINTR) && wait_again(exchange, POLLIN))
+                continue;
+        }
+        if (count <= 0)
+            return 0;
+        LOCKED(exchange->server, exchange->server->received += (uint64_t)count);
+        return (size_t)count;
+    }
+    return 0;
+}
+
+size_t exchange_read(struct exchange *exchange, void *buffer, size_t size) {
+    size_t count = exchange->waiting_length < size ? exchange->waiting_length : size;
+    if (count == 0)
+        return receive(exchange, buffer, size);
+    memcpy(buffer, exchange->waiting, count);
+    exchange->waiting_length -= count;
+    memmove(exchange->waiting, exchange->waiting + count, exchange->waiting_length);
+    return count;
+}
+
+bool exchange_read_exactly(struct exchange *exchange, void *buffer, size_t size) {
+    for (size_t at = 0, count; at < size; at += count)
+        if ((count = exchange_read(exchange, (char *)buffer + at, size - at)) == 0)
+            return false;
+    return true;
+}
+
+bool exchange_send(struct exchange *exchange, const void *bytes, size_t length) {
+    const char *next = bytes;
+    while (length > 0 && exchange->socket >= 0) {
+        ssize_t count;
+        if (exchange->tls != NULL) {
+            ERR_clear_error();
+            count = SSL_write(exchange->tls, next, length > INT_MAX ? INT_MAX : (int)length);
+            if (count <= 0 && wait_tls(exchange, (int)count))
+                continue;
+        } else {
+            count = send(exchange->socket, next, length, MSG_NOSIGNAL);
+            if (count < 0 && (errno == EAGAIN || errno == EINTR) && wait_again(exchange, POLLOUT))
+                continue;
+        }
+        if (count <= 0)
+            return false;
+        next += count;
+        length -= (size_t)count;
+        LOCKED(exchange->server, exchange->server->sent += (uint64_t)count);
+    }
+    return exchange->socket >= 0;
+}
+
+bool exchange_send_text(struct exchange *exchange, const char *text) {
+    return exchange_send(exchange, text, strlen(text));
+}
+
+bool exchange_pause(struct exchange *exchange, int64_t milliseconds) {
+    return wait_for(exchange, 0, false, milliseconds) == TIME_OVER;
+}
+
+bool exchange_drip(struct exchange *exchange, const void *bytes, size_t length, size_t step,
+                   int64_t interval_ms) {
+    for (size_t at = 0; at < length; at += step) {
+        size_t count = length - at < step ? length - at : step;
+        if (at > 0 && !exchange_pause(exchange, interval_ms))
+            return false;
+        if (!exchange_send(exchange, (const char *)bytes + at, count))
+            return false;
+    }
+    return true;
+}
+
+/* Has the client closed? What it sent is dropped; below TLS, for a client may close without a word. */
+static bool is_closed_by_client(struct exchange *exchange) {
+    char dropped[4096];
+    for (;;) {
+        ssize_t count = recv(exchange->socket, dropped, sizeof dropped, 0);
+        if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR))
+            return true;
+        if (count < 0)
+            return false;
+    }
+}
+
+/* Waits until the client closes (READY), and where asked for, for the release. */
+static enum woken watch_client(struct exchange *exchange, bool release) {
+    while (exchange->socket >= 0) {
+        enum woken woken = wait_for(exchange, POLLIN | POLLRDHUP, release, -1);
+        if (woken != READY || is_closed_by_client(exchange))
+            return woken;
+    }
+    return READY;
+}
+
+bool exchange_hold(struct exchange *exchange) { return watch_client(exchange, true) == RELEASED; }
+
+bool exchange_await_close(struct exchange *exchange) {
+    bool closed = watch_client(exchange, false) == READY;
+    exchange_close(exchange);
+    return closed;
+}
+
+/* Answers
+ * ------------------------------------------------------------------------------------------------------ */
+
+static const char *reason_of(int status) {
+    static const struct {
+        int status;
+        const char *reason;
+    } reasons[] = {{200, "OK"},
+                   {301, "Moved Permanently"},
+                   {302, "Found"},
+                   {307, "Temporary Redirect"},
+                   {308, "Permanent Redirect"},
+                   {400, "Bad Request"},
+                   {401, "Unauthorized"},
+                   {403, "Forbidden"},
+                   {404, "Not Found"},
+                   {407, "Proxy Authentication Required"},
+                   {408, "Request Timeout"},
+                   {409, "Conflict"},
+                   {422, "Unprocessable Entity"},
+                   {429, "Too Many Requests"},
+                   {500, "Internal Server Error"},
+                   {501, "Not Implemented"},
+                   {502, "Bad Gateway"},
+                   {503, "Service Unavailable"},
+                   {504, "Gateway Timeout"}};
+    for (size_t i = 0; i < COUNT(reasons); i++)
+        if (reasons[i].status == status)
+            return reasons[i].reason;
+    return "Whatever";
+}
+
+/* Sends what printf would print, however long. */
+static bool send_format(struct exchange *exchange, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static bool send_format(struct exchange *exchange, const char *format, ...) {
+    char *text = NULL;
+    va_list arguments;
+    va_start(arguments, format);
+    int length = must_not_fail(vasprintf(&text, format, arguments));
+    va_end(arguments);
+    bool sent = exchange_send(exchange, text, (size_t)length);
+    free(text);
+    return sent;
+}
+
+bool exchange_send_head(struct exchange *exchange, int status, const char *headers) {
+    return send_format(exchange, "HTTP/1.1 %d %s\r\n%s\r\n", status, reason_of(status),
+                       headers == NULL ? "" : headers);
+}
+
+bool exchange_send_chunk(struct exchange *exchange, const void *bytes, size_t length) {
+    return send_format(exchange, "%zx\r\n", length) &&
+           (length == 0 || exchange_send(exchange, bytes, length)) && exchange_send_text(exchange, "\r\n");
+}
+
+static bool send_answer_head(struct exchange *exchange, const struct answer *answer, size_t length) {
+    const char *type = answer->type == NULL ? "application/json" : answer->type;
+    char framing[64] = "";
+    char type_line[200] = "";
+    char *headers = NULL;
+    if (answer->framing == BY_LENGTH)
+        snprintf(framing, sizeof framing, "Content-Length: %zu\r\n", length);
+    else if (answer->framing == CHUNKED)
+        strcpy(framing, "Transfer-Encoding: chunked\r\n");
+    else if (answer->framing == UNTIL_CLOSE)
+        strcpy(framing, "Connection: close\r\n");
+    if (type[0] != '\0')
+        snprintf(type_line, sizeof type_line, "Content-Type: %s\r\n", type);
+    const char *more = answer->headers == NULL ? "" : answer->headers;
+    must_not_fail(asprintf(&headers, "%s%s%s", framing, type_line, more));
+    bool sent = exchange_send_head(exchange, answer->status == 0 ? 200 : answer->status, headers);
+    free(headers);
+    return sent;
+}
+
+static bool send_answer_body(struct exchange *exchange, const struct answer *answer, const char *body,
+                             size_t length) {
+    size_t sent = answer->is_cut && answer->cut < length ? answer->cut : length;
+    if (answer->raw || answer->framing != CHUNKED)
+        return exchange_send(exchange, body, sent);
+    if (length > 0 && !(send_format(exchange, "%zx\r\n", length) && exchange_send(exchange, body, sent)))
+        return false;
+    return answer->is_cut || exchange_send_text(exchange, length > 0 ? "\r\n0\r\n\r\n" : "0\r\n\r\n");
+}
+
+static void end_answer(struct exchange *exchange, const struct answer *answer) {
+    enum ending ending = answer->ending;
+    if (ending == KEEP && (answer->is_cut || (answer->framing == UNTIL_CLOSE && !answer->raw)))
+        ending = CLOSE;
+    if (ending == CLOSE)
+        exchange_close(exchange);
+    else if (ending == TRUNCATE)
+        exchange_truncate(exchange);
+    else if (ending == RESET)
+        exchange_reset(exchange);
+    else if (ending == HALF_CLOSE)
+        exchange_half_close(exchange);
+    if (ending == HALF_CLOSE)
+        exchange_await_close(exchange);
+    if (ending == HOLD && !exchange_hold(exchange))
+        exchange_close(exchange);
+}
+
+bool exchange_answer(struct exchange *exchange, const struct answer *answer) {
+    const char *body = answer->body == NULL ? "" : answer->body;
+    size_t length = answer->length == 0 ? strlen(body) : answer->length;
+    if (answer->delay_ms > 0 && !exchange_pause(exchange, answer->delay_ms))
+        return false;
+    bool sent = answer->silent || ((answer->raw || send_answer_head(exchange, answer, length)) &&
+                                   send_answer_body(exchange, answer, body, length));
+    end_answer(exchange, answer);
+    return sent;
+}
+
+static void answer_from_list(struct exchange *exchange) {
+    const struct server_options *options = &exchange->server->options;
+    size_t last = options->answer_count - 1;
+    exchange_answer(exchange, &exchange->server->answers[exchange->index < last ? exchange->index : last]);
+}
+
+/* A connection
+ * ------------------------------------------------------------------------------------------------- */
+
+static void note_request(struct exchange *exchange, char *head) {
+    struct server *server = exchange->server;
+    pthread_mutex_lock(&server->lock);
+    if (server->request_count == server->request_room) {
+        server->request_room = server->request_room == 0 ? 64 : 2 * server->request_room;
+        server->requests = must(realloc(server->requests, server->request_room * sizeof *server->requests));
+    }
+    exchange->index = server->request_count++;
+    server->requests[exchange->index] =
+        (struct request){.head = head, .at_ms = now_ms(), .connection = exchange->connection};
+    server_changed(server);
+    pthread_mutex_unlock(&server->lock);
+    exchange->head = head;
+}
+
+/* Reads up to the empty line and notes the head; what was read past it waits. */
+static bool read_request(struct exchange *exchange) {
+    for (;;) {
+        char *end = memmem(exchange->waiting, exchange->waiting_length, "\r\n\r\n", 4);
+        if (end != NULL) {
+            size_t length = (size_t)(end + 4 - exchange->waiting);
+            char *head = must(calloc(1, length + 1));
+            memcpy(head, exchange->waiting, length);
+            exchange->waiting_length -= length;
+            memmove(exchange->waiting, exchange->waiting + length, exchange->waiting_length);
+            note_request(exchange, head);
+            return true;
+        }
+        size_t room = HEAD_LIMIT - exchange->waiting_length;
+        size_t count = room == 0 ? 0 : receive(exchange, exchange->waiting + exchange->waiting_length, room);
+        if (count == 0)
+            return false;
+        exchange->waiting_length += count;
+    }
+}
+
+static bool begin_tls(struct exchange *exchange) {
+    struct server *server = exchange->server;
+    if (server->tls == NULL)
+        return exchange->socket >= 0;
+    if (exchange->socket < 0)
+        return false;
+    exchange->tls = must(SSL_new(server->tls));
+    SSL_set_fd(exchange->tls, exchange->socket);
+    for (;;) {
+        ERR_clear_error();
+        int result = SSL_accept(exchange->tls);
+        if (result == 1)
+            break;
+        if (!wait_tls(exchange, result))
+            return false;
+    }
+    LOCKED(server, server->handshakes++);
+    return true;
+}
+
+static void *converse(void *data) {
+    struct exchange *exchange = data;
+    struct server *server = exchange->server;
+    own_thread();
+    exchange->waiting = must(malloc(HEAD_LIMIT));
+    if (server->options.connected != NULL)
+        server->options.connected(exchange);
+    if (begin_tls(exchange))
+        while (exchange->socket >= 0 && !is_thrown(server->stop) && read_request(exchange))
+            server->options.handler(exchange);
+    exchange_close(exchange);
+    free(exchange->waiting);
+    LOCKED(server, exchange->finished = true);
+    return NULL;
+}
+
+/* The server
+ * --------------------------------------------------------------------------------------------------- */
+
+static pthread_t start_thread(void *(*work)(void *), void *data) {
+    pthread_attr_t attributes;
+    pthread_t thread;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    errno = pthread_create(&thread, &attributes, work, data);
+    must_not_fail(errno == 0 ? 0 : -1);
+    pthread_attr_destroy(&attributes);
+    return thread;
+}
+
+/* Joins the threads of connections that are over, or of all. */
+static void join_connections(struct server *server, bool all) {
+    struct exchange *done = NULL;
+    pthread_mutex_lock(&server->lock);
+    for (struct exchange **link = &server->exchanges; *link != NULL;) {
+        struct exchange *exchange = *link;
+        if (!all && !exchange->finished) {
+            link = &exchange->next;
+            continue;
+        }
+        *link = exchange->next;
+        exchange->next = done;
+        done = exchange;
+    }
+    pthread_mutex_unlock(&server->lock);
+    while (done != NULL) {
+        struct exchange *exchange = done;
+        done = exchange->next;
+        pthread_join(exchange->thread, NULL);
+        free(exchange);
+    }
+}
+
+static void begin_connection(struct server *server, int connected) {
+    int on = 1;
+    struct exchange *exchange = must(calloc(1, sizeof *exchange));
+    setsockopt(connected, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    exchange->server = server;
+    exchange->socket = connected;
+    pthread_mutex_lock(&server->lock);
+    exchange->connection = server->connections++;
+    server->open++;
+    exchange->next = server->exchanges;
+    server->exchanges = exchange;
+    exchange->thread = start_thread(converse, exchange);
+    server_changed(server);
+    pthread_mutex_unlock(&server->lock);
+}
+
+static void *accept_connections(void *data) {
+    struct server *server = data;
+    own_thread();
+    struct pollfd pollers[] = {
+        {.fd = server->stop, .events = POLLIN},
+        {.fd = server->options.unserved ? server->release : server->listener, .events = POLLIN}};
+    for (;;) {
+        poll(pollers, COUNT(pollers), -1);
+        if (pollers[0].revents != 0)
+            return NULL;
+        pollers[1].fd = server->listener;
+        int connected = own_taken(take_connection, &server->listener);
+        if (connected >= 0)
+            begin_connection(server, connected);
+        else if (errno == EMFILE || errno == ENFILE)
+            poll(pollers, 1, 5); /* A test may use up all descriptors; one will come back. */
+        join_connections(server, false);
+    }
+}
+
+/* The acceptor, and with it every thread of the server, blocks all signals: they belong to the test. */
+static void start_acceptor(struct server *server) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    server->acceptor = start_thread(accept_connections, server);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static SSL_CTX *make_tls(const struct server_options *options) {
+    SSL_CTX *tls = must(SSL_CTX_new(TLS_server_method()));
+    if (options->minimum_tls != 0 && options->minimum_tls < TLS1_2_VERSION)
+        SSL_CTX_set_cipher_list(tls, "ALL:@SECLEVEL=0");
+    SSL_CTX_set_min_proto_version(tls, options->minimum_tls);
+    SSL_CTX_set_max_proto_version(tls, options->maximum_tls);
+    SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    if (SSL_CTX_use_certificate_chain_file(tls, options->certificate) != 1 ||
+        SSL_CTX_use_PrivateKey_file(tls, options->private_key, SSL_FILETYPE_PEM) != 1) {
+        ERR_print_errors_fp(stderr);
+        abort();
+    }
+    return tls;
+}
+
+static void monotonic_condition(pthread_cond_t *condition) {
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(condition, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+static void choose_handler(struct server *server) {
+    static const struct answer nothing = {.body = "{}"};
+    struct server_options *options = &server->options;
+    const struct answer *answers = options->answer_count == 0 ? &nothing : options->answers;
+    if (options->answer_count == 0)
+        options->answer_count = 1;
+    server->answers = must(calloc(options->answer_count, sizeof *answers));
+    memcpy(server->answers, answers, options->answer_count * sizeof *answers);
+    if (options->handler == NULL)
+        options->handler = answer_from_list;
+}
+
+struct server *serve(const struct server_options *options) {
+    struct server *server = must(calloc(1, sizeof *server));
+    server->options = *options;
+    choose_handler(server);
+    if (options->certificate != NULL)
+        server->tls = make_tls(options);
+    pthread_mutex_init(&server->lock, NULL);
+    monotonic_condition(&server->changed);
+    server->stop = must_not_fail(own_taken(take_eventfd, NULL));
+    server->release = must_not_fail(own_taken(take_eventfd, NULL));
+    server->listener = bound_socket(options->address, options->port, &server->port);
+    must_not_fail(listen(server->listener, 1024));
+    write_url(server->url, sizeof server->url, server->tls == NULL ? "http" : "https", options->address,
+              server->port);
+    start_acceptor(server);
+    return server;
+}
+
+struct server *serve_answers(size_t count, const struct answer *answers) {
+    return serve(&(struct server_options){.answers = answers, .answer_count = count});
+}
+
+struct server *serve_body(const char *body) {
+    return serve_answers(1, &(struct answer){.body = body});
+}
+
+void server_release(struct server *server) { throw_switch(server->release); }
+
+void server_stop(struct server *server) {
+    if (server == NULL)
+        return;
+    throw_switch(server->stop);
+    pthread_join(server->acceptor, NULL);
+    join_connections(server, true);
+    close_owned(server->listener);
+    close_owned(server->stop);
+    close_owned(server->release);
+    if (server->tls != NULL)
+        SSL_CTX_free(server->tls);
+    for (size_t i = 0; i < server->request_count; i++)
+        free(server->requests[i].head);
+    free(server->requests);
+    free(server->answers);
+    pthread_cond_destroy(&server->changed);
+    pthread_mutex_destroy(&server->lock);
+    free(server);
+}
+
+/* What happened
+ * ------------------------------------------------------------------------------------------------ */
+
+const char *server_url(const struct server *server) { return server->url; }
+
+uint16_t server_port(const struct server *server) { return server->port; }
+
+void *server_data(const struct server *server) { return server->options.data; }
+
+#define COUNTER(type, name, field)                                                                           \
+    type name(struct server *server) {                                                                       \
+        pthread_mutex_lock(&server->lock);                                                                   \
+        type value = server->field;                                                                          \
+        pthread_mutex_unlock(&server->lock);                                                                 \
+        return value;                                                                                        \
+    }
+
+COUNTER(size_t, server_connections, connections)
+COUNTER(size_t, server_open, open)
+COUNTER(size_t, server_handshakes, handshakes)
+COUNTER(size_t, server_requests, request_count)
+COUNTER(uint64_t, server_received, received)
+COUNTER(uint64_t, server_sent, sent)
+
+static struct request request_at(struct server *server, size_t index) {
+    struct request request = {.head = NULL, .at_ms = -1, .connection = SIZE_MAX};
+    pthread_mutex_lock(&server->lock);
+    if (index < server->request_count)
+        request = server->requests[index];
+    pthread_mutex_unlock(&server->lock);
+    return request;
+}
+
+const char *server_head(struct server *server, size_t index) { return request_at(server, index).head; }
+
+int64_t server_request_ms(struct server *server, size_t index) { return request_at(server, index).at_ms; }
+
+size_t server_request_connection(struct server *server, size_t index) {
+    return request_at(server, index).connection;
+}
+
+struct awaited {
+    size_t connections, requests, open;
+};
+
+static bool has_come(const struct server *server, const struct awaited *awaited) {
+    return server->connections >= awaited->connections && server->request_count >= awaited->requests &&
+           server->open <= awaited->open;
+}
+
+static bool await(struct server *server, struct awaited awaited, int64_t limit_ms) {
+    int64_t until = now_ms() + limit_ms * check_patience();
+    struct timespec moment = {.tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000};
+    pthread_mutex_lock(&server->lock);
+    while (!has_come(server, &awaited) &&
+           pthread_cond_timedwait(&server->changed, &server->lock, &moment) != ETIMEDOUT)
+        continue;
+    bool came = has_come(server, &awaited);
+    pthread_mutex_unlock(&server->lock);
+    return came;
+}
+
+bool server_await_connections(struct server *server, size_t count, int64_t limit_ms) {
+    return await(server, (struct awaited){.connections = count, .open = SIZE_MAX}, limit_ms);
+}
+
+bool server_await_requests(struct server *server, size_t count, int64_t limit_ms) {
+    return await(server, (struct awaited){.requests = count, .open = SIZE_MAX}, limit_ms);
+}
+
+bool server_await_open(struct server *server, size_t count, int64_t limit_ms) {
+    return await(server, (struct awaited){.open = count}, limit_ms);
+}
+
+struct server *exchange_server(const struct exchange *exchange) {
+    return exchange->server;
+}
+
+void *exchange_data(const struct exchange *exchange) { return exchange->server->options.data; }
+
+size_t exchange_index(const struct exchange *exchange) { return exchange->index; }
+
+size_t exchange_connection(const struct exchange *exchange) { return exchange->connection; }
+
+const char *exchange_head(const struct exchange *exchange) { return exchange->head; }
+
+/* Heads
+ * -------------------------------------------------------------------------------------------------------- */
+
+static const char *kept_copy(const char *text, size_t length) {
+    static _Thread_local char copies[8][4096];
+    static _Thread_local unsigned next;
+    char *copy = copies[next++ % COUNT(copies)];
+    snprintf(copy, sizeof copies[0], "%.*s", (int)length, text);
+    return copy;
+}
+
+const char *head_line(const char *head) { return head == NULL ? NULL : kept_copy(head, strcspn(head, "\r")); }
+
+/* The value's first byte in the next line that bears this name, from `line` on; NULL: none. */
+static const char *find_header(const char *line, const char *name) {
+    size_t length = strlen(name);
+    for (line = strstr(line, "\r\n"); line != NULL && line[2] != '\r'; line = strstr(line + 2, "\r\n")) {
+        const char *start = line + 2;
+        if (strncasecmp(start, name, length) == 0 && start[length] == ':')
+            return start + length + 1;
+    }
+    return NULL;
+}
+
+const char *head_value(const char *head, const char *name) {
+    const char *value = head == NULL ? NULL : find_header(head, name);
+    if (value == NULL)
+        return NULL;
+    value += strspn(value, " \t");
+    return kept_copy(value, strcspn(value, "\r"));
+}
+
+size_t head_count(const char *head, const char *name) {
+    size_t count = 0;
+    for (const char *at = head; at != NULL && (at = find_header(at, name)) != NULL;)
+        count++;
+    return count;
+}
+
+/* Dead ports
+ * --------------------------------------------------------------------------------------------------- */
+
+struct dead_port {
+    char url[80];
+    uint16_t number;
+    int sockets[4]; /* the listener, and what fills its backlog */
+};
+
+static struct dead_port *dead_port(const char *address) {
+    struct dead_port *port = must(calloc(1, sizeof *port));
+    for (size_t i = 1; i < COUNT(port->sockets); i++)
+        port->sockets[i] = -1;
+    port->sockets[0] = bound_socket(address, 0, &port->number);
+    write_url(port->url, sizeof port->url, "http", address, port->number);
+    return port;
+}
+
+/* Bound, but not listening. */
+struct dead_port *refusing_port(const char *address) {
+    return dead_port(address);
+}
+
+/* A backlog of 0 holds one connection; the kernel drops further attempts. */
+struct dead_port *black_hole(const char *where) {
+    struct dead_port *port = dead_port(where);
+    union any_address address;
+    socklen_t length = address_of(where, port->number, &address);
+    int family = address.any.sa_family;
+    must_not_fail(listen(port->sockets[0], 0));
+    for (size_t i = 1; i < COUNT(port->sockets); i++) {
+        port->sockets[i] = must_not_fail(own_taken(take_socket, &family));
+        if (connect(port->sockets[i], &address.any, length) < 0 && errno != EINPROGRESS)
+            must_not_fail(-1);
+    }
+    return port;
+}
+
+const char *dead_port_url(const struct dead_port *port) { return port->url; }
+
+uint16_t dead_port_number(const struct dead_port *port) { return port->number; }
+
+void dead_port_free(struct dead_port *port) {
+    if (port == NULL)
+        return;
+    for (size_t i = COUNT(port->sockets); i-- > 0;)
+        close_owned(port->sockets[i]);
+    free(port);
+}
+
+/* Certificates
+ * ------------------------------------------------------------------------------------------------- */
+
+static char certificates[PATH_MAX / 2];
+
+static void run_command(const char *format, const char *folder) {
+    char command[PATH_MAX];
+    snprintf(command, sizeof command, format, folder);
+    if (system(command) != 0) {
+        fprintf(stderr, "test server: failed: %s\n", command);
+        abort();
+    }
+}
+
+static void remove_certificates(void) { run_command("rm -rf '%s'", certificates); }
+
+const char *certificate_path(const char *file) {
+    static char paths[32][PATH_MAX];
+    if (certificates[0] == '\0') {
+        const char *given = getenv("CHECK_CERTIFICATES");
+        snprintf(certificates, sizeof certificates, "%s", given == NULL ? "/tmp/certificates-XXXXXX" : given);
+        if (given == NULL) {
+            must(mkdtemp(certificates));
+            atexit(remove_certificates);
+            run_command("sh '" SUPPORT_DIR "/certificates.sh' '%s'", certificates);
+        }
+    }
+    for (size_t i = 0; i < COUNT(paths); i++) {
+        if (paths[i][0] == '\0')
+            snprintf(paths[i], sizeof paths[i], "%s/%s", certificates, file);
+        if (strcmp(paths[i] + strlen(certificates) + 1, file) == 0)
+            return paths[i];
+    }
+    fprintf(stderr, "test server: too many certificates\n");
+    abort();
+}
