@@ -36,6 +36,12 @@ impl PortionBuffers {
         }
     }
 
+    /// Whether so much has come without any of it being of use that more would not help: a line of a chunked body's
+    /// framing that has no end.
+    pub fn are_stuck(&self) -> bool {
+        self.end - self.start >= LARGE_INPUT
+    }
+
     /// Gives back what an idle connection does not need.
     pub fn rest(&mut self) {
         if self.input.len() > SMALL_INPUT && self.start == self.end {
