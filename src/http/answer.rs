@@ -65,6 +65,10 @@ impl Answer {
         };
         answer.fault = match unknown_encoding(&head.headers) {
             Some(encoding) => Some(BodyFault::Encoded(encoding)),
+            // What is known to be too large is not even begun, unless an error is to be told by it.
+            None if head.status.is_success() && body.content_length() > Some(limit) => {
+                Some(BodyFault::TooLarge)
+            }
             None => receive_body(&mut body, limit, &mut answer.body).err(),
         };
         answer
@@ -106,9 +110,6 @@ fn unknown_encoding(headers: &HeaderMap) -> Option<String> {
 /// Fills `whole`, whose memory grows with what arrives, up to the size that was announced.
 fn receive_body(body: &mut Body, limit: u64, whole: &mut Vec<u8>) -> Result<(), BodyFault> {
     let announced = body.content_length();
-    if announced.is_some_and(|announced| announced > limit) {
-        return Err(BodyFault::TooLarge);
-    }
     let mut reader = body.as_reader();
     let mut filled = 0;
     let result = loop {
@@ -138,8 +139,8 @@ fn make_room(
     announced: Option<u64>,
     limit: u64,
 ) -> Result<(), BodyFault> {
-    let most =
-        usize::try_from(announced.unwrap_or(limit)).unwrap_or(usize::MAX).saturating_add(1).max(filled + 1);
+    let expected = announced.unwrap_or(limit).min(limit);
+    let most = usize::try_from(expected).unwrap_or(usize::MAX).saturating_add(1).max(filled + 1);
     if filled == whole.capacity() {
         let wanted = most.min((2 * whole.capacity()).max(PORTION));
         whole.try_reserve_exact(wanted - filled).map_err(|_| BodyFault::OutOfMemory)?;
