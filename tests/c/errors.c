@@ -26,8 +26,7 @@ static refold_error *error_of(const struct answer *answer, void (*change)(refold
     return error;
 }
 
-/* Envelopes
- * ---------------------------------------------------------------------------------------------------- */
+/* Envelopes ---------------------------------------------------------------------------------------------- */
 
 struct envelope_case {
     int status; /* of HTTP */
@@ -152,8 +151,7 @@ TEST(request_ids_of_headers_stand_in) {
     }
 }
 
-/* Other answers
- * ------------------------------------------------------------------------------------------------ */
+/* Other answers ------------------------------------------------------------------------------------------ */
 
 TEST(gateways_are_named) {
     static const struct {
@@ -410,8 +408,7 @@ TEST(a_connection_that_breaks_before_the_answer_is_transport) {
     }
 }
 
-/* No answer
- * ---------------------------------------------------------------------------------------------------- */
+/* No answer ---------------------------------------------------------------------------------------------- */
 
 TEST(nobody_listens) {
     struct dead_port *port = refusing_port(NULL);
@@ -440,10 +437,9 @@ TEST(nobody_has_this_name) {
     refold_client_free(client);
 }
 
-/* Retry-After
- * -------------------------------------------------------------------------------------------------- */
+/* Retry-After -------------------------------------------------------------------------------------------- */
 
-/* Resources */
+/* Resources ---------------------------------------------------------------------------------------------- */
 
 /* "A huge Content-Length alone takes none." */
 TEST(an_announcement_takes_no_memory) {
@@ -580,8 +576,7 @@ TEST(a_retry_after_without_end_does_not_overflow) {
     }
 }
 
-/* Secrets
- * ------------------------------------------------------------------------------------------------------ */
+/* Secrets ------------------------------------------------------------------------------------------------ */
 
 static void use_token(refold_options *options) {
     refold_options_set_api_key(options, NULL, NULL);
@@ -674,8 +669,7 @@ TEST(escaped_secrets_are_redacted) {
     }
 }
 
-/* Names
- * -------------------------------------------------------------------------------------------------------- */
+/* Names -------------------------------------------------------------------------------------------------- */
 
 TEST(code_names) {
     static const struct {

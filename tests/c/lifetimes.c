@@ -139,8 +139,7 @@ TEST(errors_are_read_on_any_thread) {
     server_stop(server);
 }
 
-/* Calls that run while their client and token are freed
- * -------------------------------------------------------- */
+/* Calls that run while their client and token are freed -------------------------------------------------- */
 
 struct running_call {
     refold_client *client;
@@ -220,8 +219,7 @@ TEST(a_token_that_was_triggered_and_freed_has_cancelled) {
     server_stop(server);
 }
 
-/* Nothing is left behind
- * ----------------------------------------------------------------------------------------- */
+/* Nothing is left behind --------------------------------------------------------------------------------- */
 
 TEST(clients_leave_no_descriptor_and_no_thread) {
     struct server *server = serve_body(DOCUMENT);
@@ -265,8 +263,7 @@ TEST(calls_need_no_more_than_128_kib_of_stack) {
     server_stop(server);
 }
 
-/* The process
- * ---------------------------------------------------------------------------------------------------- */
+/* The process -------------------------------------------------------------------------------------------- */
 
 struct process {
     struct sigaction actions[64];

@@ -60,8 +60,7 @@ static struct gaps run_case(const struct try_case *row) {
 
 static void run_row(void *row) { run_case(row); }
 
-/* Which
- * -------------------------------------------------------------------------------------------------------- */
+/* Which -------------------------------------------------------------------------------------------------- */
 
 TEST(passing_failures_are_tried_again) {
     static const int statuses[] = {408, 429, 500, 502, 503, 504};

@@ -33,7 +33,6 @@ sh "$here/certificates.sh" "$CHECK_CERTIFICATES" || exit 1
 passed=0
 failed=0
 for program in "$@"; do
-    printf '== %s\n' "$program"
     lenient=
     if [ -n "$tool" ] && grep -q '\.certificate = ' "$root/tests/c/$program.c"; then
         lenient=--undef-value-errors=no
@@ -41,7 +40,7 @@ for program in "$@"; do
     # shellcheck disable=SC2086
     $tool $lenient "$out/$program" >"$log/$program.out" 2>"$log/$program.err" </dev/null
     status=$?
-    grep -v '^ok ' "$log/$program.out"
+    grep '^FAIL ' "$log/$program.out"
     summary=$(tail -n 1 "$log/$program.out" | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p')
     if [ -z "$summary" ]; then
         printf 'FAIL %s: ended without a summary, status %s\n' "$program" "$status"
@@ -54,6 +53,7 @@ for program in "$@"; do
         head -n 60 "$log/$program.err"
         summary="${summary% *} $((${summary#* } + 1))"
     fi
+    printf '%s: %s\n' "$program" "${summary% *} passed, ${summary#* } failed"
     passed=$((passed + ${summary% *}))
     failed=$((failed + ${summary#* }))
 done
