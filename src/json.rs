@@ -343,7 +343,16 @@ impl Members<'_> {
 
 /// Frees level by level what is nested, without recursion and without taking memory for it.
 impl Drop for Json<'_> {
+    #[inline]
     fn drop(&mut self) {
+        if self.found.get().is_some() {
+            self.free();
+        }
+    }
+}
+
+impl<'a> Json<'a> {
+    fn free(&mut self) {
         let mut pending = std::mem::take(&mut self.found);
         while let Some(mut found) = pending.take() {
             pending = std::mem::take(&mut found[0].next);
@@ -356,9 +365,7 @@ impl Drop for Json<'_> {
             }
         }
     }
-}
 
-impl<'a> Json<'a> {
     /// Puts what was found in front of what waits to be freed.
     fn hand_over(&mut self, pending: &mut Link<'a>) {
         if self.found.get().is_none() {
@@ -381,6 +388,7 @@ impl<'a> Json<'a> {
 struct Step {
     /// The content of the key.
     key: (usize, usize),
+    key_has_escapes: bool,
     value: (usize, usize),
     /// Where the value's extents begin; 0 where it has none.
     extent: usize,
@@ -430,7 +438,9 @@ impl<'a> Walk<'a> {
             let keys = steps.iter().map(|step| step.key.1 - step.key.0 + 1).sum();
             self.reserve(&mut members.keys, keys)?;
             for step in steps.iter() {
-                append_unescaped(&mut members.keys, self.text.as_bytes().get(step.key.0..step.key.1)?)?;
+                let key = self.text.as_bytes().get(step.key.0..step.key.1)?;
+                let append = if step.key_has_escapes { append_unescaped } else { append_with_nul };
+                append(&mut members.keys, key)?;
                 members.list.push(Member { key_end: members.keys.len(), value: self.json(step)? });
             }
             if steps.len() < STRIDE {
@@ -456,7 +466,9 @@ impl<'a> Walk<'a> {
             if !self.finds_more() {
                 break;
             }
-            step.key = if self.is_object { self.key()? } else { (0, 0) };
+            if self.is_object {
+                (step.key, step.key_has_escapes) = self.pass_key();
+            }
             step.value.0 = self.at;
             step.extent = self.pass_value()?;
             step.value.1 = self.at;
@@ -479,13 +491,13 @@ impl<'a> Walk<'a> {
         false
     }
 
-    /// Passes a key and its colon. Returns where the content of the key is.
-    fn key(&mut self) -> Option<(usize, usize)> {
+    /// Passes a key and its colon. Returns where the content of the key is, and whether it has escapes.
+    fn pass_key(&mut self) -> ((usize, usize), bool) {
         let text = self.text.as_bytes();
         let start = self.at + 1;
-        let (end, _) = scan::string_end(text, start);
+        let (end, has_escapes) = scan::string_end(text, start);
         self.at = scan::skip_whitespace(text, scan::skip_whitespace(text, end + 1) + 1);
-        Some((start, end))
+        ((start, end), has_escapes)
     }
 
     /// Passes the value that begins here. Returns the position of its extent; 0 if it has none.
