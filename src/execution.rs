@@ -172,6 +172,14 @@ pub struct Refused {
     pub body: Vec<u8>,
 }
 
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.why.fmt(f)
+    }
+}
+
+impl std::error::Error for Refused {}
+
 impl From<Refused> for Invalid {
     fn from(refused: Refused) -> Invalid {
         refused.why
