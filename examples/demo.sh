@@ -35,33 +35,6 @@ compile() {
         -Ltarget/release -lrefold -Wl,-rpath,"\$ORIGIN" -o "$demo/$1"
 }
 
-# Starts the sandbox and points the environment at it. It ends when its standard input does, which is a pipe that only
-# this shell holds open: so it cannot outlive this shell, however that ends.
-start_sandbox() {
-    echo "Starting the sandbox"
-    mkdir "$pipes"
-    mkfifo "$pipes/in" "$pipes/out"
-    target/release/examples/sandbox <"$pipes/in" >"$pipes/out" &
-    sandbox=$!
-    exec 3>"$pipes/in" 4<"$pipes/out"
-    rm -rf "$pipes"
-    if ! IFS= read -r line <&4; then
-        echo "The sandbox did not start" >&2
-        exit 1
-    fi
-    unset REFOLD_SESSION_TOKEN
-    export REFOLD_API_KEY=tk_sandbox REFOLD_LINKED_ACCOUNT_ID=user_12345 REFOLD_BASE_URL="${line#listening on }"
-}
-
-stop_sandbox() {
-    trap '' HUP INT TERM
-    if [ -n "$sandbox" ]; then
-        kill "$sandbox" 2>/dev/null || :
-        wait "$sandbox" 2>/dev/null || :
-    fi
-    rm -rf "$pipes"
-}
-
 # show PROGRAM EXECUTION_ID
 show() {
     printf '\n$ %s %s\n' "$1" "$2"
@@ -82,19 +55,10 @@ esac
 
 cd "$(dirname "$0")/.."
 demo=target/demo
-pipes=$demo/sandbox.$$
-sandbox=
-trap stop_sandbox EXIT
-trap 'exit 129' HUP
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
 . tests/support/install.sh
-PATH=$PATH:${CARGO_HOME:-${HOME-}/.cargo}/bin
-if ! command -v cargo >/dev/null; then
-    echo "Rust is missing: please install it, see https://rustup.rs" >&2
-    exit 1
-fi
+. tests/support/sandbox.sh
+stop_sandbox_at_exit
+need_rust
 need cc gcc libc6-dev
 
 export CARGO_TARGET_DIR=target
@@ -115,7 +79,8 @@ if [ $# -eq 1 ] && [ -n "${REFOLD_API_KEY-}${REFOLD_SESSION_TOKEN-}" ]; then
     exit
 fi
 
-start_sandbox
+echo "Starting the sandbox"
+start_sandbox "$demo"
 status=0
 if [ $# -eq 1 ]; then
     show get_execution "$1"

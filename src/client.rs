@@ -118,7 +118,7 @@ impl Client {
         let limit = milliseconds(timeout_ms);
         let watch = Watch::new(limit, cancel.cloned());
         let mut rhythm = Rhythm::new(self.poll_interval);
-        let mut last: Option<Arc<Execution>> = None;
+        let mut last = Last::default();
         loop {
             let length = match self.get_within(&id, &watch.within(self.timeout)) {
                 Ok(Polled { execution, retry_after }) => {
@@ -129,21 +129,21 @@ impl Client {
                     if !goes_on {
                         return Err(Kind::Cancelled { phase: Phase::Polling }.into());
                     }
-                    let is_same = last.is_some_and(|last| last.body() == execution.body());
-                    last = Some(execution);
+                    let is_same = last.is_now(execution);
                     rhythm.after_snapshot(is_same).max(retry_after.unwrap_or_default())
                 }
-                Err(error) if self.is_over(&error, &watch) => {
-                    return Err(self.out_of_time(limit, last.as_deref()));
-                }
+                Err(error) if self.is_over(&error, &watch) => return Err(last.out_of_time(limit)),
                 Err(error) => {
                     let length = rhythm.after_failure().filter(|_| error.is_retryable());
-                    length.ok_or_else(|| error.clone())?.max(error.retry_after().unwrap_or_default())
+                    let length =
+                        length.ok_or_else(|| error.clone())?.max(error.retry_after().unwrap_or_default());
+                    last.failure = Some(error);
+                    length
                 }
             };
             pause(&watch, length).map_err(|why| match why {
                 Interruption::Cancelled => self.http.interrupted(why, Phase::Polling),
-                Interruption::TimedOut => self.out_of_time(limit, last.as_deref()),
+                Interruption::TimedOut => last.out_of_time(limit),
             })?;
         }
     }
@@ -152,17 +152,33 @@ impl Client {
     fn is_over(&self, error: &Error, watch: &Watch) -> bool {
         matches!(error.kind(), Kind::Timeout { .. }) && watch.check() == Err(Interruption::TimedOut)
     }
+}
 
-    fn out_of_time(&self, limit: Option<Duration>, last: Option<&Execution>) -> Error {
-        let limit = limit.unwrap_or_default();
-        match last {
-            Some(last) => {
-                let status = last.status().map(|status| String::from_utf8_lossy(status).into_owned());
-                let status = status.unwrap_or_default().trim_end_matches('\0').into();
-                Kind::StillRunning { limit, status }.into()
-            }
-            None => Kind::Timeout { limit, phase: Phase::Polling, peer: self.http.peer() }.into(),
-        }
+/// What the polls of a wait have brought last.
+#[derive(Default)]
+struct Last {
+    snapshot: Option<Arc<Execution>>,
+    /// Of the polls since.
+    failure: Option<Error>,
+}
+
+impl Last {
+    /// Keeps a snapshot; true: it is the same as the one before.
+    fn is_now(&mut self, execution: Arc<Execution>) -> bool {
+        let is_same = self.snapshot.as_ref().is_some_and(|before| before.body() == execution.body());
+        *self = Last { snapshot: Some(execution), failure: None };
+        is_same
+    }
+
+    /// The error of a wait that has lasted `limit`, with the reason why there is nothing better.
+    fn out_of_time(&self, limit: Option<Duration>) -> Error {
+        let status = || Some(String::from_utf8_lossy(self.snapshot.as_ref()?.status()?).into_owned());
+        let last = match (&self.failure, status()) {
+            (Some(failure), _) => failure.message(),
+            (None, Some(status)) => format!("its last status is {}", status.trim_end_matches('\0')),
+            (None, None) => "the server has not answered yet".into(),
+        };
+        Kind::WaitOver { limit: limit.unwrap_or_default(), last }.into()
     }
 }
 

@@ -66,12 +66,12 @@ pub enum Kind {
         /// The server, as `host:port`.
         peer: String,
     },
-    /// The deadline of a wait passed while the run still went on.
-    StillRunning {
+    /// The deadline of a wait passed before the run had ended.
+    WaitOver {
         /// The limit that was set.
         limit: Duration,
-        /// The status that came last.
-        status: String,
+        /// What the last poll brought.
+        last: String,
     },
     /// The host name could not be turned into an address.
     Resolve {
@@ -198,7 +198,7 @@ impl Error {
         match &self.kind {
             Kind::InvalidArgument(_) => -1,
             Kind::Cancelled { .. } => -2,
-            Kind::Timeout { .. } | Kind::StillRunning { .. } => -3,
+            Kind::Timeout { .. } | Kind::WaitOver { .. } => -3,
             Kind::Resolve { .. } => -4,
             Kind::Connect { .. } => -5,
             Kind::Tls { .. } => -6,
@@ -259,7 +259,7 @@ impl Error {
 
     /// Whether another try may do better.
     pub fn is_retryable(&self) -> bool {
-        matches!(self.kind, Kind::Timeout { .. } | Kind::StillRunning { .. })
+        matches!(self.kind, Kind::Timeout { .. } | Kind::WaitOver { .. })
             || crate::retry::is_tried_again(self)
     }
 
@@ -281,12 +281,8 @@ impl fmt::Display for Error {
                     limit.as_millis()
                 )
             }
-            Kind::StillRunning { limit, status } => {
-                write!(
-                    f,
-                    "the execution had not ended after {} ms: its last status is {status}",
-                    limit.as_millis()
-                )
+            Kind::WaitOver { limit, last } => {
+                write!(f, "the execution had not ended after {} ms: {last}", limit.as_millis())
             }
             Kind::Resolve { host, reason, .. } => write!(f, "could not look up {host}: {reason}"),
             Kind::Connect { peer, reason } => write!(f, "could not connect to {peer}: {reason}"),

@@ -41,53 +41,77 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Replaces each secret in `text` by `***`, both as it is and as JSON would write it.
+/// Replaces each secret in `text` by `***`, both as it is and however JSON may write it.
 pub fn blot_out(mut text: Vec<u8>, secrets: &[Secret]) -> Vec<u8> {
-    for secret in secrets {
-        for form in written_forms(secret) {
-            if let Some(at) = find(&text, form.bytes()) {
-                let blotted = replace_from(&text, form.bytes(), at);
-                drop(Zeroizing::new(std::mem::replace(&mut text, blotted)));
-            }
+    for secret in secrets.iter().map(Secret::bytes).filter(|secret| !secret.is_empty()) {
+        if find(&text, secret).is_some() {
+            let blotted = replace(&text, secret);
+            drop(Zeroizing::new(std::mem::replace(&mut text, blotted)));
         }
     }
     text
 }
 
-/// The secret itself, and what JSON makes of it where that differs: quotes and backslashes with a backslash before
-/// them, and slashes with or without one.
-fn written_forms(secret: &Secret) -> Vec<Secret> {
-    let escape = |slash_too: bool| {
-        let mut escaped = Zeroizing::new(Vec::with_capacity(2 * secret.bytes().len()));
-        for byte in secret.bytes() {
-            if matches!(byte, b'"' | b'\\') || (slash_too && *byte == b'/') {
-                escaped.push(b'\\');
-            }
-            escaped.push(*byte);
-        }
-        Secret(escaped)
-    };
-    let mut forms = vec![escape(true), escape(false), secret.clone()];
-    forms.dedup();
-    forms.retain(|form| !form.bytes().is_empty());
-    forms
-}
-
-fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
-    text.windows(needle.len()).position(|window| window == needle)
-}
-
-fn replace_from(text: &[u8], needle: &[u8], first: usize) -> Vec<u8> {
+fn replace(text: &[u8], secret: &[u8]) -> Vec<u8> {
     let mut blotted = Vec::with_capacity(text.len());
-    blotted.extend_from_slice(&text[..first]);
-    let mut rest = &text[first..];
-    while let Some(at) = find(rest, needle) {
-        blotted.extend_from_slice(&rest[..at]);
+    let mut rest = text;
+    while let Some((start, end)) = find(rest, secret) {
+        blotted.extend_from_slice(&rest[..start]);
         blotted.extend_from_slice(BLOT);
-        rest = &rest[at + needle.len()..];
+        rest = &rest[end..];
     }
     blotted.extend_from_slice(rest);
     blotted
+}
+
+/// Where the secret first stands, as it is or escaped.
+fn find(text: &[u8], secret: &[u8]) -> Option<(usize, usize)> {
+    (0..text.len()).find_map(|start| {
+        let here = &text[start..];
+        if here[0] != secret[0] && here[0] != b'\\' {
+            return None;
+        }
+        let length = if here.starts_with(secret) { Some(secret.len()) } else { length_escaped(here, secret) };
+        Some((start, start + length?))
+    })
+}
+
+/// How many bytes of `text` write the secret as a JSON string does, each character with or without an escape.
+fn length_escaped(text: &[u8], secret: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    let mut rest = secret;
+    while !rest.is_empty() {
+        let mut written = [0; 4];
+        let (written, length) = unescape(&text[at..], &mut written)?;
+        rest = rest.strip_prefix(written)?;
+        at += length;
+    }
+    Some(at)
+}
+
+/// What stands first in `text`, and how many bytes write it.
+fn unescape<'a>(text: &[u8], room: &'a mut [u8; 4]) -> Option<(&'a [u8], usize)> {
+    let (character, length) = match text {
+        [b'\\', b'u', digits @ ..] => match (code_unit(digits)?, digits.get(4..)) {
+            (high @ 0xd800..=0xdbff, Some([b'\\', b'u', digits @ ..])) => {
+                let low = code_unit(digits)?.checked_sub(0xdc00).filter(|low| *low < 0x400)?;
+                (char::from_u32(0x10000 + ((high - 0xd800) << 10) + low)?, 12)
+            }
+            (unit, _) => (char::from_u32(unit)?, 6),
+        },
+        [b'\\', escape @ (b'"' | b'\\' | b'/'), ..] => (char::from(*escape), 2),
+        [byte, ..] => {
+            room[0] = *byte;
+            return Some((&room[..1], 1));
+        }
+        [] => return None,
+    };
+    Some((character.encode_utf8(room).as_bytes(), length))
+}
+
+fn code_unit(digits: &[u8]) -> Option<u32> {
+    let digits = std::str::from_utf8(digits.get(..4)?).ok()?;
+    digits.bytes().all(|digit| digit.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, 16).ok())?
 }
 
 #[cfg(test)]
@@ -96,17 +120,28 @@ mod tests {
 
     #[test]
     fn a_secret_is_blotted_out_however_it_is_written() {
-        let secrets = [Secret::new(b"pk_1/2\"3"), Secret::new(b"token"), Secret::new(b"")];
-        let cases: [(&[u8], &[u8]); 6] = [
-            (b"no secret", b"no secret"),
-            (b"pk_1/2\"3", b"***"),
-            (b"{\"key\": \"pk_1/2\\\"3\"}", b"{\"key\": \"***\"}"),
-            (b"<pk_1\\/2\\\"3>", b"<***>"),
-            (b"tokentoken token", b"****** ***"),
-            (b"toke", b"toke"),
+        let secrets = [Secret::new("pk_1/2\"3\\ü😀".as_bytes()), Secret::new(b"token"), Secret::new(b"")];
+        let cases = [
+            ("no secret", "no secret"),
+            ("pk_1/2\"3\\ü😀", "***"),
+            (r#"{"key": "pk_1/2\"3\\ü😀"}"#, r#"{"key": "***"}"#),
+            (r#"<pk_1\/2\"3\\\u00fc\ud83d\uDE00>"#, "<***>"),
+            (r#"\u0070k_1/2\u00223\u005cü😀"#, "***"),
+            (r#"\u0070k_1/2\u00223\u005cü\ud83d"#, r#"\u0070k_1/2\u00223\u005cü\ud83d"#),
+            (r#"\u0070k_1/2\u00223\u005cü\ud83d\u0041"#, r#"\u0070k_1/2\u00223\u005cü\ud83d\u0041"#),
+            ("tokentoken token", "****** ***"),
+            (r"tok\u0065", r"tok\u0065"),
+            (r"to\u006", r"to\u006"),
+            ("toke", "toke"),
+            (r"\", r"\"),
+            ("", ""),
         ];
         for (text, expected) in cases {
-            assert_eq!(blot_out(text.to_vec(), &secrets), expected);
+            assert_eq!(
+                String::from_utf8(blot_out(text.into(), &secrets)),
+                Ok(expected.to_string()),
+                "{text}"
+            );
         }
     }
 

@@ -4,8 +4,8 @@
  *     cc -std=c11 watch_execution.c -lrefold -o watch_execution
  *     ./watch_execution [--timeout SECONDS] EXECUTION_ID
  *
- * Exit status: 0 the run completed; 1 an error, told on stderr; 2 wrong arguments; 3 the run ended in another
- * way (ERRORED, STOPPED, TIMED_OUT); 130 cancelled by SIGINT (Ctrl-C) or SIGTERM.
+ * Exit status: 0 the run completed; 1 an error, told on stderr, wrong arguments among them; 3 the run ended
+ * in another way (ERRORED, STOPPED, TIMED_OUT); 130 cancelled by SIGINT (Ctrl-C) or SIGTERM.
  */
 #define _XOPEN_SOURCE 700 /* sigaction, wcwidth */
 
@@ -21,7 +21,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
-enum { EXIT_COMPLETED = 0, EXIT_ERROR = 1, EXIT_USAGE = 2, EXIT_NOT_COMPLETED = 3, EXIT_CANCELLED = 130 };
+enum { EXIT_COMPLETED = 0, EXIT_ERROR = 1, EXIT_NOT_COMPLETED = 3, EXIT_CANCELLED = 130 };
 enum { BAR_COLUMNS = 20, BAR_BYTES = 4 * BAR_COLUMNS, OUTPUT_COLUMNS = 800, LINE_BYTES = 1024 };
 
 static const char gap[] = "  "; /* between two columns */
@@ -424,7 +424,7 @@ int main(int argc, char **argv) {
     const char *wrong = parse_arguments(argv, &arguments);
     if (wrong) {
         fprintf(stderr, "watch_execution: %s; --help tells more\n", wrong);
-        return EXIT_USAGE;
+        return EXIT_ERROR;
     }
     int status = EXIT_COMPLETED;
     if (arguments.help)

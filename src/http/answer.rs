@@ -65,8 +65,10 @@ impl Answer {
         };
         answer.fault = match unknown_encoding(&head.headers) {
             Some(encoding) => Some(BodyFault::Encoded(encoding)),
-            // An error is told with what there is of it, an execution is whole or of no use.
-            None if head.status.is_success() && body.content_length() > Some(limit) => Some(BodyFault::TooLarge),
+            // What is known to be too large is not even begun, unless an error is to be told by it.
+            None if head.status.is_success() && body.content_length() > Some(limit) => {
+                Some(BodyFault::TooLarge)
+            }
             None => receive_body(&mut body, limit, &mut answer.body).err(),
         };
         answer
@@ -108,12 +110,12 @@ fn unknown_encoding(headers: &HeaderMap) -> Option<String> {
 
 /// Fills `whole`, whose memory grows with what arrives, up to the size that was announced.
 fn receive_body(body: &mut Body, limit: u64, whole: &mut Vec<u8>) -> Result<(), BodyFault> {
-    let expected = body.content_length().map_or(limit, |announced| announced.min(limit));
+    let announced = body.content_length();
     let mut reader = body.as_reader();
     let mut filled = 0;
     let result = loop {
         if filled == whole.len()
-            && let Err(fault) = make_room(whole, filled, expected)
+            && let Err(fault) = make_room(whole, filled, announced, limit)
         {
             break Err(fault);
         }
@@ -131,8 +133,14 @@ fn receive_body(body: &mut Body, limit: u64, whole: &mut Vec<u8>) -> Result<(), 
     result
 }
 
-/// One more portion, never empty: where all that is expected has come, there is room for the one byte that must not.
-fn make_room(whole: &mut Vec<u8>, filled: usize, expected: u64) -> Result<(), BodyFault> {
+/// One more portion, never empty: where all that was announced has come, there is room for the one byte that must not.
+fn make_room(
+    whole: &mut Vec<u8>,
+    filled: usize,
+    announced: Option<u64>,
+    limit: u64,
+) -> Result<(), BodyFault> {
+    let expected = announced.unwrap_or(limit).min(limit);
     let most = usize::try_from(expected).unwrap_or(usize::MAX).saturating_add(1).max(filled + 1);
     if filled == whole.capacity() {
         let wanted = most.min((2 * whole.capacity()).max(PORTION));

@@ -35,3 +35,20 @@ install_packages() {
     $as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get install -qq -y --no-install-recommends -o DPkg::Lock::Timeout=120 "$@"
 }
+
+# need_file FILE PACKAGE...: the same for a file.
+need_file() {
+    if [ ! -e "$1" ]; then
+        shift
+        need "a file of $*" "$@"
+    fi
+}
+
+# need_rust: makes sure that cargo is found.
+need_rust() {
+    PATH=$PATH:${CARGO_HOME:-${HOME-}/.cargo}/bin:/usr/sbin
+    if ! command -v cargo >/dev/null 2>&1; then
+        echo "Rust is missing: please install it, see https://rustup.rs" >&2
+        return 1
+    fi
+}
