@@ -70,9 +70,9 @@ static void run_for_a_while(struct exchange *exchange) {
     exchange_answer(exchange, &(struct answer){.body = over ? COMPLETED : RUNNING, .delay_ms = 2});
 }
 
-/* 16 MB, for which both sides have to wait many times. */
+/* 4 MB, for which both sides have to wait many times. */
 static void answer_at_length(struct exchange *exchange) {
-    enum { LENGTH = 16 << 20 };
+    enum { LENGTH = 4 << 20 };
     char *body = malloc(LENGTH);
     if (body == NULL)
         abort();
