@@ -19,7 +19,7 @@ unsigned long getauxval(unsigned long type) {
         return is_privileged;
     }
     if (!real)
-        real = (unsigned long (*)(unsigned long))dlsym(RTLD_NEXT, "getauxval");
+        *(void **)&real = dlsym(RTLD_NEXT, "getauxval");
     return real(type);
 }
 
