@@ -1,5 +1,5 @@
-/* Bodies: how long they are, how they are packed, and everything that can be wrong with them. Each answer is written out
- * byte for byte. */
+/* Bodies: how long they are, how they are packed, and everything that can be wrong with them. Each answer is
+ * written out byte for byte. */
 #define _GNU_SOURCE
 #include "client.h"
 
@@ -19,7 +19,8 @@ struct bytes {
 };
 
 static struct bytes joined(const void *one, size_t one_length, const void *other, size_t other_length) {
-    struct bytes bytes = {.start = malloc(one_length + other_length + 1), .length = one_length + other_length};
+    struct bytes bytes = {.start = malloc(one_length + other_length + 1),
+                          .length = one_length + other_length};
     if (bytes.start == NULL)
         abort();
     memcpy(bytes.start, one, one_length);
@@ -130,7 +131,7 @@ static refold_code call_script(struct script script, bool secure, uint64_t limit
     return code;
 }
 
-/* Whole ones --------------------------------------------------------------------------------------------------------- */
+/* Whole ones ------------------------------------------------------------------------------------------- */
 
 #define CHUNKED_HEAD OK_LINE "Transfer-Encoding: chunked\r\n\r\n"
 #define LAST_CHUNK "0\r\n\r\n"
@@ -144,38 +145,48 @@ static const struct {
     {"no reason", "HTTP/1.1 200\r\nContent-Length: 40\r\n\r\n" BODY, HOLD},
     {"an empty reason", "HTTP/1.1 200 \r\nContent-Length: 40\r\n\r\n" BODY, HOLD},
     {"another 2xx", "HTTP/1.1 299 Whatever\r\nContent-Length: 40\r\n\r\n" BODY, HOLD},
-    {"odd headers", OK_LINE "Content-Length: 40\r\nEmpty:\r\nOther: \xc3\xa4\xff\r\nx-1_2.3~: \t tab\t \r\n\r\n" BODY, HOLD},
+    {"odd headers",
+     OK_LINE "Content-Length: 40\r\nEmpty:\r\nOther: \xc3\xa4\xff\r\nx-1_2.3~: \t tab\t \r\n\r\n" BODY, HOLD},
     {"identity", OK_LINE "Content-Encoding: identity\r\nContent-Length: 40\r\n\r\n" BODY, HOLD},
     {"identity in capitals", OK_LINE "Content-Encoding: IDENTITY\r\nContent-Length: 40\r\n\r\n" BODY, HOLD},
     {"one chunk", CHUNKED_HEAD "28\r\n" BODY "\r\n" LAST_CHUNK, HOLD},
-    {"two chunks", CHUNKED_HEAD "1\r\n{\r\n27\r\n\"status\": \"COMPLETED\", \"name\": \"whole\"}\r\n" LAST_CHUNK, HOLD},
+    {"two chunks",
+     CHUNKED_HEAD "1\r\n{\r\n27\r\n\"status\": \"COMPLETED\", \"name\": \"whole\"}\r\n" LAST_CHUNK, HOLD},
     {"Chunked", OK_LINE "transfer-encoding: Chunked\r\n\r\n28\r\n" BODY "\r\n" LAST_CHUNK, HOLD},
     {"zeros before a size", CHUNKED_HEAD "0000028\r\n" BODY "\r\n000\r\n\r\n", HOLD},
-    {"sizes in capitals", CHUNKED_HEAD "1A\r\n{\"status\": \"COMPLETED\", \"n\r\nE\r\name\": \"whole\"}\r\n" LAST_CHUNK, HOLD},
+    {"sizes in capitals",
+     CHUNKED_HEAD "1A\r\n{\"status\": \"COMPLETED\", \"n\r\nE\r\name\": \"whole\"}\r\n" LAST_CHUNK, HOLD},
     {"a chunk's extension", CHUNKED_HEAD "28;a=b\r\n" BODY "\r\n" LAST_CHUNK, HOLD},
     {"a chunk's extension with spaces", CHUNKED_HEAD "28 ; a = b\r\n" BODY "\r\n0;c\r\n\r\n", HOLD},
     {"a trailer", CHUNKED_HEAD "28\r\n" BODY "\r\n0\r\nA: b\r\n\r\n", HOLD},
     {"trailers",
-     CHUNKED_HEAD "28\r\n" BODY "\r\n0\r\nA: b\r\nContent-Length: 3\r\nC: a trailer that is a good deal longer\r\n\r\n",
+     CHUNKED_HEAD "28\r\n" BODY
+                  "\r\n0\r\nA: b\r\nContent-Length: 3\r\nC: a trailer that is a good deal longer\r\n\r\n",
      HOLD},
-    {"chunks and a length", OK_LINE "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n28\r\n" BODY "\r\n" LAST_CHUNK, HOLD},
+    {"chunks and a length",
+     OK_LINE "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n28\r\n" BODY "\r\n" LAST_CHUNK, HOLD},
     {"until close", OK_LINE "\r\n" BODY, CLOSE},
     {"until close, as it says", OK_LINE "Connection: close\r\n\r\n" BODY, CLOSE},
     {"until half closed", OK_LINE "\r\n" BODY, HALF_CLOSE},
     {"a length and closed", OK_LINE "Content-Length: 40\r\nConnection: close\r\n\r\n" BODY, CLOSE},
-    {"chunks and closed", OK_LINE "Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n28\r\n" BODY "\r\n" LAST_CHUNK, CLOSE},
+    {"chunks and closed",
+     OK_LINE "Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n28\r\n" BODY "\r\n" LAST_CHUNK, CLOSE},
     {"HTTP/1.0 until close", "HTTP/1.0 200 OK\r\n\r\n" BODY, CLOSE},
     {"HTTP/1.0 with a length", "HTTP/1.0 200 OK\r\nContent-Length: 40\r\n\r\n" BODY, CLOSE},
-    {"HTTP/1.0 that stays", "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 40\r\n\r\n" BODY, HOLD},
+    {"HTTP/1.0 that stays", "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 40\r\n\r\n" BODY,
+     HOLD},
     {"100 before", "HTTP/1.1 100 Continue\r\n\r\n" OK_LINE "Content-Length: 40\r\n\r\n" BODY, HOLD},
     {"102 before", "HTTP/1.1 102 Processing\r\n\r\n" OK_LINE "Content-Length: 40\r\n\r\n" BODY, HOLD},
     {"103 before",
-     "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\nLink: <b>\r\n\r\n" OK_LINE "Content-Length: 40\r\n\r\n" BODY,
+     "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\nLink: <b>\r\n\r\n" OK_LINE
+     "Content-Length: 40\r\n\r\n" BODY,
      HOLD},
-    {"an unknown one before", "HTTP/1.1 199 Whatever\r\nContent-Length: 5\r\n\r\n" OK_LINE "Content-Length: 40\r\n\r\n" BODY, HOLD},
+    {"an unknown one before",
+     "HTTP/1.1 199 Whatever\r\nContent-Length: 5\r\n\r\n" OK_LINE "Content-Length: 40\r\n\r\n" BODY, HOLD},
     {"several before",
      "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n"
-     "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" CHUNKED_HEAD "28\r\n" BODY "\r\n" LAST_CHUNK,
+     "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" CHUNKED_HEAD "28\r\n" BODY
+     "\r\n" LAST_CHUNK,
      HOLD},
 };
 
@@ -186,14 +197,17 @@ TEST(whole_bodies_are_whole_however_they_come) {
         struct script script = {.answer = {.start = (char *)(uintptr_t)answer, .length = strlen(answer)},
                                 .step = i % 2,
                                 .ending = whole_answers[row].ending};
-        check_case("%s%s%s", whole_answers[row].name, i % 2 ? ", byte by byte" : "", i / 2 % 2 ? ", TLS" : "");
+        check_case("%s%s%s", whole_answers[row].name, i % 2 ? ", byte by byte" : "",
+                   i / 2 % 2 ? ", TLS" : "");
         CHECK_INT(call_script(script, i / 2 % 2, 0), REFOLD_OK);
     }
 }
 
 TEST(gzip_is_asked_for_and_understood) {
-    struct bytes bodies[] = {compressed(BODY, 40, 9, false), compressed(BODY, 40, 0, false),
-                             compressed(BODY, 40, 1, true), {NULL, 0}};
+    struct bytes bodies[] = {compressed(BODY, 40, 9, false),
+                             compressed(BODY, 40, 0, false),
+                             compressed(BODY, 40, 1, true),
+                             {NULL, 0}};
     /* Two members make one body (RFC 1952, 2.2). */
     struct bytes one = compressed(BODY, 10, 9, false), other = compressed(BODY + 10, 30, 9, true);
     bodies[3] = joined(one.start, one.length, other.start, other.length);
@@ -204,7 +218,8 @@ TEST(gzip_is_asked_for_and_understood) {
         char *with_length =
             text_of(OK_LINE "Content-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n", body.length);
         const char *until_close = OK_LINE "content-encoding:gzip\r\n\r\n";
-        char *in_chunks = text_of(OK_LINE "Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n%zx\r\n", body.length);
+        char *in_chunks = text_of(
+            OK_LINE "Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n%zx\r\n", body.length);
         struct bytes chunk = joined(body.start, body.length, "\r\n" LAST_CHUNK, 7);
         struct script scripts[] = {
             {.answer = answer_of(with_length, body.start, body.length), .ending = HOLD},
@@ -232,7 +247,8 @@ TEST(gzip_is_asked_for_and_understood) {
 }
 
 TEST(other_encodings_are_refused) {
-    static const char *const encodings[] = {"br", "deflate", "zstd", "compress", "br, gzip", "gzip, br", "gzip, gzip", "nonsense"};
+    static const char *const encodings[] = {"br",       "deflate",  "zstd",       "compress",
+                                            "br, gzip", "gzip, br", "gzip, gzip", "nonsense"};
     for (size_t i = 0; i < COUNT(encodings); i++) {
         char *headers = text_of("Content-Encoding: %s\r\n", encodings[i]);
         struct server *server = serve_answers(1, &(struct answer){.body = BODY, .headers = headers});
@@ -251,7 +267,7 @@ TEST(other_encodings_are_refused) {
     }
 }
 
-/* Cut ones ------------------------------------------------------------------------------------------------------------- */
+/* Cut ones --------------------------------------------------------------------------------------------- */
 
 /* Cuts the answer at every place from its `first` byte on; each time the connection counts as lost. */
 static void check_cuts(const char *name, struct bytes answer, bool secure, enum ending ending, size_t first) {
@@ -274,15 +290,16 @@ static void check_cuts(const char *name, struct bytes answer, bool secure, enum 
 
 TEST(what_is_cut_off_anywhere_is_never_taken_for_whole) {
     struct bytes packed = compressed(BODY, 40, 9, false);
-    char *packed_head = text_of(OK_LINE "Content-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n", packed.length);
+    char *packed_head =
+        text_of(OK_LINE "Content-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n", packed.length);
     struct bytes packed_answer = answer_of(packed_head, packed.start, packed.length);
     char *chunked_head =
         text_of(OK_LINE "Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n%zx\r\n", packed.length);
     struct bytes chunk = joined(packed.start, packed.length, "\r\n0\r\nA: b\r\n\r\n", 13);
     struct bytes chunked_answer = answer_of(chunked_head, chunk.start, chunk.length);
     const char *length = OK_LINE "Content-Length: 40\r\n\r\n" BODY;
-    const char *chunks =
-        OK_LINE "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n27;a=b\r\n\"status\": \"COMPLETED\", \"name\": \"whole\"}\r\n0\r\n\r\n";
+    const char *chunks = OK_LINE "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n27;a=b\r\n\"status\": "
+                                 "\"COMPLETED\", \"name\": \"whole\"}\r\n0\r\n\r\n";
     const char *trailers = CHUNKED_HEAD "28\r\n" BODY "\r\n0\r\nA: b\r\nC: d\r\n\r\n";
     const char *interim = "HTTP/1.1 100 Continue\r\n\r\n" OK_LINE "Content-Length: 40\r\n\r\n" BODY;
     const struct {
@@ -346,8 +363,8 @@ TEST(a_cut_gzip_stream_is_cut) {
         free(packed.start);
     }
     const char *empty = OK_LINE "Content-Encoding: gzip\r\nContent-Length: 0\r\n\r\n";
-    refold_code code =
-        call_script((struct script){.answer = {(char *)(uintptr_t)empty, strlen(empty)}, .ending = HOLD}, false, 0);
+    refold_code code = call_script(
+        (struct script){.answer = {(char *)(uintptr_t)empty, strlen(empty)}, .ending = HOLD}, false, 0);
     CHECK(code == REFOLD_ERROR_TRANSPORT || code == REFOLD_ERROR_INVALID_RESPONSE);
 }
 
@@ -401,17 +418,20 @@ TEST(what_was_cut_off_is_tried_again) {
     struct bytes packed = compressed(BODY, 40, 9, false);
     struct try_again rows[] = {
         {{{.body = BODY, .is_cut = true, .cut = 39}, {.body = BODY}}, false},
-        {{{.raw = true, .body = CHUNKED_HEAD "28\r\n" BODY "\r\n0\r\n", .ending = CLOSE}, {.body = BODY}}, false},
+        {{{.raw = true, .body = CHUNKED_HEAD "28\r\n" BODY "\r\n0\r\n", .ending = CLOSE}, {.body = BODY}},
+         false},
         {{{.raw = true, .body = CHUNKED_HEAD "28\r\n" BODY "\r\n", .ending = CLOSE}, {.body = BODY}}, false},
         {{{.body = BODY, .framing = UNTIL_CLOSE, .ending = RESET}, {.body = BODY}}, false},
         {{{.body = BODY, .framing = UNTIL_CLOSE, .ending = TRUNCATE}, {.body = BODY}}, true},
-        {{{.body = packed.start, .length = packed.length - 1, .headers = "Content-Encoding: gzip\r\n"}, {.body = BODY}}, false},
+        {{{.body = packed.start, .length = packed.length - 1, .headers = "Content-Encoding: gzip\r\n"},
+          {.body = BODY}},
+         false},
     };
     run_on_threads(COUNT(rows), try_again, rows, sizeof rows[0]);
     free(packed.start);
 }
 
-/* Senseless ones --------------------------------------------------------------------------------------------------------- */
+/* Senseless ones --------------------------------------------------------------------------------------- */
 
 TEST(what_is_not_http_is_refused) {
     static const char *const answers[] = {
@@ -437,7 +457,8 @@ TEST(what_is_not_http_is_refused) {
         OK_LINE "Content-Length: 40\r\nContent-Length: 39\r\n\r\n" BODY,
     };
     for (size_t i = 0; i < COUNT(answers); i++) {
-        struct script script = {.answer = {(char *)(uintptr_t)answers[i], strlen(answers[i])}, .ending = CLOSE};
+        struct script script = {.answer = {(char *)(uintptr_t)answers[i], strlen(answers[i])},
+                                .ending = CLOSE};
         check_case("%zu: %.30s", i, answers[i]);
         CHECK_INT(call_script(script, false, 0), REFOLD_ERROR_TRANSPORT);
     }
@@ -461,18 +482,19 @@ TEST(bad_chunks_are_refused) {
         BODY,
     };
     for (size_t i = 0; i < COUNT(chunks); i++) {
-        struct script script = {.answer = answer_of(CHUNKED_HEAD, chunks[i], strlen(chunks[i])), .ending = CLOSE};
+        struct script script = {.answer = answer_of(CHUNKED_HEAD, chunks[i], strlen(chunks[i])),
+                                .ending = CLOSE};
         check_case("%zu: %.20s", i, chunks[i]);
         CHECK_INT(call_script(script, false, 0), REFOLD_ERROR_TRANSPORT);
         free(script.answer.start);
     }
 }
 
-/* The header's limit ------------------------------------------------------------------------------------------------------- */
+/* The header's limit ----------------------------------------------------------------------------------- */
 
 enum { LARGEST_HEADER = 64 * 1024 };
 
-/* A whole answer whose head has this many bytes, in lines of at most `line` bytes. */
+/* A whole answer whose head has this many bytes, in lines of `line` bytes or a few more. */
 static struct bytes answer_with_head_of(size_t length, size_t line) {
     static const char start[] = OK_LINE "Content-Length: 40\r\n", end[] = "\r\n" BODY;
     struct bytes answer = {.length = length + 40};
@@ -480,7 +502,8 @@ static struct bytes answer_with_head_of(size_t length, size_t line) {
     if (answer.start == NULL)
         abort();
     memcpy(answer.start, start, sizeof start - 1);
-    for (size_t at = sizeof start - 1, left; (left = length - 2 - at) > 0; at += left < 2 * line ? left : line) {
+    for (size_t at = sizeof start - 1, left; (left = length - 2 - at) > 0;
+         at += left < 2 * line ? left : line) {
         size_t size = left < 2 * line ? left : line;
         memset(answer.start + at, 'x', size);
         answer.start[at + 1] = ':';
@@ -506,14 +529,15 @@ TEST(headers_may_have_64_kib_and_no_more) {
         {1000 * 1000, 10 * 1000, REFOLD_ERROR_RESPONSE_TOO_LARGE},
     };
     for (size_t i = 0; i < 2 * COUNT(rows); i++) {
-        struct script script = {.answer = answer_with_head_of(rows[i / 2].length, rows[i / 2].line), .ending = HOLD};
+        struct script script = {.answer = answer_with_head_of(rows[i / 2].length, rows[i / 2].line),
+                                .ending = HOLD};
         check_case("%zu bytes in lines of %zu%s", rows[i / 2].length, rows[i / 2].line, i % 2 ? ", TLS" : "");
         CHECK_INT(call_script(script, i % 2, 0), rows[i / 2].code);
         free(script.answer.start);
     }
 }
 
-/* The body's limit, and memory --------------------------------------------------------------------------------------------- */
+/* The body's limit, and memory ------------------------------------------------------------------------- */
 
 /* An execution of exactly so many bytes. */
 static struct bytes execution_of(size_t length) {
@@ -533,7 +557,8 @@ TEST(the_limit_is_exact) {
         size_t length = lengths[i / 4];
         struct bytes body = execution_of(length);
         struct bytes packed = compressed(body.start, length, 6, false);
-        char *packed_head = text_of(OK_LINE "Content-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n", packed.length);
+        char *packed_head =
+            text_of(OK_LINE "Content-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n", packed.length);
         char *head = i % 4 == 0   ? text_of(OK_LINE "Content-Length: %zu\r\n\r\n", length)
                      : i % 4 == 1 ? text_of(OK_LINE "\r\n")
                                   : text_of(CHUNKED_HEAD "%zx\r\n", length);
@@ -585,12 +610,16 @@ struct stream {
     refold_code code;    /* of a call with a limit of 4 MiB */
 };
 
-#define STORED_BLOCK "\0\x10\0\xef\xff" "\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\""
+#define STORED_BLOCK                                                                                         \
+    "\0\x10\0\xef\xff"                                                                                       \
+    "\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\""
 
 static const struct stream streams[] = {
     {"until close", OK_LINE "\r\n", "{    }", 0, REFOLD_ERROR_RESPONSE_TOO_LARGE},
-    {"a length", OK_LINE "Content-Length: 9000000000000\r\n\r\n", "{    }", 0, REFOLD_ERROR_RESPONSE_TOO_LARGE},
-    {"the largest length", OK_LINE "Content-Length: 18446744073709551615\r\n\r\n", "x", 0, REFOLD_ERROR_RESPONSE_TOO_LARGE},
+    {"a length", OK_LINE "Content-Length: 9000000000000\r\n\r\n", "{    }", 0,
+     REFOLD_ERROR_RESPONSE_TOO_LARGE},
+    {"the largest length", OK_LINE "Content-Length: 18446744073709551615\r\n\r\n", "x", 0,
+     REFOLD_ERROR_RESPONSE_TOO_LARGE},
     {"small chunks", CHUNKED_HEAD, "5\r\nabcde\r\n", 0, REFOLD_ERROR_RESPONSE_TOO_LARGE},
     {"the largest chunk", CHUNKED_HEAD "FFFFFFFFFFFFFFFF\r\n", "x", 0, REFOLD_ERROR_RESPONSE_TOO_LARGE},
     {"a chunk's size without end", CHUNKED_HEAD, "0", 0, REFOLD_ERROR_TRANSPORT},
@@ -599,10 +628,11 @@ static const struct stream streams[] = {
     {"a header without end", OK_LINE "A: ", "a", 0, REFOLD_ERROR_RESPONSE_TOO_LARGE},
     {"headers without end", OK_LINE, "A: b\r\n", 0, REFOLD_ERROR_TRANSPORT},
     {"a status line without end", "HTTP/1.1 200 ", "a", 0, REFOLD_ERROR_RESPONSE_TOO_LARGE},
-    {"gzip that grows little", OK_LINE "Content-Encoding: gzip\r\n\r\n\x1f\x8b\x08", STORED_BLOCK, sizeof STORED_BLOCK - 1,
-     REFOLD_ERROR_RESPONSE_TOO_LARGE},
+    {"gzip that grows little", OK_LINE "Content-Encoding: gzip\r\n\r\n\x1f\x8b\x08", STORED_BLOCK,
+     sizeof STORED_BLOCK - 1, REFOLD_ERROR_RESPONSE_TOO_LARGE},
     {"an error", "HTTP/1.1 400 Bad Request\r\n\r\n", "x", 0, 400},
-    {"an error in chunks", "HTTP/1.1 400 Bad Request\r\nTransfer-Encoding: chunked\r\n\r\n", "5\r\nabcde\r\n", 0, 400},
+    {"an error in chunks", "HTTP/1.1 400 Bad Request\r\nTransfer-Encoding: chunked\r\n\r\n", "5\r\nabcde\r\n",
+     0, 400},
 };
 
 static void send_stream(struct exchange *exchange) {
@@ -662,8 +692,8 @@ TEST(a_gzip_bomb_takes_no_more_memory_than_the_limit) {
     } rows[] = {{"HTTP/1.1 200 OK", REFOLD_ERROR_RESPONSE_TOO_LARGE}, {"HTTP/1.1 404 Not Found", 404}};
     for (size_t i = 0; i < 2 * COUNT(rows); i++) {
         char *head = i % 2 ? text_of("%s\r\nContent-Encoding: gzip\r\n\r\n", rows[i / 2].line)
-                           : text_of("%s\r\nContent-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n", rows[i / 2].line,
-                                     bomb.length);
+                           : text_of("%s\r\nContent-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n",
+                                     rows[i / 2].line, bomb.length);
         struct script script = {.answer = answer_of(head, bomb.start, bomb.length), .ending = HOLD};
         struct server *server = serve_script(&script, false);
         check_case("%s, %s", rows[i / 2].line, i % 2 ? "until close" : "with a length");
@@ -676,7 +706,8 @@ TEST(a_gzip_bomb_takes_no_more_memory_than_the_limit) {
 }
 
 TEST(a_huge_length_alone_takes_no_memory) {
-    static const char *const lengths[] = {"200000000", "9000000000000", "18446744073709551614", "18446744073709551615"};
+    static const char *const lengths[] = {"200000000", "9000000000000", "18446744073709551614",
+                                          "18446744073709551615"};
     for (size_t i = 0; i < COUNT(lengths); i++) {
         char *text = text_of(OK_LINE "Content-Length: %s\r\n\r\n" BODY, lengths[i]);
         struct script script = {.answer = {text, strlen(text)}, .ending = CLOSE};
@@ -702,7 +733,8 @@ TEST(a_quarter_of_a_gibibyte_is_the_default_limit) {
     } rows[] = {{"268435456", REFOLD_ERROR_TRANSPORT}, {"268435457", REFOLD_ERROR_RESPONSE_TOO_LARGE}};
     for (size_t i = 0; i < COUNT(rows); i++) {
         char *text = text_of(OK_LINE "Content-Length: %s\r\n\r\n{", rows[i].length);
-        struct server *server = serve_answers(1, &(struct answer){.raw = true, .body = text, .ending = CLOSE});
+        struct server *server =
+            serve_answers(1, &(struct answer){.raw = true, .body = text, .ending = CLOSE});
         refold_client *client = client_to(server);
         CHECK_INT(get_code(client), rows[i].code);
         refold_client_free(client);
@@ -711,7 +743,7 @@ TEST(a_quarter_of_a_gibibyte_is_the_default_limit) {
     }
 }
 
-/* Errors -------------------------------------------------------------------------------------------------------------------- */
+/* Errors ----------------------------------------------------------------------------------------------- */
 
 #define BAD_LINE "HTTP/1.1 400 Bad Request\r\n"
 
@@ -731,7 +763,8 @@ static const struct {
     {"not gzip", BAD_LINE "Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc", HOLD, NULL},
     {"cut gzip", BAD_LINE "Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x8b\x08", HOLD, NULL},
     {"above the limit", BAD_LINE "Content-Length: 20\r\n\r\naaaaaaaaaaaaaaaaaaaa", HOLD, "aaaaaaaaaaaaaaa"},
-    {"above any limit", BAD_LINE "Content-Length: 9000000000000000\r\n\r\naaaaaaaaaaaaaaaa", HOLD, "aaaaaaaaaaaaaaa"},
+    {"above any limit", BAD_LINE "Content-Length: 9000000000000000\r\n\r\naaaaaaaaaaaaaaaa", HOLD,
+     "aaaaaaaaaaaaaaa"},
     {"not UTF-8", BAD_LINE "Content-Length: 3\r\n\r\n\xff\xfe\x01", HOLD, "\xff\xfe\x01"},
     {"nothing", BAD_LINE "Content-Length: 0\r\n\r\n", HOLD, NULL},
     {"an execution", BAD_LINE "Content-Length: 13\r\n\r\n{\"status\":\"\"}", HOLD, "{\"status\":\"\"}"},
@@ -740,7 +773,8 @@ static const struct {
 TEST(an_error_status_stays_the_code_whatever_its_body) {
     for (size_t i = 0; i < COUNT(bad_bodies); i++) {
         const char *answer = bad_bodies[i].answer;
-        struct script script = {.answer = {(char *)(uintptr_t)answer, strlen(answer)}, .ending = bad_bodies[i].ending};
+        struct script script = {.answer = {(char *)(uintptr_t)answer, strlen(answer)},
+                                .ending = bad_bodies[i].ending};
         struct server *server = serve_script(&script, false);
         refold_client *client = client_with_limit(server, 15);
         refold_error *error = NULL;

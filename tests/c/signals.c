@@ -1,4 +1,5 @@
-/* "A signal handler without SA_RESTART in the host never fails a call", and a SIGPIPE that nobody handles kills nobody. */
+/* "A signal handler without SA_RESTART in the host never fails a call", and a SIGPIPE that nobody handles
+ * kills nobody. */
 #define _GNU_SOURCE
 #include "client.h"
 #include "lookup.h"
@@ -42,7 +43,7 @@ static void end_storm(void) {
     signal(SIGALRM, SIG_DFL);
 }
 
-/* The calls that a signal may interrupt anywhere ------------------------------------------------------------------- */
+/* The calls that a signal may interrupt anywhere ------------------------------------------------------- */
 
 static void answer_late(struct exchange *exchange) {
     exchange_answer(exchange, &(struct answer){.body = COMPLETED, .delay_ms = 3});
@@ -122,7 +123,8 @@ static const struct {
 
 static refold_client *client_for(size_t row, struct server *server) {
     char *url = text_of("http://server.invalid:%u", server_port(server));
-    char *proxy = text_of("%s127.0.0.1:%u", rows[row].proxy == NULL ? "" : rows[row].proxy, server_port(server));
+    char *proxy =
+        text_of("%s127.0.0.1:%u", rows[row].proxy == NULL ? "" : rows[row].proxy, server_port(server));
     bool by_name = rows[row].is_looked_up || rows[row].proxy != NULL;
     refold_options *options = test_options(by_name ? url : server_url(server));
     refold_options_set_allow_plaintext(options, true);
@@ -249,10 +251,10 @@ TEST(the_process_takes_signals_as_before) {
     CHECK(before[SIGPIPE].sa_handler == SIG_DFL);
 }
 
-/* SIGPIPE ------------------------------------------------------------------------------------------------------------- */
+/* SIGPIPE ---------------------------------------------------------------------------------------------- */
 
-/* A connection that the server has half closed and then reset gives EPIPE, and SIGPIPE, to whoever sends on it. It has to
- * happen between two steps of the client: its `send`, which stands here, waits for it. */
+/* A connection that the server has half closed and then reset gives EPIPE, and SIGPIPE, to whoever sends on
+ * it. It has to happen between two steps of the client: its `send`, which stands here, waits for it. */
 
 struct trap {
     int number;            /* of the send that falls into it, from 1; 0: none */
