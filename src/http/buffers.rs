@@ -36,11 +36,16 @@ impl PortionBuffers {
         }
     }
 
-    /// Gives back what an idle connection does not need.
+    /// Gives back what an idle connection does not need, and wipes what is left, which may echo a secret.
     pub fn rest(&mut self) {
-        if self.input.len() > SMALL_INPUT && self.start == self.end {
-            (self.start, self.end) = (0, 0);
+        if self.start != self.end {
+            return;
+        }
+        (self.start, self.end) = (0, 0);
+        if self.input.len() > SMALL_INPUT {
             self.input.zeroize();
+        } else {
+            self.input.fill(0);
         }
     }
 
