@@ -172,6 +172,20 @@ pub struct Refused {
     pub body: Vec<u8>,
 }
 
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.why.fmt(f)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl From<Refused> for Invalid {
+    fn from(refused: Refused) -> Invalid {
+        refused.why
+    }
+}
+
 /// Up to this many nodes are searched one after the other.
 const FEW_NODES: usize = 16;
 
@@ -647,7 +661,7 @@ mod tests {
     use crate::status::State;
 
     fn parse(body: &str) -> Result<Execution, Invalid> {
-        Execution::parse(body.as_bytes().to_vec(), None)
+        Execution::parse(body.as_bytes().to_vec(), None).map_err(Invalid::from)
     }
 
     /// The execution whose only members are `status` and these.
@@ -921,7 +935,7 @@ mod tests {
             (b"{\"status\":\"R\",\"status\":null}", "`status` is not a string at byte 23"),
         ];
         for (body, message) in cases {
-            let error = Execution::parse(body.to_vec(), None).err().map(|error| error.to_string());
+            let error = Execution::parse(body.to_vec(), None).err().map(|error| error.why.to_string());
             assert_eq!(error.as_deref(), Some(message), "{}", String::from_utf8_lossy(body));
         }
     }
