@@ -547,6 +547,8 @@ TEST(failures_leave_no_secret) {
         set_key(options);
         refold_options_set_base_url(options, i == 2 ? "https://127.0.0.1:1" : remote.server);
         refold_options_set_max_retries(options, i == 2 ? 1 : 0);
+        refold_options_set_connect_timeout_ms(options,
+                                              i == 1 ? 300 : 10000); /* It waits for the end of a head. */
         if (i < 2)
             set_proxy(options, i == 0 ? HTTP_PROXY : SOCKS_PROXY, remote.proxy, BAD_PASSWORD);
         refold_client *client = client_of(options);
