@@ -6,14 +6,12 @@
 #define _GNU_SOURCE
 #include "client.h"
 #include "proxies.h"
+#include "remote.h"
 
 #include <fcntl.h>
 #include <openssl/evp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -184,6 +182,7 @@ enum between { NO_PROXY, HTTP_PROXY, SOCKS_PROXY };
 struct manner {
     enum how how;
     enum between between;
+    bool is_secure;
 };
 
 static const char *sent_secret(struct exchange *exchange) {
@@ -272,52 +271,35 @@ static void answer_as_told(struct exchange *exchange) {
     free(body);
 }
 
-struct remote {
-    pid_t process;
-    char server[80], proxy[80];
-};
-
-static void serve_remotely(int out, struct manner manner, bool is_secure) {
-    struct remote remote = {0};
+/* Tells two host:port, the server's and the proxy's. */
+static void serve_secrets(const void *data, char *told, size_t size) {
+    const struct manner *manner = data;
+    static struct manner kept;
+    kept = *manner;
     struct secret_text password;
-    struct server_options options = {.handler = answer_as_told, .data = &manner};
-    if (is_secure) {
+    struct server_options options = {.handler = answer_as_told, .data = &kept};
+    if (manner->is_secure) {
         options.certificate = certificate_path("good.pem");
         options.private_key = certificate_path("good.key");
     }
     reveal(PASSWORD, &password);
-    snprintf(remote.server, sizeof remote.server, "%s", server_url(serve(&options)));
+    struct server *server = serve(&options);
     struct proxy *proxy = proxy_start((struct proxy_options){
-        .is_socks = manner.between == SOCKS_PROXY, .user = USER, .password = password.text});
-    snprintf(remote.proxy, sizeof remote.proxy, "%s", strstr(proxy_url(proxy, "http", NULL), "//") + 2);
-    if (write(out, &remote, sizeof remote) != sizeof remote)
-        _exit(1);
-    for (;;)
-        pause();
+        .is_socks = manner->between == SOCKS_PROXY, .user = USER, .password = strdup(password.text)});
+    snprintf(told, size, "%s %s", server_url(server), strstr(proxy_url(proxy, "http", NULL), "//") + 2);
 }
 
-static struct remote remote_start(enum how how, bool is_secure, enum between between) {
-    struct remote remote;
-    int ends[2];
+struct place {
+    struct remote *remote;
+    char server[80], proxy[80];
+};
+
+static struct place place_open(struct manner manner) {
     certificate_path("ca.pem");
-    if (pipe2(ends, O_CLOEXEC) != 0)
+    struct place place = {.remote = remote_start(serve_secrets, &manner)};
+    if (sscanf(remote_told(place.remote), "%79s %79s", place.server, place.proxy) != 2)
         abort();
-    pid_t process = fork();
-    if (process == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        serve_remotely(ends[1], (struct manner){how, between}, is_secure);
-    }
-    if (read(ends[0], &remote, sizeof remote) != sizeof remote)
-        abort();
-    close(ends[0]);
-    close(ends[1]);
-    remote.process = process;
-    return remote;
-}
-
-static void remote_stop(const struct remote *remote) {
-    kill(remote->process, SIGKILL);
-    waitpid(remote->process, NULL, 0);
+    return place;
 }
 
 /* Calls -----------------------------------------------------------------------------------------------------
@@ -402,9 +384,9 @@ static void call(const refold_client *client, const struct scenario *scenario) {
     refold_execution_free(execution);
 }
 
-static refold_options *options_for(const struct remote *remote, bool has_token, enum between between) {
+static refold_options *options_for(const struct place *place, bool has_token, enum between between) {
     refold_options *options = refold_options_new();
-    refold_options_set_base_url(options, remote->server);
+    refold_options_set_base_url(options, place->server);
     refold_options_set_ca_file(options, certificate_path("ca.pem"));
     refold_options_set_timeout_ms(options, 20000 * (uint64_t)check_patience());
     if (has_token)
@@ -412,8 +394,8 @@ static refold_options *options_for(const struct remote *remote, bool has_token, 
     else
         set_key(options);
     if (between != NO_PROXY) {
-        set_proxy(options, between, remote->proxy, BAD_PASSWORD); /* To be replaced. */
-        set_proxy(options, between, remote->proxy, PASSWORD);
+        set_proxy(options, between, place->proxy, BAD_PASSWORD); /* To be replaced. */
+        set_proxy(options, between, place->proxy, PASSWORD);
     }
     return options;
 }
@@ -422,8 +404,8 @@ static void check_scenario(const struct scenario *scenario) {
     check_case("answer %d%s%s, proxy %d", scenario->how, scenario->is_secure ? ", TLS" : "",
                scenario->has_token ? ", token" : ", key", scenario->between);
     new_secrets();
-    struct remote remote = remote_start(scenario->how, scenario->is_secure, scenario->between);
-    refold_options *options = options_for(&remote, scenario->has_token, scenario->between);
+    struct place place = place_open((struct manner){scenario->how, scenario->between, scenario->is_secure});
+    refold_options *options = options_for(&place, scenario->has_token, scenario->between);
     if (scenario->how == NOT_AT_ALL)
         refold_options_set_timeout_ms(options, 100);
     if (scenario->how != LATER)
@@ -447,7 +429,7 @@ static void check_scenario(const struct scenario *scenario) {
     CHECK_INT(copies_of(needle_of(BAD_PASSWORD)), 0);
     refold_client_free(client);
     check_none_is_left();
-    remote_stop(&remote);
+    remote_stop(place.remote);
 }
 
 TEST(no_secret_stays_in_memory) {
@@ -508,14 +490,14 @@ static void forget_variable(const char *name) {
 
 TEST(what_the_environment_gave_is_wiped_as_well) {
     new_secrets();
-    struct remote remote = remote_start(NORMALLY, true, HTTP_PROXY);
+    struct place place = place_open((struct manner){NORMALLY, HTTP_PROXY, true});
     struct secret_text key;
     char url[400];
     reveal(KEY, &key);
     setenv("REFOLD_API_KEY", key.text, 1);
     wipe(&key, sizeof key);
     setenv("REFOLD_LINKED_ACCOUNT_ID", TEST_ACCOUNT, 1);
-    setenv("REFOLD_BASE_URL", remote.server, 1);
+    setenv("REFOLD_BASE_URL", place.server, 1);
     refold_options *options = refold_options_new_from_env();
     forget_variable("REFOLD_API_KEY");
     forget_variable("REFOLD_LINKED_ACCOUNT_ID");
@@ -526,7 +508,7 @@ TEST(what_the_environment_gave_is_wiped_as_well) {
         char byte = secret_byte(PASSWORD, i);
         to += sprintf(to, byte == '/' || byte == '"' ? "%%%02X" : "%c", byte);
     }
-    sprintf(to, "@%s", remote.proxy);
+    sprintf(to, "@%s", place.proxy);
     setenv("HTTPS_PROXY", url, 1);
     refold_client *client = client_of(options);
     forget_variable("HTTPS_PROXY");
@@ -534,23 +516,23 @@ TEST(what_the_environment_gave_is_wiped_as_well) {
     CHECK_INT(get_code(client), REFOLD_OK);
     refold_client_free(client);
     check_none_is_left();
-    remote_stop(&remote);
+    remote_stop(place.remote);
 }
 
 /* Where no answer comes: refused logins and connections, certificates that nobody trusts. */
 TEST(failures_leave_no_secret) {
     new_secrets();
-    struct remote remote = remote_start(NORMALLY, true, HTTP_PROXY);
+    struct place place = place_open((struct manner){NORMALLY, HTTP_PROXY, true});
     for (int i = 0; i < 4; i++) {
         refold_options *options = refold_options_new();
         check_case("failure %d", i);
         set_key(options);
-        refold_options_set_base_url(options, i == 2 ? "https://127.0.0.1:1" : remote.server);
+        refold_options_set_base_url(options, i == 2 ? "https://127.0.0.1:1" : place.server);
         refold_options_set_max_retries(options, i == 2 ? 1 : 0);
         refold_options_set_connect_timeout_ms(options,
                                               i == 1 ? 300 : 10000); /* It waits for the end of a head. */
         if (i < 2)
-            set_proxy(options, i == 0 ? HTTP_PROXY : SOCKS_PROXY, remote.proxy, BAD_PASSWORD);
+            set_proxy(options, i == 0 ? HTTP_PROXY : SOCKS_PROXY, place.proxy, BAD_PASSWORD);
         refold_client *client = client_of(options);
         refold_error *error = NULL;
         CHECK(get(client, &error) == NULL);
@@ -560,5 +542,5 @@ TEST(failures_leave_no_secret) {
         refold_error_free(error);
         check_none_is_left();
     }
-    remote_stop(&remote);
+    remote_stop(place.remote);
 }
