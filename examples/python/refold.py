@@ -609,6 +609,10 @@ def _execution_of(pointer: Optional[int], error: ctypes.c_void_p) -> Execution:
 # Calls ----------------------------------------------------------------------------------------------------------------
 
 
+# Helper threads block them all: only a signal that the system hands to the main thread wakes that.
+_all_signals = signal.valid_signals()
+
+
 class CancelToken:
     """Cancels every call that it was handed to, now and later. Once triggered it stays so.
 
@@ -649,6 +653,8 @@ class _Call:
 
     # Those that C is working at.
     under_way: set[_Call] = set()
+    # The interpreter goes away: threads that it does not wait for must keep away from it.
+    is_ending = False
 
     def __init__(
         self,
@@ -660,14 +666,16 @@ class _Call:
         self._progress = progress
         self._cancel = cancel
         self._token = _Handle(_c.refold_cancel_new(), _c.refold_cancel_free)
-        self.ended = threading.Event()
+        self._is_of_main_thread = threading.get_ident() == threading.main_thread().ident
+        self._is_abandoned = False
+        self._ended = threading.Event()
 
     def stop(self) -> None:
         _c.refold_cancel_trigger(self._token)
 
     def run(self) -> Execution:
         """Python's signal handlers run on the main thread alone, and not while that is inside C."""
-        if threading.get_ident() == threading.main_thread().ident:
+        if self._is_of_main_thread:
             return self._run_interruptibly()
         return self._run_here(self._progress)
 
@@ -693,6 +701,9 @@ class _Call:
 
     def _begin(self) -> None:
         _Call.under_way.add(self)
+        if _Call.is_ending and not self._is_of_main_thread:
+            self._is_abandoned = True
+            self._end()
         if self._cancel is not None:
             self._cancel._add(self)
 
@@ -700,7 +711,20 @@ class _Call:
         if self._cancel is not None:
             self._cancel._remove(self)
         _Call.under_way.discard(self)
-        self.ended.set()
+        self._ended.set()
+        if self._is_abandoned:
+            threading.Event().wait()  # like every daemon thread: it never learns what became of it
+
+    @classmethod
+    def abandon_all(cls) -> None:
+        """Ends the calls of daemon threads: no callback may come out of C into an interpreter that goes away."""
+        cls.is_ending = True
+        calls = tuple(cls.under_way)
+        for call in calls:
+            call._is_abandoned = True
+            call.stop()
+        for call in calls:
+            call._ended.wait(1)
 
     def _run_interruptibly(self) -> Execution:
         """Runs on a helper thread, while this one waits in Python, and shows the progress."""
@@ -713,7 +737,7 @@ class _Call:
             return answers.get()
 
         def work() -> None:
-            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+            signal.pthread_sigmask(signal.SIG_BLOCK, _all_signals)
             try:
                 news.put((self._run_here(ask if progress else None), True, None))
             except BaseException as error:
@@ -756,15 +780,8 @@ def _callback(progress: Progress, raised: list[BaseException]) -> Any:
     return _progress_function(show)
 
 
-@atexit.register
-def _stop_calls() -> None:
-    """Ends the calls of daemon threads: when the interpreter goes away, no callback may come out of C any more."""
-    calls = tuple(_Call.under_way)
-    for call in calls:
-        call.stop()
-    for call in calls:
-        call.ended.wait(1)
-
+# Those of other threads have ended by then.
+atexit.register(_Call.abandon_all)
 
 # The threads that make these calls do not exist in a child.
 os.register_at_fork(after_in_child=_Call.under_way.clear)

@@ -572,7 +572,7 @@ class SnapshotTest(TestCase):
             self.assertGreater(depth, 100000)
 
     def test_slow_loading_agrees_with_fast(self) -> None:
-        text = ' { "a" : [ 1 , -2.5e3, "x,]}\\\\\\"", true, false, null, [], {}, [[{"b": {}}]] ], "a": {"c": "" } , "d":[0]}\n'
+        text = ' { "a" : [ 1 , -2.5e3, "x,]}\\\\\\"", true, false, null, [], {}, [[{"b": {}}]] ], "a": {"c": "" } }\n'
         for document in (text, json.dumps(self.DOCUMENT), "7", '"x"', "null", "[]", "{}"):
             self.assertEqual(refold._load_slowly(document), json.loads(document))
 
@@ -713,19 +713,20 @@ except KeyboardInterrupt:
     def test_ctrl_c_while_another_thread_calls(self) -> None:
         program = """
 cancel = refold.CancelToken()
+ended = threading.Event()  # joining a thread once more after an interruption fails in Python up to 3.12
 def work():
     try:
         client.get("an-id", cancel=cancel)
     except refold.Error as error:
-        print(error.code_name)
-thread = threading.Thread(target=work)
-thread.start()
+        print(error.code_name, flush=True)
+    ended.set()
 try:
-    thread.join()
+    threading.Thread(target=work).start()
+    ended.wait()
 except KeyboardInterrupt:
     print("interrupted", flush=True)
     cancel.trigger()
-    thread.join()
+    ended.wait()
 """
         process, seconds = self.interrupt(program, self.server())
         err = self.ends(process, 0, "interrupted\nCANCELLED\n")
@@ -766,6 +767,10 @@ except refold.Error as error:
 
     def test_the_interpreter_ends_under_the_calls_of_daemon_threads(self) -> None:
         program = """
+import atexit
+atexit.unregister(refold._Call.abandon_all)
+atexit.register(lambda: print("under way:", len(refold._Call.under_way)))
+atexit.register(refold._Call.abandon_all)
 client = refold.Client(poll_interval=0.01)
 running = threading.Semaphore(0)
 def work():
@@ -774,10 +779,13 @@ for _ in range(4):
     threading.Thread(target=work, daemon=True).start()
 for _ in range(20):
     running.acquire()
+class Late:
+    def __del__(self, sleep=time.sleep):
+        sleep(0.3)  # gives the threads the time to come back into an interpreter that is being taken down
+late = Late()
 print("done")
 """
-        err = self.ends(self.start(program), 0, "done\n")
-        self.assertNotIn("Fatal", err)
+        self.assertEqual(self.ends(self.start(program), 0, "done\nunder way: 0\n"), "")
 
     def run_module(self, *arguments: str, **environment: str) -> tuple[int, str, str]:
         ended = subprocess.run(
