@@ -4,25 +4,11 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . tests/support/sandbox.sh
+. tests/support/check.sh
 work=target/tests/readme
 rm -rf "$work"
 mkdir -p "$work"
 ln -sf ../../release/librefold.so "$work/librefold.so.0"
-passed=0
-failed=0
-
-check() {
-    name=$1
-    shift
-    if "$@"; then
-        passed=$((passed + 1))
-        echo "ok $name"
-    else
-        failed=$((failed + 1))
-        echo "FAIL $name"
-    fi
-}
-
 # block LANGUAGE: the first block of that language in README.md.
 block() {
     awk -v begin="\`\`\`$1" '$0 == "```" && inside { exit } inside; $0 == begin { inside = 1 }' README.md
@@ -60,5 +46,4 @@ done
 cc -std=c11 -Iinclude "$work/readme.c" target/release/librefold.a -lgcc_s -lutil -lrt -lpthread -lm -ldl -o "$work/static"
 check "it works with the static library" prints static
 
-printf '%s passed, %s failed\n' "$passed" "$failed"
-[ "$failed" -eq 0 ]
+sum_up

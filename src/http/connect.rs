@@ -100,7 +100,9 @@ impl Target {
             // Plaintext goes to the proxy as it is, with the whole URL in its first line.
             Protocol::Http => Ok(()),
             Protocol::Socks5 => {
+                exchange.phase = Phase::Resolving;
                 let addresses = resolve(&self.base.host, watch)?;
+                exchange.phase = Phase::Proxy;
                 let address = addresses.first().copied();
                 let host = address.map_or_else(|| self.base.host.clone(), Host::Address);
                 tunnel::open_socks5(socket, proxy, &host, self.base.port, watch)

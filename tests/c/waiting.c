@@ -181,6 +181,18 @@ TEST(one_second_is_the_default_pause) {
     server_stop(server);
 }
 
+TEST(retry_after_of_a_snapshot_is_kept) {
+    struct server *server = serve_answers(
+        2, (struct answer[]){{.body = RUNNING, .headers = "Retry-After: 1\r\n"}, {.body = COMPLETED}});
+    refold_client *client = poller_of(server, 10);
+    struct seen seen = {0};
+    refold_execution_free(wait_seeing(client, &seen, 0, REFOLD_OK));
+    CHECK_INT(seen.count, 2);
+    CHECK_TIME(server_request_ms(server, 1) - server_request_ms(server, 0), 990, 1300);
+    refold_client_free(client);
+    server_stop(server);
+}
+
 TEST(retry_after_of_a_failed_poll_is_kept) {
     struct server *server = serve_answers(
         3, (struct answer[]){

@@ -1,0 +1,313 @@
+/* "New connections try a host's addresses as RFC 8305 does", and what a lookup that fails is. */
+#define _GNU_SOURCE
+#include "client.h"
+#include "lookup.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { DELAY_MS = 250, TRIES = 5 };
+
+/* A client of http://server.invalid:port, for which the name service has these addresses. */
+static refold_client *client_by_name(uint16_t port, struct lookup lookup) {
+    char *url = text_of("http://server.invalid:%u", port);
+    refold_options *options = test_options(url);
+    refold_options_set_allow_plaintext(options, true);
+    lookup_answer(lookup);
+    free(url);
+    return client_of(options);
+}
+
+/* Several addresses ------------------------------------------------------------------------------------ */
+
+/* Each with a port of the same number; the live one is where the server is. */
+struct address_case {
+    const char *name;
+    const char *live;
+    const char *silent;        /* nobody answers there */
+    const char *addresses[8];  /* in the order of the name service; the others refuse */
+    int64_t least_ms, most_ms; /* of a call */
+};
+
+static const struct address_case address_cases[] = {
+    {"one", "127.0.0.1", NULL, {"127.0.0.1"}, 0, 100},
+    {"IPv6", "::1", NULL, {"::1"}, 0, 100},
+    {"the first of two", "127.0.0.1", "127.0.0.2", {"127.0.0.1", "127.0.0.2"}, 0, 100},
+    {"after one that refuses", "127.0.0.1", NULL, {"127.0.0.3", "127.0.0.1"}, 0, 100},
+    {"after five that refuse",
+     "127.0.0.1",
+     NULL,
+     {"127.0.0.3", "127.0.0.4", "127.0.0.5", "::1", "127.0.0.6", "127.0.0.1"},
+     0,
+     100},
+    {"after a dead IPv6 address", "127.0.0.1", "::1", {"::1", "127.0.0.1"}, DELAY_MS, 300},
+    {"after a dead IPv4 address", "::1", "127.0.0.1", {"127.0.0.1", "::1"}, DELAY_MS, 300},
+    {"after another dead address", "127.0.0.1", "127.0.0.2", {"127.0.0.2", "127.0.0.1"}, DELAY_MS, 300},
+    {"families take turns", "127.0.0.1", "::1", {"::1", "::1", "::1", "::1", "127.0.0.1"}, DELAY_MS, 300},
+    {"families take turns, the other way",
+     "::1",
+     "127.0.0.2",
+     {"127.0.0.2", "127.0.0.2", "127.0.0.2", "::1"},
+     DELAY_MS,
+     300},
+    {"after two dead ones",
+     "127.0.0.1",
+     "127.0.0.2",
+     {"127.0.0.2", "127.0.0.2", "127.0.0.1"},
+     2 * DELAY_MS,
+     600},
+    {"a refusal does not wait for a dead one",
+     "127.0.0.1",
+     "127.0.0.2",
+     {"127.0.0.2", "127.0.0.3", "127.0.0.1"},
+     DELAY_MS,
+     300},
+};
+
+static int64_t call_once(const struct address_case *row) {
+    struct dead_port *hole = row->silent == NULL ? NULL : black_hole(row->silent);
+    const struct server_options server_options = {.address = row->live,
+                                                  .port = hole == NULL ? 0 : dead_port_number(hole),
+                                                  .answers = &(struct answer){.body = COMPLETED},
+                                                  .answer_count = 1};
+    struct server *server = serve(&server_options);
+    struct lookup lookup = {0};
+    memcpy(lookup.addresses, row->addresses, sizeof lookup.addresses);
+    refold_client *client = client_by_name(server_port(server), lookup);
+    int before = descriptor_count();
+    int64_t began = now_us();
+    CHECK_INT(get_code(client), REFOLD_OK);
+    int64_t took = now_us() - began;
+    /* The attempts that lost are over. */
+    CHECK_INT(descriptor_count(), before + 1);
+    CHECK_INT(server_connections(server), 1);
+    CHECK_INT(lookup_count(), 1);
+    CHECK_STR(lookup_name(), "server.invalid");
+    refold_client_free(client);
+    server_stop(server);
+    dead_port_free(hole);
+    return took;
+}
+
+TEST(a_dead_address_costs_a_quarter_of_a_second) {
+    for (size_t i = 0; i < COUNT(address_cases); i++) {
+        const struct address_case *row = &address_cases[i];
+        int64_t best = INT64_MAX;
+        check_case("%s", row->name);
+        for (int try = 0; try < TRIES && best > row->most_ms * 1000 * check_patience(); try++) {
+            int64_t took = call_once(row);
+            CHECK(took >= row->least_ms * 1000);
+            best = took < best ? took : best;
+        }
+        CHECK_TIME(best / 1000, row->least_ms, row->most_ms);
+    }
+    CHECK(!lookup_took_signals());
+}
+
+TEST(where_all_refuse_it_fails_at_once) {
+    struct dead_port *port = refusing_port(NULL);
+    refold_client *client = client_by_name(dead_port_number(port),
+                                           (struct lookup){.addresses = {"127.0.0.1", "::1", "127.0.0.3"}});
+    refold_error *error = NULL;
+    int64_t began = now_ms();
+    CHECK(get(client, &error) == NULL);
+    CHECK_TIME(now_ms() - began, 0, 200);
+    EXPECT_ERROR(error, REFOLD_ERROR_CONNECT, "refused");
+    refold_client_free(client);
+    dead_port_free(port);
+}
+
+TEST(where_none_answers_the_time_out_for_connecting_ends_it) {
+    struct dead_port *hole = black_hole("127.0.0.2");
+    refold_client *client = client_by_name(
+        dead_port_number(hole), (struct lookup){.addresses = {"127.0.0.2", "127.0.0.2", "127.0.0.2"}});
+    refold_client_free(client);
+    char *url = text_of("http://server.invalid:%u", dead_port_number(hole));
+    refold_options *options = test_options(url);
+    refold_options_set_allow_plaintext(options, true);
+    refold_options_set_connect_timeout_ms(options, 400);
+    client = client_of(options);
+    refold_error *error = NULL;
+    int before = descriptor_count();
+    int64_t began = now_ms();
+    CHECK(get(client, &error) == NULL);
+    CHECK_TIME(now_ms() - began, 400, 800);
+    EXPECT_ERROR(error, REFOLD_ERROR_CONNECT, "connect_timeout_ms");
+    CHECK_INT(descriptor_count(), before);
+    refold_client_free(client);
+    dead_port_free(hole);
+    free(url);
+}
+
+/* An address that takes its time: a full backlog, emptied after a while. The kernel then lets in the attempt
+ * that it had dropped, the next time it is repeated, one second after the first. */
+struct slow_address {
+    int listener, filler[3];
+    uint16_t port;
+    pthread_t thread;
+    atomic_int answered;
+};
+
+static int socket_to(uint16_t port, bool listens) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
+    int made = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | (listens ? 0 : SOCK_NONBLOCK), 0);
+    if (listens && (bind(made, (struct sockaddr *)&address, sizeof address) != 0 || listen(made, 0) != 0))
+        abort();
+    if (!listens)
+        (void)connect(made, (struct sockaddr *)&address, sizeof address);
+    return made;
+}
+
+static void *accept_after_a_while(void *data) {
+    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 23\r\n\r\n" COMPLETED;
+    struct slow_address *slow = data;
+    char request[4096];
+    own_thread();
+    pause_ms(2 * DELAY_MS + 100);
+    for (;;) {
+        int connection = accept(slow->listener, NULL, NULL);
+        if (connection < 0)
+            return NULL;
+        ssize_t count = recv(connection, request, sizeof request, 0);
+        if (count > 1 && send(connection, answer, sizeof answer - 1, MSG_NOSIGNAL) > 0)
+            slow->answered++;
+        close(connection);
+    }
+}
+
+TEST(an_earlier_attempt_goes_on_beside_the_later_ones) {
+    struct slow_address slow = {.listener = socket_to(0, true)};
+    struct sockaddr_in bound;
+    socklen_t size = sizeof bound;
+    getsockname(slow.listener, (struct sockaddr *)&bound, &size);
+    slow.port = ntohs(bound.sin_port);
+    for (size_t i = 0; i < COUNT(slow.filler); i++)
+        slow.filler[i] = socket_to(slow.port, false);
+    refold_client *client =
+        client_by_name(slow.port, (struct lookup){.addresses = {"127.0.0.2", "127.0.0.3"}});
+    for (size_t i = 0; i < COUNT(slow.filler); i++) {
+        pause_ms(5); /* so that they are in the backlog before anything is taken out of it */
+        shutdown(slow.filler[i], SHUT_WR);
+    }
+    pthread_create(&slow.thread, NULL, accept_after_a_while, &slow);
+    CHECK_INT(get_code(client), REFOLD_OK);
+    CHECK_INT(slow.answered, 1);
+    shutdown(slow.listener, SHUT_RDWR);
+    pthread_join(slow.thread, NULL);
+    for (size_t i = 0; i < COUNT(slow.filler); i++)
+        close(slow.filler[i]);
+    close(slow.listener);
+    refold_client_free(client);
+}
+
+/* Names that nobody is asked about --------------------------------------------------------------------- */
+
+TEST(localhost_and_addresses_are_not_looked_up) {
+    static const struct {
+        const char *host, *address;
+    } rows[] = {
+        {"localhost", "127.0.0.1"}, {"localhost", "::1"},
+        {"LocalHost", "127.0.0.1"}, {"localhost.", "127.0.0.1"},
+        {"127.0.0.1", "127.0.0.1"}, {"127.0.0.9", "127.0.0.9"},
+        {"[::1]", "::1"},
+    };
+    lookup_answer((struct lookup){.addresses = {"127.0.0.66"}});
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct server *server = serve(&(struct server_options){
+            .address = rows[i].address, .answers = &(struct answer){.body = COMPLETED}, .answer_count = 1});
+        char *url = text_of("http://%s:%u", rows[i].host, server_port(server));
+        check_case("%s at %s", rows[i].host, rows[i].address);
+        refold_client *client = client_of(test_options(url));
+        CHECK_INT(get_code(client), REFOLD_OK);
+        CHECK_INT(server_connections(server), 1);
+        refold_client_free(client);
+        server_stop(server);
+        free(url);
+    }
+    CHECK_INT(lookup_count(), 0);
+}
+
+/* Lookups that fail ------------------------------------------------------------------------------------ */
+
+TEST(lookups_that_failed_for_now_are_tried_again_and_no_others) {
+    static const struct {
+        const char *name;
+        int error;
+        bool again;
+        refold_code code;
+    } rows[] = {
+        {"EAI_AGAIN", EAI_AGAIN, true, REFOLD_ERROR_RESOLVE},
+        {"EAI_NONAME", EAI_NONAME, false, REFOLD_ERROR_RESOLVE},
+        {"EAI_NODATA", EAI_NODATA, false, REFOLD_ERROR_RESOLVE},
+        {"EAI_FAIL", EAI_FAIL, false, REFOLD_ERROR_RESOLVE},
+        {"EAI_MEMORY", EAI_MEMORY, false, REFOLD_ERROR_RESOURCE},
+        {"no address", 0, false, REFOLD_ERROR_RESOLVE},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        refold_options *options = test_options("https://server.invalid");
+        refold_options_set_max_retries(options, 1);
+        refold_client *client = client_of(options);
+        refold_error *error = NULL;
+        lookup_answer((struct lookup){.error = rows[i].error});
+        check_case("%s", rows[i].name);
+        CHECK(get(client, &error) == NULL);
+        CHECK_INT(lookup_count(), rows[i].again ? 2 : 1);
+        CHECK_INT(refold_error_attempts(error), rows[i].again ? 2 : 1);
+        CHECK_INT(refold_error_is_retryable(error), rows[i].again);
+        EXPECT_ERROR(error, rows[i].code, "server.invalid");
+        refold_client_free(client);
+    }
+}
+
+/* A client that is there again after the name service is. */
+TEST(a_later_lookup_may_do_better) {
+    struct server *server = serve_body(COMPLETED);
+    refold_client *client = client_by_name(server_port(server), (struct lookup){.error = EAI_NONAME});
+    CHECK_INT(get_code(client), REFOLD_ERROR_RESOLVE);
+    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+    CHECK_INT(get_code(client), REFOLD_OK);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+enum { CALLERS = 64, ROUNDS = 2, MOST_LOOKUPS = 64 };
+
+static void call_in_vain(void *client) {
+    for (int i = 0; i < ROUNDS; i++)
+        CHECK_INT(get_code(client), REFOLD_ERROR_TIMEOUT);
+}
+
+/* "a name lookup that the system has not finished; those are bounded in number, too" */
+TEST(unfinished_lookups_are_bounded_in_number) {
+    struct server *server = serve_body(COMPLETED);
+    char *url = text_of("http://server.invalid:%u", server_port(server));
+    refold_options *options = test_options(url);
+    refold_options_set_allow_plaintext(options, true);
+    refold_options_set_timeout_ms(options, 100);
+    refold_client *client = client_of(options);
+    lookup_answer((struct lookup){.silent = true});
+    int before = descriptor_count();
+    int64_t began = now_ms();
+    run_on_threads(CALLERS, call_in_vain, client, 0);
+    CHECK_TIME(now_ms() - began, ROUNDS * 100, ROUNDS * 100 + 1500);
+    CHECK_BETWEEN(lookup_running(), 1, MOST_LOOKUPS);
+    CHECK_BETWEEN(lookup_count(), 1, MOST_LOOKUPS);
+    CHECK_INT(get_code(client), REFOLD_ERROR_TIMEOUT);
+    lookup_release();
+    CHECK(await_threads(1, 5000));
+    CHECK_INT(descriptor_count(), before);
+    /* And they are given back. */
+    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+    CHECK_INT(get_code(client), REFOLD_OK);
+    refold_client_free(client);
+    server_stop(server);
+    free(url);
+}

@@ -1,0 +1,491 @@
+/* "A cancel token ends a call within 50 ms, in any phase", whoever triggers it. A busy machine may be late,
+ * so that the best of a few tries counts. */
+#define _GNU_SOURCE
+#include "client.h"
+#include "lookup.h"
+#include "phases.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { LATE_US = 50 * 1000, TRIES = 5 };
+
+/* Memory: what a signal handler must not ask for ------------------------------------------------------- */
+
+/* glibc's own names for what stands below malloc and its like. */
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *memory, size_t size);
+void __libc_free(void *memory);
+
+static _Thread_local bool in_trigger;
+static atomic_int memory_calls;
+
+static void note_memory(void) {
+    if (in_trigger)
+        memory_calls++;
+}
+
+void *malloc(size_t size) {
+    note_memory();
+    return __libc_malloc(size);
+}
+
+void *calloc(size_t count, size_t size) {
+    note_memory();
+    return __libc_calloc(count, size);
+}
+
+void *realloc(void *memory, size_t size) {
+    note_memory();
+    return __libc_realloc(memory, size);
+}
+
+void free(void *memory) {
+    note_memory();
+    __libc_free(memory);
+}
+
+/* The system's write, which leaves errno changed where a trigger uses it, as one that fails would. */
+ssize_t write(int descriptor, const void *bytes, size_t length) {
+    ssize_t written = syscall(SYS_write, descriptor, bytes, length);
+    if (in_trigger)
+        errno = EIO;
+    return written;
+}
+
+/* A call on a thread of its own ------------------------------------------------------------------------ */
+
+struct running_call {
+    refold_client *client;
+    refold_cancel *cancel;
+    bool waits;
+    refold_progress_fn on_progress;
+    refold_error *error;
+    int64_t ended_us;
+    pthread_t thread;
+};
+
+static void *make_call(void *data) {
+    struct running_call *call = data;
+    refold_execution *execution =
+        call->waits ? refold_wait_execution(call->client, TEST_ID, 0, call->on_progress, call->cancel,
+                                            call->cancel, &call->error)
+                    : refold_get_execution(call->client, TEST_ID, call->cancel, &call->error);
+    call->ended_us = now_us();
+    if (execution != NULL)
+        FAIL("the call went well");
+    refold_execution_free(execution);
+    return NULL;
+}
+
+static void begin_call(struct running_call *call) {
+    call->error = UNREAD_ERROR;
+    if (pthread_create(&call->thread, NULL, make_call, call) != 0)
+        abort();
+}
+
+/* Waits for its end, which must be the token's doing; gives the time since the trigger. */
+static int64_t end_call(struct running_call *call, int64_t triggered_us, const char *told) {
+    pthread_join(call->thread, NULL);
+    CHECK_ERROR(call->error, REFOLD_ERROR_CANCELLED, told);
+    CHECK(!refold_error_is_retryable(call->error));
+    refold_error_free(call->error);
+    return call->ended_us - triggered_us;
+}
+
+/* In every phase --------------------------------------------------------------------------------------- */
+
+static int64_t cancel_in(const struct phase *phase, bool waits) {
+    struct scene scene = scene_open(phase);
+    refold_options *options = scene_options(&scene);
+    refold_options_set_max_retries(options, phase->occurrence == BETWEEN_TRIES);
+    struct running_call call = {.cancel = refold_cancel_new(), .waits = waits, .client = client_of(options)};
+    if (phase->is_warm)
+        CHECK_INT(get_code(call.client), REFOLD_OK);
+    int descriptors = descriptor_count();
+    begin_call(&call);
+    CHECK(scene_await(&scene, 1));
+    pause_ms(2); /* The call may be a moment behind the server. */
+    int64_t triggered = now_us();
+    refold_cancel_trigger(call.cancel);
+    int64_t took = end_call(&call, triggered, phase->told);
+    /* The connection is closed at once, not with the client. */
+    if (scene.server != NULL && phase->occurrence == IN_ANY_CALL)
+        CHECK(server_await_open(scene.server, 0, 5000));
+    if (phase->has_lookup)
+        lookup_release();
+    CHECK(await_threads(1, 5000));
+    /* An answered poll or try may have left a connection to be used again. */
+    CHECK(descriptor_count() <= descriptors + (phase->occurrence != IN_ANY_CALL));
+    refold_client_free(call.client);
+    refold_cancel_free(call.cancel);
+    scene_close(&scene);
+    return took;
+}
+
+static void check_cancel(const struct phase *phase, bool waits) {
+    int64_t best = INT64_MAX;
+    int before = descriptor_count();
+    check_case("%s%s", phase->name, waits ? ", waiting" : "");
+    for (int i = 0; i < TRIES && best > LATE_US * check_patience(); i++) {
+        int64_t took = cancel_in(phase, waits);
+        best = took < best ? took : best;
+    }
+    CHECK_TIME(best / 1000, 0, LATE_US / 1000);
+    CHECK_INT(descriptor_count(), before);
+}
+
+TEST(every_phase_of_a_call_can_be_cancelled) {
+    for (size_t i = 0; i < phase_count; i++)
+        if (phases[i].occurrence != WHILE_POLLING)
+            check_cancel(&phases[i], false);
+}
+
+TEST(every_phase_of_a_wait_can_be_cancelled) {
+    for (size_t i = 0; i < phase_count; i++)
+        if (!phases[i].is_warm)
+            check_cancel(&phases[i], true);
+}
+
+TEST(usually_it_takes_less_than_a_millisecond) {
+    enum { ROUNDS = 51 };
+    struct server *server = serve_answers(1, &(struct answer){.silent = true, .ending = HOLD});
+    struct running_call call = {.client = client_to(server)};
+    int quick = 0;
+    for (int i = 0; i < ROUNDS; i++) {
+        call.cancel = refold_cancel_new();
+        begin_call(&call);
+        CHECK(server_await_requests(server, (size_t)i + 1, 10000));
+        int64_t triggered = now_us();
+        refold_cancel_trigger(call.cancel);
+        quick += end_call(&call, triggered, NULL) < 1000 * check_patience();
+        refold_cancel_free(call.cancel);
+    }
+    /* A share that a machine whose every core is taken reaches, too; a token that is only looked at does not.
+     */
+    CHECK_BETWEEN(quick, ROUNDS / 4, ROUNDS);
+    refold_client_free(call.client);
+    server_stop(server);
+}
+
+/* Before a call ---------------------------------------------------------------------------------------- */
+
+TEST(before_a_call_nothing_is_sent) {
+    struct server *server = serve_body(COMPLETED);
+    refold_client *client = client_to(server);
+    refold_cancel *cancel = refold_cancel_new();
+    CHECK(!refold_cancel_is_triggered(cancel));
+    refold_cancel_trigger(cancel);
+    refold_cancel_trigger(cancel);
+    CHECK(refold_cancel_is_triggered(cancel));
+    for (int i = 0; i < 4; i++) {
+        refold_error *error = UNREAD_ERROR;
+        if (i % 2 == 0)
+            CHECK(refold_get_execution(client, TEST_ID, cancel, &error) == NULL);
+        else
+            CHECK(refold_wait_execution(client, TEST_ID, 0, NULL, NULL, cancel, &error) == NULL);
+        CHECK_INT(refold_error_attempts(error), 0);
+        EXPECT_ERROR(error, REFOLD_ERROR_CANCELLED, NULL);
+    }
+    CHECK_INT(server_connections(server), 0);
+    /* Nor is anything on a connection in use. */
+    CHECK_INT(get_code(client), REFOLD_OK);
+    uint64_t received = server_received(server);
+    refold_error *error = UNREAD_ERROR;
+    CHECK(refold_get_execution(client, TEST_ID, cancel, &error) == NULL);
+    EXPECT_ERROR(error, REFOLD_ERROR_CANCELLED, NULL);
+    CHECK_INT(get_code(client), REFOLD_OK);
+    CHECK_INT(server_received(server), 2 * received);
+    CHECK_INT(server_connections(server), 1);
+    refold_cancel_free(cancel);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+TEST(a_token_that_is_not_triggered_changes_nothing) {
+    struct server *server = serve_body(COMPLETED);
+    refold_client *client = client_to(server);
+    refold_cancel *cancel = refold_cancel_new();
+    for (int i = 0; i < 10; i++) {
+        refold_error *error = UNREAD_ERROR;
+        refold_execution *execution = refold_get_execution(client, TEST_ID, cancel, &error);
+        CHECK(execution != NULL && error == NULL);
+        refold_execution_free(execution);
+        refold_error_free(error);
+    }
+    CHECK(!refold_cancel_is_triggered(cancel));
+    refold_cancel_free(cancel);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+TEST(another_token_is_another_matter) {
+    struct server *server = serve_answers(1, &(struct answer){.silent = true, .ending = HOLD});
+    refold_client *client = client_to(server);
+    struct running_call calls[2];
+    for (int i = 0; i < 2; i++) {
+        calls[i] = (struct running_call){.client = client, .cancel = refold_cancel_new()};
+        begin_call(&calls[i]);
+        CHECK(server_await_requests(server, (size_t)i + 1, 10000));
+    }
+    refold_cancel_trigger(calls[1].cancel);
+    end_call(&calls[1], 0, NULL);
+    CHECK(!refold_cancel_is_triggered(calls[0].cancel));
+    CHECK(server_await_open(server, 1, 5000));
+    refold_cancel_trigger(calls[0].cancel);
+    end_call(&calls[0], 0, NULL);
+    for (int i = 0; i < 2; i++)
+        refold_cancel_free(calls[i].cancel);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+/* Many calls ------------------------------------------------------------------------------------------- */
+
+enum { MANY = 100 };
+
+static int64_t cancel_many(struct server *server) {
+    struct running_call calls[MANY];
+    size_t before = server_requests(server);
+    refold_client *client = client_to(server);
+    refold_cancel *cancel = refold_cancel_new();
+    int64_t slowest = 0;
+    for (int i = 0; i < MANY; i++) {
+        calls[i] = (struct running_call){.client = client, .cancel = cancel, .waits = i % 2 == 1};
+        begin_call(&calls[i]);
+    }
+    CHECK(server_await_requests(server, before + MANY, 10000));
+    int64_t triggered = now_us();
+    refold_cancel_trigger(cancel);
+    for (int i = 0; i < MANY; i++) {
+        int64_t took = end_call(&calls[i], triggered, "while waiting for the answer");
+        slowest = took > slowest ? took : slowest;
+    }
+    refold_cancel_free(cancel);
+    refold_client_free(client);
+    return slowest;
+}
+
+TEST(a_token_serves_a_hundred_calls_on_a_hundred_threads) {
+    struct server *server = serve_answers(1, &(struct answer){.silent = true, .ending = HOLD});
+    int before = descriptor_count();
+    int64_t best = INT64_MAX;
+    for (int i = 0; i < TRIES && best > LATE_US * check_patience(); i++) {
+        int64_t slowest = cancel_many(server);
+        best = slowest < best ? slowest : best;
+    }
+    CHECK_TIME(best / 1000, 0, LATE_US / 1000);
+    CHECK_INT(descriptor_count(), before);
+    CHECK(server_await_open(server, 0, 5000));
+    server_stop(server);
+}
+
+/* Signal handlers -------------------------------------------------------------------------------------- */
+
+static refold_cancel *handlers_token;
+static atomic_int handled;
+
+static void trigger_in_handler(int number) {
+    (void)number;
+    int kept = errno;
+    errno = 4711;
+    in_trigger = true;
+    refold_cancel_trigger(handlers_token);
+    in_trigger = false;
+    if (errno == 4711)
+        handled++;
+    errno = kept;
+}
+
+static void handle_signals(int number, void (*handler)(int)) {
+    struct sigaction action = {.sa_handler = handler};
+    sigemptyset(&action.sa_mask);
+    sigaction(number, &action, NULL);
+}
+
+/* The handler runs on the very thread whose call it cancels, and the first thing that thread's handlers ever
+ * ask of the library is this. */
+static int64_t cancel_by_signal(struct server *server, bool waits) {
+    struct running_call call = {.client = client_to(server), .cancel = refold_cancel_new(), .waits = waits};
+    handlers_token = call.cancel;
+    int before = handled;
+    size_t requests = server_requests(server);
+    begin_call(&call);
+    CHECK(server_await_requests(server, requests + 1, 10000));
+    int64_t triggered = now_us();
+    pthread_kill(call.thread, SIGUSR1);
+    int64_t took = end_call(&call, triggered, "while waiting for the answer");
+    CHECK_INT(handled, before + 1);
+    refold_cancel_free(call.cancel);
+    refold_client_free(call.client);
+    return took;
+}
+
+TEST(a_signal_handler_may_trigger) {
+    struct server *server = serve_answers(1, &(struct answer){.silent = true, .ending = HOLD});
+    handle_signals(SIGUSR1, trigger_in_handler);
+    memory_calls = 0;
+    for (int waits = 0; waits < 2; waits++) {
+        int64_t best = INT64_MAX;
+        for (int i = 0; i < TRIES && best > LATE_US * check_patience(); i++) {
+            int64_t took = cancel_by_signal(server, waits == 1);
+            best = took < best ? took : best;
+        }
+        CHECK_TIME(best / 1000, 0, LATE_US / 1000);
+    }
+    /* On this thread, again and again, and where there is nothing to write to any more. */
+    handlers_token = refold_cancel_new();
+    int before = handled;
+    for (int i = 0; i < 100; i++)
+        raise(SIGUSR1);
+    CHECK_INT(handled, before + 100);
+    CHECK(refold_cancel_is_triggered(handlers_token));
+    refold_cancel_free(handlers_token);
+    handlers_token = NULL;
+    raise(SIGUSR1);
+    CHECK_INT(handled, before + 101);
+    CHECK_INT(memory_calls, 0);
+    handle_signals(SIGUSR1, SIG_DFL);
+    server_stop(server);
+}
+
+static void storm(int number) {
+    int kept = errno;
+    (void)number;
+    handled++;
+    refold_cancel_trigger(handlers_token);
+    errno = kept;
+}
+
+struct target {
+    pthread_t thread;
+    atomic_bool done;
+};
+
+static void *send_signals(void *data) {
+    struct target *target = data;
+    while (!target->done) {
+        pthread_kill(target->thread, SIGUSR1);
+        pause_ms(1);
+    }
+    return NULL;
+}
+
+/* Whatever the thread was doing, memory and locks included, a handler that triggers does not get stuck on it.
+ */
+TEST(a_handler_may_interrupt_anything) {
+    struct server *server = serve_body(COMPLETED);
+    refold_client *client = client_to(server);
+    struct target target = {.thread = pthread_self()};
+    pthread_t thread;
+    handlers_token = refold_cancel_new();
+    handle_signals(SIGUSR1, storm);
+    int before = handled;
+    pthread_create(&thread, NULL, send_signals, &target);
+    while (handled < before + 200) {
+        refold_cancel *own = refold_cancel_new();
+        refold_options_free(test_options(NULL));
+        CHECK_INT(get_code(client), REFOLD_OK);
+        refold_cancel_free(own);
+    }
+    target.done = true;
+    pthread_join(thread, NULL);
+    handle_signals(SIGUSR1, SIG_DFL);
+    refold_cancel_free(handlers_token);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+/* Odd moments ------------------------------------------------------------------------------------------ */
+
+static bool trigger_on_progress(const refold_execution *execution, void *cancel) {
+    CHECK_INT(refold_execution_state(execution), REFOLD_STATE_RUNNING);
+    refold_cancel_trigger(cancel);
+    return true;
+}
+
+TEST(a_callback_may_trigger) {
+    struct server *server = serve_body(RUNNING);
+    struct running_call call = {.client = client_to(server),
+                                .cancel = refold_cancel_new(),
+                                .waits = true,
+                                .on_progress = trigger_on_progress};
+    int64_t began = now_us();
+    begin_call(&call);
+    CHECK_TIME(end_call(&call, began, "in the pause before the next poll") / 1000, 0, 900);
+    CHECK_INT(server_requests(server), 1);
+    refold_cancel_free(call.cancel);
+    refold_client_free(call.client);
+    server_stop(server);
+}
+
+/* Whoever cancels wants to be rid of the call: an error status that has come already is not told. */
+TEST(in_the_body_of_an_error_it_counts_as_well) {
+    struct server *server = serve_answers(1, &(struct answer){.status = 404,
+                                                              .headers = "Content-Length: 10\r\n",
+                                                              .framing = NO_FRAMING,
+                                                              .body = "{",
+                                                              .ending = HOLD});
+    struct running_call call = {.client = client_to(server), .cancel = refold_cancel_new()};
+    begin_call(&call);
+    CHECK(server_await_requests(server, 1, 10000));
+    pause_ms(50);
+    refold_cancel_trigger(call.cancel);
+    end_call(&call, 0, "while receiving the answer");
+    refold_cancel_free(call.cancel);
+    refold_client_free(call.client);
+    server_stop(server);
+}
+
+/* A process that has no descriptor left gets a token that works. */
+static int64_t cancel_without_descriptors(struct server *server) {
+    struct rlimit before;
+    getrlimit(RLIMIT_NOFILE, &before);
+    size_t requests = server_requests(server);
+    setrlimit(RLIMIT_NOFILE, &(struct rlimit){.rlim_cur = 0, .rlim_max = before.rlim_max});
+    struct running_call call = {.cancel = refold_cancel_new()};
+    setrlimit(RLIMIT_NOFILE, &before);
+    CHECK(call.cancel != NULL);
+    call.client = client_to(server);
+    begin_call(&call);
+    CHECK(server_await_requests(server, requests + 1, 10000));
+    pause_ms(20);
+    int64_t triggered = now_us();
+    refold_cancel_trigger(call.cancel);
+    int64_t took = end_call(&call, triggered, NULL);
+    CHECK(refold_cancel_is_triggered(call.cancel));
+    refold_cancel_free(call.cancel);
+    refold_client_free(call.client);
+    return took;
+}
+
+TEST(a_token_made_without_descriptors_works) {
+    struct server *server = serve_answers(1, &(struct answer){.silent = true, .ending = HOLD});
+    int64_t best = INT64_MAX;
+    for (int i = 0; i < TRIES && best > LATE_US * check_patience(); i++) {
+        int64_t took = cancel_without_descriptors(server);
+        best = took < best ? took : best;
+    }
+    CHECK_TIME(best / 1000, 0, LATE_US / 1000);
+    server_stop(server);
+}
+
+TEST(a_thousand_tokens_leave_nothing_behind) {
+    int before = descriptor_count();
+    for (int i = 0; i < 1000; i++) {
+        refold_cancel *cancel = refold_cancel_new();
+        CHECK(cancel != NULL);
+        if (i % 2 == 0)
+            refold_cancel_trigger(cancel);
+        refold_cancel_free(cancel);
+    }
+    CHECK_INT(descriptor_count(), before);
+}

@@ -1,0 +1,369 @@
+/* "timeout_ms bounds everything the caller waits for", and so do connect_timeout_ms and the time-out of a
+ * wait: exactly at its lower end, and within 100 ms at its upper one. A busy machine may be late, so that the
+ * best of a few tries counts. */
+#define _GNU_SOURCE
+#include "client.h"
+#include "clock.h"
+#include "lookup.h"
+#include "phases.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { LIMIT_MS = 100, LATE_MS = 100, TRIES = 5 };
+
+/* Which of the time-outs is the one that passes. */
+enum bound { WHOLE_CALL, CONNECTING, WAIT };
+
+/* One call, however it ended. */
+struct outcome {
+    refold_code code;
+    uint32_t attempts;
+    bool retryable;
+    char message[300];
+    int64_t us;
+};
+
+static struct outcome outcome_of(refold_execution *execution, refold_error *error, int64_t began_us) {
+    struct outcome outcome = {.us = now_us() - began_us,
+                              .code = refold_error_code(error),
+                              .attempts = refold_error_attempts(error),
+                              .retryable = refold_error_is_retryable(error)};
+    snprintf(outcome.message, sizeof outcome.message, "%s", refold_error_message(error));
+    refold_execution_free(execution);
+    refold_error_free(error);
+    return outcome;
+}
+
+static struct outcome timed_get(const refold_client *client) {
+    refold_error *error = UNREAD_ERROR;
+    int64_t began = now_us();
+    refold_execution *execution = refold_get_execution(client, TEST_ID, NULL, &error);
+    return outcome_of(execution, error, began);
+}
+
+static struct outcome timed_wait(const refold_client *client, uint64_t timeout_ms) {
+    refold_error *error = UNREAD_ERROR;
+    int64_t began = now_us();
+    refold_execution *execution =
+        refold_wait_execution(client, TEST_ID, timeout_ms, NULL, NULL, NULL, &error);
+    return outcome_of(execution, error, began);
+}
+
+static struct outcome pass_bound(const struct phase *phase, enum bound bound) {
+    struct scene scene = scene_open(phase);
+    refold_options *options = scene_options(&scene);
+    if (bound == WHOLE_CALL)
+        refold_options_set_timeout_ms(options, LIMIT_MS);
+    if (bound == CONNECTING)
+        refold_options_set_connect_timeout_ms(options, LIMIT_MS);
+    refold_client *client = client_of(options);
+    if (phase->is_warm)
+        CHECK_INT(get_code(client), REFOLD_OK);
+    struct outcome outcome = bound == WAIT ? timed_wait(client, LIMIT_MS) : timed_get(client);
+    refold_client_free(client);
+    scene_close(&scene);
+    return outcome;
+}
+
+static void check_outcome(const struct phase *phase, enum bound bound, const struct outcome *outcome) {
+    if (outcome->us < LIMIT_MS * 1000)
+        FAIL("it ended after %lld us: %s", (long long)outcome->us, outcome->message);
+    if (outcome->code != (bound == CONNECTING ? REFOLD_ERROR_CONNECT : REFOLD_ERROR_TIMEOUT))
+        FAIL("the code is %d: %s", outcome->code, outcome->message);
+    CHECK(outcome->retryable);
+    CHECK_CONTAINS(outcome->message, bound == CONNECTING ? "100 ms (connect_timeout_ms)" : "100 ms");
+    if (bound == WAIT)
+        return;
+    CHECK_CONTAINS(outcome->message, phase->told);
+    CHECK_INT(outcome->attempts, 1);
+}
+
+/* The bound holds, in the best of a few tries; everything but its upper end in each of them. */
+static void check_bound(const struct phase *phase, enum bound bound) {
+    int64_t best = INT64_MAX;
+    check_case("%s", phase->name);
+    for (int i = 0; i < TRIES && best > (LIMIT_MS + LATE_MS) * check_patience() * 1000; i++) {
+        struct outcome outcome = pass_bound(phase, bound);
+        check_outcome(phase, bound, &outcome);
+        best = outcome.us < best ? outcome.us : best;
+    }
+    CHECK_TIME(best / 1000, LIMIT_MS, LIMIT_MS + LATE_MS);
+}
+
+TEST(the_time_out_holds_in_every_phase) {
+    for (size_t i = 0; i < phase_count; i++)
+        if (phases[i].occurrence == IN_ANY_CALL)
+            check_bound(&phases[i], WHOLE_CALL);
+}
+
+TEST(the_time_out_for_connecting_holds_in_every_phase_of_it) {
+    for (size_t i = 0; i < phase_count; i++)
+        if (phases[i].is_connecting)
+            check_bound(&phases[i], CONNECTING);
+}
+
+TEST(the_time_out_of_a_wait_holds_in_every_phase) {
+    for (size_t i = 0; i < phase_count; i++)
+        if (phases[i].occurrence != BETWEEN_TRIES && !phases[i].is_warm)
+            check_bound(&phases[i], WAIT);
+}
+
+TEST(nothing_is_left_behind) {
+    int before = descriptor_count();
+    for (size_t i = 0; i < phase_count; i++) {
+        if (phases[i].occurrence != IN_ANY_CALL)
+            continue;
+        check_case("%s", phases[i].name);
+        struct scene scene = scene_open(&phases[i]);
+        refold_options *options = scene_options(&scene);
+        refold_options_set_timeout_ms(options, 30);
+        refold_client *client = client_of(options);
+        timed_get(client);
+        if (phases[i].has_lookup)
+            lookup_release();
+        CHECK(await_threads(1, 5000));
+        if (!phases[i].is_warm) /* its first call succeeded, and left a connection to be used again */
+            CHECK_INT(descriptor_count(), before);
+        refold_client_free(client);
+        CHECK_INT(descriptor_count(), before);
+        scene_close(&scene);
+    }
+}
+
+/* Not phases of one try -------------------------------------------------------------------------------- */
+
+TEST(all_tries_share_the_time_out) {
+    struct dead_port *port = refusing_port(NULL);
+    refold_options *options = test_options(dead_port_url(port));
+    refold_options_set_max_retries(options, 100);
+    refold_options_set_timeout_ms(options, 1500);
+    refold_client *client = client_of(options);
+    struct outcome outcome = timed_get(client);
+    /* The first pause is 0.5 to 1 s; the second, of 1 s at least, would pass the deadline and is not begun.
+     */
+    CHECK_INT(outcome.code, REFOLD_ERROR_CONNECT);
+    CHECK_INT(outcome.attempts, 2);
+    CHECK_TIME(outcome.us / 1000, 500, 1500 + LATE_MS);
+    refold_client_free(client);
+    dead_port_free(port);
+}
+
+/* The first try is refused at once; the second one, after Retry-After, gets no answer. */
+static void fall_silent(struct exchange *exchange) {
+    if (exchange_index(exchange) == 0)
+        exchange_answer(exchange, &(struct answer){.status = 503, .headers = "Retry-After: 1\r\n"});
+    else
+        exchange_hold(exchange);
+}
+
+TEST(a_later_try_ends_with_the_time_out_of_the_call) {
+    struct server *server = serve(&(struct server_options){.handler = fall_silent});
+    refold_options *options = test_options(server_url(server));
+    refold_options_set_max_retries(options, 3);
+    refold_options_set_timeout_ms(options, 1300);
+    refold_client *client = client_of(options);
+    struct outcome outcome = timed_get(client);
+    CHECK_INT(outcome.attempts, 2);
+    CHECK_INT(outcome.code, REFOLD_ERROR_TIMEOUT);
+    CHECK_TIME(outcome.us / 1000, 1300, 1300 + 5 * LATE_MS);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+TEST(a_time_out_for_connecting_is_tried_again) {
+    struct dead_port *hole = black_hole(NULL);
+    refold_options *options = test_options(dead_port_url(hole));
+    refold_options_set_connect_timeout_ms(options, 50);
+    refold_options_set_max_retries(options, 1);
+    refold_client *client = client_of(options);
+    struct outcome outcome = timed_get(client);
+    CHECK_INT(outcome.code, REFOLD_ERROR_CONNECT);
+    CHECK_INT(outcome.attempts, 2);
+    CHECK(outcome.retryable);
+    CHECK_TIME(outcome.us / 1000, 50 + 500 + 50, 50 + 1000 + 50 + 500);
+    refold_client_free(client);
+    dead_port_free(hole);
+}
+
+TEST(the_earlier_of_both_time_outs_counts) {
+    struct dead_port *hole = black_hole(NULL);
+    static const struct {
+        uint64_t whole, connecting;
+        refold_code code;
+    } rows[] = {
+        {60, 5000, REFOLD_ERROR_TIMEOUT},       {5000, 60, REFOLD_ERROR_CONNECT},
+        {0, 60, REFOLD_ERROR_CONNECT},          {60, 0, REFOLD_ERROR_TIMEOUT},
+        {UINT64_MAX, 60, REFOLD_ERROR_CONNECT}, {60, UINT64_MAX, REFOLD_ERROR_TIMEOUT},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        refold_options *options = test_options(dead_port_url(hole));
+        refold_options_set_timeout_ms(options, rows[i].whole);
+        refold_options_set_connect_timeout_ms(options, rows[i].connecting);
+        refold_client *client = client_of(options);
+        struct outcome outcome = timed_get(client);
+        check_case("%zu", i);
+        CHECK_INT(outcome.code, rows[i].code);
+        CHECK_TIME(outcome.us / 1000, 60, 2000);
+        refold_client_free(client);
+    }
+    dead_port_free(hole);
+}
+
+static void answer_late(struct exchange *exchange) {
+    exchange_answer(exchange, &(struct answer){.body = COMPLETED, .delay_ms = 300});
+}
+
+TEST(the_time_out_for_connecting_does_not_bound_the_answer) {
+    struct server *server = serve(&(struct server_options){.handler = answer_late,
+                                                           .certificate = certificate_path("good.pem"),
+                                                           .private_key = certificate_path("good.key")});
+    refold_options *options = test_options(server_url(server));
+    refold_options_set_ca_file(options, certificate_path("ca.pem"));
+    refold_options_set_connect_timeout_ms(options, 200 * (uint64_t)check_patience());
+    refold_client *client = client_of(options);
+    CHECK_INT(get_code(client), REFOLD_OK); /* on a new connection, */
+    CHECK_INT(get_code(client), REFOLD_OK); /* and on one in use */
+    refold_client_free(client);
+    server_stop(server);
+}
+
+TEST(a_poll_has_a_time_out_of_its_own) {
+    struct server *server = serve(&(struct server_options){.handler = fall_silent});
+    refold_options *options = test_options(server_url(server));
+    refold_options_set_timeout_ms(options, 60);
+    refold_options_set_poll_interval_ms(options, 10);
+    refold_client *client = client_of(options);
+    /* A 503 and four polls that take 60 ms each are waited out; the sixth failure in a row ends the wait. */
+    struct outcome outcome = timed_wait(client, 0);
+    CHECK_INT(outcome.code, REFOLD_ERROR_TIMEOUT);
+    CHECK_INT(server_requests(server), 6);
+    CHECK_TIME(outcome.us / 1000, 1000 + 5 * 60, 1000 + 5 * 60 + 1500);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+/* No time-out, and the default ones -------------------------------------------------------------------- */
+
+/* What a thread does after its clock has moved. */
+struct later {
+    struct server *server;
+    struct event *reached;
+    int64_t advance_ms;
+};
+
+static void *move_clock(void *data) {
+    struct later *later = data;
+    event_await(later->reached, 1, 10000);
+    clock_advance(later->advance_ms);
+    server_release(later->server);
+    return NULL;
+}
+
+static void answer_when_released(struct exchange *exchange) {
+    exchange_send_text(exchange, "HTTP/1.1 200 OK\r\nContent-Length: 23\r\n\r\n");
+    event_add(exchange_data(exchange), 1);
+    /* Byte by byte: an answer that is there at once is taken, however late it is. */
+    if (exchange_hold(exchange))
+        exchange_drip(exchange, COMPLETED, strlen(COMPLETED), 1, 1);
+}
+
+static void connect_when_released(struct exchange *exchange) {
+    char byte;
+    if (exchange_read(exchange, &byte, 1) == 1)
+        event_add(exchange_data(exchange), 1);
+    if (exchange_hold(exchange))
+        exchange_send_text(exchange, "\x16");
+    exchange_await_close(exchange);
+}
+
+/* A call whose clock moves by so much in the middle of it, before the server goes on. */
+static struct outcome call_for_long(refold_options *options, struct server *server, struct event *reached,
+                                    int64_t advance_ms, bool waits, uint64_t wait_ms) {
+    struct later later = {.server = server, .reached = reached, .advance_ms = advance_ms};
+    refold_client *client = client_of(options);
+    pthread_t thread;
+    clock_follow(true);
+    pthread_create(&thread, NULL, move_clock, &later);
+    struct outcome outcome = waits ? timed_wait(client, wait_ms) : timed_get(client);
+    pthread_join(thread, NULL);
+    clock_follow(false);
+    refold_client_free(client);
+    return outcome;
+}
+
+#define UNSET (UINT64_MAX - 12345)
+enum { SECOND_MS = 1000, YEAR_S = 365 * 24 * 3600 };
+
+TEST(none_is_none_and_the_default_is_half_a_minute) {
+    static const int64_t years = (int64_t)YEAR_S * 1000 * 300;
+    static const struct {
+        uint64_t timeout_ms;
+        int64_t advance_ms;
+        bool waits;
+        uint64_t wait_ms;
+        refold_code code;
+    } rows[] = {
+        {0, years, false, 0, REFOLD_OK},
+        {UINT64_MAX, years, false, 0, REFOLD_OK},
+        {UINT64_MAX - 1, years, false, 0, REFOLD_OK},
+        {INT64_MAX, years, false, 0, REFOLD_OK},
+        {(uint64_t)INT64_MAX + 1, years, false, 0, REFOLD_OK},
+        {UINT64_MAX / 1000, years, false, 0, REFOLD_OK},
+        {0, years, true, 0, REFOLD_OK},
+        {0, years, true, UINT64_MAX, REFOLD_OK},
+        {UINT64_MAX, years, true, UINT64_MAX, REFOLD_OK},
+        {UNSET, 29 * SECOND_MS, false, 0, REFOLD_OK},
+        {UNSET, 30 * SECOND_MS, false, 0, REFOLD_ERROR_TIMEOUT},
+        {UNSET, 29 * SECOND_MS, true, 30 * SECOND_MS, REFOLD_OK},
+        {0, 31 * SECOND_MS, true, 30 * SECOND_MS, REFOLD_ERROR_TIMEOUT},
+        {3600 * SECOND_MS, 3599 * SECOND_MS, false, 0, REFOLD_OK},
+        {3600 * SECOND_MS, 3600 * SECOND_MS, false, 0, REFOLD_ERROR_TIMEOUT},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        check_case("%zu", i);
+        struct event *reached = event_new();
+        struct server *server =
+            serve(&(struct server_options){.handler = answer_when_released, .data = reached});
+        refold_options *options = refold_options_new();
+        refold_options_set_api_key(options, TEST_KEY, TEST_ACCOUNT);
+        refold_options_set_base_url(options, server_url(server));
+        if (rows[i].timeout_ms != UNSET)
+            refold_options_set_timeout_ms(options, rows[i].timeout_ms);
+        struct outcome outcome =
+            call_for_long(options, server, reached, rows[i].advance_ms, rows[i].waits, rows[i].wait_ms);
+        if (outcome.code != rows[i].code)
+            FAIL("the code is %d: %s", outcome.code, outcome.message);
+        server_stop(server);
+        event_free(reached);
+    }
+}
+
+TEST(ten_seconds_is_the_default_for_connecting) {
+    static const struct {
+        uint64_t connecting;
+        int64_t advance_ms;
+        refold_code code;
+    } rows[] = {{UNSET, 10 * SECOND_MS, REFOLD_ERROR_CONNECT},
+                {UNSET, 9 * SECOND_MS, REFOLD_ERROR_TIMEOUT},
+                {0, 25 * SECOND_MS, REFOLD_ERROR_TIMEOUT},
+                {UINT64_MAX, 25 * SECOND_MS, REFOLD_ERROR_TIMEOUT}};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        check_case("%zu", i);
+        struct event *reached = event_new();
+        struct server *server =
+            serve(&(struct server_options){.connected = connect_when_released, .data = reached});
+        char *url = text_of("https://127.0.0.1:%u", server_port(server));
+        refold_options *options = test_options(url);
+        refold_options_set_timeout_ms(options, (uint64_t)rows[i].advance_ms + 300);
+        if (rows[i].connecting != UNSET)
+            refold_options_set_connect_timeout_ms(options, rows[i].connecting);
+        struct outcome outcome = call_for_long(options, server, reached, rows[i].advance_ms, false, 0);
+        if (outcome.code != rows[i].code)
+            FAIL("the code is %d: %s", outcome.code, outcome.message);
+        server_stop(server);
+        event_free(reached);
+        free(url);
+    }
+}

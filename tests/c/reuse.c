@@ -1,0 +1,551 @@
+/* "Connections are kept alive and shared": how many there are, when one is used again and when it must not
+ * be, and what a call on one costs. */
+#define _GNU_SOURCE
+#include "client.h"
+#include "clock.h"
+#include "lookup.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct server *serve_tls(struct server_options options) {
+    options.certificate = certificate_path("good.pem");
+    options.private_key = certificate_path("good.key");
+    return serve(&options);
+}
+
+static struct server *serve_either(bool secure, struct server_options options) {
+    return secure ? serve_tls(options) : serve(&options);
+}
+
+static refold_client *trusting_client(struct server *server) {
+    refold_options *options = test_options(server_url(server));
+    refold_options_set_ca_file(options, certificate_path("ca.pem"));
+    return client_of(options);
+}
+
+/* How many there are ----------------------------------------------------------------------------------- */
+
+enum { THREADS = 64, CALLS = 100 };
+
+static void call_often(void *data) {
+    for (int i = 0; i < CALLS; i++)
+        CHECK_INT(get_code(data), REFOLD_OK);
+}
+
+TEST(threads_need_no_more_connections_than_they_are) {
+    for (int secure = 0; secure < 2; secure++) {
+        static const int counts[] = {1, 2, THREADS};
+        for (size_t i = 0; i < COUNT(counts); i++) {
+            struct server *server =
+                serve_either(secure, (struct server_options){.answers = &(struct answer){.body = COMPLETED},
+                                                             .answer_count = 1});
+            refold_client *client = trusting_client(server);
+            check_case("%d threads%s", counts[i], secure ? ", TLS" : "");
+            run_on_threads(counts[i], call_often, client, 0);
+            CHECK_INT(server_requests(server), counts[i] * CALLS);
+            CHECK_BETWEEN(server_connections(server), 1, counts[i]);
+            /* They are shared: a thread that comes later makes none. */
+            size_t before = server_connections(server);
+            run_on_threads(1, call_often, client, 0);
+            CHECK_INT(server_connections(server), before);
+            refold_client_free(client);
+            CHECK(server_await_open(server, 0, 5000));
+            server_stop(server);
+        }
+    }
+}
+
+/* After which answers ---------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    struct answer answer;
+    refold_code code;
+    bool keeps;
+} answers[] = {
+    {"a length", {.body = COMPLETED}, REFOLD_OK, true},
+    {"chunks", {.body = COMPLETED, .framing = CHUNKED}, REFOLD_OK, true},
+    {"chunks with a trailer",
+     {.raw = true,
+      .body =
+          "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n17\r\n" COMPLETED "\r\n0\r\nA: b\r\n\r\n"},
+     REFOLD_OK,
+     true},
+    {"not an execution", {.body = "[]"}, REFOLD_ERROR_INVALID_RESPONSE, true},
+    {"400", {.status = 400, .body = "{\"message\": \"no\"}"}, 400, true},
+    {"401", {.status = 401, .body = "{}"}, 401, true},
+    {"404", {.status = 404, .body = "{\"message\": \"no\"}", .framing = CHUNKED}, 404, true},
+    {"429", {.status = 429, .body = "slow down", .type = "text/plain"}, 429, true},
+    {"500", {.status = 500, .body = ""}, 500, true},
+    {"503", {.status = 503, .body = "<html>"}, 503, true},
+    {"302", {.status = 302, .headers = "Location: /elsewhere\r\n", .body = ""}, 302, true},
+    {"204", {.raw = true, .body = "HTTP/1.1 204 No Content\r\n\r\n"}, REFOLD_ERROR_INVALID_RESPONSE, true},
+    {"304", {.raw = true, .body = "HTTP/1.1 304 Not Modified\r\n\r\n"}, 304, true},
+    {"until close", {.body = COMPLETED, .framing = UNTIL_CLOSE}, REFOLD_OK, false},
+    {"Connection: close", {.body = COMPLETED, .headers = "Connection: close\r\n"}, REFOLD_OK, false},
+    {"HTTP/1.0",
+     {.raw = true, .body = "HTTP/1.0 200 OK\r\nContent-Length: 23\r\n\r\n" COMPLETED},
+     REFOLD_OK,
+     false},
+    {"too large", {.body = COMPLETED "          "}, REFOLD_ERROR_RESPONSE_TOO_LARGE, false},
+    {"an odd encoding",
+     {.body = COMPLETED, .headers = "Content-Encoding: br\r\n"},
+     REFOLD_ERROR_INVALID_RESPONSE,
+     false},
+    {"more than a length",
+     {.raw = true, .body = "HTTP/1.1 200 OK\r\nContent-Length: 23\r\n\r\n" COMPLETED "H"},
+     REFOLD_OK,
+     false},
+    {"more than chunks",
+     {.raw = true,
+      .body = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n17\r\n" COMPLETED
+              "\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n"},
+     REFOLD_OK,
+     false},
+    {"more than nothing",
+     {.raw = true, .body = "HTTP/1.1 304 Not Modified\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"},
+     304,
+     false},
+};
+
+TEST(every_whole_answer_leaves_a_connection_to_be_used_again) {
+    for (size_t i = 0; i < 2 * COUNT(answers); i++) {
+        size_t row = i / 2;
+        bool secure = i % 2 == 1;
+        struct server *server =
+            serve_either(secure, (struct server_options){.answers = &answers[row].answer, .answer_count = 1});
+        refold_options *options = test_options(server_url(server));
+        refold_options_set_ca_file(options, certificate_path("ca.pem"));
+        refold_options_set_max_response_bytes(options, 30);
+        refold_client *client = client_of(options);
+        check_case("%s%s", answers[row].name, secure ? ", TLS" : "");
+        for (int call = 0; call < 5; call++)
+            CHECK_INT(get_code(client), answers[row].code);
+        CHECK_INT(server_requests(server), 5);
+        if (answers[row].keeps)
+            CHECK_INT(server_connections(server), 1);
+        else if (answers[row].answer.headers ==
+                 NULL) /* the other ones may be kept or not, as is convenient */
+            CHECK_INT(server_connections(server), 5);
+        refold_client_free(client);
+        server_stop(server);
+    }
+}
+
+/* A connection that the server has closed -------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    struct answer answer;
+} closings[] = {
+    {"closed after each answer", {.body = COMPLETED, .ending = CLOSE}},
+    {"reset after each answer", {.body = COMPLETED, .ending = RESET}},
+    {"half closed after each answer", {.body = COMPLETED, .ending = HALF_CLOSE}},
+    {"closed without a TLS goodbye", {.body = COMPLETED, .ending = TRUNCATE}},
+    {"closed after chunks", {.body = COMPLETED, .framing = CHUNKED, .ending = CLOSE}},
+    {"closed after a header that says so",
+     {.body = COMPLETED, .headers = "Connection: close\r\n", .ending = CLOSE}},
+};
+
+static void call_some(void *data) {
+    for (int i = 0; i < 25; i++) {
+        refold_error *error = NULL;
+        refold_execution *execution = get(data, &error);
+        if (execution == NULL)
+            FAIL("call %d: %d %s", i, refold_error_code(error), refold_error_message(error));
+        refold_execution_free(execution);
+        refold_error_free(error);
+    }
+}
+
+/* A reset takes what was not yet read with it, so that its call may fail for a good reason: there the answer
+ * is read before. */
+static void answer_then_reset(struct exchange *exchange) {
+    exchange_answer(exchange, &(struct answer){.body = COMPLETED});
+    exchange_pause(exchange, 5);
+    exchange_reset(exchange);
+}
+
+TEST(a_server_that_closes_after_each_answer_fails_no_call) {
+    for (size_t i = 0; i < 2 * COUNT(closings); i++) {
+        const struct answer *answer = &closings[i / 2].answer;
+        struct server_options options = {.answers = answer, .answer_count = 1};
+        if (answer->ending == RESET)
+            options.handler = answer_then_reset;
+        struct server *server = serve_either(i % 2, options);
+        refold_client *client = trusting_client(server);
+        check_case("%s%s", closings[i / 2].name, i % 2 ? ", TLS" : "");
+        run_on_threads(4, call_some, client, 0);
+        CHECK(server_requests(server) >= 100);
+        refold_client_free(client);
+        server_stop(server);
+    }
+}
+
+/* Closes the connection when its next request has come, unanswered: the way it looks when the server's idle
+ * time-out and the request cross on their way. */
+static void close_on_second_request(struct exchange *exchange) {
+    atomic_int *served = exchange_data(exchange);
+    if (exchange_index(exchange) % 3 == 1) {
+        exchange_close(exchange);
+        return;
+    }
+    (*served)++;
+    exchange_answer(exchange, &(struct answer){.body = COMPLETED});
+}
+
+static void reset_on_second_request(struct exchange *exchange) {
+    if (exchange_index(exchange) % 3 == 1)
+        exchange_reset(exchange);
+    else
+        close_on_second_request(exchange);
+}
+
+/* No retry in the caller's sense: it happens where none are allowed, without a pause, and counts as no
+ * attempt. */
+TEST(a_request_that_crosses_the_closing_goes_out_again_at_once) {
+    void (*handlers[])(struct exchange *) = {close_on_second_request, reset_on_second_request};
+    for (size_t i = 0; i < 4; i++) {
+        atomic_int served = 0;
+        struct server *server =
+            serve_either(i % 2, (struct server_options){.handler = handlers[i / 2], .data = &served});
+        refold_client *client = trusting_client(server);
+        check_case("%zu", i);
+        int64_t best = INT64_MAX;
+        for (int call = 0; call < 20; call++) {
+            int64_t began = now_ms();
+            CHECK_INT(get_code(client), REFOLD_OK);
+            int64_t took = now_ms() - began;
+            best = took < best ? took : best;
+        }
+        CHECK_TIME(best, 0, 100);
+        CHECK_INT(served, 20);
+        refold_client_free(client);
+        server_stop(server);
+    }
+}
+
+static void drop_every_request(struct exchange *exchange) {
+    if (exchange_connection(exchange) == 0 && exchange_index(exchange) == 0)
+        exchange_answer(exchange, &(struct answer){.body = COMPLETED});
+    else
+        exchange_close(exchange);
+}
+
+TEST(it_goes_out_again_only_once) {
+    struct server *server = serve(&(struct server_options){.handler = drop_every_request});
+    refold_client *client = client_to(server);
+    refold_error *error = NULL;
+    CHECK_INT(get_code(client), REFOLD_OK);
+    CHECK(get(client, &error) == NULL);
+    CHECK_INT(refold_error_attempts(error), 1);
+    CHECK(refold_error_is_retryable(error));
+    EXPECT_ERROR(error, REFOLD_ERROR_TRANSPORT, NULL);
+    CHECK_INT(server_requests(server), 3);
+    CHECK_INT(server_connections(server), 2);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+TEST(it_does_not_go_out_again_where_the_connection_was_new) {
+    struct server *server = serve_answers(1, &(struct answer){.silent = true, .ending = CLOSE});
+    refold_client *client = client_to(server);
+    CHECK_INT(get_code(client), REFOLD_ERROR_TRANSPORT);
+    CHECK_INT(server_requests(server), 1);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+static void answer_half(struct exchange *exchange) {
+    if (exchange_index(exchange) == 0) {
+        exchange_answer(exchange, &(struct answer){.body = COMPLETED});
+    } else {
+        exchange_send_text(exchange, "H");
+        exchange_close(exchange);
+    }
+}
+
+TEST(nothing_goes_out_again_once_an_answer_has_begun) {
+    struct server *server = serve(&(struct server_options){.handler = answer_half});
+    refold_client *client = client_to(server);
+    CHECK_INT(get_code(client), REFOLD_OK);
+    CHECK_INT(get_code(client), REFOLD_ERROR_TRANSPORT);
+    CHECK_INT(server_requests(server), 2);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+/* Closes idle connections after 0 to 4 ms, whatever is under way then. */
+static void close_soon(struct exchange *exchange) {
+    exchange_answer(exchange, &(struct answer){.body = COMPLETED});
+    exchange_pause(exchange, (int64_t)exchange_index(exchange) % 5);
+    exchange_close(exchange);
+}
+
+static void call_with_pauses(void *data) {
+    for (int i = 0; i < 60; i++) {
+        refold_error *error = NULL;
+        refold_execution *execution = get(data, &error);
+        if (execution == NULL)
+            FAIL("call %d: %d %s", i, refold_error_code(error), refold_error_message(error));
+        refold_execution_free(execution);
+        refold_error_free(error);
+        pause_ms(i % 6);
+    }
+}
+
+TEST(a_server_that_closes_idle_connections_after_any_time_fails_no_call) {
+    for (int secure = 0; secure < 2; secure++) {
+        struct server *server = serve_either(secure, (struct server_options){.handler = close_soon});
+        refold_client *client = trusting_client(server);
+        check_case(secure ? "TLS" : "plain");
+        run_on_threads(4, call_with_pauses, client, 0);
+        refold_client_free(client);
+        server_stop(server);
+    }
+}
+
+/* Late bytes ------------------------------------------------------------------------------------------- */
+
+#define WRONG "{\"status\": \"RUNNING\", \"name\": \"wrong\"}"
+#define RIGHT "{\"status\": \"COMPLETED\", \"name\": \"right\"}"
+
+static const char *const late_bytes[] = {
+    "HTTP/1.1 200 OK\r\nContent-Length: 38\r\n\r\n" WRONG,
+    "HTTP/1.1 200 OK\r\nContent-Length: 38\r\n\r\n",
+    "H",
+    "\r\n",
+    "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+    "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+    "HTTP/1.1 100 Continue\r\n\r\n",
+};
+
+struct late {
+    const char *bytes;
+    struct event *sent;
+    struct event *wanted;
+};
+
+/* The answer; then, when it has been read, more that nobody asked for. */
+static void answer_and_more(struct exchange *exchange) {
+    struct late *late = exchange_data(exchange);
+    exchange_answer(exchange, &(struct answer){.body = RIGHT});
+    if (exchange_index(exchange) % 2 == 1)
+        return;
+    event_await(late->wanted, 1 + (int)exchange_index(exchange) / 2, 10000);
+    exchange_send_text(exchange, late->bytes);
+    event_add(late->sent, 1);
+}
+
+TEST(late_bytes_are_never_taken_for_an_answer) {
+    enum { ROUNDS = 20 };
+    for (size_t i = 0; i < 2 * COUNT(late_bytes); i++) {
+        struct late late = {.bytes = late_bytes[i / 2], .sent = event_new(), .wanted = event_new()};
+        struct server *server =
+            serve_either(i % 2, (struct server_options){.handler = answer_and_more, .data = &late});
+        refold_client *client = trusting_client(server);
+        check_case("%zu%s", i / 2, i % 2 ? ", TLS" : "");
+        for (int round = 0; round < 2 * ROUNDS; round++) {
+            refold_error *error = NULL;
+            refold_execution *execution = get(client, &error);
+            CHECK_STR(refold_execution_name(execution), "right");
+            refold_execution_free(execution);
+            refold_error_free(error);
+            if (round % 2 == 1)
+                continue;
+            event_add(late.wanted, 1);
+            CHECK(event_await(late.sent, round / 2 + 1, 10000));
+        }
+        CHECK_INT(server_requests(server), 2 * ROUNDS);
+        CHECK_INT(server_connections(server), ROUNDS + 1);
+        refold_client_free(client);
+        server_stop(server);
+        event_free(late.sent);
+        event_free(late.wanted);
+    }
+}
+
+/* Age -------------------------------------------------------------------------------------------------- */
+
+static void hold_until_all_are_there(struct exchange *exchange) {
+    struct event *arrived = exchange_data(exchange);
+    event_add(arrived, 1);
+    if (exchange_index(exchange) < 3)
+        event_await(arrived, 3, 10000);
+    exchange_answer(exchange, &(struct answer){.body = COMPLETED});
+}
+
+static void call_in_moved_time(void *client) {
+    clock_follow(true);
+    CHECK_INT(get_code(client), REFOLD_OK);
+    clock_follow(false);
+}
+
+TEST(connections_idle_for_more_than_a_minute_are_dropped) {
+    for (int secure = 0; secure < 2; secure++) {
+        struct event *arrived = event_new();
+        struct server *server = serve_either(
+            secure, (struct server_options){.handler = hold_until_all_are_there, .data = arrived});
+        refold_client *client = trusting_client(server);
+        check_case(secure ? "TLS" : "plain");
+        run_on_threads(3, call_in_moved_time, client, 0);
+        CHECK_INT(server_connections(server), 3);
+        clock_advance(59 * 1000);
+        call_in_moved_time(client); /* takes one of the three */
+        CHECK_INT(server_connections(server), 3);
+        CHECK_INT(server_open(server), 3);
+        clock_advance(2 * 1000);
+        call_in_moved_time(client);
+        CHECK_INT(server_connections(server), 3);
+        CHECK(server_await_open(server, 1, 5000)); /* the two that were idle for 61 s are gone */
+        clock_advance(61 * 1000);
+        call_in_moved_time(client);
+        CHECK_INT(server_connections(server), 4);
+        CHECK(server_await_open(server, 1, 5000));
+        refold_client_free(client);
+        server_stop(server);
+        event_free(arrived);
+    }
+}
+
+/* What it costs ---------------------------------------------------------------------------------------- */
+
+TEST(a_kept_connection_needs_neither_lookup_nor_thread) {
+    struct server *server = serve_body(COMPLETED);
+    char *url = text_of("http://server.invalid:%u", server_port(server));
+    refold_options *options = test_options(url);
+    refold_options_set_allow_plaintext(options, true);
+    refold_client *client = client_of(options);
+    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+    CHECK_INT(get_code(client), REFOLD_OK);
+    CHECK(await_threads(1, 5000));
+    for (int i = 0; i < 100; i++) {
+        CHECK_INT(get_code(client), REFOLD_OK);
+        CHECK_INT(thread_count(), 1);
+    }
+    CHECK_INT(lookup_count(), 1);
+    CHECK_INT(server_connections(server), 1);
+    refold_client_free(client);
+    server_stop(server);
+    free(url);
+}
+
+/* Marks a place in the list of this thread's system calls. */
+static void mark(void) { syscall(SYS_close, -4711); }
+
+enum { WARMING = 20, TRACED = 100 };
+
+/* The calls that are traced; a mark before and after. */
+static void make_traced_calls(bool secure) {
+    /* In one piece, for one that comes in two has to be waited for twice. */
+    const struct answer answer = {.raw = true,
+                                  .body =
+                                      "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "
+                                      "23\r\n\r\n" COMPLETED};
+    struct server *server =
+        serve_either(secure, (struct server_options){.answers = &answer, .answer_count = 1});
+    refold_client *client = trusting_client(server);
+    refold_cancel *cancel = refold_cancel_new();
+    int failed = 0;
+    for (int i = 0; i < WARMING + TRACED; i++) {
+        if (i == WARMING)
+            mark();
+        refold_error *error = NULL;
+        refold_execution_free(refold_get_execution(client, TEST_ID, cancel, &error));
+        failed += error != NULL;
+        refold_error_free(error);
+    }
+    mark();
+    CHECK_INT(failed, 0);
+    CHECK_INT(server_connections(server), 1);
+    refold_cancel_free(cancel);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+/* Runs this very test under strace, with the trace in a file. */
+static bool trace_myself(const char *test, const char *kind, const char *trace) {
+    char program[4096] = "";
+    if (readlink("/proc/self/exe", program, sizeof program - 1) < 0)
+        return false;
+    pid_t child = fork();
+    if (child == 0) {
+        setenv("TRACED_CALLS", kind, 1);
+        if (freopen("/dev/null", "w", stdout) == NULL)
+            _exit(126);
+        execlp("strace", "strace", "-f", "-qq", "-o", trace, program, test, (char *)NULL);
+        _exit(127);
+    }
+    int status = -1;
+    waitpid(child, &status, 0);
+    if (status != 0)
+        FAIL("strace (is it installed?) or the traced program ended with %d", status);
+    return status == 0;
+}
+
+/* What stands between the two marks, on the thread that made them. */
+struct traced {
+    int marks, calls, forks, threads;
+    char names[400];
+};
+
+static void note_line(struct traced *traced, long thread, long *marked, const char *call) {
+    if (strncmp(call, "close(-4711", 11) == 0) {
+        traced->marks++;
+        *marked = thread;
+    } else if (traced->marks == 1 && thread == *marked && strncmp(call, "<...", 4) != 0) {
+        bool tells_fork = strncmp(call, "getpid(", 7) == 0;
+        traced->forks += tells_fork;
+        traced->calls += !tells_fork;
+        traced->threads += strncmp(call, "clone", 5) == 0;
+        size_t used = strlen(traced->names);
+        if (used < 200)
+            snprintf(traced->names + used, sizeof traced->names - used, "%.*s ", (int)strcspn(call, "("),
+                     call);
+    }
+}
+
+static struct traced read_trace(const char *trace) {
+    struct traced traced = {0};
+    char line[8192];
+    long marked = -1;
+    FILE *file = fopen(trace, "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        char *call = NULL;
+        long thread = strtol(line, &call, 10);
+        note_line(&traced, thread, &marked, call + strspn(call, " "));
+    }
+    if (file != NULL)
+        fclose(file);
+    return traced;
+}
+
+TEST(a_call_on_a_kept_connection_costs_four_system_calls) {
+    static const char *const kinds[] = {"plain", "TLS"};
+    const char *traced_kind = getenv("TRACED_CALLS");
+    if (traced_kind != NULL) {
+        make_traced_calls(strcmp(traced_kind, "TLS") == 0);
+        return;
+    }
+    for (size_t i = 0; i < COUNT(kinds); i++) {
+        char trace[] = "/tmp/trace-XXXXXX";
+        int file = mkstemp(trace);
+        REQUIRE(file >= 0);
+        close(file);
+        check_case("%s", kinds[i]);
+        if (trace_myself("a_call_on_a_kept_connection_costs_four_system_calls", kinds[i], trace)) {
+            struct traced traced = read_trace(trace);
+            CHECK_INT(traced.marks, 2);
+            CHECK_INT(traced.threads, 0);
+            if (traced.calls < 3 * TRACED || traced.calls > 4 * TRACED)
+                FAIL("%d calls took %d system calls: %s", TRACED, traced.calls, traced.names);
+        }
+        unlink(trace);
+    }
+}
