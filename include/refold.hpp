@@ -234,7 +234,7 @@ inline std::optional<std::chrono::milliseconds> optional_milliseconds(std::int64
  * Its copies share what they hold, which never changes; views into it live as long as one of them.
  */
 class error : public std::runtime_error {
-  public:
+public:
     /** An error of your own, without an answer of the server: for tests, say. */
     error(refold::code code, const std::string &message) : std::runtime_error(message), code_(code) {}
 
@@ -288,7 +288,7 @@ class error : public std::runtime_error {
     /** How many tries the call began. */
     std::uint32_t attempts() const noexcept { return refold_error_attempts(error_.get()); }
 
-  private:
+private:
     explicit error(std::shared_ptr<const refold_error> shared)
         : std::runtime_error(refold_error_message(shared.get())),
           code_(static_cast<refold::code>(refold_error_code(shared.get()))), error_(std::move(shared)) {}
@@ -297,8 +297,7 @@ class error : public std::runtime_error {
     std::shared_ptr<const refold_error> error_; /* Empty in an error that did not come from C. */
 };
 
-/* Text ----------------------------------------------------------------------------------------------------
- */
+/* Text --------------------------------------------------------------------------------------------------- */
 
 /**
  * Text to hand in, made by itself where a function of this header takes one; nobody needs to name it.
@@ -308,7 +307,7 @@ class error : public std::runtime_error {
  * code::invalid_argument rather than cut there.
  */
 class text_argument {
-  public:
+public:
     /** Text that ends with a NUL, or NULL: what that means is told where the text is taken. */
     text_argument(const char *text) noexcept : text_(text) {}
 
@@ -335,7 +334,7 @@ class text_argument {
     /** The text as C takes it: ending with a NUL, or NULL. */
     const char *c_str() const noexcept { return text_; }
 
-  private:
+private:
     static void refuse_nul(std::string_view text) {
         if (text.find('\0') != std::string_view::npos)
             throw error(code::invalid_argument, "the text handed in holds the character U+0000");
@@ -346,8 +345,7 @@ class text_argument {
     std::size_t length_ = 0; /* of the copy */
 };
 
-/* Ranges --------------------------------------------------------------------------------------------------
- */
+/* Ranges ------------------------------------------------------------------------------------------------- */
 
 /**
  * A range of values that are made when they are looked at: nodes, elements or members.
@@ -356,13 +354,13 @@ class text_argument {
  * values, so `for (auto item : range)` copies no more than a pointer or three.
  */
 template <class Item, class Source, Item (*At)(const Source *, std::size_t) noexcept> class sequence {
-  public:
+public:
     /** What it is a range of. */
     using value_type = Item;
 
     /** An iterator with random access, whose reference is a value. */
     class iterator {
-      public:
+    public:
         /** What it leads to. */
         using value_type = Item;
         /** What dereferencing gives: a value, as there is nothing to refer to. */
@@ -376,13 +374,13 @@ template <class Item, class Source, Item (*At)(const Source *, std::size_t) noex
 
         /** What `->` goes through. */
         class pointer {
-          public:
+        public:
             /** Keeps the item for as long as it is looked into. */
             explicit pointer(Item item) noexcept : item_(item) {}
             /** The item. */
             const Item *operator->() const noexcept { return &item_; }
 
-          private:
+        private:
             Item item_;
         };
 
@@ -391,8 +389,7 @@ template <class Item, class Source, Item (*At)(const Source *, std::size_t) noex
         /** Leads to a position. */
         iterator(const Source *source, difference_type index) noexcept : source_(source), index_(index) {}
 
-        /** \name The operators of an iterator with random access
-         * \{ */
+        /** \cond operators: those of every iterator with random access */
         reference operator*() const noexcept { return At(source_, static_cast<std::size_t>(index_)); }
         pointer operator->() const noexcept { return pointer(**this); }
         reference operator[](difference_type offset) const noexcept { return *(*this + offset); }
@@ -415,9 +412,9 @@ template <class Item, class Source, Item (*At)(const Source *, std::size_t) noex
         friend bool operator>(iterator a, iterator b) noexcept { return a.index_ > b.index_; }
         friend bool operator<=(iterator a, iterator b) noexcept { return a.index_ <= b.index_; }
         friend bool operator>=(iterator a, iterator b) noexcept { return a.index_ >= b.index_; }
-        /** \} */
+        /** \endcond */
 
-      private:
+    private:
         const Source *source_ = nullptr;
         difference_type index_ = 0;
     };
@@ -441,13 +438,12 @@ template <class Item, class Source, Item (*At)(const Source *, std::size_t) noex
     /** Behind the last item. */
     iterator end() const noexcept { return iterator(source_, static_cast<std::ptrdiff_t>(size_)); }
 
-  private:
+private:
     const Source *source_ = nullptr;
     std::size_t size_ = 0;
 };
 
-/* JSON ----------------------------------------------------------------------------------------------------
- */
+/* JSON --------------------------------------------------------------------------------------------------- */
 
 class json;
 struct member;
@@ -471,7 +467,7 @@ using members_range = sequence<member, refold_json, detail::member_at>;
  * A value is looked into when somebody asks, so what nobody asks for costs nothing.
  */
 class json {
-  public:
+public:
     /** No value. */
     constexpr json() noexcept = default;
     /** A value that C knows, or none for NULL. */
@@ -555,7 +551,7 @@ class json {
     /** What C knows it by; NULL where there is no value. */
     constexpr const refold_json *c_object() const noexcept { return value_; }
 
-  private:
+private:
     const refold_json *value_ = nullptr;
 };
 
@@ -590,12 +586,11 @@ inline members_range json::members() const noexcept {
     return {value_, type() == json_type::object ? size() : 0};
 }
 
-/* Execution and node --------------------------------------------------------------------------------------
- */
+/* Execution and node ------------------------------------------------------------------------------------- */
 
 /** One node of an execution: a view. */
 class node {
-  public:
+public:
     /** A node that C knows. NULL reads as a node with nothing in it. */
     constexpr explicit node(const refold_node *value) noexcept : node_(value) {}
 
@@ -641,7 +636,7 @@ class node {
     /** What C knows it by. */
     constexpr const refold_node *c_object() const noexcept { return node_; }
 
-  private:
+private:
     const refold_node *node_;
 };
 
@@ -658,7 +653,7 @@ template <auto Free> struct freer {
 
 /* The error of a call through C, until it is thrown. */
 class failure {
-  public:
+public:
     failure() noexcept = default;
     failure(const failure &) = delete;
     failure &operator=(const failure &) = delete;
@@ -674,7 +669,7 @@ class failure {
         return object;
     }
 
-  private:
+private:
     [[noreturn]] void raise() {
         if (error_ == nullptr)
             throw error(code::internal, "the library failed and does not say why");
@@ -696,7 +691,7 @@ using nodes_range = sequence<node, refold_execution, detail::node_at>;
  * client, and is freed with its last owner.
  */
 class execution {
-  public:
+public:
     /** Takes over what a C function gave; NULL reads as empty. */
     explicit execution(refold_execution *owned) noexcept : execution_(owned) {}
 
@@ -786,12 +781,11 @@ class execution {
     /** What C knows it by, still owned by this object. */
     const refold_execution *c_object() const noexcept { return execution_.get(); }
 
-  private:
+private:
     std::unique_ptr<refold_execution, detail::freer<refold_execution_free>> execution_;
 };
 
-/* Options -------------------------------------------------------------------------------------------------
- */
+/* Options ------------------------------------------------------------------------------------------------ */
 
 namespace detail {
 
@@ -811,7 +805,7 @@ inline std::uint64_t milliseconds(std::chrono::milliseconds time) {
  * One thread at a time may use it; clients keep nothing of it. Its secrets are wiped when it ends.
  */
 class options {
-  public:
+public:
     /** Every setting at its default. */
     options() : options(refold_options_new()) {}
 
@@ -889,14 +883,13 @@ class options {
     /** What C knows it by, still owned by this object. */
     const refold_options *c_object() const noexcept { return options_.get(); }
 
-  private:
+private:
     explicit options(refold_options *owned) : options_(detail::failure().unless_null(owned)) {}
 
     std::unique_ptr<refold_options, detail::freer<refold_options_free>> options_;
 };
 
-/* Cancelling ----------------------------------------------------------------------------------------------
- */
+/* Cancelling --------------------------------------------------------------------------------------------- */
 
 /**
  * A token that cancels every call it was handed to, now and later. Once triggered it stays so.
@@ -904,7 +897,7 @@ class options {
  * Any number of calls on any threads may share it. Calls that have begun when it ends run on.
  */
 class cancel_token {
-  public:
+public:
     /** A new token, not triggered. */
     cancel_token() : cancel_(detail::failure().unless_null(refold_cancel_new())) {}
 
@@ -920,12 +913,11 @@ class cancel_token {
     /** What C knows it by, still owned by this object. */
     refold_cancel *c_object() const noexcept { return cancel_.get(); }
 
-  private:
+private:
     std::unique_ptr<refold_cancel, detail::freer<refold_cancel_free>> cancel_;
 };
 
-/* Client --------------------------------------------------------------------------------------------------
- */
+/* Client ------------------------------------------------------------------------------------------------- */
 
 namespace detail {
 
@@ -935,7 +927,7 @@ inline refold_cancel *c_object(const cancel_token *cancel) noexcept {
 
 /* Stands between C and a callable, which may throw: an exception must not cross the frames of C. */
 template <class Callable> class progress {
-  public:
+public:
     explicit progress(Callable &callable) noexcept : callable_(callable) {}
 
     static bool show(const refold_execution *shown, void *self) noexcept {
@@ -947,7 +939,7 @@ template <class Callable> class progress {
             std::rethrow_exception(thrown_);
     }
 
-  private:
+private:
     bool call(const execution &shown) noexcept {
         try {
             if constexpr (std::is_void_v<std::invoke_result_t<Callable &, const execution &>>) {
@@ -975,7 +967,7 @@ template <class Callable> class progress {
  * best.
  */
 class client {
-  public:
+public:
     /** Checks all settings at once and makes a client from them. Nothing is sent. */
     explicit client(const options &settings) {
         detail::failure failure;
@@ -1043,7 +1035,7 @@ class client {
     /** What C knows it by, still owned by this object. */
     const refold_client *c_object() const noexcept { return client_.get(); }
 
-  private:
+private:
     std::unique_ptr<refold_client, detail::freer<refold_client_free>> client_;
 };
 

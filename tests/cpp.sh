@@ -2,6 +2,7 @@
 # Holds include/refold.hpp and the programs in examples/cpp to what they promise: compiles them by two compilers as
 # three versions of C++, runs tests/cpp plainly, under valgrind and with sanitizers, and runs the programs against the
 # sandbox. All it makes lies under target/. The last line is `N passed, M failed`.
+# shellcheck disable=SC2086 # $strict and $sources are lists
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . tests/support/install.sh

@@ -43,7 +43,7 @@ template <class Call> refold::code code_of(Call call) { return error_of(call).co
 
 // A scripted server; see server.h.
 class scripted_server {
-  public:
+public:
     // These answers, one a request, the last one for all that follow.
     template <class... Answers>
     explicit scripted_server(const Answers &...answers) : scripted_server({answers...}, sizeof...(answers)) {}
@@ -70,7 +70,7 @@ class scripted_server {
         return head == nullptr ? "" : head;
     }
 
-  private:
+private:
     scripted_server(std::initializer_list<answer> answers, std::size_t count)
         : server_(serve_answers(count, answers.begin())) {}
 
