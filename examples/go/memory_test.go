@@ -158,6 +158,23 @@ func TestMemoryIsFreed(t *testing.T) {
 	}
 }
 
+func TestErrorsAreFreed(t *testing.T) {
+	const rounds = 100000
+	fail := func() {
+		if _, err := ParseExecution([]byte("[]")); err == nil {
+			t.Fatal("an array was parsed")
+		}
+	}
+	fail()
+	before := residentBytes(t)
+	for range [rounds]int{} {
+		fail()
+	}
+	if grown := residentBytes(t) - before; grown > rounds*100 {
+		t.Errorf("%d bytes more", grown)
+	}
+}
+
 // eventually collects garbage until something holds.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()

@@ -255,7 +255,7 @@ func TestClose(t *testing.T) {
 
 func TestCloseDuringACall(t *testing.T) {
 	client := sandboxClient(t)
-	execution, err := client.WaitExecution(background(), "running-closed", func(*Execution) error {
+	execution, err := client.WaitExecution(background(), newRun(), func(*Execution) error {
 		return client.Close()
 	})
 	if err != nil || execution.State != StateCompleted {
@@ -315,7 +315,7 @@ func TestDeadline(t *testing.T) {
 
 func TestProgress(t *testing.T) {
 	var seen []*Execution
-	execution, err := sandboxClient(t).WaitExecution(background(), "running-go", func(snapshot *Execution) error {
+	execution, err := sandboxClient(t).WaitExecution(background(), newRun(), func(snapshot *Execution) error {
 		seen = append(seen, snapshot)
 		return nil
 	})

@@ -2,6 +2,7 @@ package refold
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"testing"
@@ -61,6 +62,11 @@ func within(t *testing.T, limit time.Duration, what string, run func()) {
 	if took := time.Since(begun); took > limit {
 		t.Errorf("%s took %v", what, took)
 	}
+}
+
+// newRun is the id of a run that begins with the first request for it.
+func newRun() string {
+	return fmt.Sprintf("running-%d-%d", os.Getpid(), time.Now().UnixNano())
 }
 
 func background() context.Context {
