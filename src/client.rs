@@ -73,13 +73,14 @@ impl Client {
 
     /// Tries until there is an answer that another try would not better.
     fn get_within(&self, id: &ExecutionId<'_>, watch: &Watch) -> Result<Polled, Error> {
+        let credentials = self.credentials.get()?;
         let mut attempts = 0;
         loop {
             watch
                 .check()
                 .map_err(|why| self.http.interrupted(why, Phase::Starting).after_attempts(attempts))?;
             attempts += 1;
-            let error = match self.try_once(id, watch) {
+            let error = match self.try_once(id, &credentials, watch) {
                 Ok(polled) => return Ok(polled),
                 Err(error) => error.after_attempts(attempts),
             };
@@ -91,17 +92,21 @@ impl Client {
         }
     }
 
-    fn try_once(&self, id: &ExecutionId<'_>, watch: &Watch) -> Result<Polled, Error> {
-        let credentials = self.credentials.get()?;
-        let mut answer = self.http.get(id, &credentials, watch)?;
+    fn try_once(
+        &self,
+        id: &ExecutionId<'_>,
+        credentials: &Arc<Credentials>,
+        watch: &Watch,
+    ) -> Result<Polled, Error> {
+        let mut answer = self.http.get(id, credentials, watch)?;
         if !answer.is_success() {
-            return Err(self.http.error(answer, Kind::Status, &credentials));
+            return Err(self.http.error(answer, Kind::Status, credentials));
         }
         match Execution::parse(std::mem::take(&mut answer.body), Some(id.as_str())) {
             Ok(execution) => Ok(Polled { execution: Arc::new(execution), retry_after: answer.retry_after }),
             Err(refused) => {
                 answer.body = refused.body;
-                Err(self.http.error(answer, refused.why.into(), &credentials))
+                Err(self.http.error(answer, refused.why.into(), credentials))
             }
         }
     }

@@ -172,6 +172,20 @@ pub struct Refused {
     pub body: Vec<u8>,
 }
 
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.why.fmt(f)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl From<Refused> for Invalid {
+    fn from(refused: Refused) -> Invalid {
+        refused.why
+    }
+}
+
 /// Up to this many nodes are searched one after the other.
 const FEW_NODES: usize = 16;
 
@@ -638,5 +652,305 @@ impl<'a> Walk<'a> {
 
     fn skip_whitespace(&mut self, at: usize) {
         self.at = scan::skip_whitespace(self.text, at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Execution, Invalid, NodeView};
+    use crate::status::State;
+
+    fn parse(body: &str) -> Result<Execution, Invalid> {
+        Execution::parse(body.as_bytes().to_vec(), None).map_err(Invalid::from)
+    }
+
+    /// The execution whose only members are `status` and these.
+    fn with(members: &str) -> Result<Execution, Invalid> {
+        parse(&format!("{{\"status\":\"RUNNING\",{members}}}"))
+    }
+
+    /// What a question says of the only node, which has these members.
+    fn of_node<T>(members: &str, question: impl Fn(NodeView) -> T) -> Result<Option<T>, Invalid> {
+        Ok(with(&format!("\"nodes\":[{{{members}}}]"))?.node(0).map(question))
+    }
+
+    #[test]
+    fn the_documented_example_is_read() -> Result<(), Invalid> {
+        let body = r#"{
+            "name": "Execution for workflow 6a106ba44480b80424a65289", "org_id": "6500a1b2c3d4e5f6a7b8c9d0",
+            "environment": "test", "status": "COMPLETED", "completion_percentage": 100, "config_id": "user_12345",
+            "linked_account_id": "user_12345", "nodes": [ {
+                "node_id": "1", "node_name": "Start", "node_type": "start", "node_status": "Success",
+                "is_batch": false, "attempts_made": 1, "execution_time": 403,
+                "latest_output": { "message": "Workflow started successfully", "status": "initialized" }
+            } ]
+        }"#;
+        let execution = Execution::parse(body.as_bytes().to_vec(), Some("asked"))?;
+        assert_eq!(execution.id(), Some(&b"asked\0"[..]));
+        assert_eq!(execution.name(), Some(&b"Execution for workflow 6a106ba44480b80424a65289\0"[..]));
+        assert_eq!(execution.org_id(), Some(&b"6500a1b2c3d4e5f6a7b8c9d0\0"[..]));
+        assert_eq!(execution.environment(), Some(&b"test\0"[..]));
+        assert_eq!(execution.status(), Some(&b"COMPLETED\0"[..]));
+        assert_eq!(execution.state(), State::Completed);
+        assert_eq!(execution.completion_percentage(), Some(100.0));
+        assert_eq!(execution.config_id(), Some(&b"user_12345\0"[..]));
+        assert_eq!(execution.linked_account_id(), Some(&b"user_12345\0"[..]));
+        assert_eq!(execution.created_at(), None);
+        assert_eq!(execution.body(), body);
+        assert_eq!(execution.nodes().len(), 1);
+        let Some(node) = execution.node(0) else { panic!("there is a node") };
+        assert_eq!(node.id(), Some(&b"1\0"[..]));
+        assert_eq!(node.name(), Some(&b"Start\0"[..]));
+        assert_eq!(node.node_type(), Some(&b"start\0"[..]));
+        assert_eq!(node.status(), Some(&b"Success\0"[..]));
+        assert_eq!(node.state(), State::Completed);
+        assert!(!node.is_batch());
+        assert_eq!(node.attempts_made(), Some(1));
+        assert_eq!(node.maximum_attempts(), None);
+        assert_eq!(node.execution_time_ms(), Some(403));
+        assert!(
+            node.latest_output().is_some_and(|text| text.starts_with("{ \"message\"") && text.ends_with('}'))
+        );
+        assert_eq!(node.input_data(), None);
+        assert!(node.json().starts_with("{\n") && node.json().ends_with('}'));
+        assert!(execution.node(1).is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn every_typed_string_is_tolerant_in_the_same_way() -> Result<(), Invalid> {
+        type Question = fn(&Execution) -> Option<&[u8]>;
+        let questions: [(&str, Question); 7] = [
+            ("_id", Execution::id),
+            ("name", Execution::name),
+            ("org_id", Execution::org_id),
+            ("environment", Execution::environment),
+            ("config_id", Execution::config_id),
+            ("linked_account_id", Execution::linked_account_id),
+            ("createdAt", Execution::created_at),
+        ];
+        for (key, question) in questions {
+            let cases = [
+                (format!("\"{key}\":\"text\""), Some("text\0")),
+                (format!("\"{key}\" : \"\""), Some("\0")),
+                (format!("\"{key}\":\"\\ud83d\\u0000x\""), Some("\u{fffd}\0x\0")),
+                (format!("\"{key}\":\"😀\\ud83d\\ude00\""), Some("😀😀\0")),
+                (format!("\"{key}\":null"), None),
+                (format!("\"{key}\":12"), None),
+                (format!("\"{key}\":[\"text\"]"), None),
+                (format!("\"{key}\":{{\"{key}\":\"inner\"}}"), None),
+                (format!("\"{key}\":\"first\",\"{key}\":\"last\""), Some("last\0")),
+                (format!("\"{key}\":\"first\",\"{key}\":null"), None),
+                (format!("\"{key}\":{{}},\"{key}\":\"last\""), Some("last\0")),
+                (format!("\"\\u{:04x}{}\":\"text\"", key.as_bytes()[0], &key[1..]), Some("text\0")),
+                (format!("\"{}\":\"text\"", key.to_uppercase()), None),
+                ("\"other\":1".to_owned(), None),
+            ];
+            for (members, text) in cases {
+                assert_eq!(question(&with(&members)?), text.map(str::as_bytes), "{members}");
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn the_id_that_was_asked_for_stands_in_for_none() -> Result<(), Invalid> {
+        for (body, id) in [
+            (r#"{"status":"RUNNING","_id":"own"}"#, "own\0"),
+            (r#"{"status":"RUNNING","_id":""}"#, "\0"),
+            (r#"{"status":"RUNNING","_id":7}"#, "asked\0"),
+            (r#"{"status":"RUNNING"}"#, "asked\0"),
+        ] {
+            let execution = Execution::parse(body.as_bytes().to_vec(), Some("asked"))?;
+            assert_eq!(execution.id(), Some(id.as_bytes()), "{body}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn the_percentage_is_any_number() -> Result<(), Invalid> {
+        let cases = [
+            ("0", Some(0.0)),
+            ("33.3", Some(33.3)),
+            ("1e2", Some(100.0)),
+            ("-5", Some(-5.0)),
+            ("1e400", Some(f64::INFINITY)),
+            ("\"50\"", None),
+            ("null", None),
+            ("50,\"completion_percentage\":51.5", Some(51.5)),
+            ("50,\"completion_percentage\":[]", None),
+        ];
+        for (value, percentage) in cases {
+            let execution = with(&format!("\"completion_percentage\":{value}"))?;
+            assert_eq!(execution.completion_percentage(), percentage, "{value}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn counts_are_truncated_and_absent_where_they_make_no_sense() -> Result<(), Invalid> {
+        let cases = [
+            ("0", Some(0)),
+            ("403", Some(403)),
+            ("403.0", Some(403)),
+            ("403.7", Some(403)),
+            ("4e2", Some(400)),
+            ("-0", Some(0)),
+            ("-0.0", Some(0)),
+            ("-1", None),
+            ("-0.5", None),
+            ("9223372036854775807", Some(i64::MAX)),
+            ("9223372036854775808", None),
+            ("1e400", None),
+            ("-1e400", None),
+            ("\"3\"", None),
+            ("null", None),
+            ("true", None),
+            ("[3]", None),
+        ];
+        for (value, count) in cases {
+            let members = |key| format!("\"{key}\":7,\"{key}\":{value}");
+            assert_eq!(
+                of_node(&members("attempts_made"), |node| node.attempts_made())?,
+                Some(count),
+                "{value}"
+            );
+            assert_eq!(
+                of_node(&members("maximum_attempts"), |node| node.maximum_attempts())?,
+                Some(count),
+                "{value}"
+            );
+            assert_eq!(
+                of_node(&members("execution_time"), |node| node.execution_time_ms())?,
+                Some(count),
+                "{value}"
+            );
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn outputs_are_the_servers_own_text_of_any_kind() -> Result<(), Invalid> {
+        for value in ["null", "0", "\"a\\u0041\"", "[ 1 ]", "{\"a\" : 1e400, \"a\":2}", "\"\\ud83d\""] {
+            for (key, is_output) in [("latest_output", true), ("input_data", false)] {
+                let members = format!("\"{key}\":1, \"{key}\" : {value} ,\"other\":[{value}]");
+                let body = format!("{{\"status\":\"\",\"nodes\":[{{{members}}}]}}");
+                let execution = parse(&body)?;
+                let node = execution.node(0);
+                let (output, input) =
+                    (node.and_then(|node| node.latest_output()), node.and_then(|node| node.input_data()));
+                assert_eq!(if is_output { output } else { input }, Some(value));
+                assert_eq!(if is_output { input } else { output }, None);
+                assert_eq!(node.map(|node| node.json().to_owned()), Some(format!("{{{members}}}")));
+            }
+        }
+        assert_eq!(of_node("\"is_batch\":true", |node| node.is_batch())?, Some(true));
+        assert_eq!(of_node("\"is_batch\":true,\"is_batch\":\"true\"", |node| node.is_batch())?, Some(false));
+        assert_eq!(
+            of_node("\"node_status\":\"Errored_and_Skipped\"", |node| node.state())?,
+            Some(State::Skipped)
+        );
+        assert_eq!(of_node("\"node_status\":3", |node| node.state())?, Some(State::Unknown));
+        assert_eq!(
+            of_node("\"nod\\u0065_id\":\"x\"", |node| node.id().map(<[u8]>::to_vec))?,
+            Some(Some(b"x\0".to_vec()))
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn nodes_agree_with_the_elements_of_the_array() -> Result<(), Invalid> {
+        let cases = [
+            ("", vec![]),
+            ("\"nodes\":null", vec![]),
+            ("\"nodes\":{\"node_id\":\"a\"}", vec![]),
+            ("\"nodes\":\"[{}]\"", vec![]),
+            ("\"nodes\":[ ]", vec![]),
+            (
+                "\"nodes\":[null, {} ,{\"node_id\":\"a\"},7,[{\"node_id\":\"b\"}]]",
+                vec!["", "", "a\0", "", ""],
+            ),
+            ("\"nodes\":[{\"node_id\":\"a\"}],\"nodes\":[{\"node_id\":\"b\"},{}]", vec!["b\0", ""]),
+            ("\"nodes\":[{\"node_id\":\"a\"}],\"nodes\":5", vec![]),
+            ("\"nodes\":5,\"nodes\":[{\"node_id\":\"a\"}]", vec!["a\0"]),
+            ("\"nodes\":[{\"node_id\":\"a\",\"node_id\":\"b\"}]", vec!["b\0"]),
+        ];
+        for (members, ids) in cases {
+            let comma = if members.is_empty() { "" } else { "," };
+            let execution = parse(&format!("{{\"status\":\"\"{comma}{members}}}"))?;
+            let found: Vec<&[u8]> = (0..)
+                .map_while(|index| execution.node(index))
+                .map(|node| node.id().unwrap_or_default())
+                .collect();
+            assert_eq!(found, ids.iter().map(|id| id.as_bytes()).collect::<Vec<_>>(), "{members}");
+            assert_eq!(execution.nodes().len(), ids.len());
+        }
+        assert_eq!(with("\"nodes\":[ 7 ]")?.node(0).map(|node| node.json() == "7"), Some(true));
+        Ok(())
+    }
+
+    #[test]
+    fn nodes_are_found_by_id_the_first_of_equal_ones() -> Result<(), Invalid> {
+        for count in [3, 16, 17, 500] {
+            let nodes: Vec<String> =
+                (0..count).map(|n| format!("{{\"node_id\":\"{}\"}}", n * 5 % count)).collect();
+            let execution = with(&format!("\"nodes\":[{},{},{{}},7]", nodes.join(","), nodes.join(",")))?;
+            for n in 0..count {
+                let id = (n * 5 % count).to_string();
+                let first = (0..count).find(|other| other * 5 % count == n * 5 % count);
+                assert_eq!(execution.node_by_id(id.as_bytes()), first, "{id} of {count}");
+            }
+            for id in ["", "x", "-1", "0\0"] {
+                assert_eq!(execution.node_by_id(id.as_bytes()), None);
+            }
+        }
+        assert_eq!(with("\"nodes\":[{},{\"node_id\":\"\"}]")?.node_by_id(b""), Some(1));
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_not_an_execution_is_refused_with_position_and_reason() {
+        let cases: [(&[u8], &str); 22] = [
+            (b"", "not JSON: EOF while parsing a value at line 1 column 0"),
+            (b" \n ", "not JSON: EOF while parsing a value at line 2 column 1"),
+            (b"<html>", "not JSON: expected value at line 1 column 1"),
+            (b"{\"status\":\"\xff\"}", "not UTF-8 at byte 11"),
+            (b"{\"status\":\"\xf0\x9f\x98", "not UTF-8 at byte 11"),
+            (b"\xef\xbb\xbf{\"status\":\"\"}", "not JSON: expected value at line 1 column 1"),
+            (b"{\"status\":\"R\"", "not JSON: EOF while parsing an object at line 1 column 13"),
+            (b"{\"status\":\"R\"}}", "not JSON: trailing characters at line 1 column 15"),
+            (b"{\"status\":\"R\",}", "not JSON: key must be a string at line 1 column 15"),
+            (b"{\"status\":\"R\"\n\"a\":1}", "not JSON: expected `,` or `}` at line 2 column 1"),
+            (b"{\"nodes\":[{\"a\":[1,]}]}", "not JSON: expected value at line 1 column 19"),
+            (b"{\"nodes\":[{},]}", "not JSON: expected value at line 1 column 14"),
+            (b"{\"nodes\":[{\"a\" 1}]}", "not JSON: expected `:` at line 1 column 16"),
+            (b"{\"nodes\":[{\"a\":\"\\x\"}]}", "not JSON: invalid escape at line 1 column 18"),
+            (b"{\"nodes\":[{} {}]}", "not JSON: expected `,` or `]` at line 1 column 14"),
+            (b"{\"status\":01}", "not JSON: invalid number at line 1 column 12"),
+            (b"[{\"status\":\"R\"}]", "not a JSON object at byte 0"),
+            (b"  null", "not a JSON object at byte 2"),
+            (b"[1", "not JSON: EOF while parsing a list at line 1 column 2"),
+            (b"{}", "the object has no `status`"),
+            (b"{\"status\": 5}", "`status` is not a string at byte 11"),
+            (b"{\"status\":\"R\",\"status\":null}", "`status` is not a string at byte 23"),
+        ];
+        for (body, message) in cases {
+            let error = Execution::parse(body.to_vec(), None).err().map(|error| error.why.to_string());
+            assert_eq!(error.as_deref(), Some(message), "{}", String::from_utf8_lossy(body));
+        }
+    }
+
+    #[test]
+    fn the_plain_position_is_where_the_text_stops_making_sense() {
+        for (body, at, line, column) in
+            [("[1 2]", 3, 1, 4), ("[\n\n1 2]", 5, 3, 3), ("[", 1, 1, 2), ("[1,\n", 4, 2, 1)]
+        {
+            let Invalid::Malformed { line: found_line, column: found_column, .. } =
+                Invalid::located(body, at)
+            else {
+                panic!("another error");
+            };
+            assert_eq!((found_line, found_column), (line, column), "{body:?}");
+        }
     }
 }

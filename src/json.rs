@@ -34,30 +34,35 @@ pub enum Kind {
 /// One JSON value within a text that is valid JSON.
 pub struct Json<'a> {
     text: &'a str,
-    kept: OnceLock<Boxed<Kept<'a>>>,
+    found: Link<'a>,
 }
+
+/// What looks at one value have found, in a chain that only grows.
+type Link<'a> = OnceLock<Boxed<Found<'a>>>;
 
 /// A box that can be made fallibly.
 type Boxed<T> = Box<[T; 1]>;
 
-/// What looks at one value have found.
-#[derive(Default)]
-struct Kept<'a> {
-    content: OnceLock<Content<'a>>,
-    aside: OnceLock<Boxed<Aside>>,
-    /// Chains what waits to be freed.
-    next: Option<Boxed<Kept<'a>>>,
+struct Found<'a> {
+    content: Content<'a>,
+    next: Link<'a>,
 }
 
 enum Content<'a> {
-    /// A string of up to `SHORT - 1` bytes, and the U+0000 behind it.
+    /// A string of up to `SHORT - 1` bytes, and the U+0000 behind it: their number, and they.
     Short(u8, [u8; SHORT]),
     Long(Vec<u8>),
     Elements(Vec<Json<'a>>),
     Members(Members<'a>),
+    /// The positions of an object's members, ordered by key and then by position.
+    ByKey(Vec<usize>),
+    /// A copy of the text with a U+0000 behind it.
+    Text(Vec<u8>),
+    /// Where what is inside begins and ends; known before anybody looks.
+    Extents(Extents),
 }
 
-/// Most strings fit, and it makes `Content` no larger than `Members` does.
+/// Most strings fit, and `Content` becomes no larger by it.
 const SHORT: usize = 54;
 
 /// The members of an object as they were sent.
@@ -72,15 +77,6 @@ struct Member<'a> {
     /// Where the key ends in `Members::keys`, its U+0000 included. It begins where the one before ends.
     key_end: usize,
     value: Json<'a>,
-}
-
-/// What few values need.
-#[derive(Default)]
-struct Aside {
-    extents: Option<Extents>,
-    text: OnceLock<Vec<u8>>,
-    /// Positions of an object's members, ordered by key and then by position.
-    by_key: OnceLock<Vec<usize>>,
 }
 
 /// Where arrays and objects of some size begin and end within a text, in the order of their beginnings. Without it,
@@ -111,7 +107,7 @@ impl<'a> Json<'a> {
     }
 
     fn of(text: &'a str) -> Json<'a> {
-        Json { text, kept: OnceLock::new() }
+        Json { text, found: OnceLock::new() }
     }
 
     /// The kind of the value.
@@ -182,11 +178,8 @@ impl<'a> Json<'a> {
     /// The value of the last member with this key.
     pub fn get(&self, key: &[u8]) -> Option<&Json<'a>> {
         let members = self.members()?;
-        let index = if members.list.len() <= FEW_MEMBERS {
-            (0..members.list.len()).rev().find(|index| members.key_is(*index, key))?
-        } else {
-            self.find_in_many(members, key)?
-        };
+        let is_few = members.list.len() <= FEW_MEMBERS;
+        let index = if is_few { members.find_backwards(key) } else { self.find_in_many(members, key) }?;
         members.list.get(index).map(|member| &member.value)
     }
 
@@ -213,7 +206,8 @@ impl<'a> Json<'a> {
 
     /// `raw` with a U+0000 behind it that is part of the slice: a copy that is made once.
     pub fn text(&self) -> Option<&[u8]> {
-        keep(&self.aside()?.text, || with_nul(self.text.as_bytes())).map(Vec::as_slice)
+        let copy = self.find(|content| matches!(content, Content::Text(_)), || self.copied())?;
+        if let Content::Text(text) = copy { Some(text) } else { None }
     }
 
     /// Elements or members, found at the first look.
@@ -233,22 +227,49 @@ impl<'a> Json<'a> {
 
     /// What is inside of a value of this kind; nothing for values of other kinds.
     fn content(&self, kind: Kind) -> Option<&Content<'a>> {
-        if let Some(content) = self.kept.get().and_then(|kept| kept[0].content.get()) {
-            return Some(content).filter(|_| self.kind() == kind);
-        }
         if self.kind() != kind {
             return None;
         }
-        let content = if kind == Kind::String { self.unescaped()? } else { self.expanded()? };
-        keep(&self.kept()?.content, || Some(content))
+        let is_content = |content: &Content| {
+            matches!(
+                content,
+                Content::Short(..) | Content::Long(_) | Content::Elements(_) | Content::Members(_)
+            )
+        };
+        self.find(is_content, || if kind == Kind::String { self.unescaped() } else { self.expanded() })
     }
 
-    fn kept(&self) -> Option<&Kept<'a>> {
-        keep(&self.kept, || boxed(Kept::default())).map(|kept| &kept[0])
+    /// What is in the chain already, or else what is made now and then kept. Never waits for another thread's work:
+    /// where that was faster, its result stays.
+    fn find(
+        &self,
+        wanted: impl Fn(&Content<'a>) -> bool,
+        make: impl FnOnce() -> Option<Content<'a>>,
+    ) -> Option<&Content<'a>> {
+        let mut link = &self.found;
+        while let Some(found) = link.get() {
+            if wanted(&found[0].content) {
+                return Some(&found[0].content);
+            }
+            link = &found[0].next;
+        }
+        let mut made = boxed(Found { content: make()?, next: OnceLock::new() })?;
+        while let Err(refused) = link.set(made) {
+            made = refused;
+            let [found] = &**link.get()?;
+            if wanted(&found.content) {
+                return Some(&found.content);
+            }
+            link = &found.next;
+        }
+        link.get().map(|found| &found[0].content)
     }
 
-    fn aside(&self) -> Option<&Aside> {
-        keep(&self.kept()?.aside, || boxed(Aside::default())).map(|aside| &aside[0])
+    fn copied(&self) -> Option<Content<'a>> {
+        let mut copy = Vec::new();
+        copy.try_reserve_exact(self.text.len() + 1).ok()?;
+        append_with_nul(&mut copy, self.text.as_bytes())?;
+        Some(Content::Text(copy))
     }
 
     fn unescaped(&self) -> Option<Content<'a>> {
@@ -266,14 +287,15 @@ impl<'a> Json<'a> {
 
     /// Finds the elements or members.
     fn expanded(&self) -> Option<Content<'a>> {
-        let inherited =
-            self.kept.get().and_then(|kept| kept[0].aside.get()).and_then(|aside| aside[0].extents.clone());
+        let inherited = self.found.get().and_then(|found| match &found[0].content {
+            Content::Extents(extents) => Some(extents.clone()),
+            _ => None,
+        });
         let extents = match inherited {
-            Some(extents) => Some(extents),
             None if self.text.len() > SMALL => {
                 Some(Extents { all: Arc::new(extents_in(self.text.as_bytes())?), own: 0 })
             }
-            None => None,
+            inherited => inherited,
         };
         let walk = Walk::new(self.text, extents);
         if self.kind() == Kind::Array {
@@ -284,12 +306,12 @@ impl<'a> Json<'a> {
     }
 
     fn find_in_many(&self, members: &Members<'a>, key: &[u8]) -> Option<usize> {
-        let by_key = self.aside().and_then(|aside| keep(&aside.by_key, || members.by_key()));
-        let Some(by_key) = by_key else {
-            return (0..members.list.len()).rev().find(|index| members.key_is(*index, key));
+        let is_order = |content: &Content| matches!(content, Content::ByKey(_));
+        let Some(Content::ByKey(order)) = self.find(is_order, || members.by_key().map(Content::ByKey)) else {
+            return members.find_backwards(key);
         };
-        let behind = by_key.partition_point(|index| members.plain_key(*index) <= key);
-        by_key.get(behind.checked_sub(1)?).copied().filter(|index| members.key_is(*index, key))
+        let behind = order.partition_point(|index| members.plain_key(*index) <= key);
+        order.get(behind.checked_sub(1)?).copied().filter(|index| members.plain_key(*index) == key)
     }
 }
 
@@ -305,8 +327,8 @@ impl Members<'_> {
         self.key(index).and_then(|key| key.split_last()).map_or(&[], |(_, key)| key)
     }
 
-    fn key_is(&self, index: usize, key: &[u8]) -> bool {
-        self.plain_key(index) == key
+    fn find_backwards(&self, key: &[u8]) -> Option<usize> {
+        (0..self.list.len()).rev().find(|index| self.plain_key(*index) == key)
     }
 
     fn by_key(&self) -> Option<Vec<usize>> {
@@ -321,40 +343,66 @@ impl Members<'_> {
 
 /// Frees level by level what is nested, without recursion and without taking memory for it.
 impl Drop for Json<'_> {
+    #[inline]
     fn drop(&mut self) {
-        let mut pending = self.kept.take();
-        while let Some(mut kept) = pending {
-            pending = kept[0].next.take();
-            match kept[0].content.get_mut() {
-                Some(Content::Elements(list)) => {
-                    list.iter_mut().for_each(|value| value.hand_over(&mut pending))
-                }
-                Some(Content::Members(members)) => {
+        if self.found.get().is_some() {
+            self.free();
+        }
+    }
+}
+
+impl<'a> Json<'a> {
+    fn free(&mut self) {
+        let mut pending = std::mem::take(&mut self.found);
+        while let Some(mut found) = pending.take() {
+            pending = std::mem::take(&mut found[0].next);
+            match &mut found[0].content {
+                Content::Elements(list) => list.iter_mut().for_each(|value| value.hand_over(&mut pending)),
+                Content::Members(members) => {
                     members.list.iter_mut().for_each(|member| member.value.hand_over(&mut pending));
                 }
                 _ => {}
             }
         }
     }
-}
 
-impl<'a> Json<'a> {
-    fn hand_over(&mut self, pending: &mut Option<Boxed<Kept<'a>>>) {
-        if let Some(mut kept) = self.kept.take()
-            && let Some(Content::Elements(_) | Content::Members(_)) = kept[0].content.get()
-        {
-            kept[0].next = pending.take();
-            *pending = Some(kept);
+    /// Puts what was found in front of what waits to be freed.
+    fn hand_over(&mut self, pending: &mut Link<'a>) {
+        if self.found.get().is_none() {
+            return;
         }
+        let mut last = &mut self.found;
+        while last.get().is_some() {
+            match last.get_mut() {
+                Some(found) => last = &mut found[0].next,
+                None => return,
+            }
+        }
+        *last = std::mem::take(pending);
+        *pending = std::mem::take(&mut self.found);
     }
 }
 
-/// One walk over the direct content of an array or an object.
+/// One step of a walk over the direct content of an array or an object: offsets in the text.
+#[derive(Clone, Copy, Default)]
+struct Step {
+    /// The content of the key.
+    key: (usize, usize),
+    key_has_escapes: bool,
+    value: (usize, usize),
+    /// Where the value's extents begin; 0 where it has none.
+    extent: usize,
+}
+
+/// So many steps are made before memory is reserved, so that most arrays and objects need not guess how much.
+const STRIDE: usize = 16;
+
 struct Walk<'a> {
     text: &'a str,
     at: usize,
+    is_object: bool,
     extents: Option<Extents>,
-    /// The extents that have not been passed, and where the text begins in their terms.
+    /// The first extent that has not been passed, and where the text begins in the terms of extents.
     coming: usize,
     base: usize,
 }
@@ -363,34 +411,70 @@ impl<'a> Walk<'a> {
     fn new(text: &'a str, extents: Option<Extents>) -> Walk<'a> {
         let own = extents.as_ref().map_or(0, |extents| extents.own);
         let base = extents.as_ref().and_then(|extents| extents.all.get(own)).map_or(0, |extent| extent.start);
-        Walk { text, at: 1, extents, coming: own + 1, base }
+        Walk { text, at: 1, is_object: text.starts_with('{'), extents, coming: own + 1, base }
     }
 
     fn elements(mut self) -> Option<Vec<Json<'a>>> {
         let mut list = Vec::new();
-        while self.finds_more() {
-            let value = self.value()?;
-            push(&mut list, value)?;
+        let mut steps = [Step::default(); STRIDE];
+        loop {
+            let steps = self.stride(&mut steps)?;
+            self.reserve(&mut list, steps.len())?;
+            for step in steps.iter() {
+                list.push(self.json(step)?);
+            }
+            if steps.len() < STRIDE {
+                return Some(list);
+            }
         }
-        Some(list)
     }
 
     fn members(mut self) -> Option<Members<'a>> {
         let mut members = Members::default();
-        while self.finds_more() {
-            let (end, escaped) = scan::string_end(self.text.as_bytes(), self.at + 1);
-            let key = self.text.as_bytes().get(self.at + 1..end)?;
-            if escaped {
-                append_unescaped(&mut members.keys, key)?;
-            } else {
-                append_with_nul(&mut members.keys, key)?;
+        let mut steps = [Step::default(); STRIDE];
+        loop {
+            let steps = self.stride(&mut steps)?;
+            self.reserve(&mut members.list, steps.len())?;
+            let keys = steps.iter().map(|step| step.key.1 - step.key.0 + 1).sum();
+            self.reserve(&mut members.keys, keys)?;
+            for step in steps.iter() {
+                let key = self.text.as_bytes().get(step.key.0..step.key.1)?;
+                let append = if step.key_has_escapes { append_unescaped } else { append_with_nul };
+                append(&mut members.keys, key)?;
+                members.list.push(Member { key_end: members.keys.len(), value: self.json(step)? });
             }
-            self.at = scan::skip_whitespace(self.text.as_bytes(), end + 1) + 1;
-            self.at = scan::skip_whitespace(self.text.as_bytes(), self.at);
-            let value = self.value()?;
-            push(&mut members.list, Member { key_end: members.keys.len(), value })?;
+            if steps.len() < STRIDE {
+                return Some(members);
+            }
         }
-        Some(members)
+    }
+
+    /// Makes room for so many more, and, where the end is not reached, for as many as will probably come.
+    fn reserve<T>(&self, list: &mut Vec<T>, more: usize) -> Option<()> {
+        if list.is_empty() && self.at < self.text.len() {
+            let each = (self.at / more.max(1)).max(1);
+            let expected = more + (self.text.len() - self.at) / each;
+            return list.try_reserve_exact(expected + expected / 16).ok();
+        }
+        if list.is_empty() { list.try_reserve_exact(more).ok() } else { list.try_reserve(more).ok() }
+    }
+
+    /// Makes as many steps as there is room for, or fewer at the end.
+    fn stride<'s>(&mut self, steps: &'s mut [Step; STRIDE]) -> Option<&'s [Step]> {
+        let mut made = 0;
+        for step in steps.iter_mut() {
+            if !self.finds_more() {
+                break;
+            }
+            if self.is_object {
+                (step.key, step.key_has_escapes) = self.pass_key();
+            }
+            step.value.0 = self.at;
+            step.extent = self.pass_value()?;
+            step.value.1 = self.at;
+            made += 1;
+        }
+        Some(&steps[..made])
     }
 
     /// Goes to the next element or member; false at the closing bracket.
@@ -400,42 +484,49 @@ impl<'a> Walk<'a> {
         if text.get(self.at) == Some(&b',') {
             self.at = scan::skip_whitespace(text, self.at + 1);
         }
-        self.at + 1 < text.len()
+        if self.at + 1 < text.len() {
+            return true;
+        }
+        self.at = text.len();
+        false
     }
 
-    /// Takes the value that begins here.
-    fn value(&mut self) -> Option<Json<'a>> {
+    /// Passes a key and its colon. Returns where the content of the key is, and whether it has escapes.
+    fn pass_key(&mut self) -> ((usize, usize), bool) {
         let text = self.text.as_bytes();
-        let start = self.at;
-        self.at = match text.get(start)? {
-            b'"' => scan::string_end(text, start + 1).0 + 1,
-            b'{' | b'[' => return self.container(),
-            b't' | b'n' => start + 4,
-            b'f' => start + 5,
-            _ => start + text.get(start..)?.iter().position(|byte| !is_numeric(*byte))?,
-        };
-        self.text.get(start..self.at).map(Json::of)
+        let start = self.at + 1;
+        let (end, has_escapes) = scan::string_end(text, start);
+        self.at = scan::skip_whitespace(text, scan::skip_whitespace(text, end + 1) + 1);
+        ((start, end), has_escapes)
     }
 
-    /// Takes the array or object that begins here, and gives it the extents of what is inside of it.
-    fn container(&mut self) -> Option<Json<'a>> {
-        let start = self.at;
-        let known = self.extents.as_ref().and_then(|extents| extents.all.get(self.coming));
-        let Some(extent) = known.filter(|extent| extent.start == self.base + start).copied() else {
-            self.at = scan::container_end(self.text.as_bytes(), start);
-            return self.text.get(start..self.at).map(Json::of);
+    /// Passes the value that begins here. Returns the position of its extent; 0 if it has none.
+    fn pass_value(&mut self) -> Option<usize> {
+        let text = self.text.as_bytes();
+        self.at = match text.get(self.at)? {
+            b'"' => scan::string_end(text, self.at + 1).0 + 1,
+            b'{' | b'[' => return Some(self.pass_container()),
+            b't' | b'n' => self.at + 4,
+            b'f' => self.at + 5,
+            _ => self.at + text.get(self.at..)?.iter().position(|byte| !is_numeric(*byte))?,
         };
-        let extents =
-            self.extents.as_ref().map(|extents| Extents { all: extents.all.clone(), own: self.coming });
-        self.pass(extent);
+        Some(0)
+    }
+
+    fn pass_container(&mut self) -> usize {
+        let known = self.extents.as_ref().and_then(|extents| extents.all.get(self.coming));
+        let Some(extent) = known.filter(|extent| extent.start == self.base + self.at).copied() else {
+            self.at = scan::container_end(self.text.as_bytes(), self.at);
+            return 0;
+        };
+        let own = self.coming;
+        self.pass_extent(extent);
         self.at = extent.end - self.base;
-        let value = Json::of(self.text.get(start..self.at)?);
-        keep(&value.kept()?.aside, || boxed(Aside { extents, ..Aside::default() }))?;
-        Some(value)
+        own
     }
 
     /// Passes an extent and those inside of it.
-    fn pass(&mut self, extent: Extent) {
+    fn pass_extent(&mut self, extent: Extent) {
         let Some(extents) = &self.extents else { return };
         let rest = &extents.all[self.coming..];
         let mut reach = 1;
@@ -444,6 +535,16 @@ impl<'a> Walk<'a> {
         }
         let searched = &rest[reach / 2..reach.min(rest.len())];
         self.coming += reach / 2 + searched.partition_point(|inner| inner.start < extent.end);
+    }
+
+    /// The value of a step, with the extents of what is inside of it.
+    fn json(&self, step: &Step) -> Option<Json<'a>> {
+        let value = Json::of(self.text.get(step.value.0..step.value.1)?);
+        if let (true, Some(extents)) = (step.extent > 0, &self.extents) {
+            let inherited = Content::Extents(Extents { all: extents.all.clone(), own: step.extent });
+            let _ = value.found.set(boxed(Found { content: inherited, next: OnceLock::new() })?);
+        }
+        Some(value)
     }
 }
 
@@ -471,15 +572,6 @@ fn extents_in(text: &[u8]) -> Option<Vec<Extent>> {
     Some(extents)
 }
 
-/// Keeps what is made the first time. Never waits for another thread's work.
-fn keep<T>(cell: &OnceLock<T>, make: impl FnOnce() -> Option<T>) -> Option<&T> {
-    if cell.get().is_none() {
-        // Where another thread was faster, its result stays.
-        let _ = cell.set(make()?);
-    }
-    cell.get()
-}
-
 fn boxed<T>(value: T) -> Option<Boxed<T>> {
     let mut one = Vec::new();
     one.try_reserve_exact(1).ok()?;
@@ -493,14 +585,7 @@ fn push<T>(list: &mut Vec<T>, value: T) -> Option<()> {
     Some(())
 }
 
-fn with_nul(bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut copy = Vec::new();
-    copy.try_reserve_exact(bytes.len() + 1).ok()?;
-    copy.extend_from_slice(bytes);
-    copy.push(0);
-    Some(copy)
-}
-
+/// Appends bytes and a U+0000. Nothing where there is no memory.
 pub(crate) fn append_with_nul(out: &mut Vec<u8>, bytes: &[u8]) -> Option<()> {
     out.try_reserve(bytes.len() + 1).ok()?;
     out.extend_from_slice(bytes);
@@ -621,4 +706,252 @@ fn is_whitespace(character: char) -> bool {
 
 fn is_numeric(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Content, Json, Kind};
+
+    fn string(text: &str) -> Option<Vec<u8>> {
+        Json::new(text).string().map(<[u8]>::to_vec)
+    }
+
+    #[test]
+    fn values_stay_small() {
+        assert_eq!(size_of::<Json>(), 32);
+        assert_eq!(size_of::<Content>(), 56);
+    }
+
+    #[test]
+    fn every_kind_is_told_from_its_text() {
+        let kinds = [
+            ("null", Kind::Null),
+            ("true", Kind::Bool),
+            (" false", Kind::Bool),
+            ("-1", Kind::Number),
+            ("0", Kind::Number),
+            ("\"\"", Kind::String),
+            ("\n[ ]\n", Kind::Array),
+            ("{}", Kind::Object),
+        ];
+        for (text, kind) in kinds {
+            let value = Json::new(text);
+            assert_eq!(value.kind(), kind, "{text}");
+            assert_eq!(value.raw(), text.trim());
+            assert_eq!(value.text(), Some(format!("{}\0", text.trim()).as_bytes()));
+            assert_eq!(value.as_bool(), text == "true");
+        }
+    }
+
+    #[test]
+    fn questions_to_another_kind_have_empty_answers() {
+        for text in ["null", "true", "12", "\"12\"", "[12]", "{\"a\":12}"] {
+            let value = Json::new(text);
+            let kind = value.kind();
+            assert_eq!(value.as_i64(), if kind == Kind::Number { 12 } else { 0 });
+            assert_eq!(value.as_f64(), if kind == Kind::Number { 12.0 } else { 0.0 });
+            assert_eq!(value.string().is_some(), kind == Kind::String);
+            assert_eq!(value.length(), usize::from(matches!(kind, Kind::Array | Kind::Object)));
+            assert_eq!(value.at(0).is_some(), matches!(kind, Kind::Array | Kind::Object));
+            assert_eq!(value.key_at(0).is_some(), kind == Kind::Object);
+            assert_eq!(value.get(b"a").is_some(), kind == Kind::Object);
+            assert!(value.at(1).is_none() && value.at(usize::MAX).is_none() && value.key_at(1).is_none());
+        }
+    }
+
+    #[test]
+    fn numbers_are_truncated_and_saturated_as_integers_and_rounded_as_doubles() {
+        let numbers = [
+            ("0", 0, 0.0),
+            ("-0", 0, 0.0),
+            ("-0.0", 0, 0.0),
+            ("403.0", 403, 403.0),
+            ("403.7", 403, 403.7),
+            ("-403.7", -403, -403.7),
+            ("4e2", 400, 400.0),
+            ("4.035E+2", 403, 403.5),
+            ("40350e-2", 403, 403.5),
+            ("0.99", 0, 0.99),
+            ("99e-3", 0, 0.099),
+            ("9007199254740993", 9_007_199_254_740_993, 9_007_199_254_740_992.0),
+            ("12345678901234567.9", 12_345_678_901_234_567, 12_345_678_901_234_568.0),
+            ("9223372036854775807", i64::MAX, 9.223_372_036_854_776e18),
+            ("9223372036854775808", i64::MAX, 9.223_372_036_854_776e18),
+            ("-9223372036854775808", i64::MIN, -9.223_372_036_854_776e18),
+            ("-9223372036854775808.5", i64::MIN, -9.223_372_036_854_776e18),
+            ("-9223372036854775809", i64::MIN, -9.223_372_036_854_776e18),
+            ("922337203685477580.7e1", i64::MAX, 9.223_372_036_854_776e18),
+            ("1e18", 1_000_000_000_000_000_000, 1e18),
+            ("1e19", i64::MAX, 1e19),
+            ("18446744073709551616", i64::MAX, 1.844_674_407_370_955_2e19),
+            ("1e400", i64::MAX, f64::INFINITY),
+            ("-1e400", i64::MIN, f64::NEG_INFINITY),
+            ("1e-400", 0, 0.0),
+            ("0e999999999999999999999", 0, 0.0),
+            ("1e999999999999999999999", i64::MAX, f64::INFINITY),
+            ("1e-999999999999999999999", 0, 0.0),
+            ("0.1", 0, 0.1),
+            ("5e-324", 0, 5e-324),
+            ("1.7976931348623157e308", i64::MAX, f64::MAX),
+        ];
+        for (text, integer, double) in numbers {
+            let value = Json::new(text);
+            assert_eq!(value.as_i64(), integer, "{text}");
+            assert_eq!(value.as_f64(), double, "{text}");
+        }
+        let long = format!("{}.{}e-1000", "1".repeat(1_010), "9".repeat(1_000));
+        assert_eq!(Json::new(&long).as_i64(), 1_111_111_111);
+        assert_eq!(Json::new(&format!("0.{}7e101", "0".repeat(100))).as_i64(), 7);
+    }
+
+    #[test]
+    fn strings_are_unescaped_and_end_with_nul() {
+        let strings = [
+            (r#""""#, "\0"),
+            (r#""plain""#, "plain\0"),
+            (r#""\"\\\/\b\f\n\r\t""#, "\"\\/\u{8}\u{c}\n\r\t\0"),
+            (r#""\u0041\u00e9\u5ba2""#, "Aé客\0"),
+            (r#""\ud83d\ude00 \uD83D\uDE00""#, "😀 😀\0"),
+            (r#""\ud83d""#, "\u{fffd}\0"),
+            (r#""\ude00""#, "\u{fffd}\0"),
+            (r#""\ud83d\ud83d\ude00""#, "\u{fffd}😀\0"),
+            (r#""\ud83dx\ude00""#, "\u{fffd}x\u{fffd}\0"),
+            (r#""\ud83d\n""#, "\u{fffd}\n\0"),
+            (r#""\ud83d\u0041""#, "\u{fffd}A\0"),
+            (r#""\ud83d\\ude00""#, "\u{fffd}\\ude00\0"),
+            (r#""a\u0000b""#, "a\0b\0"),
+            (r#""größer 客 😀""#, "größer 客 😀\0"),
+        ];
+        for (text, plain) in strings {
+            assert_eq!(string(text).as_deref(), Some(plain.as_bytes()), "{text}");
+        }
+        for length in 0..200 {
+            let plain = "x".repeat(length);
+            assert_eq!(string(&format!("\"{plain}\"")), Some(format!("{plain}\0").into_bytes()));
+            assert_eq!(string(&format!("\"{plain}\\n\"")), Some(format!("{plain}\n\0").into_bytes()));
+        }
+    }
+
+    #[test]
+    fn what_a_look_found_is_kept() {
+        let value = Json::new(r#"{"a":"x","b":[1]}"#);
+        let (element, text) = (value.at(0).map(std::ptr::from_ref), value.text().map(<[u8]>::as_ptr));
+        let string = value.at(0).and_then(Json::string).map(<[u8]>::as_ptr);
+        assert!(value.at(0).and_then(Json::text).is_some());
+        assert_eq!(value.get(b"a").map(std::ptr::from_ref), element);
+        assert_eq!(value.text().map(<[u8]>::as_ptr), text);
+        assert_eq!(value.pointer(b"/a").and_then(Json::string).map(<[u8]>::as_ptr), string);
+    }
+
+    #[test]
+    fn members_are_listed_as_sent_and_the_last_of_a_key_is_found() {
+        let value = Json::new(
+            r#" { "a" : 1 , "b" : [ ] , "a" : 2 , "" : 3 , "\u0062" : 4, "q\"" : 5, "n\u0000": 6 } "#,
+        );
+        let keys = ["a\0", "b\0", "a\0", "\0", "b\0", "q\"\0", "n\0\0"];
+        assert_eq!(value.length(), keys.len());
+        for (index, key) in keys.iter().enumerate() {
+            assert_eq!(value.key_at(index), Some(key.as_bytes()));
+        }
+        assert_eq!(value.at(0).map(Json::as_i64), Some(1));
+        for (key, found) in [("a", 2), ("", 3), ("b", 4), ("q\"", 5), ("n\0", 6)] {
+            assert_eq!(value.get(key.as_bytes()).map(Json::as_i64), Some(found), "{key:?}");
+        }
+        assert!(value.get(b"A").is_none() && value.get(b"n").is_none() && value.get(b"aa").is_none());
+    }
+
+    #[test]
+    fn large_objects_are_searched_the_same() {
+        for count in [15, 16, 17, 18, 100, 5_000] {
+            let mut text: Vec<String> = (0..count).map(|n| format!("\"k{}\":{n}", n * 7 % count)).collect();
+            text.push("\"k3\":-1".to_owned());
+            let text = format!("{{{}}}", text.join(","));
+            let value = Json::new(&text);
+            assert_eq!(value.length(), count + 1);
+            assert_eq!(value.get(b"k3").map(Json::as_i64), Some(-1));
+            for n in (0..count).filter(|n| n * 7 % count != 3) {
+                let key = format!("k{}", n * 7 % count);
+                let last = (0..count).rev().find(|other| other * 7 % count == n * 7 % count);
+                assert_eq!(value.get(key.as_bytes()).map(Json::as_i64), last.map(|last| last as i64));
+            }
+            assert!(value.get(b"k").is_none() && value.get(b"zz").is_none() && value.get(b"").is_none());
+        }
+    }
+
+    #[test]
+    fn pointers_follow_rfc_6901() {
+        let text = r#"{"foo":["bar","baz"],"":0,"a/b":1,"c%d":2,"e^f":3,"g|h":4,"i\\j":5,"k\"l":6," ":7,"m~n":8,
+            "0":9,"01":10,"x":{"0":11,"x":12,"x":13},"~1":14}"#;
+        let value = Json::new(text);
+        let leads_to = [
+            ("/", 0),
+            ("/a~1b", 1),
+            ("/c%d", 2),
+            ("/e^f", 3),
+            ("/g|h", 4),
+            ("/i\\j", 5),
+            ("/k\"l", 6),
+            ("/ ", 7),
+            ("/m~0n", 8),
+            ("/0", 9),
+            ("/01", 10),
+            ("/x/0", 11),
+            ("/x/x", 13),
+            ("/~01", 14),
+        ];
+        for (pointer, number) in leads_to {
+            assert_eq!(value.pointer(pointer.as_bytes()).map(Json::as_i64), Some(number), "{pointer}");
+        }
+        assert!(value.pointer(b"").is_some_and(|found| std::ptr::eq(found, &value)));
+        assert_eq!(value.pointer(b"/foo").map(Json::length), Some(2));
+        assert_eq!(value.pointer(b"/foo/1").and_then(Json::string), Some(&b"baz\0"[..]));
+        let nowhere = [
+            "foo",
+            "/foo/2",
+            "/foo/-",
+            "/foo/01",
+            "/foo/00",
+            "/foo/+1",
+            "/foo/ 1",
+            "/foo/",
+            "/foo/0/0",
+            "/m~n",
+            "/m~2n",
+            "/a~",
+            "/none",
+            "/foo/99999999999999999999999",
+            "//",
+            "/x/",
+            "a",
+        ];
+        for pointer in nowhere {
+            assert!(value.pointer(pointer.as_bytes()).is_none(), "{pointer}");
+        }
+        assert_eq!(Json::new("[1,2]").pointer(b"/0").map(Json::as_i64), Some(1));
+    }
+
+    #[test]
+    fn containers_of_all_sizes_are_divided_where_their_parts_end() {
+        for size in 0..150 {
+            for part in [
+                "1".to_owned(),
+                "{}".to_owned(),
+                format!("[\"{}\"]", "]".repeat(size)),
+                "\"\\\"\"".to_owned(),
+            ] {
+                let text = format!("[{}]", vec![format!("[ {part} ,{{\"k\": {part}}}]"); size].join(" , "));
+                let value = Json::new(&text);
+                assert_eq!(value.length(), size);
+                for index in 0..size {
+                    let element = value.at(index);
+                    assert_eq!(element.and_then(|element| element.at(0)).map(Json::raw), Some(&*part));
+                    assert_eq!(
+                        element.and_then(|element| element.pointer(b"/1/k")).map(Json::raw),
+                        Some(&*part)
+                    );
+                    assert_eq!(element.map(Json::length), Some(2));
+                }
+            }
+        }
+    }
 }

@@ -145,35 +145,45 @@ impl Options {
 
     /// Checks everything, and reads the environment for what was left to it: proxies and roots.
     pub(crate) fn check(&self) -> Result<Configuration, Error> {
-        self.check_all().map_err(Error::invalid_argument)
-    }
-
-    fn check_all(&self) -> Result<Configuration, String> {
-        let base = match &self.base_url {
-            Some(url) => BaseUrl::parse(utf8("base_url", url)?, self.allow_plaintext)?,
-            None => BaseUrl::parse(DEFAULT_BASE_URL, false)?,
-        };
-        if self.poll_interval_ms < SHORTEST_POLL_INTERVAL_MS {
-            return Err(format!("poll_interval_ms must be at least {SHORTEST_POLL_INTERVAL_MS}"));
-        }
+        let base = self.checked_base_url().map_err(Error::invalid_argument)?;
         Ok(Configuration {
-            credentials: Arc::new(self.credentials()?),
+            credentials: Arc::new(self.credentials().map_err(Error::invalid_argument)?),
             timeout: milliseconds(self.timeout_ms),
             connect_timeout: milliseconds(self.connect_timeout_ms),
             max_retries: self.max_retries,
             max_response_bytes: if self.max_response_bytes == 0 { u64::MAX } else { self.max_response_bytes },
-            poll_interval: Duration::from_millis(self.poll_interval_ms),
-            user_agent: self.user_agent()?,
-            proxy: match &self.proxy {
-                Some(url) if url.bytes().is_empty() => None,
-                Some(url) => {
-                    Some(Proxy::parse(utf8("proxy", url.bytes())?).map_err(|why| format!("proxy {why}"))?)
-                }
-                None => Proxy::from_environment(&base)?,
-            },
+            poll_interval: self.checked_poll_interval().map_err(Error::invalid_argument)?,
+            user_agent: self.checked_user_agent().map_err(Error::invalid_argument)?,
+            proxy: self.checked_proxy(&base).map_err(Error::invalid_argument)?,
             roots: tls::roots(&base, self.ca_file.as_deref(), self.ca_pem.as_deref())?,
             base,
         })
+    }
+
+    fn checked_base_url(&self) -> Result<BaseUrl, String> {
+        match &self.base_url {
+            Some(url) => BaseUrl::parse(utf8("base_url", url)?, self.allow_plaintext),
+            None => BaseUrl::parse(DEFAULT_BASE_URL, false),
+        }
+    }
+
+    fn checked_poll_interval(&self) -> Result<Duration, String> {
+        match self.poll_interval_ms {
+            ..SHORTEST_POLL_INTERVAL_MS => {
+                Err(format!("poll_interval_ms must be at least {SHORTEST_POLL_INTERVAL_MS}"))
+            }
+            interval => Ok(Duration::from_millis(interval)),
+        }
+    }
+
+    fn checked_proxy(&self, base: &BaseUrl) -> Result<Option<Proxy>, String> {
+        match &self.proxy {
+            None => Proxy::from_environment(base),
+            Some(url) if url.bytes().is_empty() => Ok(None),
+            Some(url) => {
+                Proxy::parse(utf8("proxy", url.bytes())?).map(Some).map_err(|why| format!("proxy {why}"))
+            }
+        }
     }
 
     fn credentials(&self) -> Result<Credentials, String> {
@@ -195,7 +205,7 @@ impl Options {
         }
     }
 
-    fn user_agent(&self) -> Result<String, String> {
+    fn checked_user_agent(&self) -> Result<String, String> {
         let own = concat!("librefold/", env!("CARGO_PKG_VERSION"));
         let Some(product) = &self.user_agent else { return Ok(own.into()) };
         let product = utf8("user_agent", product)?;

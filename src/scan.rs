@@ -567,3 +567,271 @@ mod portable {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Fault, Lanes, Native, Scanner, find, portable::Word};
+    use serde_json::value::RawValue;
+
+    /// Texts with one of everything, from which others are made.
+    const SEEDS: [&str; 7] = [
+        r#"{"name":"Grüße \ud83d\ude00 \"x\"","n":[-0,1.5e+10,0.25E-3,12345678901234567890],"t":true,"f":false,"z":null}"#,
+        "[\n    {\n        \"a\" : [ ] ,\r\n\t\"b\" : { } },\n    \"\\u00e9\\n\\/\"\n]\n",
+        r#"[[[[{"a":[{"b":[[]]}]}]]],[],{},""]"#,
+        r#""顧客 顧客 顧客 \\ \" \t plain text that is longer than two vectors of sixteen bytes""#,
+        "-123.456e-78",
+        " true ",
+        r#"{"":{"":{"":""}},"":1,"a":"[{\"]}"}"#,
+    ];
+
+    fn scanned<L: Lanes>(text: &[u8]) -> Result<usize, Fault> {
+        let scanner = Scanner::<L>::new(text);
+        let end = scanner.whitespace(scanner.value(0)?);
+        if end == text.len() { Ok(end) } else { Err(Fault::Malformed { at: end }) }
+    }
+
+    /// Both kinds of vectors and serde_json agree on whether this is JSON.
+    fn judge(text: &str) -> bool {
+        let accepted = serde_json::from_str::<&RawValue>(text).is_ok();
+        assert_eq!(scanned::<Native>(text.as_bytes()).is_ok(), accepted, "{text:?}");
+        assert_eq!(scanned::<Native>(text.as_bytes()), scanned::<Word>(text.as_bytes()), "{text:?}");
+        accepted
+    }
+
+    /// A small generator of pseudo-random numbers (xorshift), the same in every run.
+    struct Dice(u64);
+
+    impl Dice {
+        fn below(&mut self, limit: usize) -> usize {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0 as usize % limit
+        }
+    }
+
+    #[test]
+    fn accepts_and_refuses_the_grammar() {
+        let accepted = [
+            "0",
+            "-0",
+            "10",
+            "-1",
+            "0.0",
+            "1e5",
+            "1E+5",
+            "1e-05",
+            "1.25e2",
+            "1e400",
+            "true",
+            "false",
+            "null",
+            "\"\"",
+            "[]",
+            "{}",
+            "[ ]",
+            "{ }",
+            " \t\r\n1 \t\r\n",
+            "[1,2]",
+            "{\"a\":1,\"a\":2}",
+            "\"\u{7f}\"",
+            "\"\\ud83d\"",
+            "\"\\u0000\"",
+            "\"\\uDEAD\\ud83d\\uABCF\"",
+            "\"/\\/\\b\\f\\n\\r\\t\\\\\\\"\"",
+            "[[],{},\"\",0,null]",
+        ];
+        let refused = [
+            "",
+            " ",
+            "-",
+            "+1",
+            "01",
+            "-01",
+            "1.",
+            ".5",
+            "1e",
+            "1e+",
+            "1.e5",
+            "- 1",
+            "1 2",
+            "0x1",
+            "NaN",
+            "Infinity",
+            "tru",
+            "truE",
+            "nul",
+            "fals",
+            "truee",
+            "nulll",
+            "[",
+            "]",
+            "{",
+            "}",
+            "[1",
+            "[1,",
+            "[1,]",
+            "[,1]",
+            "[1 2]",
+            "[1}",
+            "{1}",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1,}",
+            "{,}",
+            "{\"a\" 1}",
+            "{a:1}",
+            "{\"a\":1]",
+            "[\"a\":1]",
+            "\"",
+            "\"a",
+            "\"\\",
+            "\"\\\"",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"\\u123g\"",
+            "\"\\u+123\"",
+            "\"\n\"",
+            "\"\u{1f}\"",
+            "\"\0\"",
+            "\0",
+            "1\0",
+            "[1]]",
+            "{}{}",
+            "'a'",
+            "[1,\u{a0}2]",
+            "\u{feff}1",
+            "[\u{b}1]",
+            "/**/1",
+            "\"a\"b",
+        ];
+        for text in accepted {
+            assert!(judge(text), "{text:?}");
+        }
+        for text in refused {
+            assert!(!judge(text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn agrees_with_serde_json_on_texts_cut_anywhere() {
+        for seed in SEEDS {
+            for end in (0..=seed.len()).filter(|end| seed.is_char_boundary(*end)) {
+                judge(&seed[..end]);
+                judge(&seed[end..]);
+            }
+        }
+    }
+
+    #[test]
+    fn agrees_with_serde_json_on_mutated_texts() {
+        const LIKELY: &[u8] = b"\"\\{}[]:,0123456789.eE+-truefalsn \t\n\r\0\x1f/u\x7f";
+        let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+        let mut accepted = 0;
+        for round in 0..60_000 {
+            let mut bytes = SEEDS[round % SEEDS.len()].as_bytes().to_vec();
+            for _ in 0..1 + dice.below(3) {
+                let at = dice.below(bytes.len());
+                match dice.below(4) {
+                    0 => bytes[at] = LIKELY[dice.below(LIKELY.len())],
+                    1 => bytes.insert(at, LIKELY[dice.below(LIKELY.len())]),
+                    2 if bytes.len() > 1 => drop(bytes.remove(at)),
+                    _ => bytes[at] ^= 1 << dice.below(8),
+                }
+            }
+            if let Ok(text) = std::str::from_utf8(&bytes) {
+                accepted += usize::from(judge(text));
+            }
+        }
+        assert!(accepted > 1_000, "too few of the mutated texts are JSON: {accepted}");
+    }
+
+    #[test]
+    fn sees_every_byte_at_every_offset_of_a_vector() {
+        for special in (0..=0x7f).map(char::from).chain(['é', '客', '😀']) {
+            for before in 0..40 {
+                for after in [0, 1, 7, 8, 15, 16, 33] {
+                    let (before, after) = ("x".repeat(before), "y".repeat(after));
+                    judge(&format!("\"{before}{special}{after}\""));
+                    judge(&format!("\"{before}\\{special}{after}\""));
+                    judge(&format!("[{}{special}{}1]", " ".repeat(before.len()), " ".repeat(after.len())));
+                    judge(&format!("[1{}{special}{}]", "2".repeat(before.len()), "3".repeat(after.len())));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn classes_mean_the_same_in_every_kind_of_vector() {
+        type Class<L> = fn(L) -> u64;
+        let native: [Class<Native>; 5] =
+            [Native::stops, Native::quotes, Native::structure, Native::inked, Native::nondigits];
+        let portable: [Class<Word>; 5] =
+            [Word::stops, Word::quotes, Word::structure, Word::inked, Word::nondigits];
+        let belongs: [fn(u8) -> bool; 5] = [
+            |byte| byte < 0x20 || byte == b'"' || byte == b'\\',
+            |byte| byte == b'"' || byte == b'\\',
+            |byte| b"\"{}[]".contains(&byte),
+            |byte| !b" \t\n\r".contains(&byte),
+            |byte| !byte.is_ascii_digit(),
+        ];
+        // A byte that does not belong to the class, to fill up with.
+        let fill = [b'x', b'x', b'x', b' ', b'7'];
+        for class in 0..5 {
+            for (byte, length) in (0..=255u8).flat_map(|byte| (1..40).map(move |length| (byte, length))) {
+                for position in 0..length {
+                    let mut text = vec![fill[class]; length];
+                    text[position] = byte;
+                    let expected = if belongs[class](byte) { position } else { length };
+                    assert_eq!(find(&text, 0, native[class]), expected, "{byte} in class {class}");
+                    assert_eq!(find(&text, 0, portable[class]), expected, "{byte} in class {class}");
+                    assert_eq!(find(&text, position + 1, native[class]), length);
+                    assert_eq!(find(&text, position + 1, portable[class]), length);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn finds_ends_in_text_that_is_known_to_be_valid() {
+        fn ends<L: Lanes>(text: &str) {
+            let scanner = Scanner::<L>::new(text.as_bytes());
+            for (at, _) in text.match_indices(['{', '[', '"']) {
+                let Ok(end) = scanner.value(at) else { continue };
+                if text[at..].starts_with('"') {
+                    let (quote, escaped) = scanner.string_end(at + 1);
+                    assert_eq!(quote + 1, end, "{text:?} from {at}");
+                    assert_eq!(escaped, text[at..end].contains('\\'));
+                } else {
+                    assert_eq!(scanner.container_end(at), end, "{text:?} from {at}");
+                }
+            }
+        }
+        // Without the seeds whose strings hold brackets: those would be taken for values.
+        for seed in &SEEDS[..5] {
+            ends::<Native>(seed);
+            ends::<Word>(seed);
+        }
+        assert_eq!(Scanner::<Native>::new(SEEDS[6].as_bytes()).container_end(0), SEEDS[6].len());
+        assert_eq!(Scanner::<Word>::new(SEEDS[6].as_bytes()).container_end(0), SEEDS[6].len());
+    }
+
+    #[test]
+    fn remembers_the_kind_of_every_open_bracket() {
+        let mut dice = Dice(77);
+        for depth in [1, 63, 64, 65, 127, 128, 129, 1_000, 100_000] {
+            let objects: Vec<bool> = (0..depth).map(|_| dice.below(2) == 0).collect();
+            let mut text: String =
+                objects.iter().map(|object| if *object { "{\"\":" } else { "[" }).collect();
+            text.push('1');
+            text.extend(objects.iter().rev().map(|object| if *object { '}' } else { ']' }));
+            assert!(judge(&text));
+            for wrong in [0, depth / 2, depth - 1].map(|level| text.len() - 1 - level) {
+                let swapped = if &text[wrong..=wrong] == "}" { "]" } else { "}" };
+                let mut broken = text.clone();
+                broken.replace_range(wrong..=wrong, swapped);
+                assert!(!judge(&broken));
+            }
+        }
+    }
+}

@@ -2,10 +2,13 @@
 
 use std::fmt;
 
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// What stands for a secret where a server echoed one.
 const BLOT: &[u8] = b"***";
+
+/// Fewer bytes of a secret than these tell nobody anything.
+const SHORTEST_TAIL: usize = 4;
 
 /// Bytes that are wiped when dropped, and that no Debug output shows.
 #[derive(Clone, PartialEq, Eq)]
@@ -48,6 +51,21 @@ pub fn blot_out(mut text: Vec<u8>, secrets: &[Secret]) -> Vec<u8> {
             let blotted = replace(&text, secret);
             drop(Zeroizing::new(std::mem::replace(&mut text, blotted)));
         }
+    }
+    text
+}
+
+/// Replaces what stands at the end of a text that was cut off within a secret.
+pub fn blot_out_tail(mut text: Vec<u8>, secrets: &[Secret]) -> Vec<u8> {
+    let cut_within = |secret: &Secret| {
+        let parts = (SHORTEST_TAIL..secret.bytes().len()).rev();
+        parts.into_iter().find(|length| text.ends_with(&secret.bytes()[..*length]))
+    };
+    if let Some(length) = secrets.iter().filter_map(cut_within).max() {
+        let start = text.len() - length;
+        text[start..].zeroize();
+        text.truncate(start);
+        text.extend_from_slice(BLOT);
     }
     text
 }
@@ -139,6 +157,25 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(
                 String::from_utf8(blot_out(text.into(), &secrets)),
+                Ok(expected.to_string()),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_secret_that_was_cut_off_is_blotted_out() {
+        let secrets = [Secret::new(b"pk_live_1"), Secret::new(b"word")];
+        for (text, expected) in [
+            ("key pk_live_", "key ***"),
+            ("key pk_l", "key ***"),
+            ("key pk_", "key pk_"),
+            ("pk_live pk", "pk_live pk"),
+            ("wor", "wor"),
+            ("", ""),
+        ] {
+            assert_eq!(
+                String::from_utf8(blot_out_tail(text.into(), &secrets)),
                 Ok(expected.to_string()),
                 "{text}"
             );

@@ -4,27 +4,12 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . tests/support/sandbox.sh
+. tests/support/check.sh
 work=target/tests/examples
 rm -rf "$work"
 mkdir -p "$work"
 ln -sf ../../release/librefold.so "$work/librefold.so.0"
 export LC_ALL=C.UTF-8
-passed=0
-failed=0
-
-# check NAME COMMAND...: the command succeeds.
-check() {
-    name=$1
-    shift
-    if "$@"; then
-        passed=$((passed + 1))
-        echo "ok $name"
-    else
-        failed=$((failed + 1))
-        echo "FAIL $name"
-    fi
-}
-
 # runs STATUS PROGRAM ARGUMENT...: ends with that status; what it prints is kept in $work/out and $work/err.
 runs() {
     wanted=$1
@@ -97,5 +82,4 @@ kill -INT "$watch"
 wait "$watch"
 check "watch_execution is cancelled by SIGINT" [ $? -eq 130 ]
 
-printf '%s passed, %s failed\n' "$passed" "$failed"
-[ "$failed" -eq 0 ]
+sum_up

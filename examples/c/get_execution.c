@@ -1,5 +1,4 @@
-/* Shows one execution of a workflow:  cc get_execution.c -lrefold && ./a.out EXECUTION_ID */
-#include <inttypes.h>
+/* Shows one execution:  cc get_execution.c -lrefold -o get_execution && ./get_execution EXECUTION_ID */
 #include <refold.h>
 #include <stdio.h>
 
@@ -10,30 +9,23 @@ int main(int argc, char **argv) {
     refold_execution *execution = NULL;
     refold_options *options = refold_options_new_from_env(); /* REFOLD_API_KEY, REFOLD_LINKED_ACCOUNT_ID */
     refold_client *client = refold_client_new(options, &error);
-    refold_options_free(options);
     if (client)
         execution = refold_get_execution(client, argc == 2 ? argv[1] : NULL, NULL, &error);
-    refold_client_free(client);
-    if (!execution) {
+    if (execution) {
+        printf("%s: %s, %g %%\n", or_dash(refold_execution_name(execution)),
+               refold_execution_status(execution), refold_execution_completion_percentage(execution));
+        for (size_t i = 0; i < refold_execution_node_count(execution); i++) {
+            const refold_node *node = refold_execution_node(execution, i);
+            printf("  %s: %s, %lld ms\n", or_dash(refold_node_name(node)), or_dash(refold_node_status(node)),
+                   (long long)refold_node_execution_time_ms(node)); /* -1 where the server names none */
+        }
+    } else {
         fprintf(stderr, "get_execution: %s\n", refold_error_message(error));
-        refold_error_free(error);
-        return 1;
     }
-    printf("%s: %s", or_dash(refold_execution_name(execution)), refold_execution_status(execution));
-    double percentage = refold_execution_completion_percentage(execution);
-    if (percentage >= 0)
-        printf(", %g %%", percentage);
-    printf("\n");
-    for (size_t i = 0; i < refold_execution_node_count(execution); i++) {
-        const refold_node *node = refold_execution_node(execution, i);
-        printf("  %s: %s", or_dash(refold_node_name(node)), or_dash(refold_node_status(node)));
-        if (refold_node_execution_time_ms(node) >= 0)
-            printf(", %" PRId64 " ms", refold_node_execution_time_ms(node));
-        printf("\n");
-    }
+    int status = execution ? 0 : 1;
     refold_execution_free(execution);
-    if (fflush(stdout) == 0)
-        return 0;
-    perror("get_execution: cannot write");
-    return 1;
+    refold_error_free(error);
+    refold_client_free(client);
+    refold_options_free(options);
+    return status;
 }

@@ -4,8 +4,8 @@
  *     cc -std=c11 watch_execution.c -lrefold -o watch_execution
  *     ./watch_execution [--timeout SECONDS] EXECUTION_ID
  *
- * Exit status: 0 the run completed; 1 an error, told on stderr, wrong arguments among them; 3 the run ended in another
- * way (ERRORED, STOPPED, TIMED_OUT); 130 cancelled by SIGINT (Ctrl-C) or SIGTERM.
+ * Exit status: 0 the run completed; 1 an error, told on stderr, wrong arguments among them; 3 the run ended
+ * in another way (ERRORED, STOPPED, TIMED_OUT); 130 cancelled by SIGINT (Ctrl-C) or SIGTERM.
  */
 #define _XOPEN_SOURCE 700 /* sigaction, wcwidth */
 

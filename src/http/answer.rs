@@ -10,7 +10,7 @@ use ureq::http::{HeaderMap, Response, header};
 use crate::error::{Answer as AnswerInError, Error, Kind};
 use crate::json::{Json, Kind as JsonKind};
 use crate::retry::parse_retry_after;
-use crate::secret::{Secret, blot_out};
+use crate::secret::{Secret, blot_out, blot_out_tail};
 
 /// The envelope of an error is looked for in bodies up to this size.
 const LARGEST_ENVELOPE: u64 = 1 << 20;
@@ -83,7 +83,7 @@ impl Answer {
     pub fn into_error(self, kind: Kind, secrets: &[Secret]) -> Error {
         let envelope = Envelope::read(&self.body).unwrap_or_default();
         let hide = |text: String| into_text(blot_out(text.into_bytes(), secrets));
-        let mut body = blot_out(self.body, secrets);
+        let mut body = blot_out_tail(blot_out(self.body, secrets), secrets);
         body.truncate(KEPT_OF_BODY);
         Error::from(kind).with_answer(AnswerInError {
             status: self.status,

@@ -9,8 +9,9 @@ use rustls::pki_types::{CertificateDer, IpAddr, ServerName};
 use rustls::{AlertDescription, CertificateError, ClientConfig, InvalidMessage, RootCertStore};
 use rustls_native_certs::{CertificateResult, load_certs_from_paths, load_native_certs};
 
-use super::transport::{environment, is_privileged};
+use super::transport::{PerProcess, environment, is_privileged, used_up};
 use super::url::{BaseUrl, Host};
+use crate::error::Error;
 
 /// Where systems keep their roots, for programs that must not be steered by their environment.
 const SYSTEM_BUNDLES: [&str; 6] = [
@@ -22,30 +23,42 @@ const SYSTEM_BUNDLES: [&str; 6] = [
     "/usr/local/share/certs/ca-root-nss.crt",
 ];
 
+/// What the system trusts, read once: it is hundreds of kilobytes.
+static SYSTEM_ROOTS: PerProcess<Arc<RootCertStore>> = PerProcess::new();
+
 /// The system's roots, or what SSL_CERT_FILE and SSL_CERT_DIR name instead, bundled ones where the system has none;
 /// and what the caller adds. All of it is checked for plaintext, too, where it is `None` in the end.
 pub fn roots(
     base: &BaseUrl,
     ca_file: Option<&[u8]>,
     ca_pem: Option<&[u8]>,
-) -> Result<Option<Arc<RootCertStore>>, String> {
+) -> Result<Option<Arc<RootCertStore>>, Error> {
     let named = roots_named_by_environment()?;
     let mut added = RootCertStore::empty();
     if let Some(path) = ca_file {
-        let path = std::str::from_utf8(path).map_err(|_| "ca_file is not valid UTF-8")?;
-        let pem = std::fs::read(path)
-            .map_err(|error| format!("ca_file {path:?} cannot be read: {}", error.kind()))?;
-        add_all(&mut added, &pem).map_err(|why| format!("ca_file {path:?} {why}"))?;
+        let path =
+            std::str::from_utf8(path).map_err(|_| Error::invalid_argument("ca_file is not valid UTF-8"))?;
+        let pem = std::fs::read(path).map_err(|error| match used_up(&error) {
+            Some(what) => Error::resource(format!("could not read {path:?}: {what}")),
+            None => Error::invalid_argument(format!("ca_file {path:?} cannot be read: {}", error.kind())),
+        })?;
+        add_all(&mut added, &pem)
+            .map_err(|why| Error::invalid_argument(format!("ca_file {path:?} {why}")))?;
     }
     if let Some(pem) = ca_pem {
-        add_all(&mut added, pem).map_err(|why| format!("ca_pem {why}"))?;
+        add_all(&mut added, pem).map_err(|why| Error::invalid_argument(format!("ca_pem {why}")))?;
     }
     if !base.secure {
         return Ok(None);
     }
-    let mut roots = named.unwrap_or_else(roots_of_system);
-    roots.roots.append(&mut added.roots);
-    Ok(Some(Arc::new(roots)))
+    let mut roots = match named {
+        Some(named) => Arc::new(named),
+        None => SYSTEM_ROOTS.get_or_try_make(roots_of_system)?.clone(),
+    };
+    if !added.is_empty() {
+        Arc::make_mut(&mut roots).roots.append(&mut added.roots);
+    }
+    Ok(Some(roots))
 }
 
 /// Every certificate of a PEM text; junk is refused rather than skipped.
@@ -60,7 +73,7 @@ fn add_all(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), String> {
 }
 
 /// `None`: the environment names none.
-fn roots_named_by_environment() -> Result<Option<RootCertStore>, String> {
+fn roots_named_by_environment() -> Result<Option<RootCertStore>, Error> {
     let file = environment("SSL_CERT_FILE");
     let directories = environment("SSL_CERT_DIR");
     if file.is_none() && directories.is_none() {
@@ -69,43 +82,54 @@ fn roots_named_by_environment() -> Result<Option<RootCertStore>, String> {
     let mut roots = RootCertStore::empty();
     if let Some(file) = file {
         let path = path(&file);
-        add_usable(&mut roots, load_certs_from_paths(Some(path), None))
-            .ok_or_else(|| format!("SSL_CERT_FILE ({}) holds no usable certificate", path.display()))?;
+        if !add_usable(&mut roots, load_certs_from_paths(Some(path), None))? {
+            let message = format!("SSL_CERT_FILE ({}) holds no usable certificate", path.display());
+            return Err(Error::invalid_argument(message));
+        }
     }
     if let Some(directories) = directories {
-        let all: Vec<_> =
-            std::env::split_paths(path(&directories)).filter(|path| !path.as_os_str().is_empty()).collect();
-        let mut usable =
-            all.iter().map(|directory| add_usable(&mut roots, load_certs_from_paths(None, Some(directory))));
-        // Every one is looked at: those that hold nothing do no harm beside one that does.
-        if usable.by_ref().filter(Option::is_some).count() == 0 {
-            let shown = path(&directories).display();
-            return Err(format!(
-                "SSL_CERT_DIR ({shown}) holds no usable certificate (files named HASH.N, as by c_rehash)"
-            ));
+        let all = path(&directories);
+        let mut any_usable = false;
+        for directory in std::env::split_paths(all).filter(|directory| !directory.as_os_str().is_empty()) {
+            any_usable |= add_usable(&mut roots, load_certs_from_paths(None, Some(&directory)))?;
+        }
+        if !any_usable {
+            let names = "files with names like 9d66eef0.0, as c_rehash makes them";
+            let message = format!("SSL_CERT_DIR ({}) holds no usable certificate ({names})", all.display());
+            return Err(Error::invalid_argument(message));
         }
     }
     Ok(Some(roots))
 }
 
-/// `None`: there was none among them.
-fn add_usable(roots: &mut RootCertStore, loaded: CertificateResult) -> Option<()> {
+/// Whether there was one among them. An error where nobody can tell, for want of descriptors, say.
+fn add_usable(roots: &mut RootCertStore, loaded: CertificateResult) -> Result<bool, Error> {
+    for error in &loaded.errors {
+        if let rustls_native_certs::ErrorKind::Io { inner, path } = &error.kind
+            && let Some(what) = used_up(inner)
+        {
+            return Err(Error::resource(format!("could not read {}: {what}", path.display())));
+        }
+    }
     let (added, _ignored) = roots.add_parsable_certificates(loaded.certs);
-    (added > 0).then_some(())
+    Ok(added > 0)
 }
 
-fn roots_of_system() -> RootCertStore {
+fn roots_of_system() -> Result<Arc<RootCertStore>, Error> {
     let mut roots = RootCertStore::empty();
     if is_privileged() {
-        let files = SYSTEM_BUNDLES.iter().map(|file| load_certs_from_paths(Some(Path::new(file)), None));
-        let _ = files.into_iter().find_map(|loaded| add_usable(&mut roots, loaded));
+        for bundle in SYSTEM_BUNDLES {
+            if add_usable(&mut roots, load_certs_from_paths(Some(Path::new(bundle)), None))? {
+                break;
+            }
+        }
     } else {
-        add_usable(&mut roots, load_native_certs());
+        add_usable(&mut roots, load_native_certs())?;
     }
     if roots.is_empty() {
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
-    roots
+    Ok(Arc::new(roots))
 }
 
 fn path(bytes: &[u8]) -> &Path {

@@ -40,8 +40,7 @@ static void expect_refusal(refold_options *options, const char *argument) {
 
 static void expect_client(refold_options *options) { refold_client_free(client_of(options)); }
 
-/* Base URLs
- * ---------------------------------------------------------------------------------------------------- */
+/* Base URLs ---------------------------------------------------------------------------------------------- */
 
 TEST(good_base_urls) {
     static const char *const urls[] = {"https://app.refold.ai",
@@ -181,8 +180,7 @@ TEST(localhost_is_loopback) {
     server_stop(server);
 }
 
-/* Credentials
- * -------------------------------------------------------------------------------------------------- */
+/* Credentials -------------------------------------------------------------------------------------------- */
 
 static refold_options *with_credentials(const char *key, const char *account, const char *token) {
     refold_options *options = refold_options_new();
@@ -351,8 +349,7 @@ TEST(options_serve_any_number_of_clients) {
     server_stop(server);
 }
 
-/* Numbers
- * ------------------------------------------------------------------------------------------------------ */
+/* Numbers ------------------------------------------------------------------------------------------------ */
 
 TEST(poll_intervals_are_at_least_10_ms) {
     for (uint64_t interval = 0; interval < 13; interval += 3) {
@@ -369,9 +366,7 @@ TEST(poll_intervals_are_at_least_10_ms) {
     }
 }
 
-/* Ids
- * ----------------------------------------------------------------------------------------------------------
- */
+/* Ids ---------------------------------------------------------------------------------------------------- */
 
 TEST(bad_ids_are_refused_and_not_sent) {
     char *long_id = repeated("a", 257);
@@ -462,8 +457,7 @@ TEST(good_ids_are_sent_as_they_are) {
     free(long_id);
 }
 
-/* Nothing is sent
- * ---------------------------------------------------------------------------------------------- */
+/* Nothing is sent ---------------------------------------------------------------------------------------- */
 
 static void break_key(refold_options *options) { refold_options_set_api_key(options, "a\nb", "account"); }
 static void break_account(refold_options *options) { refold_options_set_api_key(options, "key", "\x01"); }
@@ -501,8 +495,7 @@ TEST(nothing_is_sent_when_an_argument_is_wrong) {
     server_stop(server);
 }
 
-/* Proxies
- * ------------------------------------------------------------------------------------------------------ */
+/* Proxies ------------------------------------------------------------------------------------------------ */
 
 static const char *const good_proxies[] = {"",
                                            "http://127.0.0.1:3128",
@@ -585,8 +578,7 @@ TEST(plaintext_goes_past_the_proxies_of_the_environment) {
     server_stop(server);
 }
 
-/* Certificates
- * ------------------------------------------------------------------------------------------------- */
+/* Certificates ------------------------------------------------------------------------------------------- */
 
 static char *read_text(const char *path) {
     FILE *file = fopen(path, "r");
@@ -724,8 +716,7 @@ TEST(unusable_roots_of_the_environment_are_an_error) {
     rmdir(folder);
 }
 
-/* The environment
- * ---------------------------------------------------------------------------------------------- */
+/* The environment ---------------------------------------------------------------------------------------- */
 
 static void set_environment(const char *url, const char *key, const char *account, const char *token) {
     const char *const pairs[][2] = {{"REFOLD_BASE_URL", url},

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #define REQUEST_ID "4b3f1a9e-0000-4000-8000-2f1f5d6b7c8a"
@@ -25,8 +26,7 @@ static refold_error *error_of(const struct answer *answer, void (*change)(refold
     return error;
 }
 
-/* Envelopes
- * ---------------------------------------------------------------------------------------------------- */
+/* Envelopes ---------------------------------------------------------------------------------------------- */
 
 struct envelope_case {
     int status; /* of HTTP */
@@ -151,8 +151,7 @@ TEST(request_ids_of_headers_stand_in) {
     }
 }
 
-/* Other answers
- * ------------------------------------------------------------------------------------------------ */
+/* Other answers ------------------------------------------------------------------------------------------ */
 
 TEST(gateways_are_named) {
     static const struct {
@@ -409,8 +408,7 @@ TEST(a_connection_that_breaks_before_the_answer_is_transport) {
     }
 }
 
-/* No answer
- * ---------------------------------------------------------------------------------------------------- */
+/* No answer ---------------------------------------------------------------------------------------------- */
 
 TEST(nobody_listens) {
     struct dead_port *port = refusing_port(NULL);
@@ -439,8 +437,77 @@ TEST(nobody_has_this_name) {
     refold_client_free(client);
 }
 
-/* Retry-After
- * -------------------------------------------------------------------------------------------------- */
+/* Retry-After -------------------------------------------------------------------------------------------- */
+
+/* Resources ---------------------------------------------------------------------------------------------- */
+
+/* "A huge Content-Length alone takes none." */
+TEST(an_announcement_takes_no_memory) {
+    static const char *const lengths[] = {"200000000", "268435456"};
+    for (size_t i = 0; i < COUNT(lengths); i++) {
+        char *header = text_of("Content-Length: %s\r\n", lengths[i]);
+        int64_t before = resident_bytes();
+        check_case("%s", lengths[i]);
+        refold_error *error = error_of(
+            &(struct answer){.body = RUNNING, .headers = header, .framing = NO_FRAMING, .ending = CLOSE},
+            NULL);
+        CHECK_ERROR(error, REFOLD_ERROR_TRANSPORT, NULL);
+        CHECK_BETWEEN(resident_bytes() - before, -100000000, 20000000);
+        refold_error_free(error);
+        free(header);
+    }
+}
+
+/* The limit of descriptors that leaves none to open; gives the one before. */
+static struct rlimit forbid_descriptors(void) {
+    struct rlimit before, none;
+    getrlimit(RLIMIT_NOFILE, &before);
+    none = before;
+    none.rlim_cur = 0;
+    setrlimit(RLIMIT_NOFILE, &none);
+    return before;
+}
+
+TEST(used_up_descriptors_are_a_want_of_resources) {
+    struct server *server = serve_body(COMPLETED);
+    refold_options *options = test_options(server_url(server));
+    refold_options_set_max_retries(options, 3);
+    refold_client *client = client_of(options);
+    refold_error *error = NULL;
+    struct rlimit before = forbid_descriptors();
+    refold_execution *execution = get(client, &error);
+    setrlimit(RLIMIT_NOFILE, &before);
+    CHECK(execution == NULL);
+    CHECK_ERROR(error, REFOLD_ERROR_RESOURCE, NULL);
+    CHECK(!refold_error_is_retryable(error));
+    CHECK_INT(refold_error_attempts(error), 1);
+    CHECK_INT(server_connections(server), 0);
+    CHECK_INT(get_code(client), REFOLD_OK);
+    refold_error_free(error);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+/* "Making a token never fails"; and one that was made in want still cancels. */
+TEST(tokens_are_made_without_descriptors) {
+    struct server *server = serve_body(COMPLETED);
+    refold_client *client = client_to(server);
+    struct rlimit before = forbid_descriptors();
+    refold_cancel *cancel = refold_cancel_new();
+    setrlimit(RLIMIT_NOFILE, &before);
+    REQUIRE(cancel != NULL);
+    refold_error *error = NULL;
+    refold_execution *execution = refold_get_execution(client, TEST_ID, cancel, &error);
+    CHECK(execution != NULL);
+    refold_execution_free(execution);
+    refold_cancel_trigger(cancel);
+    CHECK(refold_cancel_is_triggered(cancel));
+    CHECK(refold_get_execution(client, TEST_ID, cancel, &error) == NULL);
+    EXPECT_ERROR(error, REFOLD_ERROR_CANCELLED, NULL);
+    refold_cancel_free(cancel);
+    refold_client_free(client);
+    server_stop(server);
+}
 
 TEST(retry_after_is_read) {
     static const struct {
@@ -509,8 +576,7 @@ TEST(a_retry_after_without_end_does_not_overflow) {
     }
 }
 
-/* Secrets
- * ------------------------------------------------------------------------------------------------------ */
+/* Secrets ------------------------------------------------------------------------------------------------ */
 
 static void use_token(refold_options *options) {
     refold_options_set_api_key(options, NULL, NULL);
@@ -603,8 +669,7 @@ TEST(escaped_secrets_are_redacted) {
     }
 }
 
-/* Names
- * -------------------------------------------------------------------------------------------------------- */
+/* Names -------------------------------------------------------------------------------------------------- */
 
 TEST(code_names) {
     static const struct {

@@ -1,9 +1,15 @@
 /* "Executions and errors outlive the client. A client or a token may be freed while calls that have begun
  * still run." And `*error`: a new object or NULL after each call, whatever stood in it. */
+#define _GNU_SOURCE
 #include "client.h"
 
+#include <locale.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define DOCUMENT                                                                                             \
     "{\"status\": \"ERRORED\", \"name\": \"a name\", \"nodes\": [{\"node_id\": \"1\", \"latest_output\": "   \
@@ -133,8 +139,7 @@ TEST(errors_are_read_on_any_thread) {
     server_stop(server);
 }
 
-/* Calls that run while their client and token are freed
- * -------------------------------------------------------- */
+/* Calls that run while their client and token are freed -------------------------------------------------- */
 
 struct running_call {
     refold_client *client;
@@ -214,8 +219,7 @@ TEST(a_token_that_was_triggered_and_freed_has_cancelled) {
     server_stop(server);
 }
 
-/* Nothing is left behind
- * ----------------------------------------------------------------------------------------- */
+/* Nothing is left behind --------------------------------------------------------------------------------- */
 
 TEST(clients_leave_no_descriptor_and_no_thread) {
     struct server *server = serve_body(DOCUMENT);
@@ -259,26 +263,99 @@ TEST(calls_need_no_more_than_128_kib_of_stack) {
     server_stop(server);
 }
 
-static void call_tls_on_small_stack(void *data) {
-    struct server *server = data;
-    refold_options *options = test_options(server_url(server));
-    refold_options_set_ca_file(options, certificate_path("ca.pem"));
-    refold_client *client = client_of(options);
+/* The process -------------------------------------------------------------------------------------------- */
+
+struct process {
+    struct sigaction actions[64];
+    sigset_t mask;
+    struct rlimit descriptors;
+    mode_t creation_mask;
+    char folder[4096];
+    const char *locale;
+    int niceness;
+};
+
+static struct process process_now(void) {
+    struct process process;
+    memset(&process, 0, sizeof process);
+    for (int number = 1; number < 64; number++)
+        sigaction(number, NULL, &process.actions[number]);
+    pthread_sigmask(SIG_SETMASK, NULL, &process.mask);
+    getrlimit(RLIMIT_NOFILE, &process.descriptors);
+    process.creation_mask = umask(022);
+    umask(process.creation_mask);
+    CHECK(getcwd(process.folder, sizeof process.folder) != NULL);
+    process.locale = setlocale(LC_ALL, NULL);
+    process.niceness = getpriority(PRIO_PROCESS, 0);
+    return process;
+}
+
+static char *environment_now(void) {
+    extern char **environ;
+    char *all = text_of("%s", "");
+    for (char **variable = environ; *variable != NULL; variable++) {
+        char *longer = text_of("%s%s\n", all, *variable);
+        free(all);
+        all = longer;
+    }
+    return all;
+}
+
+static void use_everything_once(struct server *server) {
+    refold_client *client = client_to(server);
+    refold_cancel *cancel = refold_cancel_new();
+    CHECK_INT(get_code(client), REFOLD_OK);
+    refold_execution_free(refold_wait_execution(client, TEST_ID, 0, NULL, NULL, cancel, NULL));
+    refold_cancel_trigger(cancel);
     refold_error *error = NULL;
-    refold_execution *execution = get(client, &error);
-    CHECK_STR(error == NULL ? NULL : refold_error_message(error), NULL);
-    check_document(execution);
-    refold_execution_free(execution);
-    refold_error_free(error);
+    CHECK(refold_get_execution(client, TEST_ID, cancel, &error) == NULL);
+    EXPECT_ERROR(error, REFOLD_ERROR_CANCELLED, NULL);
+    refold_client_free(client_of(test_options("https://example.com")));
+    refold_cancel_free(cancel);
     refold_client_free(client);
 }
 
-TEST(tls_needs_no_more_than_128_kib_of_stack) {
-    struct server_options options = {.answers = &(struct answer){.body = DOCUMENT}, .answer_count = 1};
-    options.certificate = certificate_path("good.pem");
-    options.private_key = certificate_path("good.key");
-    struct server *server = serve(&options);
-    certificate_path("ca.pem");
-    run_on_stack(128 * 1024, call_tls_on_small_stack, server);
+/* "Installs no signal handler, changes no process-wide state." */
+TEST(the_process_is_left_as_it_was) {
+    struct server *server = serve_body(DOCUMENT);
+    struct process before = process_now();
+    char *environment = environment_now();
+    use_everything_once(server);
+    struct process after = process_now();
+    char *environment_after = environment_now();
+    for (int number = 1; number < 64; number++)
+        CHECK(before.actions[number].sa_handler == after.actions[number].sa_handler &&
+              before.actions[number].sa_flags == after.actions[number].sa_flags);
+    for (int number = 1; number < 64; number++)
+        CHECK_INT(sigismember(&after.mask, number), sigismember(&before.mask, number));
+    CHECK(memcmp(&before.descriptors, &after.descriptors, sizeof before.descriptors) == 0);
+    CHECK_INT(after.creation_mask, before.creation_mask);
+    CHECK_STR(after.folder, before.folder);
+    CHECK_STR(after.locale, before.locale);
+    CHECK_INT(after.niceness, before.niceness);
+    CHECK_STR(environment_after, environment);
+    free(environment);
+    free(environment_after);
+    server_stop(server);
+}
+
+/* The library prints nothing, whatever happens: standard output and error are caught at their descriptors. */
+TEST(nothing_is_printed) {
+    struct server *server = serve_body(DOCUMENT);
+    char path[] = "/tmp/printed-XXXXXX";
+    int file = mkstemp(path), kept[2] = {dup(1), dup(2)};
+    REQUIRE(file >= 0);
+    dup2(file, 1);
+    dup2(file, 2);
+    use_everything_once(server);
+    struct stat printed = {.st_size = -1};
+    fstat(file, &printed);
+    dup2(kept[0], 1);
+    dup2(kept[1], 2);
+    close(kept[0]);
+    close(kept[1]);
+    close(file);
+    unlink(path);
+    CHECK_INT(printed.st_size, 0);
     server_stop(server);
 }

@@ -194,3 +194,22 @@ TEST(redirects_are_errors) {
     free(location);
     server_stop(elsewhere);
 }
+
+TEST(the_id_is_the_servers_or_else_the_one_asked_for) {
+    static const char *const cases[][2] = {
+        {"{\"status\": \"RUNNING\", \"_id\": \"of-the-server\"}", "of-the-server"},
+        {"{\"status\": \"RUNNING\", \"_id\": \"\"}", ""},
+        {"{\"status\": \"RUNNING\", \"_id\": null}", TEST_ID},
+        {"{\"status\": \"RUNNING\", \"_id\": 7}", TEST_ID},
+        {"{\"status\": \"RUNNING\"}", TEST_ID}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct server *server = serve_body(cases[i][0]);
+        refold_client *client = client_to(server);
+        check_case("%s", cases[i][0]);
+        refold_execution *execution = get(client, NULL);
+        CHECK_STR(refold_execution_id(execution), cases[i][1]);
+        refold_execution_free(execution);
+        refold_client_free(client);
+        server_stop(server);
+    }
+}

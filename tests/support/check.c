@@ -17,8 +17,7 @@
 
 extern char **environ;
 
-/* Failures
- * ----------------------------------------------------------------------------------------------------- */
+/* Failures ----------------------------------------------------------------------------------------------- */
 
 static pthread_mutex_t report_lock = PTHREAD_MUTEX_INITIALIZER;
 static const char *running = "(none)";
@@ -133,9 +132,7 @@ bool check_between(int64_t got, int64_t low, int64_t high, const char *file, int
                       high);
 }
 
-/* Time
- * ---------------------------------------------------------------------------------------------------------
- */
+/* Time --------------------------------------------------------------------------------------------------- */
 
 int64_t now_us(void) {
     struct timespec now;
@@ -161,8 +158,7 @@ int check_patience(void) { return patience; }
 
 bool check_is_slow(void) { return patience > 1; }
 
-/* Events
- * ------------------------------------------------------------------------------------------------------- */
+/* Events ------------------------------------------------------------------------------------------------- */
 
 struct event {
     pthread_mutex_t lock;
@@ -217,8 +213,7 @@ int event_count(struct event *event) {
     return count;
 }
 
-/* The process
- * -------------------------------------------------------------------------------------------------- */
+/* The process -------------------------------------------------------------------------------------------- */
 
 /* Counting waits until a descriptor that is just being opened has been marked. */
 static pthread_mutex_t descriptors_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -322,8 +317,7 @@ int64_t resident_bytes(void) {
     return (int64_t)resident * sysconf(_SC_PAGESIZE);
 }
 
-/* Threads
- * ------------------------------------------------------------------------------------------------------ */
+/* Threads ------------------------------------------------------------------------------------------------ */
 
 struct job {
     void (*work)(void *);
@@ -382,8 +376,7 @@ void run_on_threads(int count, void (*work)(void *data), void *data, size_t size
     pthread_barrier_destroy(&start);
 }
 
-/* The watchdog
- * ------------------------------------------------------------------------------------------------- */
+/* The watchdog ------------------------------------------------------------------------------------------- */
 
 static pthread_mutex_t limit_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t limit_changed;
@@ -435,8 +428,7 @@ static pthread_t start_watchdog(void) {
     return thread;
 }
 
-/* The program
- * -------------------------------------------------------------------------------------------------- */
+/* The program -------------------------------------------------------------------------------------------- */
 
 static struct check_test *first_test;
 

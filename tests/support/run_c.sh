@@ -3,7 +3,9 @@
 #
 #     sh tests/support/run_c.sh [--valgrind] [PROGRAM ...]      all of target/ctests (or $OUT)
 #
-# A program that writes to standard error has failed as well, for neither the tests nor the library may.
+# A program that writes to standard error, or to standard output what is no report, has failed as well, for neither the
+# tests nor the library may. Valgrind cannot follow the assembly of TLS: it takes what a digest gives for undefined. So
+# programs whose servers speak TLS run without that one check.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -31,20 +33,27 @@ sh "$here/certificates.sh" "$CHECK_CERTIFICATES" || exit 1
 passed=0
 failed=0
 for program in "$@"; do
-    printf '== %s\n' "$program"
+    lenient=
+    if [ -n "$tool" ] && grep -q '\.certificate = ' "$root/tests/c/$program.c"; then
+        lenient=--undef-value-errors=no
+    fi
     # shellcheck disable=SC2086
-    $tool "$out/$program" >"$log/$program.out" 2>"$log/$program.err" </dev/null
+    $tool $lenient "$out/$program" >"$log/$program.out" 2>"$log/$program.err" </dev/null
     status=$?
-    grep -v '^ok ' "$log/$program.out"
+    grep '^FAIL ' "$log/$program.out"
     summary=$(tail -n 1 "$log/$program.out" | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p')
     if [ -z "$summary" ]; then
         printf 'FAIL %s: ended without a summary, status %s\n' "$program" "$status"
         summary="$(grep -c '^ok ' "$log/$program.out") 1"
+    elif grep -qv '^ok \|^FAIL \|^[0-9]* passed, [0-9]* failed$' "$log/$program.out"; then
+        printf 'FAIL %s: printed what is no report\n' "$program"
+        summary="${summary% *} $((${summary#* } + 1))"
     elif [ -s "$log/$program.err" ] || { [ "$status" -ne 0 ] && [ "${summary#* }" -eq 0 ]; }; then
         printf 'FAIL %s: status %s, on standard error:\n' "$program" "$status"
         head -n 60 "$log/$program.err"
         summary="${summary% *} $((${summary#* } + 1))"
     fi
+    printf '%s: %s\n' "$program" "${summary% *} passed, ${summary#* } failed"
     passed=$((passed + ${summary% *}))
     failed=$((failed + ${summary#* }))
 done

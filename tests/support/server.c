@@ -40,8 +40,7 @@ static int must_not_fail(int result) {
     return result;
 }
 
-/* Sockets
- * ------------------------------------------------------------------------------------------------------ */
+/* Sockets ------------------------------------------------------------------------------------------------ */
 
 union any_address {
     struct sockaddr any;
@@ -111,8 +110,7 @@ static bool is_thrown(int descriptor) {
     return poll(&poller, 1, 0) == 1;
 }
 
-/* What a server is
- * --------------------------------------------------------------------------------------------- */
+/* What a server is --------------------------------------------------------------------------------------- */
 
 struct request {
     char *head;
@@ -164,8 +162,7 @@ static void server_changed(struct server *server) { pthread_cond_broadcast(&serv
         pthread_mutex_unlock(&(server)->lock);                                                               \
     } while (0)
 
-/* Waiting inside a connection
- * ---------------------------------------------------------------------------------- */
+/* Waiting inside a connection ---------------------------------------------------------------------------- */
 
 enum woken { READY, STOPPED, TIME_OVER, RELEASED };
 
@@ -202,8 +199,7 @@ static bool wait_tls(struct exchange *exchange, int result) {
     return error == SSL_ERROR_WANT_WRITE && wait_again(exchange, POLLOUT);
 }
 
-/* Closing
- * ------------------------------------------------------------------------------------------------------ */
+/* Closing ------------------------------------------------------------------------------------------------ */
 
 static void drop_socket(struct exchange *exchange) {
     if (exchange->tls != NULL)
@@ -251,8 +247,7 @@ void exchange_half_close(struct exchange *exchange) {
     shutdown(exchange->socket, SHUT_WR);
 }
 
-/* Bytes
- * -------------------------------------------------------------------------------------------------------- */
+/* Bytes -------------------------------------------------------------------------------------------------- */
 
 /* Reads once; 0: the end, for whatever reason. */
 static size_t receive(struct exchange *exchange, void *buffer, size_t size) {
@@ -366,8 +361,7 @@ bool exchange_await_close(struct exchange *exchange) {
     return closed;
 }
 
-/* Answers
- * ------------------------------------------------------------------------------------------------------ */
+/* Answers ------------------------------------------------------------------------------------------------ */
 
 static const char *reason_of(int status) {
     static const struct {
@@ -487,8 +481,7 @@ static void answer_from_list(struct exchange *exchange) {
     exchange_answer(exchange, &exchange->server->answers[exchange->index < last ? exchange->index : last]);
 }
 
-/* A connection
- * ------------------------------------------------------------------------------------------------- */
+/* A connection ------------------------------------------------------------------------------------------- */
 
 static void note_request(struct exchange *exchange, char *head) {
     struct server *server = exchange->server;
@@ -562,8 +555,7 @@ static void *converse(void *data) {
     return NULL;
 }
 
-/* The server
- * --------------------------------------------------------------------------------------------------- */
+/* The server --------------------------------------------------------------------------------------------- */
 
 static pthread_t start_thread(void *(*work)(void *), void *data) {
     pthread_attr_t attributes;
@@ -727,8 +719,7 @@ void server_stop(struct server *server) {
     free(server);
 }
 
-/* What happened
- * ------------------------------------------------------------------------------------------------ */
+/* What happened ------------------------------------------------------------------------------------------ */
 
 const char *server_url(const struct server *server) { return server->url; }
 
@@ -813,8 +804,7 @@ size_t exchange_connection(const struct exchange *exchange) { return exchange->c
 
 const char *exchange_head(const struct exchange *exchange) { return exchange->head; }
 
-/* Heads
- * -------------------------------------------------------------------------------------------------------- */
+/* Heads -------------------------------------------------------------------------------------------------- */
 
 static const char *kept_copy(const char *text, size_t length) {
     static _Thread_local char copies[8][4096];
@@ -852,8 +842,7 @@ size_t head_count(const char *head, const char *name) {
     return count;
 }
 
-/* Dead ports
- * --------------------------------------------------------------------------------------------------- */
+/* Dead ports --------------------------------------------------------------------------------------------- */
 
 struct dead_port {
     char url[80];
@@ -902,8 +891,7 @@ void dead_port_free(struct dead_port *port) {
     free(port);
 }
 
-/* Certificates
- * ------------------------------------------------------------------------------------------------- */
+/* Certificates ------------------------------------------------------------------------------------------- */
 
 static char certificates[PATH_MAX / 2];
 

@@ -37,8 +37,7 @@
 struct server;
 struct exchange;
 
-/* Answers
- * ------------------------------------------------------------------------------------------------------ */
+/* Answers ------------------------------------------------------------------------------------------------ */
 
 enum framing {
     BY_LENGTH, /* Content-Length */
@@ -73,8 +72,7 @@ struct answer {
     enum ending ending;
 };
 
-/* Servers
- * ------------------------------------------------------------------------------------------------------ */
+/* Servers ------------------------------------------------------------------------------------------------ */
 
 struct server_options {
     const char *address;     /* NULL: 127.0.0.1; else another address of 127.0.0.0/8, or ::1 */
@@ -130,8 +128,7 @@ bool server_await_requests(struct server *server, size_t count,
                            int64_t limit_ms);                                  /* at least so many requests */
 bool server_await_open(struct server *server, size_t count, int64_t limit_ms); /* at most so many open */
 
-/* Heads
- * -------------------------------------------------------------------------------------------------------- */
+/* Heads -------------------------------------------------------------------------------------------------- */
 
 /* "GET /path HTTP/1.1"; then the value of a header, its name compared without case, the first of several;
  * NULL: none. Both stay valid until the thread's next 8 such calls. */
@@ -139,8 +136,7 @@ const char *head_line(const char *head);
 const char *head_value(const char *head, const char *name);
 size_t head_count(const char *head, const char *name); /* how many lines bear this name */
 
-/* Inside a handler
- * --------------------------------------------------------------------------------------------- */
+/* Inside a handler --------------------------------------------------------------------------------------- */
 
 struct server *exchange_server(const struct exchange *exchange);
 void *exchange_data(const struct exchange *exchange);        /* server_options.data */
@@ -172,8 +168,7 @@ void exchange_truncate(struct exchange *exchange);
 void exchange_reset(struct exchange *exchange);
 void exchange_half_close(struct exchange *exchange);
 
-/* Ports where nobody answers
- * ----------------------------------------------------------------------------------- */
+/* Ports where nobody answers ----------------------------------------------------------------------------- */
 
 struct dead_port;
 struct dead_port *
@@ -184,8 +179,7 @@ const char *dead_port_url(const struct dead_port *port); /* "http://127.0.0.1:40
 uint16_t dead_port_number(const struct dead_port *port);
 void dead_port_free(struct dead_port *port);
 
-/* Certificates
- * ------------------------------------------------------------------------------------------------- */
+/* Certificates ------------------------------------------------------------------------------------------- */
 
 /* The path of a file that certificates.sh makes: "ca.pem", "good.pem", "good.key", ... They are made at the
  * first call, in a folder that goes when the program ends, unless CHECK_CERTIFICATES names a folder that has

@@ -1,0 +1,54 @@
+/* A program that runs with more rights than whoever started it is not steered by its environment. The kernel
+ * tells such programs by AT_SECURE, which this one claims for itself: the library asks through the same
+ * function. */
+#define _GNU_SOURCE
+#include "client.h"
+
+#include <dlfcn.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/auxv.h>
+
+static atomic_bool is_privileged;
+static atomic_int asked;
+
+unsigned long getauxval(unsigned long type) {
+    static unsigned long (*real)(unsigned long);
+    if (type == AT_SECURE) {
+        asked++;
+        return is_privileged;
+    }
+    if (!real)
+        *(void **)&real = dlsym(RTLD_NEXT, "getauxval");
+    return real(type);
+}
+
+/* What the environment says is unusable: whoever reads any of it fails. */
+static void poison(const char *name) { setenv(name, "\n", 1); }
+
+TEST(a_privileged_program_reads_no_credentials_from_its_environment) {
+    setenv("REFOLD_API_KEY", "key", 1);
+    setenv("REFOLD_LINKED_ACCOUNT_ID", "account", 1);
+    is_privileged = true;
+    EXPECT_ERROR(client_error(refold_options_new_from_env()), REFOLD_ERROR_INVALID_ARGUMENT,
+                 "credentials are missing");
+    CHECK(asked > 0);
+    is_privileged = false;
+    refold_client_free(client_of(refold_options_new_from_env()));
+    unsetenv("REFOLD_API_KEY");
+    unsetenv("REFOLD_LINKED_ACCOUNT_ID");
+}
+
+TEST(a_privileged_program_reads_no_proxy_and_no_roots_from_its_environment) {
+    static const char *const names[] = {"https_proxy", "HTTPS_PROXY",   "all_proxy",   "ALL_PROXY",
+                                        "no_proxy",    "SSL_CERT_FILE", "SSL_CERT_DIR"};
+    for (size_t i = 0; i < COUNT(names); i++)
+        poison(names[i]);
+    is_privileged = true;
+    refold_client_free(client_of(test_options("https://app.refold.invalid")));
+    is_privileged = false;
+    EXPECT_ERROR(client_error(test_options("https://app.refold.invalid")), REFOLD_ERROR_INVALID_ARGUMENT,
+                 NULL);
+    for (size_t i = 0; i < COUNT(names); i++)
+        unsetenv(names[i]);
+}
