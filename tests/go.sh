@@ -5,6 +5,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 . tests/support/install.sh
 . tests/support/sandbox.sh
+. tests/support/check.sh
 . tests/support/prefix.sh
 need go golang-go || exit 1
 need cc gcc libc6-dev || exit 1
@@ -19,21 +20,6 @@ export PKG_CONFIG_PATH="$work/prefix/lib/pkgconfig" LD_LIBRARY_PATH="$work/prefi
 # Only what is in the module and in Go itself is used, and nothing is left outside of target/.
 export GOCACHE="$work/cache" GOPATH="$work/path" GOENV=off GOFLAGS=-mod=mod GOPROXY=off GOSUMDB=off GOTOOLCHAIN=local
 export GOWORK=off CGO_ENABLED=1 GODEBUG=cgocheck=2
-passed=0
-failed=0
-
-# check NAME COMMAND...: the command succeeds.
-check() {
-    name=$1
-    shift
-    if "$@"; then
-        passed=$((passed + 1))
-        echo "ok $name"
-    else
-        failed=$((failed + 1))
-        echo "FAIL $name"
-    fi
-}
 
 is_formatted() {
     [ -z "$(gofmt -l examples/go)" ] || { gofmt -d examples/go && return 1; }
@@ -94,5 +80,4 @@ kill -INT "$watch"
 wait "$watch"
 check "the program is interrupted by SIGINT" [ $? -eq 130 ]
 
-printf '%s passed, %s failed\n' "$passed" "$failed"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+sum_up

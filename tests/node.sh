@@ -5,6 +5,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 . tests/support/install.sh
 . tests/support/sandbox.sh
+. tests/support/check.sh
 . tests/support/prefix.sh
 need node nodejs || exit 1
 need npm npm || exit 1
@@ -14,21 +15,6 @@ mkdir -p "$work/run"
 make_prefix "$work/prefix" || exit 1
 LD_LIBRARY_PATH=$(pwd)/$work/prefix/lib
 export LD_LIBRARY_PATH
-passed=0
-failed=0
-
-# check NAME COMMAND...: the command succeeds.
-check() {
-    name=$1
-    shift
-    if "$@"; then
-        passed=$((passed + 1))
-        echo "ok $name"
-    else
-        failed=$((failed + 1))
-        echo "FAIL $name"
-    fi
-}
 
 # Copies the package, and installs what it depends on unless that is there: koffi's scripts are not needed, as it
 # brings what they would compile.
@@ -99,5 +85,4 @@ kill -INT "$watch"
 wait "$watch"
 check "the program is interrupted by SIGINT" [ $? -eq 130 ]
 
-printf '%s passed, %s failed\n' "$passed" "$failed"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+sum_up
