@@ -32,8 +32,8 @@ build_cargo_c() {
         return
     fi
     need_file /usr/include/openssl/ssl.h libssl-dev || return 1
-    cargo install cargo-c --version "$cargo_c" --locked --root target/cargo-c --target-dir target/cargo-c-build || return 1
-    rm -rf target/cargo-c-build
+    cargo install cargo-c --version "$cargo_c" --locked --root target/cargo-c --target-dir target/cargo-c-build &&
+        rm -rf target/cargo-c-build
 }
 
 # The build has a folder of its own, as it uses another cargo than the other ones.

@@ -72,7 +72,7 @@ check "the program shows the end" grep -q ": COMPLETED, 100 %$" "$work/run/out"
 check "the program shows its nodes" grep -q "Wait for approval" "$work/run/out"
 check "the program tells a failed run" runs 3 errored
 check "the program tells an error" complains "Execution not found" nobody
-REFOLD_API_KEY= check "the program tells wrong settings" complains "linked_account_id" nobody
+REFOLD_API_KEY='' check "the program tells wrong settings" complains "linked_account_id" nobody
 check "the program takes one id" runs 2
 REFOLD_LIBRARY=nowhere/librefold.so check "the package tells where it looks for the library" runs 1
 check "and how to help" grep -q "nowhere/librefold.so cannot be loaded; REFOLD_LIBRARY" "$work/run/err"

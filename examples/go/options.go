@@ -75,7 +75,7 @@ func WithMaxResponseBytes(bytes uint64) Option {
 	}
 }
 
-// WithPollInterval sets the pause between two polls of WaitExecution; it grows while nothing changes. Default: 1 second.
+// WithPollInterval sets the pause between two polls of a wait, which grows while nothing changes. Default: 1 second.
 func WithPollInterval(interval time.Duration) Option {
 	return durationOption("poll_interval", interval, func(options *C.refold_options, milliseconds C.uint64_t) {
 		C.refold_options_set_poll_interval_ms(options, milliseconds)

@@ -245,7 +245,8 @@ func TestClose(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := client.GetExecution(background(), documented); !errors.Is(err, ErrClosed) || !errors.Is(err, os.ErrClosed) {
+	_, err := client.GetExecution(background(), documented)
+	if !errors.Is(err, ErrClosed) || !errors.Is(err, os.ErrClosed) {
 		t.Errorf("error %v", err)
 	}
 	if err := client.SetSessionToken("a"); !errors.Is(err, ErrClosed) {

@@ -18,7 +18,8 @@ func sandboxClient(t *testing.T, options ...Option) *Client {
 	if os.Getenv("REFOLD_BASE_URL") == "" {
 		t.Fatal("REFOLD_BASE_URL has to name the sandbox")
 	}
-	client, err := NewClientFromEnv(append([]Option{WithMaxRetries(0), WithPollInterval(20 * time.Millisecond)}, options...)...)
+	quickly := []Option{WithMaxRetries(0), WithPollInterval(20 * time.Millisecond)}
+	client, err := NewClientFromEnv(append(quickly, options...)...)
 	if err != nil {
 		t.Fatal(err)
 	}

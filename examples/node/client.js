@@ -7,6 +7,8 @@ import { takeExecution } from './execution.js';
 const DEFAULT_POLL_INTERVAL_MS = 1000;
 /** The pause between two polls grows to this many times the interval. */
 const LONGEST_PAUSE = 10;
+/** The longest pause that a timer can make, in milliseconds. */
+const LONGEST_TIMER = 2 ** 31 - 1;
 /** So many polls in a row may fail in a way that can pass by itself. */
 const FAILED_POLLS = 5;
 
@@ -229,7 +231,7 @@ class Rhythm {
 
 async function pause(milliseconds, signal) {
     try {
-        await sleep(milliseconds, undefined, { signal });
+        await sleep(Math.min(milliseconds, LONGEST_TIMER), undefined, { signal });
     } catch (error) {
         throw signal.aborted ? signal.reason : error;
     }

@@ -35,9 +35,10 @@ test('clients that nobody uses are collected', async () => {
 
 test('the collector takes nothing from under a call', async () => {
     let ended = false;
-    const calls = Promise.all(
-        Array.from({ length: 20 }, (_, index) => Client.fromEnv({ pollIntervalMs: 10 }).waitExecution(`running-${process.pid}-${index}`)),
-    ).finally(() => (ended = true));
+    const waits = Array.from({ length: 20 }, (_, index) =>
+        Client.fromEnv({ pollIntervalMs: 10 }).waitExecution(`running-${process.pid}-${index}`),
+    );
+    const calls = Promise.all(waits).finally(() => (ended = true));
     while (!ended) {
         globalThis.gc();
         await turn();

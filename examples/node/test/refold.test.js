@@ -211,7 +211,8 @@ test('a call does not block the event loop', async () => {
 
 test('a signal that has aborted before prevents the call', async () => {
     const reason = new Error('before');
-    const call = sandboxClient({ baseUrl: 'http://127.0.0.1:9' }).getExecution('a', { signal: AbortSignal.abort(reason) });
+    const client = sandboxClient({ baseUrl: 'http://127.0.0.1:9' });
+    const call = client.getExecution('a', { signal: AbortSignal.abort(reason) });
     await assert.rejects(call, (error) => error === reason);
 });
 
@@ -284,6 +285,12 @@ test('a signal ends a wait in its pause', async () => {
 test('a wait outlasts some failures, but not all', async () => {
     assert.equal((await sandboxClient().waitExecution(`flaky-${newRun()}`)).state, 'COMPLETED');
     await assert.rejects(sandboxClient().waitExecution('error-503'), failure(Code.SERVICE_UNAVAILABLE));
+});
+
+test('a wait heeds the server, however long that takes', async () => {
+    const signal = AbortSignal.timeout(300);
+    const wait = sandboxClient().waitExecution('rate-limited-9999999', { signal });
+    await assert.rejects(wait, { name: 'TimeoutError' });
 });
 
 test('many waits leave the threads to others', async () => {
