@@ -156,12 +156,12 @@ works() {
 
 # check_program HOW PROGRAM: is linked so, and works; the loader is told of the prefix only where that is needed.
 check_program() {
-    name=$(basename "$(dirname "$2")")/$(basename "$2")
-    check "$name is linked with the $1 library" is_linked "$1" "$2"
+    program=$(basename "$(dirname "$2")")/$(basename "$2")
+    check "$program is linked with the $1 library" is_linked "$1" "$2"
     if [ "$1" = shared ]; then
-        LD_LIBRARY_PATH=$installed/lib check "$name works" works "$2"
+        LD_LIBRARY_PATH=$installed/lib check "$program works" works "$2"
     else
-        check "$name works" works "$2"
+        check "$program works" works "$2"
     fi
 }
 
