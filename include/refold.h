@@ -72,10 +72,12 @@
  * Threads
  * -------
  * Clients, tokens, executions, nodes, JSON values and errors may be used by any number of threads at the same
- * time; options by one at a time. An object may be freed while calls that were handed it are under way, but
- * not at the moment at which another use of the pointer begins. Nothing is kept per thread. A calling thread
- * needs no more than 128 KiB of stack. No background thread lives between calls, except that a name lookup
- * which the system has not finished when its call gives up ends later, by itself.
+ * time; options by one at a time. A client or a token may be freed while calls that were handed it are under
+ * way, but not at the moment at which another use of the pointer begins. Whatever else is freed must not be in
+ * use then: where threads share an execution, refold_execution_retain() makes each of them an owner. Nothing
+ * is kept per thread. A calling thread needs no more than 128 KiB of stack. No background thread lives between
+ * calls, except that a name lookup which the system has not finished when its call gives up ends later, by
+ * itself.
  *
  * Time-outs, retries and limits
  * -----------------------------
@@ -100,8 +102,8 @@
  *
  * Trust, proxies and secrets
  * --------------------------
- * TLS 1.2 and later, against the roots that the system trusts, or those of SSL_CERT_FILE and SSL_CERT_DIR;
- * bundled ones where a system has none. Verification cannot be switched off. Proxies come from the
+ * TLS 1.2 and later, against the roots that the system trusts, which a process reads once, or those of
+ * SSL_CERT_FILE and SSL_CERT_DIR; bundled ones where a system has none. Verification cannot be switched off. Proxies come from the
  * environment unless set: CONNECT and SOCKS5. Keys, tokens and passwords of proxies stand in no message;
  * where a server sends one back, `***` stands for it. They are wiped from memory when they are replaced and
  * when their object is freed.
@@ -117,8 +119,10 @@
  * ---------------
  * The library prints nothing and changes no state of the process. A defect of its own does not end your
  * program: it is caught, and the call fails with REFOLD_ERROR_INTERNAL or the function returns what it
- * returns for something absent. The shared library may be loaded at any time with dlopen() and closed with
- * dlclose(); it then stays mapped, because threads may still have to leave it.
+ * returns for something absent. Memory whose amount an answer decides is asked for with care, and a call
+ * that cannot have it fails with REFOLD_ERROR_RESOURCE; only a process that cannot have a few hundred bytes
+ * more is ended by the system's own rules. The shared library may be loaded at any time with dlopen() and
+ * closed with dlclose(); it then stays mapped, because threads may still have to leave it.
  */
 
 #ifndef REFOLD_H
@@ -268,7 +272,10 @@ typedef enum refold_code_value {
     REFOLD_ERROR_TRANSPORT = -7,
     /** The server said success, but the body is not an execution. */
     REFOLD_ERROR_INVALID_RESPONSE = -8,
-    /** The answer is larger than refold_options_set_max_response_bytes() allows. */
+    /**
+     * The body of the answer is larger than refold_options_set_max_response_bytes() allows, or its header larger
+     * than 64 KiB.
+     */
     REFOLD_ERROR_RESPONSE_TOO_LARGE = -9,
     /** A defect of the library, caught before it could do harm. Please report it. */
     REFOLD_ERROR_INTERNAL = -10,
@@ -321,14 +328,16 @@ void refold_options_free(refold_options *options);
 /**
  * Authenticates with an API key of the organisation and the id of the linked account to act for.
  *
- * Both must be non-empty UTF-8 without control characters; keys of production begin with "pk", those for
+ * Both must be non-empty UTF-8 without control characters, and without blanks at their ends; keys of production begin with "pk", those for
  * tests with "tk". They travel in the header fields x-api-key and linked_account_id. Some gateways drop
  * names with an underscore unless told otherwise (nginx: underscores_in_headers on).
  *
  * A client needs exactly one way to authenticate: this one or refold_options_set_session_token(). NULL for
  * both takes the key back.
  */
-void refold_options_set_api_key(refold_options *options, const char *api_key, const char *linked_account_id);
+void refold_options_set_api_key(refold_options *options,
+                                const char *api_key,
+                                const char *linked_account_id);
 
 /**
  * Authenticates with a session token, which names the linked account itself.
@@ -343,8 +352,8 @@ void refold_options_set_session_token(refold_options *options, const char *sessi
  *
  * An https URL; http is accepted for a loopback host (localhost, 127.0.0.0/8, [::1]), and for others only
  * after refold_options_set_allow_plaintext(). A port (1 to 65535) and a path in front of the API's own may
- * follow, with or without a slash at the end. No user name, query or fragment; a host name outside ASCII
- * must come as punycode.
+ * follow, with or without a slash at the end. No user name, query or fragment; no segment of the path that is
+ * empty, "." or ".."; at most 2,000 bytes. A host name outside ASCII must come as punycode.
  */
 void refold_options_set_base_url(refold_options *options, const char *base_url);
 
@@ -396,7 +405,8 @@ void refold_options_set_poll_interval_ms(refold_options *options, uint64_t milli
  * The proxy to go through. Default, and after NULL: what the environment says. "": none.
  *
  * One of http://host:port, socks5://host:port (the name of the server is looked up here) and
- * socks5h://host:port (the proxy looks it up), with user:password@ before the host if the proxy asks for it.
+ * socks5h://host:port (the proxy looks it up), with user:password@ before the host if the proxy asks for it,
+ * where %40 stands for an @ and so on. Without a port: 80 for http, 1080 for the others.
  * From the environment: HTTPS_PROXY, else ALL_PROXY, but for the hosts in NO_PROXY, in upper or lower case;
  * a base URL with http uses none of these.
  */
@@ -405,9 +415,11 @@ void refold_options_set_proxy(refold_options *options, const char *url);
 /**
  * A file of certificates (PEM) to trust in addition to the default ones. Default, and after NULL: none.
  *
- * It is read by refold_client_new(), must hold at least one certificate, and none that cannot be understood.
+ * It is read by refold_client_new(), must be a plain file, hold at least one certificate, and none that cannot
+ * be understood.
  */
-void refold_options_set_ca_file(refold_options *options, const char *path);
+void refold_options_set_ca_file(refold_options *options,
+                                const char *path);
 
 /**
  * Certificates to trust in addition to the default ones, as refold_options_set_ca_file(), but from memory:
@@ -418,8 +430,8 @@ void refold_options_set_ca_pem(refold_options *options, const char *pem, size_t 
 /**
  * What your program calls itself, such as "monitor/2.1". Default, and after NULL: nothing.
  *
- * It stands in the header field User-Agent, before the library's own name and version. No control
- * characters.
+ * It stands in the header field User-Agent, before the library's own name and version. No control characters,
+ * at most 1,024 bytes.
  */
 void refold_options_set_user_agent(refold_options *options, const char *product);
 
@@ -574,7 +586,7 @@ refold_code refold_error_code(const refold_error *error);
 
 /**
  * The HTTP status that the answer tells in its field `status_code`, else that of the answer itself. 0 when
- * there was no answer, and for NULL.
+ * there was no answer, and for NULL. An answer that was of no use, with a negative code, has a status too.
  */
 int32_t refold_error_http_status(const refold_error *error);
 
@@ -609,8 +621,9 @@ const char *refold_error_message(const refold_error *error);
 const char *refold_error_request_id(const refold_error *error);
 
 /**
- * The body of the answer as it came, its first 65,536 bytes at most: whatever a gateway sent, so perhaps not
- * UTF-8, and perhaps with NUL bytes inside. NULL when there is none, and for NULL.
+ * The body of the answer as the server meant it, unpacked, its first 65,536 bytes at most: whatever a gateway
+ * sent, so perhaps not UTF-8, and perhaps with NUL bytes inside. `***` stands where it held one of your
+ * secrets. Of a body that was cut off this is what had come. NULL when there is none, and for NULL.
  *
  * `length`, which may be NULL, is set to the number of bytes, 0 when there is no body; one NUL byte more
  * follows them. The bytes live until the error is freed.
@@ -630,8 +643,8 @@ int64_t refold_error_retry_after_ms(const refold_error *error);
 bool refold_error_is_retryable(const refold_error *error);
 
 /**
- * How many tries the call began, one that got no further than connecting included. 0 when none was begun,
- * and for NULL.
+ * How many tries the call began, one that got no further than connecting included; for a wait those of all
+ * its polls. 0 when none was begun, and for NULL.
  */
 uint32_t refold_error_attempts(const refold_error *error);
 

@@ -4,6 +4,8 @@ use std::ffi::CStr;
 use std::fmt;
 use std::time::Duration;
 
+use crate::execution::Invalid;
+
 /// The part of a call that was going on when it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Phase {
@@ -123,6 +125,15 @@ pub enum Kind {
     Resource(String),
     /// An answer with another status than 2xx: what it says is in [`Answer`].
     Status,
+}
+
+impl From<Invalid> for Kind {
+    fn from(invalid: Invalid) -> Kind {
+        match invalid {
+            Invalid::OutOfMemory => Kind::Resource("memory is used up: the answer does not fit".into()),
+            other => Kind::InvalidResponse(other.to_string()),
+        }
+    }
 }
 
 /// What is kept of an answer that became an error.
@@ -299,7 +310,9 @@ impl fmt::Display for Error {
                 "the answer is larger than max_response_bytes ({limit}): \
                  raise it with refold_options_set_max_response_bytes"
             ),
-            Kind::HeaderTooLarge { limit } => write!(f, "the answer's header is larger than {limit} bytes"),
+            Kind::HeaderTooLarge { limit } => {
+                write!(f, "the answer's header is larger than {limit} bytes or has too many fields")
+            }
             Kind::Internal(message) => write!(f, "internal error of librefold: {message}"),
             Kind::Resource(message) => f.write_str(message),
             Kind::Status => write_status(f, self.status()),
@@ -318,7 +331,7 @@ pub(crate) fn status_line(status: u16) -> String {
 fn write_status(f: &mut fmt::Formatter<'_>, status: u16) -> fmt::Result {
     f.write_str(&status_line(status))?;
     match status {
-        300..=399 => f.write_str(" (redirects are never followed: check the base URL)"),
+        300..=303 | 305..=399 => f.write_str(" (redirects are never followed: check the base URL)"),
         _ => Ok(()),
     }
 }

@@ -5,12 +5,12 @@
 //! unescaped and with a U+0000 behind each, so that they are there for C without any further work.
 
 use crate::json::{append_unescaped, append_with_nul, truncate};
+use crate::once::{WriteOnce, boxed};
 use crate::scan::{self, Fault};
 use crate::status::State;
 use serde_json::value::RawValue;
 use std::fmt;
 use std::ops::Range;
-use std::sync::OnceLock;
 
 /// One execution as it was when the server answered. Never changes, and may be read from any number of threads.
 pub struct Execution {
@@ -20,7 +20,7 @@ pub struct Execution {
     fields: Fields,
     nodes: Vec<Node>,
     /// Positions of the nodes that have an id, ordered by id and then by position.
-    by_id: OnceLock<Vec<usize>>,
+    by_id: WriteOnce<Vec<usize>>,
 }
 
 /// Where the typed fields of an execution are.
@@ -198,7 +198,7 @@ impl Execution {
         })?;
         match Execution::read(&body, asked_id) {
             Ok((strings, fields, nodes)) => {
-                Ok(Execution { body, strings, fields, nodes, by_id: OnceLock::new() })
+                Ok(Execution { body, strings, fields, nodes, by_id: WriteOnce::new() })
             }
             Err(why) => Err(Refused { why, body: body.into_bytes() }),
         }
@@ -281,7 +281,7 @@ impl Execution {
             return self.search_in_order(id);
         }
         if self.by_id.get().is_none() {
-            match self.order_by_id() {
+            match self.order_by_id().and_then(boxed) {
                 // Where another thread was faster, its order stays, which is the same.
                 Some(order) => drop(self.by_id.set(order)),
                 None => return self.search_in_order(id),

@@ -10,8 +10,9 @@
 //!
 //! Memory that the text decides is reserved fallibly. Where there is none, the look finds nothing, and keeps nothing.
 
+use crate::once::{WriteOnce, boxed};
 use crate::scan;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// The six kinds of JSON values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,10 +39,7 @@ pub struct Json<'a> {
 }
 
 /// What looks at one value have found, in a chain that only grows.
-type Link<'a> = OnceLock<Boxed<Found<'a>>>;
-
-/// A box that can be made fallibly.
-type Boxed<T> = Box<[T; 1]>;
+type Link<'a> = WriteOnce<Found<'a>>;
 
 struct Found<'a> {
     content: Content<'a>,
@@ -107,7 +105,7 @@ impl<'a> Json<'a> {
     }
 
     fn of(text: &'a str) -> Json<'a> {
-        Json { text, found: OnceLock::new() }
+        Json { text, found: WriteOnce::new() }
     }
 
     /// The kind of the value.
@@ -248,21 +246,21 @@ impl<'a> Json<'a> {
     ) -> Option<&Content<'a>> {
         let mut link = &self.found;
         while let Some(found) = link.get() {
-            if wanted(&found[0].content) {
-                return Some(&found[0].content);
-            }
-            link = &found[0].next;
-        }
-        let mut made = boxed(Found { content: make()?, next: OnceLock::new() })?;
-        while let Err(refused) = link.set(made) {
-            made = refused;
-            let [found] = &**link.get()?;
             if wanted(&found.content) {
                 return Some(&found.content);
             }
             link = &found.next;
         }
-        link.get().map(|found| &found[0].content)
+        let mut made = boxed(Found { content: make()?, next: WriteOnce::new() })?;
+        while let Err(refused) = link.set(made) {
+            made = refused;
+            let found = link.get()?;
+            if wanted(&found.content) {
+                return Some(&found.content);
+            }
+            link = &found.next;
+        }
+        link.get().map(|found| &found.content)
     }
 
     fn copied(&self) -> Option<Content<'a>> {
@@ -287,7 +285,7 @@ impl<'a> Json<'a> {
 
     /// Finds the elements or members.
     fn expanded(&self) -> Option<Content<'a>> {
-        let inherited = self.found.get().and_then(|found| match &found[0].content {
+        let inherited = self.found.get().and_then(|found| match &found.content {
             Content::Extents(extents) => Some(extents.clone()),
             _ => None,
         });
@@ -374,7 +372,7 @@ impl<'a> Json<'a> {
         let mut last = &mut self.found;
         while last.get().is_some() {
             match last.get_mut() {
-                Some(found) => last = &mut found[0].next,
+                Some(found) => last = &mut found.next,
                 None => return,
             }
         }
@@ -542,7 +540,7 @@ impl<'a> Walk<'a> {
         let value = Json::of(self.text.get(step.value.0..step.value.1)?);
         if let (true, Some(extents)) = (step.extent > 0, &self.extents) {
             let inherited = Content::Extents(Extents { all: extents.all.clone(), own: step.extent });
-            let _ = value.found.set(boxed(Found { content: inherited, next: OnceLock::new() })?);
+            let _ = value.found.set(boxed(Found { content: inherited, next: WriteOnce::new() })?);
         }
         Some(value)
     }
@@ -570,13 +568,6 @@ fn extents_in(text: &[u8]) -> Option<Vec<Extent>> {
         innermost = around;
     }
     Some(extents)
-}
-
-fn boxed<T>(value: T) -> Option<Boxed<T>> {
-    let mut one = Vec::new();
-    one.try_reserve_exact(1).ok()?;
-    one.push(value);
-    one.into_boxed_slice().try_into().ok()
 }
 
 fn push<T>(list: &mut Vec<T>, value: T) -> Option<()> {

@@ -10,6 +10,7 @@ pub mod execution;
 pub mod ffi;
 mod http;
 pub mod json;
+mod once;
 pub mod options;
 pub mod retry;
 pub mod scan;

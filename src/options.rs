@@ -194,7 +194,11 @@ impl Options {
                 Err("credentials are missing: set an api_key with its linked_account_id, or a session_token"
                     .into())
             }
-            (_, _, Some(_)) => Err(
+            (None, Some(_), Some(_)) => {
+                Err("linked_account_id and session_token are both set: a token names the account itself"
+                    .into())
+            }
+            (Some(_), _, Some(_)) => Err(
                 "api_key and session_token are both set: set one of them, and take the other back with NULL"
                     .into(),
             ),

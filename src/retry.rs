@@ -8,6 +8,12 @@ use crate::error::{Error, Kind};
 /// A Retry-After above this is not waited for within a call.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
 
+/// Polls that may fail in a row before a wait gives up.
+const FAILED_POLLS: u32 = 5;
+
+/// The pause between two polls grows to this many times the interval.
+const LONGEST_PAUSE: u32 = 10;
+
 /// The statuses that another try may better.
 const RETRYABLE_STATUSES: [i32; 6] = [408, 429, 500, 502, 503, 504];
 
@@ -46,6 +52,40 @@ fn backoff(attempts: u32, random: f64) -> Duration {
     // 2^20 s are twelve days: nobody waits longer, and nothing overflows.
     let doublings = attempts.saturating_sub(1).min(20);
     Duration::from_secs(1 << doublings).mul_f64(0.5 + 0.5 * random.clamp(0.0, 1.0))
+}
+
+/// The pauses between polls.
+#[derive(Debug)]
+pub struct Rhythm {
+    interval: Duration,
+    pause: Duration,
+    failures: u32,
+}
+
+impl Rhythm {
+    /// Begins with this pause.
+    pub fn new(interval: Duration) -> Rhythm {
+        Rhythm { interval, pause: interval, failures: 0 }
+    }
+
+    /// The interval after news, half as long again after each snapshot that brought none; no shorter than what the
+    /// server asks for.
+    pub fn after_snapshot(&mut self, is_same: bool, retry_after: Option<Duration>) -> Duration {
+        self.failures = 0;
+        self.pause = if is_same {
+            self.pause.saturating_add(self.pause / 2).min(self.interval.saturating_mul(LONGEST_PAUSE))
+        } else {
+            self.interval
+        };
+        self.pause.max(retry_after.unwrap_or_default())
+    }
+
+    /// `None`: the failure cannot pass, or too many polls have failed in a row.
+    pub fn after_failure(&mut self, error: &Error) -> Option<Duration> {
+        self.failures += 1;
+        let is_waited_out = error.is_retryable() && self.failures <= FAILED_POLLS;
+        is_waited_out.then(|| self.pause.max(error.retry_after().unwrap_or_default()))
+    }
 }
 
 /// A Retry-After header: seconds, or an HTTP date (RFC 9110, 10.2.3). `None` for anything else.
@@ -212,6 +252,41 @@ mod tests {
             [((1970, 1, 1), 0), ((1972, 3, 1), 790), ((2000, 3, 1), 11_017), ((2026, 11, 23), 20_780)]
         {
             assert_eq!(days_since_1970(date.0, date.1, date.2), days, "{date:?}");
+        }
+    }
+
+    #[test]
+    fn the_rhythm_slows_down_while_nothing_happens_and_starts_anew_at_a_change() {
+        let mut rhythm = Rhythm::new(Duration::from_millis(1000));
+        let pauses: Vec<u128> = [false, true, true, true, false, true]
+            .into_iter()
+            .map(|is_same| rhythm.after_snapshot(is_same, None).as_millis())
+            .collect();
+        assert_eq!(pauses, [1000, 1500, 2250, 3375, 1000, 1500]);
+        (0..100).for_each(|_| assert!(rhythm.after_snapshot(true, None) > Duration::ZERO));
+        assert_eq!(rhythm.after_snapshot(true, None), Duration::from_secs(10));
+        assert_eq!(Rhythm::new(Duration::MAX).after_snapshot(true, None), Duration::MAX);
+    }
+
+    #[test]
+    fn five_failures_in_a_row_are_waited_out() {
+        let mut rhythm = Rhythm::new(Duration::from_millis(10));
+        (0..5).for_each(|_| assert!(rhythm.after_failure(&status(503, None)).is_some()));
+        assert_eq!(rhythm.after_failure(&status(503, None)), None);
+        rhythm.after_snapshot(true, None);
+        assert!(rhythm.after_failure(&status(503, None)).is_some());
+        assert_eq!(rhythm.after_failure(&status(404, None)), None);
+    }
+
+    #[test]
+    fn no_pause_is_shorter_than_what_the_server_asks_for() {
+        let mut rhythm = Rhythm::new(Duration::from_secs(3));
+        for (told, seconds) in [(0, 3), (2, 3), (7, 7), (600, 600)] {
+            assert_eq!(
+                rhythm.after_snapshot(false, Some(Duration::from_secs(told))),
+                Duration::from_secs(seconds)
+            );
+            assert_eq!(rhythm.after_failure(&status(429, Some(told))), Some(Duration::from_secs(seconds)));
         }
     }
 }

@@ -59,7 +59,7 @@ c_tests_in_valgrind() {
 }
 
 c_layout() {
-    git ls-files '*.c' '*.h' ':!include/refold.h' | xargs clang-format --dry-run --Werror
+    git ls-files '*.c' '*.h' '*.cpp' '*.hpp' ':!include/refold.h' | xargs clang-format --dry-run --Werror
 }
 
 case $#:${1-} in
@@ -106,8 +106,13 @@ if [ "$failed" -eq 0 ]; then
     step valgrind c_tests_in_valgrind
     step examples sh tests/examples.sh
     step readme sh tests/readme.sh
+    step cpp sh tests/cpp.sh
+    step python sh tests/python.sh
+    step go sh tests/go.sh
+    step node sh tests/node.sh
     if [ "$scope" = all ]; then
         step portable sh tests/portable.sh
+        step install sh tests/install.sh
     fi
 fi
 printf '%s passed, %s failed\n' "$passed" "$failed"

@@ -59,7 +59,7 @@ pub unsafe extern "C" fn refold_error_code(error: *const refold_error) -> refold
 }
 
 /// The HTTP status that the answer tells in its field `status_code`, else that of the answer itself. 0 when
-/// there was no answer, and for NULL.
+/// there was no answer, and for NULL. An answer that was of no use, with a negative code, has a status too.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_error_http_status(error: *const refold_error) -> i32 {
     // SAFETY: from C, as the header demands it.
@@ -109,8 +109,9 @@ pub unsafe extern "C" fn refold_error_request_id(error: *const refold_error) -> 
     unsafe { read(error, ptr::null(), |report| string_out(report.request_id.as_deref())) }
 }
 
-/// The body of the answer as it came, its first 65,536 bytes at most: whatever a gateway sent, so perhaps not
-/// UTF-8, and perhaps with NUL bytes inside. NULL when there is none, and for NULL.
+/// The body of the answer as the server meant it, unpacked, its first 65,536 bytes at most: whatever a gateway
+/// sent, so perhaps not UTF-8, and perhaps with NUL bytes inside. `***` stands where it held one of your
+/// secrets. Of a body that was cut off this is what had come. NULL when there is none, and for NULL.
 ///
 /// `length`, which may be NULL, is set to the number of bytes, 0 when there is no body; one NUL byte more
 /// follows them. The bytes live until the error is freed.
@@ -139,8 +140,8 @@ pub unsafe extern "C" fn refold_error_is_retryable(error: *const refold_error) -
     unsafe { read(error, false, |report| report.error.is_retryable()) }
 }
 
-/// How many tries the call began, one that got no further than connecting included. 0 when none was begun,
-/// and for NULL.
+/// How many tries the call began, one that got no further than connecting included; for a wait those of all
+/// its polls. 0 when none was begun, and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_error_attempts(error: *const refold_error) -> u32 {
     // SAFETY: from C, as the header demands it.

@@ -46,7 +46,7 @@ pub unsafe extern "C" fn refold_options_free(options: *mut refold_options) {
 
 /// Authenticates with an API key of the organisation and the id of the linked account to act for.
 ///
-/// Both must be non-empty UTF-8 without control characters; keys of production begin with "pk", those for
+/// Both must be non-empty UTF-8 without control characters, and without blanks at their ends; keys of production begin with "pk", those for
 /// tests with "tk". They travel in the header fields x-api-key and linked_account_id. Some gateways drop
 /// names with an underscore unless told otherwise (nginx: underscores_in_headers on).
 ///
@@ -79,8 +79,8 @@ pub unsafe extern "C" fn refold_options_set_session_token(
 ///
 /// An https URL; http is accepted for a loopback host (localhost, 127.0.0.0/8, [::1]), and for others only
 /// after refold_options_set_allow_plaintext(). A port (1 to 65535) and a path in front of the API's own may
-/// follow, with or without a slash at the end. No user name, query or fragment; a host name outside ASCII
-/// must come as punycode.
+/// follow, with or without a slash at the end. No user name, query or fragment; no segment of the path that is
+/// empty, "." or ".."; at most 2,000 bytes. A host name outside ASCII must come as punycode.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_options_set_base_url(options: *mut refold_options, base_url: *const c_char) {
     // SAFETY: from C, as the header demands it.
@@ -150,7 +150,8 @@ pub unsafe extern "C" fn refold_options_set_poll_interval_ms(
 /// The proxy to go through. Default, and after NULL: what the environment says. "": none.
 ///
 /// One of http://host:port, socks5://host:port (the name of the server is looked up here) and
-/// socks5h://host:port (the proxy looks it up), with user:password@ before the host if the proxy asks for it.
+/// socks5h://host:port (the proxy looks it up), with user:password@ before the host if the proxy asks for it,
+/// where %40 stands for an @ and so on. Without a port: 80 for http, 1080 for the others.
 /// From the environment: HTTPS_PROXY, else ALL_PROXY, but for the hosts in NO_PROXY, in upper or lower case;
 /// a base URL with http uses none of these.
 #[unsafe(no_mangle)]
@@ -161,7 +162,8 @@ pub unsafe extern "C" fn refold_options_set_proxy(options: *mut refold_options, 
 
 /// A file of certificates (PEM) to trust in addition to the default ones. Default, and after NULL: none.
 ///
-/// It is read by refold_client_new(), must hold at least one certificate, and none that cannot be understood.
+/// It is read by refold_client_new(), must be a plain file, hold at least one certificate, and none that cannot
+/// be understood.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_options_set_ca_file(options: *mut refold_options, path: *const c_char) {
     // SAFETY: from C, as the header demands it.
@@ -185,8 +187,8 @@ pub unsafe extern "C" fn refold_options_set_ca_pem(
 
 /// What your program calls itself, such as "monitor/2.1". Default, and after NULL: nothing.
 ///
-/// It stands in the header field User-Agent, before the library's own name and version. No control
-/// characters.
+/// It stands in the header field User-Agent, before the library's own name and version. No control characters,
+/// at most 1,024 bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_options_set_user_agent(options: *mut refold_options, product: *const c_char) {
     // SAFETY: from C, as the header demands it.

@@ -18,6 +18,9 @@ const LARGEST_ENVELOPE: u64 = 1 << 20;
 /// What an error keeps of a body.
 const KEPT_OF_BODY: usize = 64 << 10;
 
+/// What JSON may make of one byte of a secret.
+const LONGEST_ESCAPE: usize = 6;
+
 /// What a body's memory begins with and grows by at least.
 const PORTION: usize = 64 << 10;
 
@@ -80,7 +83,12 @@ impl Answer {
     }
 
     /// The error that this answer is, told without the secrets that it may echo.
-    pub fn into_error(self, kind: Kind, secrets: &[Secret]) -> Error {
+    pub fn into_error(mut self, kind: Kind, secrets: &[Secret]) -> Error {
+        // The body of an execution may have any size: of one that is none, no more is looked at than is kept.
+        if self.is_success() {
+            let longest = secrets.iter().map(|secret| secret.bytes().len()).max().unwrap_or(0);
+            self.body.truncate(KEPT_OF_BODY + LONGEST_ESCAPE * longest);
+        }
         let envelope = Envelope::read(&self.body).unwrap_or_default();
         let hide = |text: String| into_text(blot_out(text.into_bytes(), secrets));
         let mut body = blot_out_tail(blot_out(self.body, secrets), secrets);

@@ -1,6 +1,7 @@
 //! From a host name to a connection that carries the request: lookup, connect, proxy, TLS. Each within the time-out
 //! for connecting and the call's own.
 
+use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -196,7 +197,7 @@ fn look_up_in_time(name: &str, watch: &Watch) -> Result<Result<Vec<IpAddr>, Look
         }
     };
     let used_up = |what: &str| Kind::Resource(format!("could not look up {name}: {what}"));
-    let (done, ended) = std::io::pipe().map_err(|error| match super::transport::used_up(&error) {
+    let (done, mut ended) = std::io::pipe().map_err(|error| match super::transport::used_up(&error) {
         Some(what) => used_up(what),
         None => used_up(&reason(&error)),
     })?;
@@ -206,7 +207,8 @@ fn look_up_in_time(name: &str, watch: &Watch) -> Result<Result<Vec<IpAddr>, Look
         let found = look_up(&host);
         drop(turn);
         let _ = sender.send(found);
-        drop(ended);
+        // A byte, as closing alone is not seen while the child of a fork has the pipe open, too.
+        let _ = ended.write(&[1]);
     };
     let builder = thread::Builder::new().name("refold-lookup".into()).stack_size(LOOKUP_STACK);
     let running = without_signals(|| builder.spawn(run))
@@ -220,7 +222,7 @@ fn look_up_in_time(name: &str, watch: &Watch) -> Result<Result<Vec<IpAddr>, Look
         if running.is_finished() {
             return Err(Kind::Internal(format!("the lookup of {name} ended without a result")).into());
         }
-        wait(&[Source::Closed(&done)], watch)?;
+        wait(&[Source::Ended(&done)], watch)?;
     }
 }
 
@@ -235,10 +237,12 @@ fn connect_to_any(addresses: &[IpAddr], port: u16, peer: &str, watch: &Watch) ->
         if attempts.is_empty() || Instant::now() >= next_begins {
             if let Some(address) = waiting.next() {
                 match Attempt::begin(SocketAddr::new(*address, port)) {
-                    Ok(attempt) => attempts.push(attempt),
+                    Ok(attempt) => {
+                        attempts.push(attempt);
+                        next_begins = Instant::now() + ATTEMPT_DELAY;
+                    }
                     Err(error) => last_failure = Some(error),
                 }
-                next_begins = Instant::now() + ATTEMPT_DELAY;
             } else if attempts.is_empty() {
                 return Err(could_not_connect(peer, last_failure));
             }

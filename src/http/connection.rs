@@ -185,10 +185,14 @@ impl Transport for Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if let Channel::Secure { socket, session } = &mut self.channel
-            && !self.is_broken
-        {
-            session.say_goodbye(socket);
+        match &mut self.channel {
+            Channel::Plain { socket, .. } => socket.end(),
+            Channel::Secure { socket, session } => {
+                if !self.is_broken {
+                    session.say_goodbye(socket);
+                }
+                socket.end();
+            }
         }
     }
 }
@@ -247,11 +251,12 @@ impl Session {
     }
 
     fn receive(&mut self, socket: &mut Socket, buffer: &mut [u8], watch: &Watch) -> Result<usize, Failure> {
+        let mut has_ended = false;
         loop {
             match self.tls.reader().read(buffer) {
                 Ok(received) => return Ok(received),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                Err(error) if error.kind() == ErrorKind::WouldBlock && !has_ended => {}
+                Err(error) if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::WouldBlock) => {
                     return Err(Failure::Lost(
                         "it ended without a TLS goodbye: the answer may be cut off".into(),
                     ));
@@ -259,8 +264,7 @@ impl Session {
                 Err(error) => return Err(Failure::Lost(super::reason(&error))),
             }
             match self.take_in(socket, watch) {
-                // At the end the reader tells which kind of end it is.
-                Ok(_) => self.flush(socket, watch)?,
+                Ok(goes_on) => has_ended = !goes_on,
                 Err(TlsFault::Broken(failure)) => return Err(failure),
                 Err(TlsFault::Refused(error)) => {
                     return Err(Failure::Lost(format!(
@@ -269,6 +273,7 @@ impl Session {
                     )));
                 }
             }
+            self.flush(socket, watch)?;
         }
     }
 
@@ -292,33 +297,34 @@ impl Session {
                 self.records.expect_more();
             }
         }
-        let goes_on = !self.records.input().is_empty();
-        self.decrypt().map_err(TlsFault::Refused)?;
-        Ok(goes_on)
+        self.decrypt().map_err(TlsFault::Refused)
     }
 
-    /// Hands a portion of what was received to TLS; nothing: the end.
-    fn decrypt(&mut self) -> Result<(), rustls::Error> {
+    /// Hands a portion of what was received to TLS, or that there is no more; false: TLS takes nothing, as the stream
+    /// has ended.
+    fn decrypt(&mut self) -> Result<bool, rustls::Error> {
         let taken = self
             .tls
             .read_tls(&mut self.records.input())
             .map_err(|error| rustls::Error::General(error.to_string()))?;
         self.records.input_consume(taken);
-        self.tls.process_new_packets().map(drop)
+        self.tls.process_new_packets()?;
+        Ok(taken > 0)
     }
 
     /// Whether nothing has come but what belongs to TLS itself, such as tickets for later sessions.
     fn is_quiet(&mut self, socket: &mut Socket) -> bool {
-        loop {
-            while !self.records.input().is_empty() {
-                if self.decrypt().is_err() {
-                    return false;
-                }
-            }
+        if self.records.input().is_empty() {
             match socket.receive_now(self.records.input_append_buf()) {
-                Ok(None) => break,
+                Ok(None) => {}
                 Ok(Some(received)) if received > 0 => self.records.input_appended(received),
                 Ok(Some(_)) | Err(_) => return false,
+            }
+        }
+        while !self.records.input().is_empty() {
+            // Whoever has said goodbye, or sends more than a portion of tickets, is not worth another look.
+            if !matches!(self.decrypt(), Ok(true)) {
+                return false;
             }
         }
         let waiting = self.tls.reader().read(&mut [0]);

@@ -18,14 +18,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ureq::Agent;
 use ureq::config::Config;
-use ureq::http::{HeaderValue, Request, header};
+use ureq::http::{HeaderValue, Request, Response, Version, header};
+use ureq::{Agent, Body};
 
 use crate::cancel::{Interruption, Watch};
 use crate::error::{Error, Kind, Phase};
 use crate::options::Configuration;
-use crate::secret::Secret;
+use crate::secret::{Secret, blot_out};
 use answer::{Answer, BodyFault};
 use connect::Target;
 use connection::{Dialer, NoLookup};
@@ -38,6 +38,9 @@ use url::BaseUrl;
 
 /// The header of an answer, all of it.
 const LARGEST_HEADER: usize = 64 << 10;
+
+/// What a message quotes of what a server sent, in characters.
+const LONGEST_QUOTE: usize = 100;
 
 /// Idle connections older than this are dropped.
 const LONGEST_IDLE: Duration = Duration::from_secs(60);
@@ -126,7 +129,7 @@ impl Http {
             let result = exchange::run(&exchange, || {
                 let response = agent.run(self.request(&uri)?)?;
                 exchange.borrow_mut().phase = Phase::Receiving;
-                let is_chunked = response.headers().contains_key(header::TRANSFER_ENCODING);
+                let is_chunked = is_chunked(&response);
                 Ok((Answer::receive(response, self.max_response_bytes), is_chunked))
             });
             let exchange = exchange.borrow().clone();
@@ -169,7 +172,8 @@ impl Http {
                 Kind::Resource("memory is used up: the answer does not fit".into())
             }
             Some(BodyFault::Encoded(encoding)) => {
-                Kind::InvalidResponse(format!("its body is encoded as {encoding:?}, which was not asked for"))
+                let encoding = self.quote(&encoding, credentials);
+                Kind::InvalidResponse(format!("its body is encoded as {encoding}, which was not asked for"))
             }
             Some(BodyFault::Stopped(error)) => self.sort(error, exchange),
         };
@@ -182,6 +186,17 @@ impl Http {
     /// The error that an answer with another status than 2xx is, or one whose body is no execution.
     pub fn error(&self, answer: Answer, kind: Kind, credentials: &Credentials) -> Error {
         answer.into_error(kind, &self.secrets(credentials))
+    }
+
+    /// What a server sent, as it may stand in a message: short, on one line, and without the secrets that it may echo.
+    pub fn quote(&self, text: &str, credentials: &Credentials) -> String {
+        let blotted = blot_out(text.as_bytes().to_vec(), &self.secrets(credentials));
+        let blotted = String::from_utf8_lossy(&blotted);
+        blotted
+            .chars()
+            .take(LONGEST_QUOTE)
+            .map(|letter| if letter.is_control() { '?' } else { letter })
+            .collect()
     }
 
     fn secrets(&self, credentials: &Credentials) -> Vec<Secret> {
@@ -245,6 +260,13 @@ impl Http {
             }
         }
     }
+}
+
+/// Whether the body says itself where it ends.
+fn is_chunked(response: &Response<Body>) -> bool {
+    let names =
+        response.headers().get(header::TRANSFER_ENCODING).map(|value| value.as_bytes().to_ascii_lowercase());
+    response.version() == Version::HTTP_11 && names.is_some_and(|names| names.ends_with(b"chunked"))
 }
 
 /// What an I/O error means, in words that do not depend on the host's locale.

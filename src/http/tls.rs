@@ -23,6 +23,9 @@ const SYSTEM_BUNDLES: [&str; 6] = [
     "/usr/local/share/certs/ca-root-nss.crt",
 ];
 
+/// All roots of a system together have a fraction of this.
+const LARGEST_CA_FILE: u64 = 64 << 20;
+
 /// What the system trusts, read once: it is hundreds of kilobytes.
 static SYSTEM_ROOTS: PerProcess<Arc<RootCertStore>> = PerProcess::new();
 
@@ -38,7 +41,7 @@ pub fn roots(
     if let Some(path) = ca_file {
         let path =
             std::str::from_utf8(path).map_err(|_| Error::invalid_argument("ca_file is not valid UTF-8"))?;
-        let pem = std::fs::read(path).map_err(|error| match used_up(&error) {
+        let pem = read_file(Path::new(path)).map_err(|error| match used_up(&error) {
             Some(what) => Error::resource(format!("could not read {path:?}: {what}")),
             None => Error::invalid_argument(format!("ca_file {path:?} cannot be read: {}", error.kind())),
         })?;
@@ -61,6 +64,12 @@ pub fn roots(
     Ok(Some(roots))
 }
 
+/// The whole of a file of some size: a pipe could keep its reader for ever, and a device has no end.
+fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+    let is_fit = std::fs::metadata(path).map(|about| about.is_file() && about.len() <= LARGEST_CA_FILE)?;
+    if is_fit { std::fs::read(path) } else { Err(std::io::ErrorKind::InvalidInput.into()) }
+}
+
 /// Every certificate of a PEM text; junk is refused rather than skipped.
 fn add_all(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), String> {
     let mut count = 0;
@@ -69,7 +78,18 @@ fn add_all(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), String> {
         let added = certificate.ok().and_then(|certificate| roots.add(certificate).ok());
         added.ok_or_else(|| format!("holds a certificate that cannot be read (number {count})"))?;
     }
-    if count == 0 { Err("holds no certificate in PEM form".into()) } else { Ok(()) }
+    let begun = pem.split(|byte| *byte == b'\n').filter(|line| begins_certificate(line)).count();
+    match count {
+        0 if begun == 0 => Err("holds no certificate in PEM form".into()),
+        _ if count != begun => Err("holds something that looks like a certificate and cannot be read".into()),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a line begins a certificate, be it in one of the forms that are not read.
+fn begins_certificate(line: &[u8]) -> bool {
+    let holds = |words: &[u8]| line.windows(words.len()).any(|window| window == words);
+    holds(b"-----BEGIN ") && holds(b"CERTIFICATE")
 }
 
 /// `None`: the environment names none.

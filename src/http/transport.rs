@@ -24,8 +24,8 @@ pub enum Source<'a> {
     Writable(&'a TcpStream),
     /// A connection is made, or has failed.
     Connected(&'a Attempt),
-    /// The other end is closed: a lookup is over.
-    Closed(&'a PipeReader),
+    /// The other end has written, or is closed: a lookup is over.
+    Ended(&'a PipeReader),
 }
 
 impl Source<'_> {
@@ -162,6 +162,11 @@ impl Socket {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Ends the stream. Closing alone does not while the child of a fork has the socket open, too.
+    pub fn end(&self) {
+        let _ = self.stream.shutdown(std::net::Shutdown::Both);
     }
 
     /// Sends what fits now, on the way to closing: nobody waits for it.

@@ -39,7 +39,7 @@ pub fn open_http(socket: &mut Socket, proxy: &Proxy, target: &str, watch: &Watch
         [b"CONNECT ", target.as_bytes(), b" HTTP/1.1\r\nhost: ", target.as_bytes(), b"\r\n"];
     let request = Secret::concat(&[&first.concat(), authorization(proxy).bytes(), b"\r\n"]);
     link.send(request.bytes())?;
-    let mut answer = vec![0; LONGEST_ANSWER];
+    let mut answer = Zeroizing::new(vec![0; LONGEST_ANSWER]);
     let mut length = 0;
     let end = loop {
         if let Some(end) = answer[..length].windows(4).position(|end| end == b"\r\n\r\n") {
@@ -64,7 +64,8 @@ pub fn open_http(socket: &mut Socket, proxy: &Proxy, target: &str, watch: &Watch
 fn status(answer: &[u8]) -> Option<u16> {
     let text = std::str::from_utf8(answer.get(..12)?).ok()?;
     let digits = text.strip_prefix("HTTP/1.0 ").or_else(|| text.strip_prefix("HTTP/1.1 "))?;
-    digits.parse().ok().filter(|status| (100..=999).contains(status))
+    let ends = answer.get(12).is_some_and(|next| matches!(next, b' ' | b'\r'));
+    digits.parse().ok().filter(|status| ends && (100..=999).contains(status))
 }
 
 /// SOCKS5 (RFC 1928), with user and password (RFC 1929) where they are set.
@@ -240,7 +241,7 @@ mod tests {
         let cases: [(&[u8], Option<u16>); 6] = [
             (b"HTTP/1.1 200 OK\r\n\r\n", Some(200)),
             (b"HTTP/1.0 407 \r\n\r\n", Some(407)),
-            (b"HTTP/1.1 2000\r\n\r\n", Some(200)),
+            (b"HTTP/1.1 2000\r\n\r\n", None),
             (b"HTTP/1.1 +20\r\n\r\n", None),
             (b"HTTP/2 200\r\n\r\n", None),
             (b"", None),

@@ -24,7 +24,7 @@ pub fn wait(sources: &[Source<'_>], watch: &Watch) -> Result<(), Interruption> {
             Source::Readable(stream) => (stream.as_raw_fd(), libc::POLLIN),
             Source::Writable(stream) => (stream.as_raw_fd(), libc::POLLOUT),
             Source::Connected(attempt) => (attempt.stream.as_raw_fd(), libc::POLLOUT),
-            Source::Closed(pipe) => (pipe.as_raw_fd(), libc::POLLIN),
+            Source::Ended(pipe) => (pipe.as_raw_fd(), libc::POLLIN),
         };
     }
     let watched = sources.len().min(Source::MOST);
