@@ -73,11 +73,11 @@
  * -------
  * Clients, tokens, executions, nodes, JSON values and errors may be used by any number of threads at the same
  * time; options by one at a time. A client or a token may be freed while calls that were handed it are under
- * way, but not at the moment at which another use of the pointer begins. Whatever else is freed must not be in
- * use then: where threads share an execution, refold_execution_retain() makes each of them an owner. Nothing
- * is kept per thread. A calling thread needs no more than 128 KiB of stack. No background thread lives between
- * calls, except that a name lookup which the system has not finished when its call gives up ends later, by
- * itself.
+ * way, but not at the moment at which another use of the pointer begins. Whatever else is freed must not be
+ * in use then: where threads share an execution, refold_execution_retain() makes each of them an owner.
+ * Nothing is kept per thread. A calling thread needs no more than 128 KiB of stack. No background thread
+ * lives between calls, except that a name lookup which the system has not finished when its call gives up
+ * ends later, by itself.
  *
  * Time-outs, retries and limits
  * -----------------------------
@@ -103,10 +103,10 @@
  * Trust, proxies and secrets
  * --------------------------
  * TLS 1.2 and later, against the roots that the system trusts, which a process reads once, or those of
- * SSL_CERT_FILE and SSL_CERT_DIR; bundled ones where a system has none. Verification cannot be switched off. Proxies come from the
- * environment unless set: CONNECT and SOCKS5. Keys, tokens and passwords of proxies stand in no message;
- * where a server sends one back, `***` stands for it. They are wiped from memory when they are replaced and
- * when their object is freed.
+ * SSL_CERT_FILE and SSL_CERT_DIR; bundled ones where a system has none. Verification cannot be switched off.
+ * Proxies come from the environment unless set: CONNECT and SOCKS5. Keys, tokens and passwords of proxies
+ * stand in no message; where a server sends one back, `***` stands for it. They are wiped from memory when
+ * they are replaced and when their object is freed.
  *
  * The environment
  * ---------------
@@ -273,8 +273,8 @@ typedef enum refold_code_value {
     /** The server said success, but the body is not an execution. */
     REFOLD_ERROR_INVALID_RESPONSE = -8,
     /**
-     * The body of the answer is larger than refold_options_set_max_response_bytes() allows, or its header larger
-     * than 64 KiB.
+     * The body of the answer is larger than refold_options_set_max_response_bytes() allows, or its header
+     * larger than 64 KiB.
      */
     REFOLD_ERROR_RESPONSE_TOO_LARGE = -9,
     /** A defect of the library, caught before it could do harm. Please report it. */
@@ -328,16 +328,15 @@ void refold_options_free(refold_options *options);
 /**
  * Authenticates with an API key of the organisation and the id of the linked account to act for.
  *
- * Both must be non-empty UTF-8 without control characters, and without blanks at their ends; keys of production begin with "pk", those for
- * tests with "tk". They travel in the header fields x-api-key and linked_account_id. Some gateways drop
- * names with an underscore unless told otherwise (nginx: underscores_in_headers on).
+ * Both must be non-empty UTF-8 without control characters, and without blanks at their ends; keys of
+ * production begin with "pk", those for tests with "tk". They travel in the header fields x-api-key and
+ * linked_account_id. Some gateways drop names with an underscore unless told otherwise (nginx:
+ * underscores_in_headers on).
  *
  * A client needs exactly one way to authenticate: this one or refold_options_set_session_token(). NULL for
  * both takes the key back.
  */
-void refold_options_set_api_key(refold_options *options,
-                                const char *api_key,
-                                const char *linked_account_id);
+void refold_options_set_api_key(refold_options *options, const char *api_key, const char *linked_account_id);
 
 /**
  * Authenticates with a session token, which names the linked account itself.

@@ -709,7 +709,7 @@ mod tests {
 
     #[test]
     fn values_stay_small() {
-        assert_eq!(size_of::<Json>(), 32);
+        assert_eq!(size_of::<Json>(), 24);
         assert_eq!(size_of::<Content>(), 56);
     }
 

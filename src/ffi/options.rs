@@ -46,9 +46,10 @@ pub unsafe extern "C" fn refold_options_free(options: *mut refold_options) {
 
 /// Authenticates with an API key of the organisation and the id of the linked account to act for.
 ///
-/// Both must be non-empty UTF-8 without control characters, and without blanks at their ends; keys of production begin with "pk", those for
-/// tests with "tk". They travel in the header fields x-api-key and linked_account_id. Some gateways drop
-/// names with an underscore unless told otherwise (nginx: underscores_in_headers on).
+/// Both must be non-empty UTF-8 without control characters, and without blanks at their ends; keys of
+/// production begin with "pk", those for tests with "tk". They travel in the header fields x-api-key and
+/// linked_account_id. Some gateways drop names with an underscore unless told otherwise (nginx:
+/// underscores_in_headers on).
 ///
 /// A client needs exactly one way to authenticate: this one or refold_options_set_session_token(). NULL for
 /// both takes the key back.
