@@ -414,11 +414,10 @@ void refold_options_set_proxy(refold_options *options, const char *url);
 /**
  * A file of certificates (PEM) to trust in addition to the default ones. Default, and after NULL: none.
  *
- * It is read by refold_client_new(), must be a plain file, hold at least one certificate, and none that cannot
- * be understood.
+ * It is read by refold_client_new(), must be a plain file, hold at least one certificate, and none that
+ * cannot be understood.
  */
-void refold_options_set_ca_file(refold_options *options,
-                                const char *path);
+void refold_options_set_ca_file(refold_options *options, const char *path);
 
 /**
  * Certificates to trust in addition to the default ones, as refold_options_set_ca_file(), but from memory:

@@ -5,6 +5,11 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 . tests/support/sandbox.sh
 . tests/support/check.sh
+. tests/support/install.sh
+. tests/support/prefix.sh
+need go golang-go || exit 1
+need pkg-config pkg-config || exit 1
+need python3 python3 || exit 1
 work=target/tests/readme
 rm -rf "$work"
 mkdir -p "$work"
@@ -45,5 +50,26 @@ for program in readme header; do
 done
 cc -std=c11 -Iinclude "$work/readme.c" target/release/librefold.a -lgcc_s -lutil -lrt -lpthread -lm -ldl -o "$work/static"
 check "it works with the static library" prints static
+
+check "README shows examples/cpp/get.cpp" shows cpp examples/cpp/get.cpp
+check "the program in C++ compiles" c++ -std=c++17 -Wall -Wextra -Wpedantic -Werror -Iinclude examples/cpp/get.cpp \
+    -Ltarget/release -lrefold -Wl,-rpath,"\$ORIGIN" -o "$work/cpp"
+check "it works" prints cpp
+
+check "README shows examples/python/get.py" shows python examples/python/get.py
+python() {
+    PYTHONDONTWRITEBYTECODE=1 python3 examples/python/get.py completed 3>&- 4<&- >"$work/out" &&
+        grep -qF COMPLETED "$work/out"
+}
+check "the program in Python works" python
+
+check "README shows examples/go/cmd/refold-get/main.go" shows go examples/go/cmd/refold-get/main.go
+make_prefix "$(pwd)/$work/prefix"
+go_build() {
+    (cd examples/go && PKG_CONFIG_PATH=$OLDPWD/$work/prefix/lib/pkgconfig \
+        CGO_LDFLAGS="-Wl,-rpath,$OLDPWD/$work" go build -o "$OLDPWD/$work/go" ./cmd/refold-get)
+}
+check "the program in Go compiles" go_build
+check "it works" prints go
 
 sum_up

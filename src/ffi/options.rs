@@ -163,8 +163,8 @@ pub unsafe extern "C" fn refold_options_set_proxy(options: *mut refold_options, 
 
 /// A file of certificates (PEM) to trust in addition to the default ones. Default, and after NULL: none.
 ///
-/// It is read by refold_client_new(), must be a plain file, hold at least one certificate, and none that cannot
-/// be understood.
+/// It is read by refold_client_new(), must be a plain file, hold at least one certificate, and none that
+/// cannot be understood.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_options_set_ca_file(options: *mut refold_options, path: *const c_char) {
     // SAFETY: from C, as the header demands it.

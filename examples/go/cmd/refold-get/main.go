@@ -1,0 +1,26 @@
+// Command refold-get shows one execution.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"os"
+
+	"example.com/refold"
+)
+
+func main() {
+	client, err := refold.NewClientFromEnv() // REFOLD_API_KEY, REFOLD_LINKED_ACCOUNT_ID
+	if err != nil {
+		log.Fatal(err)
+	}
+	execution, err := client.GetExecution(context.Background(), os.Args[1])
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s: %s\n", execution.Name, execution.Status)
+	for _, node := range execution.Nodes {
+		fmt.Printf("  %s: %s, %s\n", node.Name, node.Status, node.ExecutionTime)
+	}
+}
