@@ -1,9 +1,9 @@
 //! The story of one call: get, retry, wait.
 
 use std::hash::{BuildHasher, RandomState};
-use std::process;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
+use std::{iter, mem, process};
 
 use crate::cancel::{Cancel, Interruption, Watch};
 use crate::error::{Error, Kind, Phase};
@@ -46,7 +46,7 @@ impl Client {
             timeout: configuration.timeout,
             max_retries: configuration.max_retries,
             poll_interval: configuration.poll_interval,
-            credentials: CurrentCredentials::new(configuration.credentials),
+            credentials: CurrentCredentials::new(configuration.credentials)?,
         })
     }
 
@@ -102,7 +102,7 @@ impl Client {
         if !answer.is_success() {
             return Err(self.http.error(answer, Kind::Status, credentials));
         }
-        match Execution::parse(std::mem::take(&mut answer.body), Some(id.as_str())) {
+        match Execution::parse(mem::take(&mut answer.body), Some(id.as_str())) {
             Ok(execution) => Ok(Polled { execution: Arc::new(execution), retry_after: answer.retry_after }),
             Err(refused) => {
                 answer.body = refused.body;
@@ -237,17 +237,30 @@ fn random() -> f64 {
 struct CurrentCredentials {
     /// What calls look at. A child made by fork has one of its own: a thread that it does not have may hold this.
     in_use: PerProcess<Mutex<Arc<Credentials>>>,
-    /// What a child begins with. Locked only to write, and for the first look of a process.
-    newest: Mutex<Arc<Credentials>>,
+    /// What a child begins with, twice: where its parent was just writing one of them, that one is locked for ever.
+    newest: [Mutex<Arc<Credentials>>; 2],
 }
 
 impl CurrentCredentials {
-    fn new(credentials: Arc<Credentials>) -> CurrentCredentials {
-        CurrentCredentials { in_use: PerProcess::new(), newest: Mutex::new(credentials) }
+    fn new(credentials: Arc<Credentials>) -> Result<CurrentCredentials, Error> {
+        let newest = [Mutex::new(credentials.clone()), Mutex::new(credentials)];
+        let current = CurrentCredentials { in_use: PerProcess::new(), newest };
+        current.in_use()?;
+        Ok(current)
     }
 
     fn in_use(&self) -> Result<&Mutex<Arc<Credentials>>, Error> {
-        self.in_use.get_or_try_make(|| Ok(Mutex::new(lock_in_time(&self.newest)?.clone())))
+        self.in_use.get_or_try_make(|| self.inherited().map(Mutex::new))
+    }
+
+    /// Only the first look of a process, when hardly anybody else looks: it does not wait long.
+    fn inherited(&self) -> Result<Arc<Credentials>, Error> {
+        let free = self.newest.iter().cycle().take(200).find_map(try_lock);
+        free.map(|newest| newest.clone()).ok_or_else(|| {
+            Error::internal(
+                "this process was forked while a session token was being set: make a new client in it",
+            )
+        })
     }
 
     fn get(&self) -> Result<Arc<Credentials>, Error> {
@@ -255,26 +268,28 @@ impl CurrentCredentials {
     }
 
     fn replace(&self, credentials: Arc<Credentials>) -> Result<(), Error> {
-        let in_use = self.in_use()?;
-        *lock_in_time(&self.newest)? = credentials.clone();
-        *in_use.lock().unwrap_or_else(PoisonError::into_inner) = credentials;
+        // One at a time.
+        let mut in_use = self.in_use()?.lock().unwrap_or_else(PoisonError::into_inner);
+        for newest in &self.newest {
+            let free = iter::repeat_n(newest, 100).find_map(try_lock);
+            // A fork may come at any moment: what stands there is whole, and dropped once it stands there no more.
+            let _former = free.map(|mut newest| mem::replace(&mut *newest, credentials.clone()));
+        }
+        let _former = mem::replace(&mut *in_use, credentials);
         Ok(())
     }
 }
 
-/// Held for moments only; but a fork at the very moment when its parent sets a token leaves a child a lock that nobody
-/// will ever open.
-fn lock_in_time<T>(mutex: &Mutex<T>) -> Result<MutexGuard<'_, T>, Error> {
-    for _ in 0..100 {
-        match mutex.try_lock() {
-            Ok(guard) => return Ok(guard),
-            Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_micros(100)),
+/// The lock, unless somebody holds it; then a moment passes.
+fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => {
+            std::thread::sleep(Duration::from_micros(100));
+            None
         }
     }
-    Err(Error::internal(
-        "this process was forked while a session token was being set: make a new client in it",
-    ))
 }
 
 #[cfg(test)]

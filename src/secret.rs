@@ -58,16 +58,44 @@ pub fn blot_out(mut text: Vec<u8>, secrets: &[Secret]) -> Vec<u8> {
 /// Replaces what stands at the end of a text that was cut off within a secret.
 pub fn blot_out_tail(mut text: Vec<u8>, secrets: &[Secret]) -> Vec<u8> {
     let cut_within = |secret: &Secret| {
-        let parts = (SHORTEST_TAIL..secret.bytes().len()).rev();
-        parts.into_iter().find(|length| text.ends_with(&secret.bytes()[..*length]))
+        // Nothing longer than an escape for each byte, and one that was cut off.
+        let earliest = text.len().saturating_sub(6 * (secret.bytes().len() + 1));
+        (earliest..text.len()).find(|start| is_beginning(&text[*start..], secret.bytes()))
     };
-    if let Some(length) = secrets.iter().filter_map(cut_within).max() {
-        let start = text.len() - length;
+    if let Some(start) = secrets.iter().filter_map(cut_within).min() {
         text[start..].zeroize();
         text.truncate(start);
         text.extend_from_slice(BLOT);
     }
     text
+}
+
+/// Whether all of `text` writes the beginning of the secret, each character with or without an escape.
+fn is_beginning(text: &[u8], secret: &[u8]) -> bool {
+    let mut at = 0;
+    let mut rest = secret;
+    while !is_cut_off(&text[at..]) {
+        let mut room = [0; 4];
+        let Some((written, length)) = unescape(&text[at..], &mut room) else { return false };
+        let Some(left) = rest.strip_prefix(written) else { return false };
+        rest = left;
+        at += length;
+    }
+    !rest.is_empty() && secret.len() - rest.len() >= SHORTEST_TAIL
+}
+
+/// Whether nothing follows, or but the beginning of an escape.
+fn is_cut_off(text: &[u8]) -> bool {
+    match text {
+        [] | [b'\\'] => true,
+        [b'\\', b'u', digits @ ..] => match code_unit(digits) {
+            None => digits.len() < 4 && digits.iter().all(u8::is_ascii_hexdigit),
+            // The first half of a pair.
+            Some(0xd800..=0xdbff) => is_cut_off(&digits[4..]),
+            Some(_) => false,
+        },
+        _ => false,
+    }
 }
 
 fn replace(text: &[u8], secret: &[u8]) -> Vec<u8> {
@@ -165,13 +193,20 @@ mod tests {
 
     #[test]
     fn a_secret_that_was_cut_off_is_blotted_out() {
-        let secrets = [Secret::new(b"pk_live_1"), Secret::new(b"word")];
+        let secrets =
+            [Secret::new(b"pk_live_1"), Secret::new(b"word"), Secret::new("\"quoted\"😀".as_bytes())];
         for (text, expected) in [
             ("key pk_live_", "key ***"),
             ("key pk_l", "key ***"),
             ("key pk_", "key pk_"),
             ("pk_live pk", "pk_live pk"),
             ("wor", "wor"),
+            (r#"<\"quot"#, "<***"),
+            (r#"<\u0022quoted\"#, "<***"),
+            (r#"<\u0022quo\u00"#, "<***"),
+            (r#"<\"quoted\"\ud83d\ud"#, "<***"),
+            (r#"<\"quoted\"\u00"#, "<***"),
+            (r#"<\"quoted>"#, r#"<\"quoted>"#),
             ("", ""),
         ] {
             assert_eq!(

@@ -196,7 +196,10 @@ fn look_up_in_time(name: &str, watch: &Watch) -> Result<Result<Vec<IpAddr>, Look
         }
     };
     let used_up = |what: &str| Kind::Resource(format!("could not look up {name}: {what}"));
-    let (done, ended) = std::io::pipe().map_err(|error| used_up(&reason(&error)))?;
+    let (done, ended) = std::io::pipe().map_err(|error| match super::transport::used_up(&error) {
+        Some(what) => used_up(what),
+        None => used_up(&reason(&error)),
+    })?;
     let (sender, receiver) = sync_channel(1);
     let host = name.to_string();
     let run = move || {

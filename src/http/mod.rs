@@ -154,7 +154,9 @@ impl Http {
         exchange: Exchange,
         credentials: &Credentials,
     ) -> Result<Answer, Error> {
-        if answer.status == 407 && !self.base.secure && self.proxy.is_some() {
+        // Through a tunnel the server alone is heard.
+        let speaks_http = |proxy: &Proxy| proxy.protocol == proxy::Protocol::Http;
+        if answer.status == 407 && !self.base.secure && self.proxy.as_ref().is_some_and(speaks_http) {
             return Err(self.refused_by_proxy(answer.status).into());
         }
         let was_cut = is_chunked && exchange.has_ended && answer.fault.is_none();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, IpAddr, ServerName};
-use rustls::{AlertDescription, CertificateError, ClientConfig, InvalidMessage, RootCertStore};
+use rustls::{AlertDescription, CertificateError, ClientConfig, InvalidMessage, OtherError, RootCertStore};
 use rustls_native_certs::{CertificateResult, load_certs_from_paths, load_native_certs};
 
 use super::transport::{PerProcess, environment, is_privileged, used_up};
@@ -169,7 +169,9 @@ pub fn explain(error: &rustls::Error) -> String {
         | rustls::Error::AlertReceived(AlertDescription::ProtocolVersion) => {
             "the server offers no version or cipher of TLS 1.2 or 1.3 that is safe".into()
         }
-        rustls::Error::AlertReceived(alert) => format!("the server refused the handshake ({alert:?})"),
+        rustls::Error::AlertReceived(alert) => {
+            format!("the server refused the handshake ({})", in_words(&format!("{alert:?}")))
+        }
         other => other.to_string(),
     }
 }
@@ -191,6 +193,38 @@ fn explain_certificate(error: &CertificateError) -> String {
                 .into()
         }
         CertificateError::Revoked => "the server's certificate was revoked".into(),
-        other => format!("the server's certificate is not valid ({other})"),
+        CertificateError::Other(OtherError(why)) if why.to_string() == "CaUsedAsEndEntity" => {
+            "the server's certificate is that of an authority: it needs one of its own, signed by the authority"
+                .into()
+        }
+        CertificateError::Other(OtherError(why)) => not_valid(&why.to_string()),
+        other => not_valid(&other.to_string()),
+    }
+}
+
+fn not_valid(reason: &str) -> String {
+    format!("the server's certificate is not valid ({})", in_words(reason))
+}
+
+/// The words of a name in the style of Rust, which is all that there is for rare reasons.
+fn in_words(name: &str) -> String {
+    let mut words = String::with_capacity(name.len() + 8);
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && !words.is_empty() && !words.ends_with(' ') {
+            words.push(' ');
+        }
+        words.push(letter.to_ascii_lowercase());
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_words() {
+        let cases = [("BadSignature", "bad signature"), ("two words", "two words"), ("", "")];
+        cases.iter().for_each(|(name, words)| assert_eq!(in_words(name), *words));
     }
 }

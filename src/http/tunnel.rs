@@ -41,14 +41,17 @@ pub fn open_http(socket: &mut Socket, proxy: &Proxy, target: &str, watch: &Watch
     link.send(request.bytes())?;
     let mut answer = vec![0; LONGEST_ANSWER];
     let mut length = 0;
-    while !answer[..length].windows(4).any(|end| end == b"\r\n\r\n") {
+    let end = loop {
+        if let Some(end) = answer[..length].windows(4).position(|end| end == b"\r\n\r\n") {
+            break end + 4;
+        }
         if length == answer.len() {
             return Err(link.refused("its answer to CONNECT has no end".into()));
         }
         length += link.receive(&mut answer[length..])?;
-    }
-    match status(&answer[..length]) {
-        Some(200..=299) if answer[..length].ends_with(b"\r\n\r\n") => Ok(()),
+    };
+    match status(&answer[..end]) {
+        Some(200..=299) if end == length => Ok(()),
         Some(200..=299) => Err(link.refused("it sent more than its answer to CONNECT".into())),
         Some(407) => {
             Err(link.refused(format!("it answered {}: it wants another user or password", status_line(407))))

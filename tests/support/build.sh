@@ -48,6 +48,6 @@ for source in "$root"/tests/c/*.c; do
     if is_stale "$program" "$source" "$here"/*.c "$here"/*.h "$include/refold.h"; then
         # shellcheck disable=SC2086
         $cc $flags -I"$here" -I"$include" "$source" -o "$program" "$out/libsupport.a" \
-            -L"$out/lib" -lrefold -Wl,-rpath,"$out/lib" -lssl -lcrypto -lz -lm
+            -L"$out/lib" -Wl,--as-needed -lrefold -Wl,-rpath,"$out/lib" -lssl -lcrypto -lz -lm
     fi
 done

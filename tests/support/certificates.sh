@@ -4,6 +4,8 @@
 #   good          localhost, 127.0.0.1, 127.0.0.2, ::1      unknown       the same, signed by unknown-ca
 #   expired       the same, but of the past                 wrong-host    other.invalid
 #   self-signed   the same, signed by itself                early         the same, but of the future
+#   own-root      the same, an authority, too               forged        it claims a public authority's signature
+# and the folder hashed, which holds ca.pem as SSL_CERT_DIR wants it.
 set -eu
 folder=$1
 mkdir -p "$folder"
@@ -64,6 +66,8 @@ later=$(day '300 days')
 
 authority ca
 authority unknown-ca
+mkdir -p hashed
+cp ca.pem "hashed/$(openssl x509 -in ca.pem -noout -hash).0"
 sign good ca "$here" "$yesterday" "$later"
 sign unknown unknown-ca "$here" "$yesterday" "$later"
 sign expired ca "$here" "$(day '30 days ago')" "$yesterday"
@@ -72,3 +76,14 @@ sign wrong-host ca DNS:other.invalid "$yesterday" "$later"
 key self-signed
 openssl_quietly req -x509 -new -key self-signed.key -subj "/CN=Test self-signed" -days 300 -out self-signed.pem \
     -addext basicConstraints=critical,CA:FALSE -addext subjectAltName="$here" -addext extendedKeyUsage=serverAuth
+
+key own-root
+openssl_quietly req -x509 -new -key own-root.key -subj "/CN=Test own-root" -days 300 -out own-root.pem \
+    -addext basicConstraints=critical,CA:TRUE -addext subjectAltName="$here" -addext extendedKeyUsage=serverAuth
+
+# The name of an authority that every system trusts, in its own encoding, and a key that is not its own.
+mkdir -p requests/public
+printf '[req]\ndistinguished_name = name\nstring_mask = nombstr\n[name]\n' >requests/public/config
+openssl_quietly req -config requests/public/config -x509 -newkey rsa:2048 -nodes -keyout requests/public/ca.key -out requests/public/ca.pem -days 300 \
+    -subj "/C=US/O=Internet Security Research Group/CN=ISRG Root X1"
+sign forged requests/public/ca "$here" "$yesterday" "$later"

@@ -361,6 +361,44 @@ bool exchange_await_close(struct exchange *exchange) {
     return closed;
 }
 
+/* Relays ------------------------------------------------------------------------------------------------- */
+
+/* Hands on what has come from one socket to the other, which may block for as long as it likes; false: the
+ * end. */
+static bool hand_on(struct exchange *exchange, int from, int to) {
+    char bytes[16384];
+    ssize_t count = recv(from, bytes, sizeof bytes, 0);
+    if (count <= 0)
+        return count < 0 && (errno == EAGAIN || errno == EINTR);
+    for (ssize_t at = 0, sent; at<count; at += sent> 0 ? sent : 0) {
+        struct pollfd pollers[] = {{.fd = exchange->server->stop, .events = POLLIN},
+                                   {.fd = to, .events = POLLOUT}};
+        poll(pollers, COUNT(pollers), -1);
+        sent = send(to, bytes + at, (size_t)(count - at), MSG_NOSIGNAL);
+        if (pollers[0].revents != 0 || (sent < 0 && errno != EAGAIN && errno != EINTR))
+            return false;
+    }
+    return true;
+}
+
+void exchange_relay(struct exchange *exchange, uint16_t port) {
+    union any_address address;
+    socklen_t length = address_of(NULL, port, &address);
+    int family = address.any.sa_family, here = exchange->socket;
+    int there = must_not_fail(own_taken(take_socket, &family));
+    bool open = connect(there, &address.any, length) == 0 || errno == EINPROGRESS;
+    while (open && here >= 0) {
+        struct pollfd pollers[] = {{.fd = exchange->server->stop, .events = POLLIN},
+                                   {.fd = here, .events = POLLIN},
+                                   {.fd = there, .events = POLLIN}};
+        poll(pollers, COUNT(pollers), -1);
+        open = pollers[0].revents == 0 && (pollers[1].revents == 0 || hand_on(exchange, here, there)) &&
+               (pollers[2].revents == 0 || hand_on(exchange, there, here));
+    }
+    close_owned(there);
+    exchange_close(exchange);
+}
+
 /* Answers ------------------------------------------------------------------------------------------------ */
 
 static const char *reason_of(int status) {

@@ -34,6 +34,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct server;
 struct exchange;
 
@@ -163,6 +167,9 @@ bool exchange_hold(
     struct exchange *exchange); /* until server_release; false: the client closed, or stopped */
 bool exchange_await_close(
     struct exchange *exchange); /* until the client closes or resets; what it sends is dropped */
+/* Connects to a port of 127.0.0.1 and hands all bytes on, both ways, until either side ends or the server is
+ * stopped; then closes both. Plain bytes: for servers that play a proxy. */
+void exchange_relay(struct exchange *exchange, uint16_t port);
 void exchange_close(struct exchange *exchange);
 void exchange_truncate(struct exchange *exchange);
 void exchange_reset(struct exchange *exchange);
@@ -185,5 +192,9 @@ void dead_port_free(struct dead_port *port);
  * first call, in a folder that goes when the program ends, unless CHECK_CERTIFICATES names a folder that has
  * them. For the main thread; the result stays valid. */
 const char *certificate_path(const char *file);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

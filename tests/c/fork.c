@@ -1,0 +1,509 @@
+/* "A client survives fork, also from a process with threads inside calls: a child never touches a connection,
+ * a lock or a pool of its parent." */
+#define _GNU_SOURCE
+#include "client.h"
+#include "lookup.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* A server that tells whose connection is whose
+ * ---------------------------------------------------------------- */
+
+/* Ids are "PROCESS-ANYTHING". The answer bears the id that was asked for. */
+enum { MOST_CONNECTIONS = 1 << 16 };
+
+struct book {
+    pthread_mutex_t lock;
+    int64_t delay_ms; /* before answers to the process that the server belongs to */
+    /* guarded by lock: */
+    int owners[MOST_CONNECTIONS]; /* the process that first used it */
+    int strangers;                /* requests of another process than that */
+};
+
+static void answer_with_id(struct exchange *exchange) {
+    struct book *book = exchange_data(exchange);
+    char id[100] = "", body[200];
+    sscanf(exchange_head(exchange), "GET /api/v2/public/execution/%99[^ ]", id);
+    size_t connection = exchange_connection(exchange) % MOST_CONNECTIONS;
+    pthread_mutex_lock(&book->lock);
+    if (book->owners[connection] == 0)
+        book->owners[connection] = atoi(id);
+    book->strangers += book->owners[connection] != atoi(id);
+    pthread_mutex_unlock(&book->lock);
+    snprintf(body, sizeof body, "{\"_id\": \"%s\", \"status\": \"COMPLETED\"}", id);
+    int64_t delay_ms = atoi(id) == getpid() ? book->delay_ms : 0;
+    exchange_answer(exchange, &(struct answer){.body = body, .delay_ms = delay_ms});
+}
+
+static struct server *serve_ids(struct book *book, bool is_secure) {
+    struct server_options options = {.handler = answer_with_id, .data = book};
+    memset(book, 0, sizeof *book);
+    pthread_mutex_init(&book->lock, NULL);
+    if (is_secure) {
+        options.certificate = certificate_path("good.pem");
+        options.private_key = certificate_path("good.key");
+    }
+    return serve(&options);
+}
+
+static refold_options *options_to(const struct server *server) {
+    refold_options *options = test_options(server_url(server));
+    refold_options_set_ca_file(options, certificate_path("ca.pem"));
+    return options;
+}
+
+/* Is the answer the one that was asked for? To be asked in children, too: it takes no lock and prints
+ * nothing. */
+static bool is_answered(const refold_client *client, int thread, int call, refold_code *why) {
+    char id[100];
+    refold_error *error = NULL;
+    snprintf(id, sizeof id, "%d-%d-%d", (int)getpid(), thread, call);
+    refold_execution *execution = refold_get_execution(client, id, NULL, &error);
+    bool right = execution != NULL && strcmp(refold_execution_id(execution), id) == 0;
+    *why = refold_error_code(error);
+    refold_execution_free(execution);
+    refold_error_free(error);
+    return right;
+}
+
+/* Children
+ * ------------------------------------------------------------------------------------------------------ */
+
+enum { CHILD_IS_WELL = 0, CHILD_SECONDS = 20 };
+
+/* Work for a child: gives its exit status. */
+typedef int child_function(void *data);
+
+static pid_t begin_child(child_function *work, void *data) {
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        /* A child that hangs is killed, which its parent sees. */
+        alarm((unsigned)(CHILD_SECONDS * check_patience()));
+        close_all_owned();
+        _exit(work(data));
+    }
+    return child;
+}
+
+static void check_child(pid_t child) {
+    int status = -1;
+    while (child > 0 && waitpid(child, &status, 0) < 0)
+        continue;
+    if (child < 0)
+        FAIL("no child");
+    else if (WIFSIGNALED(status))
+        FAIL("a child %s (signal %d)", WTERMSIG(status) == SIGALRM ? "hangs" : "was killed",
+             WTERMSIG(status));
+    else
+        CHECK_INT(WEXITSTATUS(status), CHILD_IS_WELL);
+}
+
+/* All at once
+ * ---------------------------------------------------------------------------------------------------- */
+
+enum { THREADS = 16, CHILDREN = 8, ROUNDS = 100, CALLS = 3 };
+
+struct family {
+    refold_client *client;
+    atomic_bool is_over;
+    atomic_int next_thread, calls;
+};
+
+static void *call_until_over(void *data) {
+    struct family *family = data;
+    int thread = atomic_fetch_add(&family->next_thread, 1);
+    refold_code why;
+    for (int call = 0; !atomic_load(&family->is_over); call++) {
+        if (!is_answered(family->client, thread, call, &why))
+            FAIL("a call of the parent failed: %d", why);
+        atomic_fetch_add(&family->calls, 1);
+    }
+    return NULL;
+}
+
+/* Exit statuses tell the code of the call that failed. */
+static int call_in_child(void *data) {
+    struct family *family = data;
+    refold_code why;
+    for (int call = 0; call < CALLS; call++)
+        if (!is_answered(family->client, 0, call, &why))
+            return why == REFOLD_OK ? 99 : why < 0 ? -why : 100;
+    /* What is freed in a child is the child's. */
+    refold_client_free(family->client);
+    return CHILD_IS_WELL;
+}
+
+static void fork_while_calls_run(bool is_secure) {
+    static struct book book;
+    struct server *server = serve_ids(&book, is_secure);
+    struct family family = {.client = client_of(options_to(server))};
+    pthread_t threads[THREADS];
+    book.delay_ms = 5; /* So they are inside calls nearly all the time. */
+    check_limit(120);
+    for (int i = 0; i < THREADS; i++)
+        pthread_create(&threads[i], NULL, call_until_over, &family);
+    for (int round = 0; round < ROUNDS; round++) {
+        pid_t children[CHILDREN];
+        for (int i = 0; i < CHILDREN; i++)
+            children[i] = begin_child(call_in_child, &family);
+        for (int i = 0; i < CHILDREN; i++)
+            check_child(children[i]);
+    }
+    family.is_over = true;
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    refold_client_free(family.client);
+    CHECK_INT(book.strangers, 0);
+    /* The parent's threads share theirs, whatever became of the children; each of these has its own. */
+    CHECK_BETWEEN(server_connections(server), CHILDREN * ROUNDS + 1, CHILDREN * ROUNDS + THREADS);
+    CHECK_INT(server_requests(server), CHILDREN * ROUNDS * CALLS + family.calls);
+    server_stop(server);
+}
+
+TEST(parent_and_children_use_one_client_at_once) { fork_while_calls_run(false); }
+
+TEST(parent_and_children_use_one_client_at_once_over_tls) { fork_while_calls_run(true); }
+
+/* One after the other
+ * ------------------------------------------------------------------------------------------- */
+
+static int free_client(void *data) {
+    refold_client_free(*(refold_client **)data);
+    return CHILD_IS_WELL;
+}
+
+static int call_once(void *data) {
+    refold_code why;
+    return is_answered(*(refold_client **)data, 0, 0, &why) ? CHILD_IS_WELL : 1;
+}
+
+static int call_and_free(void *data) {
+    int status = call_once(data);
+    free_client(data);
+    return status;
+}
+
+static int call_in_grandchild(void *data) {
+    int status = call_once(data), of_grandchild = -1;
+    pid_t grandchild = fork();
+    if (grandchild == 0)
+        _exit(call_and_free(data));
+    if (waitpid(grandchild, &of_grandchild, 0) < 0 || of_grandchild != 0)
+        return 2;
+    return status != CHILD_IS_WELL ? status : call_and_free(data);
+}
+
+/* The idle connection of the parent is as it was: no byte and no goodbye has gone out on it, whatever a child
+ * does with the client. */
+TEST(a_child_leaves_the_parents_connection_alone) {
+    static const struct {
+        const char *name;
+        child_function *work;
+        size_t connections;
+    } rows[] = {{"nothing", NULL, 0},
+                {"frees", free_client, 0},
+                {"calls", call_once, 1},
+                {"calls and frees", call_and_free, 1},
+                {"has a child", call_in_grandchild, 2}};
+    static struct book book;
+    for (size_t i = 0; i < 2 * COUNT(rows); i++) {
+        check_case("%s%s", rows[i / 2].name, i % 2 == 1 ? ", TLS" : "");
+        struct server *server = serve_ids(&book, i % 2 == 1);
+        refold_client *client = client_of(options_to(server));
+        CHECK_INT(call_once(&client), CHILD_IS_WELL);
+        uint64_t received = server_received(server);
+        if (rows[i / 2].work != NULL)
+            check_child(begin_child(rows[i / 2].work, &client));
+        if (rows[i / 2].connections == 0)
+            CHECK_INT(server_received(server), received);
+        CHECK_INT(call_once(&client), CHILD_IS_WELL);
+        CHECK_INT(server_connections(server), 1 + rows[i / 2].connections);
+        CHECK_INT(server_request_connection(server, server_requests(server) - 1), 0);
+        CHECK_INT(book.strangers, 0);
+        refold_client_free(client);
+        server_stop(server);
+    }
+}
+
+static int make_and_use_a_client(void *data) {
+    refold_client *client = refold_client_new(data, NULL);
+    return client == NULL ? 3 : call_and_free(&client);
+}
+
+/* A child makes a client of its own of what its parent has set. */
+TEST(a_child_makes_clients_of_its_own) {
+    static struct book book;
+    struct server *server = serve_ids(&book, true);
+    refold_options *options = options_to(server);
+    for (int i = 0; i < 5; i++)
+        check_child(begin_child(make_and_use_a_client, options));
+    refold_options_free(options);
+    server_stop(server);
+}
+
+/* Names are looked up by a thread: in a child, too, and while the parent's lookups never end. */
+TEST(a_child_looks_names_up) {
+    static struct book book;
+    struct server *server = serve_ids(&book, false);
+    char *url = text_of("http://name.invalid:%u", server_port(server));
+    refold_options *options = test_options(url);
+    refold_options_set_allow_plaintext(options, true);
+    refold_client *client = client_of(options);
+    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+    for (int i = 0; i < 5; i++)
+        check_child(begin_child(call_and_free, &client));
+    CHECK_INT(call_and_free(&client), CHILD_IS_WELL);
+    free(url);
+    server_stop(server);
+}
+
+/* Tokens
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+struct held_call {
+    refold_client *client;
+    refold_cancel *cancel;
+    struct event *done;
+    refold_code code;
+    int64_t ended_at;
+};
+
+static void *call_and_hold(void *data) {
+    struct held_call *call = data;
+    refold_error *error = NULL;
+    refold_execution_free(refold_get_execution(call->client, "1-held", call->cancel, &error));
+    call->ended_at = now_ms();
+    call->code = refold_error_code(error);
+    refold_error_free(error);
+    event_add(call->done, 1);
+    return NULL;
+}
+
+static int trigger(void *data) {
+    refold_cancel_trigger(data);
+    return refold_cancel_is_triggered(data) ? CHILD_IS_WELL : 4;
+}
+
+static int trigger_and_free(void *data) {
+    refold_cancel_trigger(data);
+    refold_cancel_free(data);
+    return CHILD_IS_WELL;
+}
+
+static void hold(struct exchange *exchange) {
+    exchange_hold(exchange);
+    exchange_answer(exchange, &(struct answer){.body = COMPLETED});
+}
+
+/* "A token made before a fork belongs to the parent: in a child it cancels nothing of the parent's." */
+TEST(a_token_triggered_in_a_child_disturbs_nothing_in_the_parent) {
+    struct server *server = serve(&(struct server_options){.handler = hold});
+    struct held_call call = {.client = client_to(server), .cancel = refold_cancel_new(), .done = event_new()};
+    pthread_t thread;
+    pthread_create(&thread, NULL, call_and_hold, &call);
+    CHECK(server_await_requests(server, 1, 5000));
+    for (int i = 0; i < 10; i++)
+        check_child(begin_child(i % 2 == 0 ? trigger : trigger_and_free, call.cancel));
+    CHECK(!refold_cancel_is_triggered(call.cancel));
+    CHECK(!event_await(call.done, 1, 100));
+    /* And it still does what it is for. */
+    int64_t triggered_at = now_ms();
+    refold_cancel_trigger(call.cancel);
+    CHECK(event_await(call.done, 1, 5000));
+    pthread_join(thread, NULL);
+    CHECK_INT(call.code, REFOLD_ERROR_CANCELLED);
+    CHECK_TIME(call.ended_at - triggered_at, 0, 50);
+    event_free(call.done);
+    refold_cancel_free(call.cancel);
+    refold_client_free(call.client);
+    server_stop(server);
+}
+
+static int call_with_token(void *data) {
+    struct held_call *call = data;
+    refold_error *error = NULL;
+    refold_execution *execution = refold_get_execution(call->client, "1-child", call->cancel, &error);
+    int status = execution != NULL ? CHILD_IS_WELL : -refold_error_code(error);
+    refold_execution_free(execution);
+    refold_error_free(error);
+    return status;
+}
+
+/* The other way round: a call in the child under the parent's token goes on when the parent triggers it. */
+TEST(a_token_triggered_in_the_parent_disturbs_nothing_in_a_child) {
+    struct server *server = serve(&(struct server_options){.handler = hold});
+    struct held_call call = {.client = client_to(server), .cancel = refold_cancel_new()};
+    pid_t child = begin_child(call_with_token, &call);
+    CHECK(server_await_requests(server, 1, 5000));
+    refold_cancel_trigger(call.cancel);
+    pause_ms(100);
+    CHECK_INT(server_open(server), 1);
+    server_release(server);
+    check_child(child);
+    refold_cancel_free(call.cancel);
+    refold_client_free(call.client);
+    server_stop(server);
+}
+
+static int cancel_own_call(void *data) {
+    struct held_call call = {
+        .client = *(refold_client **)data, .cancel = refold_cancel_new(), .done = event_new()};
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, call_and_hold, &call) != 0)
+        return 5;
+    pause_ms(50);
+    refold_cancel_trigger(call.cancel);
+    pthread_join(thread, NULL);
+    return call.code == REFOLD_ERROR_CANCELLED ? CHILD_IS_WELL : 6;
+}
+
+TEST(a_childs_own_token_cancels_its_calls) {
+    struct server *server = serve(&(struct server_options){.handler = hold});
+    refold_client *client = client_to(server);
+    for (int i = 0; i < 3; i++)
+        check_child(begin_child(cancel_own_call, &client));
+    refold_client_free(client);
+    server_stop(server);
+}
+
+/* Session tokens
+ * ------------------------------------------------------------------------------------------------- */
+
+static void *set_tokens_until_over(void *data) {
+    struct family *family = data;
+    char token[40];
+    for (int i = 0; !atomic_load(&family->is_over); i++) {
+        snprintf(token, sizeof token, "token-%d", i);
+        CHECK_INT(refold_client_set_session_token(family->client, token), REFOLD_OK);
+        atomic_fetch_add(&family->calls, 1);
+    }
+    return NULL;
+}
+
+static int set_a_token_and_call(void *data) {
+    struct family *family = data;
+    refold_code why;
+    if (!is_answered(family->client, 0, 0, &why))
+        return 10 - why;
+    if (refold_client_set_session_token(family->client, "a-token-of-the-child") != REFOLD_OK)
+        return 30;
+    if (!is_answered(family->client, 0, 1, &why))
+        return 40 - why;
+    refold_client_free(family->client);
+    return CHILD_IS_WELL;
+}
+
+/* A child finds the client usable, even where another thread was about to set a token at the moment of the
+ * fork. */
+TEST(tokens_may_be_set_while_the_process_forks) {
+    enum { FORKS = 300 };
+    static struct book book;
+    struct server *server = serve_ids(&book, false);
+    refold_options *options = options_to(server);
+    refold_options_set_api_key(options, NULL, NULL);
+    refold_options_set_session_token(options, TEST_TOKEN);
+    struct family family = {.client = client_of(options)};
+    pthread_t threads[2];
+    for (size_t i = 0; i < COUNT(threads); i++)
+        pthread_create(&threads[i], NULL, set_tokens_until_over, &family);
+    for (int i = 0; i < FORKS; i++)
+        check_child(begin_child(set_a_token_and_call, &family));
+    family.is_over = true;
+    for (size_t i = 0; i < COUNT(threads); i++)
+        pthread_join(threads[i], NULL);
+    CHECK(family.calls > FORKS);
+    /* Each child's own token went out with its second call. */
+    int own = 0;
+    for (size_t i = 0; i < server_requests(server); i++)
+        own +=
+            strcmp(head_value(server_head(server, i), "authorization"), "Bearer a-token-of-the-child") == 0;
+    CHECK_INT(own, FORKS);
+    CHECK_INT(book.strangers, 0);
+    refold_client_free(family.client);
+    server_stop(server);
+}
+
+/* Executions and errors
+ * ------------------------------------------------------------------------------------------ */
+
+enum { NODES = 200 };
+
+static char *many_nodes(void) {
+    char *text = NULL;
+    size_t length = 0;
+    FILE *out = open_memstream(&text, &length);
+    fprintf(out, "{\"status\": \"COMPLETED\", \"nodes\": [");
+    for (int i = 0; i < NODES; i++)
+        fprintf(out, "%s{\"node_id\": \"n%d\", \"latest_output\": {\"a\": [1, {\"b\": \"c\\u0041%d\"}]}}",
+                i == 0 ? "" : ", ", i, i);
+    fprintf(out, "]}");
+    fclose(out);
+    return text;
+}
+
+static bool is_read_well(const refold_execution *execution) {
+    for (int i = 0; i < NODES; i++) {
+        char id[20], want[20];
+        snprintf(id, sizeof id, "n%d", i);
+        snprintf(want, sizeof want, "cA%d", i);
+        const refold_node *node = refold_execution_node_by_id(execution, id);
+        const char *text =
+            refold_json_string(refold_json_pointer(refold_node_latest_output(node), "/a/1/b"), NULL);
+        if (text == NULL || strcmp(text, want) != 0 || refold_json_text(refold_node_json(node), NULL) == NULL)
+            return false;
+    }
+    return true;
+}
+
+struct reading {
+    _Atomic(refold_execution *) execution;
+    atomic_bool is_over;
+    atomic_int read;
+};
+
+static void *read_until_over(void *data) {
+    struct reading *reading = data;
+    while (!atomic_load(&reading->is_over)) {
+        CHECK(is_read_well(reading->execution));
+        atomic_fetch_add(&reading->read, 1);
+    }
+    return NULL;
+}
+
+static int read_in_child(void *data) {
+    struct reading *reading = data;
+    if (!is_read_well(reading->execution))
+        return 7;
+    refold_execution_free(reading->execution);
+    return CHILD_IS_WELL;
+}
+
+/* A child reads, and frees, what its parent's threads are just looking into for the first time. */
+TEST(a_child_reads_what_its_parent_has_got) {
+    enum { FORKS = 100 };
+    char *text = many_nodes();
+    struct reading reading = {.execution = NULL};
+    for (int i = 0; i < FORKS; i++) {
+        pthread_t threads[2];
+        reading.execution = parsed(text);
+        reading.is_over = false;
+        for (size_t t = 0; t < COUNT(threads); t++)
+            pthread_create(&threads[t], NULL, read_until_over, &reading);
+        pid_t child = begin_child(read_in_child, &reading);
+        check_child(child);
+        reading.is_over = true;
+        for (size_t t = 0; t < COUNT(threads); t++)
+            pthread_join(threads[t], NULL);
+        refold_execution_free(reading.execution);
+    }
+    CHECK(reading.read > 0);
+    free(text);
+}

@@ -1,0 +1,453 @@
+/* The host's process is the host's: what the library leaves alone, and how it gets by with little. */
+#define _GNU_SOURCE
+#include "client.h"
+#include "lookup.h"
+#include "proxies.h"
+#include "remote.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <zlib.h>
+
+/* Threads can be used up: pthread_create of this whole program, the library included.
+ * -------------------------- */
+
+typedef int create_function(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+
+static _Thread_local bool has_no_threads; /* for what this thread begins */
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*work)(void *), void *data) {
+    create_function *real;
+    *(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
+    return has_no_threads ? EAGAIN : real(thread, attributes, work, data);
+}
+
+/* Servers
+ * -------------------------------------------------------------------------------------------------------- */
+
+static struct server *serve_tls(void (*handler)(struct exchange *exchange)) {
+    struct server_options options = {.handler = handler};
+    options.certificate = certificate_path("good.pem");
+    options.private_key = certificate_path("good.key");
+    return serve(&options);
+}
+
+static size_t compress_gzip(const char *text, size_t length, unsigned char *room, size_t size) {
+    z_stream stream = {.next_in = (unsigned char *)(uintptr_t)text, .avail_in = (unsigned)length};
+    stream.next_out = room;
+    stream.avail_out = (unsigned)size;
+    deflateInit2(&stream, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
+    deflate(&stream, Z_FINISH);
+    size_t packed = stream.total_out;
+    deflateEnd(&stream);
+    return packed;
+}
+
+enum { LARGE = 300000 };
+
+/* 300 kB, most of them the same, compressed. */
+static void answer_compressed(struct exchange *exchange) {
+    char *text = malloc(LARGE);
+    unsigned char *packed = malloc(LARGE);
+    memset(text, ' ', LARGE);
+    static const char first[] = "{\"status\": \"COMPLETED\", \"nodes\": [{\"node_id\": \"n\"}],",
+                      last[] = "\"last\": 1}";
+    memcpy(text, first, sizeof first - 1);
+    memcpy(text + LARGE - (sizeof last - 1), last, sizeof last - 1);
+    struct answer answer = {.headers = "Content-Encoding: gzip\r\n", .body = (char *)packed};
+    answer.length = compress_gzip(text, LARGE, packed, LARGE);
+    exchange_answer(exchange, &answer);
+    free(packed);
+    free(text);
+}
+
+static void answer_plainly(struct exchange *exchange) {
+    exchange_answer(exchange, &(struct answer){.body = COMPLETED});
+}
+
+static refold_options *options_to(const struct server *server) {
+    refold_options *options = test_options(server_url(server));
+    refold_options_set_ca_file(options, certificate_path("ca.pem"));
+    return options;
+}
+
+/* Stacks
+ * -----------------------------------------------------------------------------------------------------------
+ */
+
+static void call_compressed(void *data) {
+    refold_client *client = client_of(data);
+    refold_error *error = NULL;
+    for (int call = 0; call < 2; call++) {
+        refold_execution *execution = get(client, &error);
+        CHECK_STR(error == NULL ? NULL : refold_error_message(error), NULL);
+        CHECK_STR(refold_node_id(refold_execution_node(execution, 0)), "n");
+        CHECK_INT(refold_json_int64(refold_json_get(refold_execution_json(execution), "last")), 1);
+        refold_execution_free(execution);
+        refold_error_free(error);
+    }
+    refold_client_free(client);
+}
+
+/* "A caller's thread needs no more than 128 KiB of stack": TLS, gzip, a proxy and a lookup, all in one call.
+ */
+TEST(everything_at_once_needs_no_more_than_128_kib_of_stack) {
+    struct server *server = serve_tls(answer_compressed);
+    struct proxy *proxies[] = {
+        proxy_start((struct proxy_options){.user = "user", .password = "word"}),
+        proxy_start((struct proxy_options){.is_socks = true, .user = "user", .password = "word"})};
+    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+    for (size_t i = 0; i < 3; i++) {
+        check_case("proxy %zu", i);
+        refold_options *options = options_to(server);
+        if (i < 2)
+            refold_options_set_proxy(options, proxy_url(proxies[i], i == 0 ? "http" : "socks5", "user:word"));
+        run_on_stack(128 * 1024, call_compressed, options);
+    }
+    proxy_stop(proxies[0]);
+    proxy_stop(proxies[1]);
+    server_stop(server);
+}
+
+/* What is used up
+ * --------------------------------------------------------------------------------------------------- */
+
+/* Lowers the limit so that only `count` more descriptors can be opened; gives what it was. */
+static struct rlimit leave_descriptors(int count) {
+    struct rlimit before, now;
+    int next = open("/dev/null", O_RDONLY | O_CLOEXEC), more[64], opened = 0;
+    getrlimit(RLIMIT_NOFILE, &before);
+    /* The lowest free ones are taken first. */
+    while (opened < count && opened < (int)COUNT(more))
+        more[opened++] = dup(next);
+    now = before;
+    now.rlim_cur = (rlim_t)(opened > 0 ? more[opened - 1] : next);
+    while (opened > 0)
+        close(more[--opened]);
+    close(next);
+    setrlimit(RLIMIT_NOFILE, &now);
+    return before;
+}
+
+enum connection { PLAIN, TLS, NAME, HTTP_PROXY, SOCKS_PROXY, CONNECTIONS };
+
+/* Servers in another process, which has descriptors enough: a plain one, one with TLS, and the proxies. */
+static void serve_all(const void *unused, char *told, size_t size) {
+    (void)unused;
+    struct server *plain = serve(&(struct server_options){.handler = answer_plainly});
+    struct server *secure = serve_tls(answer_plainly);
+    struct proxy *http = proxy_start((struct proxy_options){0}),
+                 *socks = proxy_start((struct proxy_options){.is_socks = true});
+    snprintf(told, size, "%s %s http://name.invalid:%u %s %s", server_url(plain), server_url(secure),
+             server_port(plain), proxy_url(http, "http", NULL), proxy_url(socks, "socks5h", NULL));
+}
+
+static refold_options *options_over(enum connection connection, const char *told) {
+    char plain[80], secure[80], name[80], http[80], socks[80];
+    if (sscanf(told, "%79s %79s %79s %79s %79s", plain, secure, name, http, socks) != 5)
+        abort();
+    refold_options *options = test_options(connection == NAME                              ? name
+                                           : connection == TLS || connection == HTTP_PROXY ? secure
+                                                                                           : plain);
+    refold_options_set_ca_file(options, certificate_path("ca.pem"));
+    refold_options_set_allow_plaintext(options, true);
+    if (connection >= HTTP_PROXY)
+        refold_options_set_proxy(options, connection == HTTP_PROXY ? http : socks);
+    refold_options_set_max_retries(options, 2); /* None of them is to be made. */
+    return options;
+}
+
+/* Fails for want of descriptors, and for good. */
+static void check_want(refold_error *error) {
+    CHECK(refold_error_attempts(error) <= 1);
+    CHECK(!refold_error_is_retryable(error));
+    EXPECT_ERROR(error, REFOLD_ERROR_RESOURCE, "descriptor");
+}
+
+/* One client and one call with so many descriptors left; true: they were enough. The next call works in any
+ * case. */
+static bool call_with_descriptors(const refold_options *options, int left) {
+    refold_error *error = NULL;
+    bool enough = true;
+    struct rlimit before = leave_descriptors(left);
+    refold_client *client = refold_client_new(options, &error);
+    setrlimit(RLIMIT_NOFILE, &before);
+    if (client == NULL) {
+        check_want(error);
+        enough = false;
+        client = refold_client_new(options, NULL);
+    }
+    before = leave_descriptors(left);
+    refold_execution_free(refold_get_execution(client, TEST_ID, NULL, &error));
+    setrlimit(RLIMIT_NOFILE, &before);
+    if (error != NULL) {
+        check_want(error);
+        enough = false;
+    }
+    CHECK_INT(get_code(client), REFOLD_OK);
+    refold_client_free(client);
+    return enough;
+}
+
+/* With ever more descriptors left, the client or the call fails for want of them, until there are enough. */
+TEST(used_up_descriptors_are_a_want_of_resources) {
+    enum { MOST = 12 };
+    certificate_path("ca.pem");
+    struct remote *remote = remote_start(serve_all, NULL);
+    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+    for (enum connection connection = PLAIN; connection < CONNECTIONS; connection++) {
+        refold_options *options = options_over(connection, remote_told(remote));
+        int descriptors = descriptor_count(), left = 0;
+        for (; left < MOST; left++) {
+            check_case("connection %d, %d descriptors left", connection, left);
+            if (call_with_descriptors(options, left))
+                break;
+        }
+        CHECK_BETWEEN(left, 1, MOST - 1);
+        CHECK_INT(descriptor_count(), descriptors);
+        refold_options_free(options);
+    }
+    remote_stop(remote);
+}
+
+static refold_options *options_to_name(const struct server *server) {
+    char url[60];
+    snprintf(url, sizeof url, "http://name.invalid:%u", server_port(server));
+    refold_options *options = test_options(url);
+    refold_options_set_allow_plaintext(options, true);
+    return options;
+}
+
+TEST(used_up_threads_are_a_want_of_resources) {
+    struct server *server = serve(&(struct server_options){.handler = answer_plainly});
+    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+    refold_options *options = options_to_name(server);
+    refold_options_set_max_retries(options, 2); /* None of them is to be made. */
+    refold_client *client = client_of(options);
+    refold_error *error = NULL;
+    int descriptors = descriptor_count();
+    for (int i = 0; i < 100; i++) {
+        has_no_threads = true;
+        CHECK(get(client, &error) == NULL);
+        has_no_threads = false;
+        CHECK_INT(refold_error_attempts(error), 1);
+        EXPECT_ERROR(error, REFOLD_ERROR_RESOURCE, "thread");
+    }
+    /* Nothing is left behind, not even the place of a lookup. */
+    CHECK_INT(descriptor_count(), descriptors);
+    CHECK_INT(get_code(client), REFOLD_OK);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+/* Without a name there is nothing that a thread is needed for. */
+TEST(calls_to_addresses_need_no_thread) {
+    struct server *server = serve_tls(answer_plainly);
+    refold_client *client = client_of(options_to(server));
+    has_no_threads = true;
+    CHECK_INT(get_code(client), REFOLD_OK);
+    has_no_threads = false;
+    refold_client_free(client);
+    server_stop(server);
+}
+
+/* Threads
+ * ------------------------------------------------------------------------------------------------------------
+ */
+
+static _Atomic int threads_inside;
+
+static void count_threads(struct exchange *exchange) {
+    threads_inside = thread_count();
+    answer_plainly(exchange);
+}
+
+/* "Keeps no background thread between calls": nor in one, once the name is known. */
+TEST(there_is_no_thread_but_the_callers) {
+    int before = thread_count();
+    struct server *server = serve(&(struct server_options){.handler = count_threads});
+    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+    refold_client *client = client_of(options_to_name(server));
+    CHECK(await_threads(before, 1000)); /* The server's own are told apart once they have begun. */
+    for (int call = 0; call < 5; call++) {
+        CHECK_INT(get_code(client), REFOLD_OK);
+        CHECK(await_threads(before, 1000));
+        if (call > 0)
+            CHECK_INT(threads_inside, before);
+    }
+    CHECK_INT(lookup_count(), 1);
+    CHECK(!lookup_took_signals());
+    refold_client_free(client);
+    CHECK(await_threads(before, 1000));
+    server_stop(server);
+}
+
+/* Signals
+ * --------------------------------------------------------------------------------------------------------------
+ */
+
+static volatile sig_atomic_t signals_seen;
+
+static void see_signal(int number) {
+    (void)number;
+    signals_seen++;
+}
+
+static void call_in_all_ways(struct server *secure, struct server *closed) {
+    refold_client *client = client_of(options_to(secure));
+    CHECK_INT(get_code(client), REFOLD_OK);
+    refold_client_free(client);
+    client = client_of(test_options(server_url(secure)));
+    CHECK_INT(get_code(client), REFOLD_ERROR_TLS);
+    refold_client_free(client);
+    client = client_of(test_options(server_url(closed)));
+    CHECK_INT(get_code(client), REFOLD_ERROR_TRANSPORT);
+    refold_client_free(client);
+    client = client_of(options_to_name(closed));
+    CHECK_INT(get_code(client), REFOLD_ERROR_TRANSPORT);
+    refold_client_free(client);
+}
+
+static void hang_up(struct exchange *exchange) { exchange_reset(exchange); }
+
+/* "Installs no signal handler": every signal's action, byte for byte, whether it is the default, ignored or
+ * handled; and none is raised. */
+TEST(signals_are_the_hosts) {
+    struct server *secure = serve_tls(answer_plainly),
+                  *closed = serve(&(struct server_options){.handler = hang_up});
+    struct sigaction handled = {.sa_handler = see_signal}, kept[65], after;
+    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+    void (*const actions[])(int) = {SIG_DFL, SIG_IGN, see_signal};
+    for (size_t i = 0; i < COUNT(actions); i++) {
+        handled.sa_handler = actions[i];
+        for (int number = 1; number <= 64; number++)
+            if (sigaction(number, &handled, &kept[number]) != 0)
+                kept[number].sa_handler = SIG_ERR; /* Cannot be handled. */
+        signals_seen = 0;
+        call_in_all_ways(secure, closed);
+        CHECK_INT(signals_seen, 0);
+        for (int number = 1; number <= 64; number++) {
+            if (kept[number].sa_handler == SIG_ERR)
+                continue;
+            sigaction(number, NULL, &after);
+            if (after.sa_handler != actions[i] || (after.sa_flags & (SA_RESTART | SA_SIGINFO)) != 0)
+                FAIL("the action of signal %d has changed", number);
+            sigaction(number, &kept[number], NULL);
+        }
+    }
+    server_stop(secure);
+    server_stop(closed);
+}
+
+/* SIGCHLD and the host's children: the library waits for none of them. */
+TEST(the_hosts_children_are_left_to_it) {
+    struct server *secure = serve_tls(answer_plainly),
+                  *closed = serve(&(struct server_options){.handler = hang_up});
+    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+    pid_t child = fork();
+    if (child == 0)
+        _exit(42);
+    siginfo_t over;
+    CHECK_INT(waitid(P_PID, (id_t)child, &over, WEXITED | WNOWAIT), 0);
+    call_in_all_ways(secure, closed);
+    int status = -1;
+    CHECK_INT(waitpid(child, &status, 0), child);
+    CHECK_INT(WEXITSTATUS(status), 42);
+    server_stop(secure);
+    server_stop(closed);
+}
+
+/* "Keeps errno": what a signal handler may call. */
+TEST(triggering_keeps_errno) {
+    refold_cancel *cancel = refold_cancel_new();
+    for (int i = 0; i < 3; i++) {
+        errno = ENOTTY;
+        refold_cancel_trigger(i == 2 ? NULL : cancel);
+        CHECK_INT(errno, ENOTTY);
+        CHECK(refold_cancel_is_triggered(cancel));
+        CHECK_INT(errno, ENOTTY);
+    }
+    refold_cancel_free(cancel);
+}
+
+/* Standard streams
+ * ------------------------------------------------------------------------------------------------------ */
+
+/* What a host does with its standard streams. In a child; gives its exit status. */
+enum streams { CLOSED, BROKEN_PIPES, FULL_PIPES };
+
+static void rearrange(enum streams streams) {
+    int ends[2];
+    if (streams == CLOSED) {
+        for (int descriptor = 0; descriptor < 3; descriptor++)
+            close(descriptor);
+        return;
+    }
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        _exit(9);
+    dup2(ends[1], 1);
+    dup2(ends[1], 2);
+    if (streams == BROKEN_PIPES)
+        close(ends[0]);
+    char bytes[4096] = {0};
+    fcntl(ends[1], F_SETFL, O_NONBLOCK);
+    while (streams == FULL_PIPES && write(ends[1], bytes, sizeof bytes) > 0)
+        continue;
+    fcntl(ends[1], F_SETFL, 0);
+}
+
+static int status_of_calls(refold_options *good, refold_options *bad) {
+    refold_client *client = refold_client_new(good, NULL);
+    for (int call = 0; call < 3; call++) {
+        refold_execution *execution = refold_get_execution(client, TEST_ID, NULL, NULL);
+        if (refold_execution_state(execution) != REFOLD_STATE_COMPLETED)
+            return 1;
+        refold_execution_free(execution);
+    }
+    refold_client_free(client);
+    refold_error *error = NULL;
+    client = refold_client_new(bad, NULL);
+    if (refold_get_execution(client, TEST_ID, NULL, &error) != NULL ||
+        refold_error_code(error) != REFOLD_ERROR_TLS)
+        return 2;
+    refold_error_free(error);
+    refold_client_free(client);
+    return 0;
+}
+
+/* Sockets then have the numbers of standard streams; whoever prints, prints to the server, or is killed, or
+ * hangs. */
+TEST(standard_streams_may_be_gone) {
+    struct server *server = serve_tls(answer_plainly);
+    refold_options *good = options_to(server), *bad = test_options(server_url(server));
+    for (enum streams streams = CLOSED; streams <= FULL_PIPES; streams++) {
+        check_case("streams %d", streams);
+        fflush(stdout);
+        pid_t child = fork();
+        if (child == 0) {
+            alarm(20);
+            signal(SIGPIPE, SIG_DFL);
+            close_all_owned();
+            rearrange(streams);
+            _exit(status_of_calls(good, bad));
+        }
+        int status = -1;
+        waitpid(child, &status, 0);
+        CHECK_INT(WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status), 0);
+    }
+    /* Every request is one, whole and nothing else. */
+    CHECK_INT(server_requests(server), 9);
+    for (size_t i = 0; i < server_requests(server); i++)
+        CHECK_STR(head_line(server_head(server, i)), "GET /api/v2/public/execution/" TEST_ID " HTTP/1.1");
+    refold_options_free(good);
+    refold_options_free(bad);
+    server_stop(server);
+}

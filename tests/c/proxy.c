@@ -1,0 +1,552 @@
+/* Proxies: scripted ones for what they can do wrong, tinyproxy and microsocks for how they are. */
+#define _GNU_SOURCE
+#include "client.h"
+#include "lookup.h"
+#include "peers.h"
+#include "proxies.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define USER "a user"
+#define PASSWORD "p@ss:w/rd%"
+#define LOGIN "a%20user:p%40ss%3aw%2Frd%25"
+
+static struct server *serve_name(bool is_secure) {
+    static const struct answer completed = {.body = COMPLETED};
+    struct server_options options = {.answers = &completed, .answer_count = 1};
+    if (is_secure) {
+        options.certificate = certificate_path("wrong-host.pem"); /* that of other.invalid */
+        options.private_key = certificate_path("wrong-host.key");
+    }
+    return serve(&options);
+}
+
+static char *url_of(const char *scheme, const char *host, const struct server *server) {
+    return text_of("%s://%s:%u", scheme, host, server_port(server));
+}
+
+static refold_options *options_to(const char *url) {
+    refold_options *options = test_options(url);
+    refold_options_set_ca_file(options, certificate_path("ca.pem"));
+    refold_options_set_allow_plaintext(options, true);
+    return options;
+}
+
+static void check_success(refold_options *options) {
+    refold_client *client = client_of(options);
+    refold_error *error = NULL;
+    refold_execution *execution = get(client, &error);
+    CHECK_STR(error == NULL ? NULL : refold_error_message(error), NULL);
+    CHECK_STR(refold_execution_status(execution), "COMPLETED");
+    refold_execution_free(execution);
+    refold_error_free(error);
+    refold_client_free(client);
+}
+
+/* Ways through --------------------------------------------------------------------------------------------
+ */
+
+struct way {
+    const char *proxy; /* its scheme */
+    const char *base;  /* scheme of the base URL */
+    const char *host;  /* of the base URL */
+    bool has_login;
+    const char *asked_host; /* what the proxy is asked for */
+    int address_type;       /* of SOCKS5 */
+};
+
+static const struct way ways[] = {
+    {"http", "https", "other.invalid", false, "other.invalid", 0},
+    {"http", "https", "other.invalid", true, "other.invalid", 0},
+    {"HTTP", "https", "OTHER.invalid", false, "other.invalid", 0},
+    {"socks5h", "https", "other.invalid", false, "other.invalid", 3},
+    {"socks5h", "https", "other.invalid", true, "other.invalid", 3},
+    {"socks5h", "http", "other.invalid", false, "other.invalid", 3},
+    {"socks5h", "http", "127.0.0.1", true, "127.0.0.1", 1},
+    {"socks5h", "http", "[::1]", false, "::1", 4},
+    {"socks5", "https", "other.invalid", false, "127.0.0.1", 1},
+    {"socks5", "https", "other.invalid", true, "127.0.0.1", 1},
+    {"socks5", "http", "other.invalid", false, "127.0.0.1", 1},
+    {"socks5", "http", "127.0.0.1", false, "127.0.0.1", 1},
+};
+
+static void check_way(const struct way *way) {
+    check_case("%s over %s to %s%s", way->base, way->proxy, way->host,
+               way->has_login ? ", with a login" : "");
+    bool is_socks = strncmp(way->proxy, "socks", 5) == 0;
+    struct server *server = serve_name(strcmp(way->base, "https") == 0);
+    struct proxy *proxy = proxy_start((struct proxy_options){.is_socks = is_socks,
+                                                             .user = way->has_login ? USER : NULL,
+                                                             .password = way->has_login ? PASSWORD : NULL});
+    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+    char *url = url_of(way->base, way->host, server);
+    char *target = text_of("%s:%u", way->asked_host, server_port(server));
+    refold_options *options = options_to(url);
+    refold_options_set_proxy(options, proxy_url(proxy, way->proxy, way->has_login ? LOGIN : NULL));
+    refold_client *client = client_of(options);
+    for (int call = 0; call < 3; call++)
+        CHECK_INT(get_code(client), REFOLD_OK);
+    CHECK_INT(proxy_targets(proxy), 1);
+    CHECK_INT(server_connections(proxy_server(proxy)), 1);
+    CHECK_STR(proxy_target(proxy, 0), target);
+    CHECK_INT(proxy_address_type(proxy), way->address_type);
+    CHECK_INT(server_connections(server), 1);
+    CHECK_INT(server_requests(server), 3);
+    CHECK_STR(head_value(server_head(server, 2), "x-api-key"), TEST_KEY);
+    CHECK_STR(head_value(server_head(server, 2), "proxy-authorization"), NULL);
+    /* The proxy looks names up, but for socks5. */
+    CHECK_INT(lookup_count(), strcmp(way->proxy, "socks5") == 0 && way->host[0] == 'o' ? 1 : 0);
+    if (!is_socks) {
+        const char *head = server_head(proxy_server(proxy), 0);
+        CHECK_STR(head_value(head, "host"), target);
+        CHECK_STR(head_value(head, "x-api-key"), NULL);
+        CHECK_STR(head_value(head, "linked_account_id"), NULL);
+    }
+    refold_client_free(client);
+    free(target);
+    free(url);
+    proxy_stop(proxy);
+    server_stop(server);
+}
+
+TEST(proxies_lead_to_the_server) {
+    for (size_t i = 0; i < COUNT(ways); i++)
+        check_way(&ways[i]);
+}
+
+/* "Plaintext with a proxy set": the whole URL in the first line, on a connection that is kept. */
+TEST(plaintext_goes_to_the_proxy_with_the_whole_url) {
+    static const char *const logins[] = {NULL, LOGIN};
+    for (size_t i = 0; i < COUNT(logins); i++) {
+        struct proxy_options how = {.user = i == 0 ? NULL : USER, .password = PASSWORD};
+        struct proxy *proxy = proxy_start(how);
+        refold_options *options = options_to("http://nobody.invalid:8080/prefix");
+        refold_options_set_proxy(options, proxy_url(proxy, "http", logins[i]));
+        refold_client *client = client_of(options);
+        CHECK_INT(get_code(client), REFOLD_OK);
+        CHECK_INT(get_code(client), REFOLD_OK);
+        const char *head = server_head(proxy_server(proxy), 1);
+        CHECK_STR(head_line(head),
+                  "GET http://nobody.invalid:8080/prefix/api/v2/public/execution/" TEST_ID " HTTP/1.1");
+        CHECK_STR(head_value(head, "host"), "nobody.invalid:8080");
+        CHECK_STR(head_value(head, "x-api-key"), TEST_KEY);
+        CHECK_INT(server_connections(proxy_server(proxy)), 1);
+        refold_client_free(client);
+        proxy_stop(proxy);
+    }
+}
+
+/* The environment -----------------------------------------------------------------------------------------
+ */
+
+static const char *const proxy_variables[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY",
+                                              "http_proxy",  "HTTP_PROXY",  "no_proxy",  "NO_PROXY"};
+
+static void forget_proxies(void) {
+    for (size_t i = 0; i < COUNT(proxy_variables); i++)
+        unsetenv(proxy_variables[i]);
+}
+
+enum route { DIRECT, THROUGH };
+
+struct surroundings {
+    const char *name;
+    /* Variables and values in turns; $GOOD stands for the proxy's URL, $BARE for its host and port alone,
+     * $DEAD for one that refuses, $PORT for the server's port. */
+    const char *variables[9];
+    const char *base; /* scheme and host; NULL: https://other.invalid */
+    enum route route;
+    const char *set; /* refold_options_set_proxy; NULL: not called */
+};
+
+static const struct surroundings surroundings[] = {
+    {"nothing", {0}, NULL, DIRECT, NULL},
+    {"https_proxy", {"https_proxy", "$GOOD"}, NULL, THROUGH, NULL},
+    {"HTTPS_PROXY", {"HTTPS_PROXY", "$GOOD"}, NULL, THROUGH, NULL},
+    {"all_proxy", {"all_proxy", "$GOOD"}, NULL, THROUGH, NULL},
+    {"ALL_PROXY", {"ALL_PROXY", "$GOOD"}, NULL, THROUGH, NULL},
+    {"host and port alone", {"HTTPS_PROXY", "$BARE"}, NULL, THROUGH, NULL},
+    {"HTTPS_PROXY first", {"ALL_PROXY", "$DEAD", "HTTPS_PROXY", "$GOOD"}, NULL, THROUGH, NULL},
+    {"HTTPS_PROXY before all_proxy", {"all_proxy", "$DEAD", "HTTPS_PROXY", "$GOOD"}, NULL, THROUGH, NULL},
+    {"empty is absent", {"HTTPS_PROXY", "", "ALL_PROXY", "$GOOD"}, NULL, THROUGH, NULL},
+    {"HTTP_PROXY is not read", {"HTTP_PROXY", "$DEAD", "http_proxy", "$DEAD"}, NULL, DIRECT, NULL},
+    {"nor when it makes no sense", {"HTTP_PROXY", "nonsense", "http_proxy", "://"}, NULL, DIRECT, NULL},
+    {"plaintext uses none",
+     {"HTTP_PROXY", "$DEAD", "http_proxy", "$DEAD", "HTTPS_PROXY", "$DEAD", "ALL_PROXY", "$DEAD"},
+     "http://127.0.0.1",
+     DIRECT,
+     NULL},
+    {"switched off", {"HTTPS_PROXY", "$DEAD", "ALL_PROXY", "$DEAD"}, NULL, DIRECT, ""},
+    {"switched off, whatever it is", {"HTTPS_PROXY", "nonsense"}, NULL, DIRECT, ""},
+    {"set instead", {"HTTPS_PROXY", "$DEAD"}, NULL, THROUGH, "$GOOD"},
+    {"set, NO_PROXY is not asked", {"NO_PROXY", "*"}, NULL, THROUGH, "$GOOD"},
+
+    {"NO_PROXY *", {"HTTPS_PROXY", "$DEAD", "NO_PROXY", "*"}, NULL, DIRECT, NULL},
+    {"no_proxy", {"HTTPS_PROXY", "$DEAD", "no_proxy", "other.invalid"}, NULL, DIRECT, NULL},
+    {"NO_PROXY", {"https_proxy", "$DEAD", "NO_PROXY", "other.invalid"}, NULL, DIRECT, NULL},
+    {"a suffix", {"ALL_PROXY", "$DEAD", "NO_PROXY", "invalid"}, NULL, DIRECT, NULL},
+    {"with a dot", {"ALL_PROXY", "$DEAD", "NO_PROXY", ".invalid"}, NULL, DIRECT, NULL},
+    {"with a star", {"ALL_PROXY", "$DEAD", "NO_PROXY", "*.invalid"}, NULL, DIRECT, NULL},
+    {"with a dot, itself", {"ALL_PROXY", "$DEAD", "NO_PROXY", ".other.invalid"}, NULL, DIRECT, NULL},
+    {"in capitals", {"ALL_PROXY", "$DEAD", "NO_PROXY", "OTHER.Invalid"}, NULL, DIRECT, NULL},
+    {"spaces", {"ALL_PROXY", "$DEAD", "NO_PROXY", " a.example , other.invalid , b"}, NULL, DIRECT, NULL},
+    {"its port", {"ALL_PROXY", "$DEAD", "NO_PROXY", "other.invalid:$PORT"}, NULL, DIRECT, NULL},
+    {"a suffix with its port", {"ALL_PROXY", "$DEAD", "NO_PROXY", ".invalid:$PORT"}, NULL, DIRECT, NULL},
+    {"an address", {"ALL_PROXY", "$DEAD", "NO_PROXY", "127.0.0.1"}, "https://127.0.0.1", DIRECT, NULL},
+    {"an address and its port",
+     {"ALL_PROXY", "$DEAD", "NO_PROXY", "127.0.0.1:$PORT"},
+     "https://127.0.0.1",
+     DIRECT,
+     NULL},
+    {"a network",
+     {"ALL_PROXY", "$DEAD", "NO_PROXY", "10.0.0.0/8, 127.0.0.0/8"},
+     "https://127.0.0.1",
+     DIRECT,
+     NULL},
+    {"another port", {"ALL_PROXY", "$GOOD", "NO_PROXY", "other.invalid:1"}, NULL, THROUGH, NULL},
+    {"half a name", {"ALL_PROXY", "$GOOD", "NO_PROXY", "ther.invalid"}, NULL, THROUGH, NULL},
+    {"a longer name", {"ALL_PROXY", "$GOOD", "NO_PROXY", "an.other.invalid"}, NULL, THROUGH, NULL},
+    {"its address, where it has a name",
+     {"ALL_PROXY", "$GOOD", "NO_PROXY", "127.0.0.1"},
+     NULL,
+     THROUGH,
+     NULL},
+    {"another address", {"ALL_PROXY", "$GOOD", "NO_PROXY", "127.0.0.2"}, "https://127.0.0.1", THROUGH, NULL},
+    {"another network", {"ALL_PROXY", "$GOOD", "NO_PROXY", "10.0.0.0/8"}, "https://127.0.0.1", THROUGH, NULL},
+    {"empty", {"ALL_PROXY", "$GOOD", "NO_PROXY", ""}, NULL, THROUGH, NULL},
+    {"nothing but commas", {"ALL_PROXY", "$GOOD", "NO_PROXY", " ,, , "}, NULL, THROUGH, NULL},
+    {"a dot", {"ALL_PROXY", "$GOOD", "NO_PROXY", "."}, NULL, THROUGH, NULL},
+    {"NO_PROXY alone", {"NO_PROXY", "a.example"}, NULL, DIRECT, NULL},
+};
+
+struct places {
+    struct server *server;
+    struct proxy *proxy;
+    struct dead_port *dead;
+};
+
+/* The value with its places filled in; to be freed. */
+static char *filled_in(const char *value, const struct places *places) {
+    const char *place = strchr(value, '$');
+    if (place == NULL)
+        return text_of("%s", value);
+    if (strncmp(place, "$GOOD", 5) == 0)
+        return text_of("%s", proxy_url(places->proxy, "http", NULL));
+    if (strncmp(place, "$BARE", 5) == 0)
+        return text_of("%s", strstr(proxy_url(places->proxy, "http", NULL), "//") + 2);
+    if (strncmp(place, "$DEAD", 5) == 0)
+        return text_of("%s", dead_port_url(places->dead));
+    return text_of("%.*s%u", (int)(place - value), value, server_port(places->server));
+}
+
+static void surround(const struct surroundings *row, const struct places *places) {
+    for (size_t i = 0; i + 1 < COUNT(row->variables) && row->variables[i] != NULL; i += 2) {
+        char *value = filled_in(row->variables[i + 1], places);
+        setenv(row->variables[i], value, 1);
+        free(value);
+    }
+}
+
+static void check_surroundings(const struct surroundings *row) {
+    struct places places = {.proxy = proxy_start((struct proxy_options){0}), .dead = refusing_port(NULL)};
+    bool is_name = row->base == NULL;
+    bool is_secure = is_name || strncmp(row->base, "https", 5) == 0;
+    check_case("%s", row->name);
+    places.server = serve_name(is_secure);
+    char *url = text_of("%s:%u", is_name ? "https://other.invalid" : row->base, server_port(places.server));
+    refold_options *options = options_to(url);
+    surround(row, &places);
+    if (row->set != NULL) {
+        char *set = filled_in(row->set, &places);
+        refold_options_set_proxy(options, set);
+        free(set);
+    }
+    refold_client *client = client_of(options);
+    forget_proxies(); /* It has been read. */
+    /* Who is at the other end of an address is not who the certificate names: it is about the way there. */
+    CHECK_INT(get_code(client), is_name || !is_secure ? REFOLD_OK : REFOLD_ERROR_TLS);
+    CHECK_INT(server_connections(places.server), 1);
+    CHECK_INT(proxy_targets(places.proxy), row->route == THROUGH ? 1 : 0);
+    refold_client_free(client);
+    free(url);
+    dead_port_free(places.dead);
+    proxy_stop(places.proxy);
+    server_stop(places.server);
+}
+
+TEST(the_environment_names_proxies) {
+    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+    for (size_t i = 0; i < COUNT(surroundings); i++)
+        check_surroundings(&surroundings[i]);
+}
+
+/* "A value that does not parse is INVALID_ARGUMENT, never a direct connection", and the password stays
+ * hidden. */
+TEST(proxies_that_make_no_sense_are_refused) {
+    static const char *const values[] = {"nonsense",
+                                         "https://user:hush-hush@proxy:1",
+                                         "socks4://user:hush-hush@proxy:1",
+                                         "http://user:hush-hush@proxy:99999",
+                                         "http://user:hush-hush@:1",
+                                         "http://user:hush-hush%zz@proxy:1",
+                                         "http://user:hush-hush@pro xy",
+                                         "http://user:hush-hush@proxy:1/path",
+                                         "user:hush-hush@proxy",
+                                         "http://user:hush-hush\x01@proxy",
+                                         "http://user:hush-hush\xff@proxy"};
+    struct server *server = serve_name(true);
+    char *url = url_of("https", "127.0.0.1", server);
+    for (size_t i = 0; i < 2 * COUNT(values); i++) {
+        const char *value = values[i / 2];
+        bool is_set = i % 2 == 0;
+        check_case("%s %s", is_set ? "set" : "HTTPS_PROXY", value);
+        refold_options *options = options_to(url);
+        if (is_set)
+            refold_options_set_proxy(options, value);
+        else
+            setenv("HTTPS_PROXY", value, 1);
+        refold_error *error = client_error(options);
+        forget_proxies();
+        CHECK_ERROR(error, REFOLD_ERROR_INVALID_ARGUMENT, is_set ? "proxy" : "HTTPS_PROXY");
+        CHECK_LACKS(refold_error_message(error), "hush");
+        refold_error_free(error);
+    }
+    CHECK_INT(server_connections(server), 0);
+    free(url);
+    server_stop(server);
+}
+
+/* What goes wrong -----------------------------------------------------------------------------------------
+ */
+
+#define SCRIPT(name, ...)                                                                                    \
+    static void name(struct exchange *exchange) {                                                            \
+        char asked[2000];                                                                                    \
+        exchange_read(exchange, asked, sizeof asked);                                                        \
+        __VA_ARGS__;                                                                                         \
+        exchange_await_close(exchange);                                                                      \
+    }
+
+SCRIPT(keep_silent, (void)asked)
+SCRIPT(hang_up, exchange_close(exchange))
+SCRIPT(reset, exchange_reset(exchange))
+SCRIPT(answer_407, exchange_send_text(exchange, "HTTP/1.1 407 Who are you?\r\nContent-Length: 0\r\n\r\n"))
+SCRIPT(answer_502, exchange_send_text(exchange, "HTTP/1.0 502 Bad Gateway\r\n\r\n<html>"))
+SCRIPT(answer_301,
+       exchange_send_text(exchange, "HTTP/1.1 301 Moved\r\nLocation: https://127.0.0.1:1/\r\n\r\n"))
+SCRIPT(answer_nonsense, exchange_send_text(exchange, "SSH-2.0-OpenSSH\r\n\r\n"))
+SCRIPT(answer_too_much, exchange_send_text(exchange, "HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"))
+SCRIPT(answer_half, exchange_send_text(exchange, "HTTP/1.1 200 OK\r\nA: b\r\n"); exchange_close(exchange))
+SCRIPT(want_no_login, exchange_send(exchange, "\5\0", 2))
+SCRIPT(want_a_login, exchange_send(exchange, "\5\2", 2))
+SCRIPT(want_nothing, exchange_send(exchange, "\5\xff", 2))
+SCRIPT(speak_socks4, exchange_send(exchange, "\0\x5a\0\0\0\0\0\0", 8))
+SCRIPT(refuse_the_login, exchange_send(exchange, "\5\2", 2); exchange_read(exchange, asked, sizeof asked);
+       exchange_send(exchange, "\1\1", 2))
+SCRIPT(refuse_by_rule, exchange_send(exchange, "\5\0", 2); exchange_read(exchange, asked, sizeof asked);
+       exchange_send(exchange, "\5\2\0\1\0\0\0\0\0\0", 10))
+SCRIPT(cannot_reach, exchange_send(exchange, "\5\0", 2); exchange_read(exchange, asked, sizeof asked);
+       exchange_send(exchange, "\5\4\0\1\0\0\0\0\0\0", 10))
+SCRIPT(reply_of_another_kind, exchange_send(exchange, "\5\0", 2);
+       exchange_read(exchange, asked, sizeof asked); exchange_send(exchange, "\5\0\0\x09\0\0\0\0\0\0", 10))
+
+static void answer_without_end(struct exchange *exchange) {
+    static const char line[] = "X-More: and more and more and more and more and more and more and more\r\n";
+    exchange_send_text(exchange, "HTTP/1.1 200 OK\r\n");
+    for (int i = 0; i < 10000 && exchange_send_text(exchange, line); i++)
+        continue;
+}
+
+struct failure {
+    const char *name;
+    const char *proxy; /* what stands before its host and port */
+    void (*script)(struct exchange *exchange);
+    const char *told;
+    const char *base; /* NULL: https://other.invalid */
+};
+
+static const struct failure failures[] = {
+    {"closes", "http://", hang_up, "closed the connection", NULL},
+    {"resets", "http://", reset, "reset", NULL},
+    {"keeps silent", "http://", keep_silent, "connect_timeout_ms", NULL},
+    {"407", "http://", answer_407, "407", NULL},
+    {"407 to a login", "http://user:hush-hush@", answer_407, "407", NULL},
+    {"407 to plaintext", "http://user:hush-hush@", answer_407, "407", "http://127.0.0.1:1"},
+    {"502", "http://user:hush-hush@", answer_502, "502", NULL},
+    {"301", "http://", answer_301, "301", NULL},
+    {"no HTTP", "http://", answer_nonsense, "does not speak HTTP", NULL},
+    {"more than an answer", "http://", answer_too_much, "more than its answer", NULL},
+    {"half an answer", "http://", answer_half, "closed the connection", NULL},
+    {"no end", "http://", answer_without_end, "has no end", NULL},
+    {"SOCKS5 closes", "socks5h://", hang_up, "closed the connection", NULL},
+    {"SOCKS5 keeps silent", "socks5h://user:hush-hush@", keep_silent, "connect_timeout_ms", NULL},
+    {"SOCKS5 takes no login", "socks5h://user:hush-hush@", want_no_login, "takes no user", NULL},
+    {"SOCKS5 wants a login", "socks5h://", want_a_login, "wants a user", NULL},
+    {"SOCKS5 wants neither", "socks5h://", want_nothing, "wants a user", NULL},
+    {"SOCKS5 refuses the login", "socks5h://user:hush-hush@", refuse_the_login, "refused user or password",
+     NULL},
+    {"SOCKS5 refuses by rule", "socks5://", refuse_by_rule, "not allowed by its rules", NULL},
+    {"SOCKS5 cannot reach", "socks5h://", cannot_reach, "host unreachable", NULL},
+    {"SOCKS5 replies oddly", "socks5h://", reply_of_another_kind, "does not speak SOCKS5", NULL},
+    {"SOCKS4", "socks5h://", speak_socks4, "does not speak SOCKS5", NULL},
+    {"HTTP where SOCKS5 should be", "socks5h://", answer_502, "does not speak SOCKS5", NULL},
+};
+
+static void check_failure(void *data) {
+    const struct failure *failure = *(const struct failure **)data;
+    check_case("%s", failure->name);
+    struct server *proxy = serve(&(struct server_options){.connected = failure->script});
+    const char *where = strstr(server_url(proxy), "//") + 2;
+    char *url = text_of("%s%s", failure->proxy, where);
+    refold_options *options = test_options(failure->base == NULL ? "https://other.invalid" : failure->base);
+    refold_options_set_proxy(options, url);
+    refold_options_set_connect_timeout_ms(options, failure->script == keep_silent ? 200 : 10000);
+    refold_client *client = client_of(options);
+    refold_error *error = NULL;
+    CHECK(get(client, &error) == NULL);
+    CHECK_ERROR(error, REFOLD_ERROR_CONNECT, failure->told);
+    CHECK_CONTAINS(refold_error_message(error), "proxy");
+    CHECK_CONTAINS(refold_error_message(error), where);
+    CHECK_LACKS(refold_error_message(error), "hush");
+    CHECK_LACKS(refold_error_message(error), "aHVzaA"); /* The same in base64, whichever way it falls. */
+    CHECK_LACKS(refold_error_message(error), "h1c2g");
+    CHECK_LACKS(refold_error_message(error), "odXNo");
+    CHECK_INT(server_connections(proxy), 1);
+    refold_error_free(error);
+    refold_client_free(client);
+    free(url);
+    server_stop(proxy);
+}
+
+/* "Refused by the proxy: CONNECT, with the proxy's status in the message", which names the proxy, never its
+ * password. */
+TEST(proxies_that_fail_are_named) {
+    const struct failure *each[COUNT(failures)];
+    for (size_t i = 0; i < COUNT(failures); i++)
+        each[i] = &failures[i];
+    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+    run_on_threads(COUNT(failures), check_failure, each, sizeof *each);
+}
+
+/* A proxy that is not there: tried again, as any connection, and never gone past. */
+TEST(a_proxy_that_refuses_connections_is_not_gone_past) {
+    struct server *server = serve_name(true);
+    struct dead_port *dead = refusing_port(NULL);
+    char *url = url_of("https", "127.0.0.1", server);
+    refold_options *options = options_to(url);
+    refold_options_set_proxy(options, dead_port_url(dead));
+    refold_options_set_max_retries(options, 1);
+    refold_client *client = client_of(options);
+    refold_error *error = NULL;
+    CHECK(get(client, &error) == NULL);
+    CHECK_ERROR(error, REFOLD_ERROR_CONNECT, "connection refused");
+    CHECK_CONTAINS(refold_error_message(error), "the proxy 127.0.0.1:");
+    CHECK_INT(refold_error_attempts(error), 2);
+    CHECK_INT(server_connections(server), 0);
+    refold_error_free(error);
+    refold_client_free(client);
+    dead_port_free(dead);
+    free(url);
+    server_stop(server);
+}
+
+/* A 407 of the server itself, seen directly or through a tunnel, is an answer like any other. */
+TEST(a_407_of_the_server_is_its_own) {
+    struct server *server = serve_answers(
+        1, &(struct answer){.status = 407, .body = "{\"message\": \"the server's own words\"}"});
+    struct proxy *proxy = proxy_start((struct proxy_options){.is_socks = true});
+    for (int tunnelled = 0; tunnelled < 2; tunnelled++) {
+        refold_options *options = test_options(server_url(server));
+        refold_options_set_proxy(options, tunnelled ? proxy_url(proxy, "socks5h", NULL) : "");
+        refold_client *client = client_of(options);
+        refold_error *error = NULL;
+        CHECK(get(client, &error) == NULL);
+        CHECK_INT(refold_error_code(error), 407);
+        CHECK_STR(refold_error_message(error), "the server's own words");
+        refold_error_free(error);
+        refold_client_free(client);
+    }
+    proxy_stop(proxy);
+    server_stop(server);
+}
+
+/* Real ones -----------------------------------------------------------------------------------------------
+ */
+
+static const char TINYPROXY[] = "Port @PORT@\nListen 127.0.0.1\nTimeout 60\nAllow 127.0.0.1\nMaxClients 20\n"
+                                "LogFile \"@FOLDER@/proxy.log\"\n%s\n";
+
+struct real {
+    const char *name;
+    const char *command;
+    const char *configuration; /* what is added to tinyproxy's; NULL: it is not tinyproxy */
+    const char *scheme, *login;
+    refold_code code;
+    const char *told;
+};
+
+static const struct real reals[] = {
+    {"tinyproxy", "exec tinyproxy -d -c conf", "", "http", "", REFOLD_OK, NULL},
+    {"tinyproxy with a login", "exec tinyproxy -d -c conf", "BasicAuth user word", "http", "user:word@",
+     REFOLD_OK, NULL},
+    {"tinyproxy without its login", "exec tinyproxy -d -c conf", "BasicAuth user word", "http", "",
+     REFOLD_ERROR_CONNECT, "40"},
+    {"tinyproxy with another login", "exec tinyproxy -d -c conf", "BasicAuth user word", "http",
+     "user:hush-hush@", REFOLD_ERROR_CONNECT, "40"},
+    {"tinyproxy that allows no tunnel there", "exec tinyproxy -d -c conf", "ConnectPort 443", "http", "",
+     REFOLD_ERROR_CONNECT, "403"},
+    {"microsocks", "exec microsocks -i 127.0.0.1 -p @PORT@", NULL, "socks5", "", REFOLD_OK, NULL},
+    {"microsocks, names left to it", "exec microsocks -i 127.0.0.1 -p @PORT@", NULL, "socks5h", "", REFOLD_OK,
+     NULL},
+    {"microsocks with a login", "exec microsocks -i 127.0.0.1 -p @PORT@ -u user -P word", NULL, "socks5h",
+     "user:word@", REFOLD_OK, NULL},
+    {"microsocks without its login", "exec microsocks -i 127.0.0.1 -p @PORT@ -u user -P word", NULL,
+     "socks5h", "", REFOLD_ERROR_CONNECT, "wants a user"},
+    {"microsocks with another login", "exec microsocks -i 127.0.0.1 -p @PORT@ -u user -P word", NULL,
+     "socks5", "user:hush-hush@", REFOLD_ERROR_CONNECT, "refused user or password"},
+};
+
+static void call_through(const struct real *real, const struct peer *peer, bool is_secure, refold_code code) {
+    static const struct answer completed = {.body = COMPLETED};
+    struct server_options how = {.answers = &completed, .answer_count = 1};
+    if (is_secure) {
+        how.certificate = certificate_path("good.pem");
+        how.private_key = certificate_path("good.key");
+    }
+    struct server *server = serve(&how);
+    char *proxy = text_of("%s://%s127.0.0.1:%u", real->scheme, real->login, peer_port(peer));
+    refold_options *options = options_to(server_url(server));
+    refold_options_set_proxy(options, proxy);
+    if (code == REFOLD_OK) {
+        check_success(options);
+        CHECK_INT(server_requests(server), 1);
+    } else {
+        refold_client *client = client_of(options);
+        refold_error *error = NULL;
+        CHECK(get(client, &error) == NULL);
+        CHECK_ERROR(error, code, real->told);
+        CHECK_CONTAINS(refold_error_message(error), "the proxy 127.0.0.1:");
+        CHECK_LACKS(refold_error_message(error), "hush");
+        CHECK_INT(server_requests(server), 0);
+        refold_error_free(error);
+        refold_client_free(client);
+    }
+    free(proxy);
+    server_stop(server);
+}
+
+TEST(real_proxies_lead_to_the_server) {
+    for (size_t i = 0; i < COUNT(reals); i++) {
+        const struct real *real = &reals[i];
+        check_case("%s", real->name);
+        char *configuration = real->configuration == NULL ? NULL : text_of(TINYPROXY, real->configuration);
+        struct peer *peer = peer_start(real->command, configuration);
+        free(configuration);
+        call_through(real, peer, true, real->code);
+        bool is_http = strcmp(real->scheme, "http") == 0;
+        if (real->code == REFOLD_OK || !is_http)
+            call_through(real, peer, false, real->code);
+        peer_stop(peer);
+    }
+}

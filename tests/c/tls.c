@@ -1,0 +1,480 @@
+/* Whom the library trusts, and what it says of the others: promise by promise. */
+#define _GNU_SOURCE
+#include "client.h"
+#include "peers.h"
+
+#include <openssl/ssl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct server *serve_tls(const char *certificate, struct server_options options) {
+    char file[60];
+    static const struct answer completed = {.body = COMPLETED};
+    snprintf(file, sizeof file, "%s.pem", certificate);
+    options.certificate = certificate_path(file);
+    snprintf(file, sizeof file, "%s.key", certificate);
+    options.private_key = certificate_path(file);
+    options.answers = &completed;
+    options.answer_count = 1;
+    return serve(&options);
+}
+
+static char *file_text(const char *path) {
+    char *text = calloc(1, 100000);
+    FILE *file = fopen(path, "r");
+    if (file == NULL || fread(text, 1, 99999, file) == 0)
+        abort();
+    fclose(file);
+    return text;
+}
+
+/* Where trust comes from --------------------------------------------------------------------------------- */
+
+struct trust {
+    const char *name;
+    const char *ca_file, *ca_pem, *cert_file, *cert_dir; /* files of certificate_path() */
+    bool is_trusted;
+};
+
+static const struct trust trusts[] = {
+    {"nobody", .is_trusted = false},
+    {"ca_file", .ca_file = "ca.pem", .is_trusted = true},
+    {"ca_pem", .ca_pem = "ca.pem", .is_trusted = true},
+    {"both, one of them of use", .ca_file = "unknown-ca.pem", .ca_pem = "ca.pem", .is_trusted = true},
+    {"another ca_file", .ca_file = "unknown-ca.pem", .is_trusted = false},
+    {"SSL_CERT_FILE", .cert_file = "ca.pem", .is_trusted = true},
+    {"another SSL_CERT_FILE", .cert_file = "unknown-ca.pem", .is_trusted = false},
+    {"SSL_CERT_DIR", .cert_dir = "hashed", .is_trusted = true},
+    {"SSL_CERT_DIR beside SSL_CERT_FILE", .cert_file = "unknown-ca.pem", .cert_dir = "hashed",
+     .is_trusted = true},
+    {"ca_file beside SSL_CERT_FILE", .ca_file = "ca.pem", .cert_file = "unknown-ca.pem", .is_trusted = true},
+    {"SSL_CERT_FILE beside ca_file", .ca_file = "unknown-ca.pem", .cert_file = "ca.pem", .is_trusted = true},
+};
+
+static refold_client *client_that_trusts(const struct trust *trust, const char *url) {
+    refold_options *options = test_options(url);
+    if (trust->cert_file != NULL)
+        setenv("SSL_CERT_FILE", certificate_path(trust->cert_file), 1);
+    if (trust->cert_dir != NULL)
+        setenv("SSL_CERT_DIR", certificate_path(trust->cert_dir), 1);
+    if (trust->ca_file != NULL)
+        refold_options_set_ca_file(options, certificate_path(trust->ca_file));
+    if (trust->ca_pem != NULL) {
+        char *pem = file_text(certificate_path(trust->ca_pem));
+        refold_options_set_ca_pem(options, pem, strlen(pem));
+        free(pem);
+    }
+    refold_client *client = client_of(options);
+    unsetenv("SSL_CERT_FILE");
+    unsetenv("SSL_CERT_DIR");
+    return client;
+}
+
+/* "The system's roots (SSL_CERT_FILE and SSL_CERT_DIR honoured) ... plus the CA file." */
+TEST(trust_comes_from_the_caller_and_the_environment) {
+    struct server *server = serve_tls("good", (struct server_options){0});
+    for (size_t i = 0; i < COUNT(trusts); i++) {
+        check_case("%s", trusts[i].name);
+        refold_client *client = client_that_trusts(&trusts[i], server_url(server));
+        CHECK_INT(get_code(client), trusts[i].is_trusted ? REFOLD_OK : REFOLD_ERROR_TLS);
+        refold_client_free(client);
+    }
+    server_stop(server);
+}
+
+TEST(directories_of_roots_are_a_list) {
+    struct server *server = serve_tls("good", (struct server_options){0});
+    char *list = text_of("/nowhere::%s:", certificate_path("hashed"));
+    setenv("SSL_CERT_DIR", list, 1);
+    refold_client *client = client_of(test_options(server_url(server)));
+    unsetenv("SSL_CERT_DIR");
+    CHECK_INT(get_code(client), REFOLD_OK);
+    refold_client_free(client);
+    free(list);
+    server_stop(server);
+}
+
+/* A certificate that bears a public authority's name as its issuer, but not that authority's signature: its
+ * refusal shows whether the authority is among the roots. */
+static const char *refusal_of_forged(const struct server *server) {
+    static char message[500];
+    refold_client *client = client_of(test_options(server_url(server)));
+    refold_error *error = NULL;
+    CHECK(get(client, &error) == NULL);
+    CHECK_ERROR(error, REFOLD_ERROR_TLS, NULL);
+    snprintf(message, sizeof message, "%s", refold_error_message(error));
+    refold_error_free(error);
+    refold_client_free(client);
+    return message;
+}
+
+static const char BAD_SIGNATURE[] = "not valid (bad signature)", NOBODY[] = "nobody that is trusted";
+
+TEST(public_authorities_are_trusted_unless_others_are_named) {
+    struct server *server = serve_tls("forged", (struct server_options){0});
+    CHECK_CONTAINS(refusal_of_forged(server), BAD_SIGNATURE);
+    setenv("SSL_CERT_FILE", certificate_path("ca.pem"), 1);
+    CHECK_CONTAINS(refusal_of_forged(server), NOBODY);
+    unsetenv("SSL_CERT_FILE");
+    server_stop(server);
+}
+
+/* Leaves for an empty folder: a system without any roots. */
+static bool leave_the_system(const char *folder) {
+    if (geteuid() != 0 && unshare(CLONE_NEWUSER) != 0)
+        return false;
+    return chroot(folder) == 0 && chdir("/") == 0;
+}
+
+/* "Bundled roots where the system has none." */
+TEST(where_the_system_has_no_roots_there_are_bundled_ones) {
+    struct server *server = serve_tls("forged", (struct server_options){0});
+    char folder[] = "/tmp/empty-XXXXXX";
+    REQUIRE(mkdtemp(folder) != NULL);
+    int status = -1;
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(30);
+        if (!leave_the_system(folder))
+            _exit(2);
+        _exit(strstr(refusal_of_forged(server), BAD_SIGNATURE) != NULL ? 0 : 3);
+    }
+    waitpid(child, &status, 0);
+    CHECK_INT(WIFEXITED(status) ? WEXITSTATUS(status) : -1,
+              0); /* 2: a folder may not be made the root here */
+    rmdir(folder);
+    server_stop(server);
+}
+
+/* Who is refused, and how ---------------------------------------------------------------------------------
+ */
+
+static void hang_up(struct exchange *exchange) { exchange_close(exchange); }
+
+static void hang_up_in_the_hello(struct exchange *exchange) {
+    char byte;
+    exchange_read(exchange, &byte, 1);
+    exchange_reset(exchange);
+}
+
+static void hang_up_in_the_answer(struct exchange *exchange) {
+    char hello[600];
+    exchange_read(exchange, hello, sizeof hello);
+    exchange_send(exchange, "\x16\x03\x03\x00\x7a\x02\x00", 7);
+    exchange_close(exchange);
+}
+
+static void answer_in_plain(struct exchange *exchange) {
+    exchange_answer(exchange, &(struct answer){.status = 400, .body = "{}", .ending = CLOSE});
+}
+
+static void answer_nonsense(struct exchange *exchange) {
+    exchange_send(exchange, "\x16\x03\x03\x00\x04\x02\x00\x00\x00", 9);
+    exchange_await_close(exchange);
+}
+
+struct refusal {
+    const char *name;
+    const char *certificate;
+    const char *trusted; /* NULL: ca.pem */
+    struct server_options options;
+    refold_code code;
+    const char *told;
+    bool is_retried;
+};
+
+static const struct refusal refusals[] = {
+    {"expired", "expired", .code = REFOLD_ERROR_TLS, .told = "has expired"},
+    {"early", "early", .code = REFOLD_ERROR_TLS, .told = "is not valid yet"},
+    {"wrong host", "wrong-host", .code = REFOLD_ERROR_TLS, .told = "is for another host name"},
+    {"unknown authority", "unknown", .code = REFOLD_ERROR_TLS, .told = "nobody that is trusted"},
+    {"self-signed", "self-signed", .code = REFOLD_ERROR_TLS, .told = "nobody that is trusted"},
+    {"own root, unknown", "own-root", .code = REFOLD_ERROR_TLS, .told = "is that of an authority"},
+    {"own root, trusted", "own-root", "own-root.pem", .code = REFOLD_ERROR_TLS,
+     .told = "is that of an authority"},
+    {"another address",
+     "good",
+     NULL,
+     {.address = "127.0.0.3"},
+     REFOLD_ERROR_TLS,
+     "is for another host name",
+     false},
+    {"TLS 1.0",
+     "good",
+     NULL,
+     {.minimum_tls = TLS1_VERSION, .maximum_tls = TLS1_VERSION},
+     REFOLD_ERROR_TLS,
+     "TLS 1.2",
+     false},
+    {"TLS 1.1",
+     "good",
+     NULL,
+     {.minimum_tls = TLS1_VERSION, .maximum_tls = TLS1_1_VERSION},
+     REFOLD_ERROR_TLS,
+     "TLS 1.2",
+     false},
+    {"plain HTTP",
+     "good",
+     NULL,
+     {.connected = answer_in_plain},
+     REFOLD_ERROR_TLS,
+     "does not speak TLS",
+     false},
+    {"nonsense", "good", NULL, {.connected = answer_nonsense}, REFOLD_ERROR_TLS, NULL, false},
+    {"closed", "good", NULL, {.connected = hang_up}, REFOLD_ERROR_TRANSPORT, "TLS handshake", true},
+    {"reset", "good", NULL, {.connected = hang_up_in_the_hello}, REFOLD_ERROR_TRANSPORT, "reset", true},
+    {"cut",
+     "good",
+     NULL,
+     {.connected = hang_up_in_the_answer},
+     REFOLD_ERROR_TRANSPORT,
+     "TLS handshake",
+     true},
+};
+
+/* The code, a sentence that says which, and another try only where it can help. */
+static void check_refusal(void *data) {
+    const struct refusal *refusal = *(const struct refusal **)data;
+    check_case("%s", refusal->name);
+    struct server *server = serve_tls(refusal->certificate, refusal->options);
+    refold_options *options = test_options(server_url(server));
+    refold_options_set_ca_file(options,
+                               certificate_path(refusal->trusted == NULL ? "ca.pem" : refusal->trusted));
+    refold_options_set_max_retries(options, 1);
+    refold_client *client = client_of(options);
+    refold_error *error = NULL;
+    CHECK(get(client, &error) == NULL);
+    CHECK_ERROR(error, refusal->code, refusal->told);
+    CHECK_CONTAINS(refold_error_message(error), strstr(server_url(server), "//") + 2);
+    const char *const debug_prints[] = {"Error", "Other(", "Invalid", "Some(", "::", "{"};
+    for (size_t i = 0; i < COUNT(debug_prints); i++)
+        CHECK_LACKS(refold_error_message(error), debug_prints[i]);
+    CHECK_INT(refold_error_is_retryable(error), refusal->is_retried);
+    CHECK_INT(refold_error_attempts(error), refusal->is_retried ? 2 : 1);
+    CHECK_INT(refold_error_http_status(error), 0);
+    CHECK_INT(server_connections(server), refusal->is_retried ? 2 : 1);
+    CHECK_INT(server_requests(server), 0);
+    refold_error_free(error);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+TEST(who_is_not_trusted_is_told_why) {
+    const struct refusal *each[COUNT(refusals)];
+    certificate_path("ca.pem");
+    for (size_t i = 0; i < COUNT(refusals); i++) {
+        char key[60];
+        each[i] = &refusals[i];
+        /* Paths are noted on this thread. */
+        snprintf(key, sizeof key, "%s.pem", refusals[i].certificate);
+        certificate_path(key);
+        snprintf(key, sizeof key, "%s.key", refusals[i].certificate);
+        certificate_path(key);
+    }
+    run_on_threads(COUNT(refusals), check_refusal, each, sizeof *each);
+}
+
+/* "No way to switch verification off": what loosens other rules does not touch this one, nor do the variables
+ * by which other programs are told. */
+TEST(nothing_switches_verification_off) {
+    static const char *const variables[] = {
+        "REFOLD_INSECURE",  "REFOLD_ALLOW_PLAINTEXT",       "CURL_INSECURE",
+        "SSL_NO_VERIFY",    "NODE_TLS_REJECT_UNAUTHORIZED", "GIT_SSL_NO_VERIFY",
+        "PYTHONHTTPSVERIFY"};
+    struct server *server = serve_tls("good", (struct server_options){0});
+    for (size_t i = 0; i < COUNT(variables); i++)
+        setenv(variables[i], strstr(variables[i], "NO") == variables[i] || variables[i][0] == 'P' ? "0" : "1",
+               1);
+    refold_options *options = test_options(server_url(server));
+    refold_options_set_allow_plaintext(options, true);
+    refold_client *client = client_of(options);
+    CHECK_INT(get_code(client), REFOLD_ERROR_TLS);
+    for (size_t i = 0; i < COUNT(variables); i++)
+        unsetenv(variables[i]);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+/* Who is trusted -------------------------------------------------------------------------------------------
+ */
+
+struct welcome {
+    const char *name;
+    struct server_options options;
+    const char *host; /* in the base URL; NULL: the server's address */
+};
+
+static const struct welcome welcomes[] = {
+    {"TLS 1.2", {.maximum_tls = TLS1_2_VERSION}, NULL},
+    {"TLS 1.3", {.minimum_tls = TLS1_3_VERSION}, NULL},
+    {"an old server that can do 1.2", {.minimum_tls = TLS1_VERSION, .maximum_tls = TLS1_2_VERSION}, NULL},
+    {"a second address", {.address = "127.0.0.2"}, NULL},
+    {"IPv6", {.address = "::1"}, NULL},
+    {"a name", {.address = NULL}, "localhost"},
+    {"a name in capitals", {.address = NULL}, "LOCALHOST"},
+    {"a name with its last dot", {.address = NULL}, "localhost."},
+};
+
+TEST(servers_with_the_right_certificate_are_trusted) {
+    for (size_t i = 0; i < COUNT(welcomes); i++) {
+        check_case("%s", welcomes[i].name);
+        struct server *server = serve_tls("good", welcomes[i].options);
+        char *url = welcomes[i].host == NULL
+                        ? text_of("%s", server_url(server))
+                        : text_of("https://%s:%u", welcomes[i].host, server_port(server));
+        refold_options *options = test_options(url);
+        refold_options_set_ca_file(options, certificate_path("ca.pem"));
+        refold_client *client = client_of(options);
+        for (int call = 0; call < 3; call++)
+            CHECK_INT(get_code(client), REFOLD_OK);
+        CHECK_INT(server_handshakes(server), 1);
+        refold_client_free(client);
+        free(url);
+        server_stop(server);
+    }
+}
+
+/* nginx between -------------------------------------------------------------------------------------------
+ */
+
+static const char NGINX[] =
+    "daemon off; master_process off; pid @FOLDER@/pid; error_log @FOLDER@/error.log;\n"
+    "events { worker_connections 256; }\n"
+    "http {\n"
+    "  log_format seen '$connection $gzip_ratio $ssl_protocol $status';\n"
+    "  access_log @FOLDER@/seen seen;\n"
+    "  client_body_temp_path @FOLDER@/a; proxy_temp_path @FOLDER@/b; fastcgi_temp_path @FOLDER@/c;\n"
+    "  uwsgi_temp_path @FOLDER@/d; scgi_temp_path @FOLDER@/e;\n"
+    "  gzip on; gzip_proxied any; gzip_types application/json; gzip_min_length 1;\n"
+    "  underscores_in_headers on; %s\n"
+    "  server {\n"
+    "    listen 127.0.0.1:@PORT@ ssl;\n"
+    "    ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate %s; ssl_certificate_key %s;\n"
+    "    location / { proxy_pass http://127.0.0.1:%u; proxy_pass_request_headers on; }\n"
+    "  }\n"
+    "}\n";
+
+/* nginx with TLS in front of the server. */
+static struct peer *start_nginx(const struct server *server, const char *settings) {
+    char *configuration = text_of(NGINX, settings, certificate_path("good.pem"), certificate_path("good.key"),
+                                  server_port(server));
+    struct peer *nginx = peer_start("exec nginx -c @FOLDER@/conf -e @FOLDER@/error.log", configuration);
+    free(configuration);
+    return nginx;
+}
+
+static refold_client *client_to_nginx(const struct peer *nginx) {
+    char url[60];
+    snprintf(url, sizeof url, "https://127.0.0.1:%u", peer_port(nginx));
+    refold_options *options = test_options(url);
+    refold_options_set_ca_file(options, certificate_path("ca.pem"));
+    return client_of(options);
+}
+
+/* How many different first words the lines of nginx's log have: its connections. */
+static int connections_of(const char *log) {
+    int count = 0, known[2000];
+    for (const char *line = log; line != NULL && *line != '\0'; line = strchr(line, '\n') + 1) {
+        int number = atoi(line), at = 0;
+        while (at < count && known[at] != number)
+            at++;
+        if (at == count && count < (int)COUNT(known))
+            known[count++] = number;
+    }
+    return count;
+}
+
+static int lines_of(const char *log) {
+    int count = 0;
+    for (; *log != '\0'; log++)
+        count += *log == '\n';
+    return count;
+}
+
+TEST(nginx_keeps_the_connection_and_compresses) {
+    char *padding = repeated("the same over and over ", 5000);
+    char *body = text_of("{\"status\": \"COMPLETED\", \"name\": \"%s\"}", padding);
+    struct server *server = serve_body(body);
+    struct peer *nginx = start_nginx(server, "");
+    refold_client *client = client_to_nginx(nginx);
+    for (int call = 0; call < 20; call++) {
+        refold_error *error = NULL;
+        refold_execution *execution = get(client, &error);
+        CHECK_STR(refold_error_message(error), refold_error_message(NULL));
+        CHECK_STR(refold_execution_name(execution), padding);
+        refold_execution_free(execution);
+        refold_error_free(error);
+    }
+    CHECK_STR(head_value(server_head(server, 19), "linked_account_id"), TEST_ACCOUNT);
+    CHECK_STR(head_value(server_head(server, 19), "x-api-key"), TEST_KEY);
+    refold_client_free(client);
+    peer_end(nginx);
+    char *log = peer_file(nginx, "seen");
+    CHECK_INT(lines_of(log), 20);
+    CHECK_INT(connections_of(log), 1);
+    double ratio = 0;
+    CHECK(sscanf(log, "%*d %lf", &ratio) == 1 && ratio > 10);
+    CHECK_CONTAINS(log, "TLSv1.3 200");
+    free(log);
+    peer_stop(nginx);
+    server_stop(server);
+    free(body);
+    free(padding);
+}
+
+static void call_often(void *data) {
+    for (int call = 0; call < 50; call++)
+        CHECK_INT(get_code(data), REFOLD_OK);
+}
+
+/* nginx closes each connection after a few requests, in its own way: no call may feel it, for none is
+ * retried. */
+TEST(nginx_closing_its_connections_fails_no_call) {
+    struct server *server = serve_body(COMPLETED);
+    struct peer *nginx = start_nginx(server, "keepalive_requests 7;");
+    refold_client *client = client_to_nginx(nginx);
+    run_on_threads(8, call_often, client, 0);
+    refold_client_free(client);
+    peer_end(nginx);
+    char *log = peer_file(nginx, "seen");
+    CHECK_INT(lines_of(log), 400);
+    CHECK_BETWEEN(connections_of(log), 400 / 7, 399);
+    free(log);
+    peer_stop(nginx);
+    server_stop(server);
+}
+
+/* The same with idle connections, which it closes while nobody looks. */
+TEST(nginx_closing_idle_connections_fails_no_call) {
+    struct server *server = serve_body(COMPLETED);
+    struct peer *nginx = start_nginx(server, "keepalive_timeout 1s;");
+    refold_client *client = client_to_nginx(nginx);
+    for (int call = 0; call < 3; call++) {
+        CHECK_INT(get_code(client), REFOLD_OK);
+        pause_ms(call == 0 ? 1500 : 990);
+    }
+    refold_client_free(client);
+    peer_stop(nginx);
+    server_stop(server);
+}
+
+/* A server that wants plain HTTP on the port: nginx answers a TLS hello with a page. */
+TEST(a_plain_nginx_is_told_apart) {
+    struct peer *nginx =
+        peer_start("exec nginx -c @FOLDER@/conf -e @FOLDER@/error.log",
+                   "daemon off; master_process off; pid @FOLDER@/pid; events {}\n"
+                   "http { access_log off; client_body_temp_path @FOLDER@/a; proxy_temp_path "
+                   "@FOLDER@/b; fastcgi_temp_path @FOLDER@/c; uwsgi_temp_path @FOLDER@/d; "
+                   "scgi_temp_path @FOLDER@/e; server { listen 127.0.0.1:@PORT@; } }\n");
+    refold_client *client = client_to_nginx(nginx);
+    refold_error *error = NULL;
+    CHECK(get(client, &error) == NULL);
+    EXPECT_ERROR(error, REFOLD_ERROR_TLS, "does not speak TLS");
+    refold_client_free(client);
+    peer_stop(nginx);
+}

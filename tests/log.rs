@@ -1,0 +1,182 @@
+//! No record that reaches the `log` crate, from whatever depth, holds a secret.
+
+use std::error::Error;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use log::{LevelFilter, Log, Metadata, Record};
+use refold::client::Client;
+use refold::options::Options;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+const KEY: &str = "tk_key-that-nobody-may-see";
+const TOKEN: &str = "token.that-nobody.may-see";
+const NEWER_TOKEN: &str = "newer-token.that-nobody.may-see";
+const PASSWORD: &str = "password-that-nobody-may-see";
+/// What of `user:password-that-...` stands in the middle of its base64 form.
+const PASSWORD_IN_BASE64: &str = "Nzd29yZC10aGF0LW5vYm9keS1tYXktc2Vl";
+
+static RECORDS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+struct Collector;
+
+impl Log for Collector {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        let text = format!("{} {} {}", record.level(), record.target(), record.args());
+        RECORDS.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+    }
+
+    fn flush(&self) {}
+}
+
+fn take_records() -> Vec<String> {
+    std::mem::take(&mut RECORDS.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// The head of the next request; empty: there is none.
+fn read_head(stream: &mut impl Read) -> Outcome<String> {
+    let mut head = String::new();
+    let mut lines = BufReader::with_capacity(1, stream);
+    while lines.read_line(&mut head)? > 2 {}
+    Ok(head)
+}
+
+/// Answers each request with an error that echoes it, or with an execution where it asks for `good`.
+fn serve(mut stream: impl Read + Write) -> Outcome<()> {
+    loop {
+        let head = read_head(&mut stream)?;
+        if head.is_empty() {
+            return Ok(());
+        }
+        let (status, body) = if head.contains("/good ") {
+            ("200 OK", r#"{"status": "COMPLETED"}"#.to_string())
+        } else {
+            ("404 Not Found", format!("{{\"message\": {:?}}}", head))
+        };
+        let secret = head.lines().find(|line| line.contains("see")).unwrap_or_default();
+        write!(
+            stream,
+            "HTTP/1.1 {status}\r\nx-echo: {secret}\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )?;
+        stream.flush()?;
+    }
+}
+
+/// A server on a thread that ends with the test's process.
+fn start<Work>(work: Work) -> Outcome<SocketAddr>
+where
+    Work: Fn(TcpStream) -> Outcome<()> + Send + Sync + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    let work = Arc::new(work);
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let work = work.clone();
+            thread::spawn(move || work(stream).is_ok());
+        }
+    });
+    Ok(address)
+}
+
+/// CONNECT, whoever asks.
+fn serve_proxy(mut near: TcpStream) -> Outcome<()> {
+    let head = read_head(&mut near)?;
+    let target = head.split(' ').nth(1).ok_or("no target")?.to_string();
+    let mut far = TcpStream::connect(target)?;
+    near.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
+    let (mut from, mut to) = (near.try_clone()?, far.try_clone()?);
+    thread::spawn(move || std::io::copy(&mut from, &mut to).is_ok());
+    std::io::copy(&mut far, &mut near)?;
+    Ok(())
+}
+
+fn certificates() -> Outcome<PathBuf> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("log-certificates");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/certificates.sh");
+    let made = Command::new("sh").arg(script).arg(&folder).status()?;
+    if made.success() { Ok(folder) } else { Err("no certificates".into()) }
+}
+
+fn start_secure(folder: &Path) -> Outcome<SocketAddr> {
+    let chain = CertificateDer::pem_file_iter(folder.join("good.pem"))?.collect::<Result<Vec<_>, _>>()?;
+    let key = PrivateKeyDer::from_pem_file(folder.join("good.key"))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    let config = Arc::new(config);
+    start(move |stream| serve(StreamOwned::new(ServerConnection::new(config.clone())?, stream)))
+}
+
+fn options(url: &str, folder: &Path, has_token: bool) -> Options {
+    let mut options = Options::new();
+    options.set_base_url(Some(url.as_bytes()));
+    options.set_ca_file(Some(folder.join("ca.pem").as_os_str().as_encoded_bytes()));
+    options.set_max_retries(0);
+    if has_token {
+        options.set_session_token(Some(TOKEN.as_bytes()));
+    } else {
+        options.set_api_key(Some(KEY.as_bytes()), Some(b"someone"));
+    }
+    options
+}
+
+/// Good and bad, on new connections and on old ones.
+fn call(options: &Options) -> Outcome<()> {
+    let client = Client::new(options).map_err(|error| error.message())?;
+    for id in ["good", "bad", "good"] {
+        let result = client.get(Some(id.as_bytes()), None);
+        assert_eq!(result.is_ok(), id == "good");
+    }
+    if client.set_session_token(Some(NEWER_TOKEN.as_bytes())).is_ok() {
+        assert!(client.get(Some(b"good"), None).is_ok());
+    }
+    Ok(())
+}
+
+#[test]
+fn no_record_holds_a_secret() -> Outcome<()> {
+    static COLLECTOR: Collector = Collector;
+    log::set_logger(&COLLECTOR).map_err(|error| error.to_string())?;
+    log::set_max_level(LevelFilter::Trace);
+    let folder = certificates()?;
+    let plain = format!("http://{}", start(serve)?);
+    let secure = format!("https://{}", start_secure(&folder)?);
+    let proxy = start(serve_proxy)?;
+    for url in [&plain, &secure] {
+        for has_token in [false, true] {
+            call(&options(url, &folder, has_token))?;
+        }
+    }
+    let mut through = options(&secure, &folder, false);
+    through.set_proxy(Some(format!("http://user:{PASSWORD}@{proxy}").as_bytes()));
+    call(&through)?;
+    // And where nobody listens.
+    let nowhere = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let client = Client::new(&options(&format!("http://{nowhere}"), &folder, true))
+        .map_err(|error| error.message())?;
+    assert!(client.get(Some(b"good"), None).is_err());
+
+    let records = take_records();
+    assert!(records.iter().any(|record| record.starts_with("TRACE")), "nothing was collected: {records:?}");
+    for secret in [KEY, TOKEN, NEWER_TOKEN, PASSWORD, PASSWORD_IN_BASE64] {
+        let telling = records.iter().find(|record| record.contains(secret));
+        assert_eq!(telling, None, "{secret}");
+    }
+    Ok(())
+}
