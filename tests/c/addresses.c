@@ -199,9 +199,9 @@ TEST(an_earlier_attempt_goes_on_beside_the_later_ones) {
     }
     pthread_create(&slow.thread, NULL, accept_after_a_while, &slow);
     CHECK_INT(get_code(client), REFOLD_OK);
-    CHECK_INT(slow.answered, 1);
     shutdown(slow.listener, SHUT_RDWR);
     pthread_join(slow.thread, NULL);
+    CHECK_INT(slow.answered, 1);
     for (size_t i = 0; i < COUNT(slow.filler); i++)
         close(slow.filler[i]);
     close(slow.listener);

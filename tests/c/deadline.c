@@ -67,29 +67,32 @@ static struct outcome pass_bound(const struct phase *phase, enum bound bound) {
     return outcome;
 }
 
-static void check_outcome(const struct phase *phase, enum bound bound, const struct outcome *outcome) {
+static void check_outcome(enum bound bound, const struct outcome *outcome) {
     if (outcome->us < LIMIT_MS * 1000)
         FAIL("it ended after %lld us: %s", (long long)outcome->us, outcome->message);
     if (outcome->code != (bound == CONNECTING ? REFOLD_ERROR_CONNECT : REFOLD_ERROR_TIMEOUT))
         FAIL("the code is %d: %s", outcome->code, outcome->message);
     CHECK(outcome->retryable);
     CHECK_CONTAINS(outcome->message, bound == CONNECTING ? "100 ms (connect_timeout_ms)" : "100 ms");
-    if (bound == WAIT)
-        return;
-    CHECK_CONTAINS(outcome->message, phase->told);
-    CHECK_INT(outcome->attempts, 1);
+    if (bound != WAIT)
+        CHECK_INT(outcome->attempts, 1);
 }
 
-/* The bound holds, in the best of a few tries; everything but its upper end in each of them. */
+/* The bound holds, in the best of a few tries; everything but its upper end in each of them. It counts where
+ * the call had come to the phase before; of a wait nothing tells. */
 static void check_bound(const struct phase *phase, enum bound bound) {
-    int64_t best = INT64_MAX;
+    const int64_t late = (LIMIT_MS + LATE_MS) * 1000 * check_patience();
+    struct outcome outcome = {.us = INT64_MAX};
+    bool is_told = false;
     check_case("%s", phase->name);
-    for (int i = 0; i < TRIES && best > (LIMIT_MS + LATE_MS) * check_patience() * 1000; i++) {
-        struct outcome outcome = pass_bound(phase, bound);
-        check_outcome(phase, bound, &outcome);
-        best = outcome.us < best ? outcome.us : best;
+    for (int i = 0; i < TRIES && (outcome.us > late || !is_told); i++) {
+        outcome = pass_bound(phase, bound);
+        check_outcome(bound, &outcome);
+        is_told = bound == WAIT || strstr(outcome.message, phase->told) != NULL;
     }
-    CHECK_TIME(best / 1000, LIMIT_MS, LIMIT_MS + LATE_MS);
+    CHECK_TIME(outcome.us / 1000, LIMIT_MS, LIMIT_MS + LATE_MS);
+    if (!is_told)
+        FAIL("the phase was not reached: %s", outcome.message);
 }
 
 TEST(the_time_out_holds_in_every_phase) {
@@ -212,7 +215,7 @@ TEST(the_earlier_of_both_time_outs_counts) {
 }
 
 static void answer_late(struct exchange *exchange) {
-    exchange_answer(exchange, &(struct answer){.body = COMPLETED, .delay_ms = 300});
+    exchange_answer(exchange, &(struct answer){.body = COMPLETED, .delay_ms = 1100});
 }
 
 TEST(the_time_out_for_connecting_does_not_bound_the_answer) {
@@ -221,7 +224,7 @@ TEST(the_time_out_for_connecting_does_not_bound_the_answer) {
                                                            .private_key = certificate_path("good.key")});
     refold_options *options = test_options(server_url(server));
     refold_options_set_ca_file(options, certificate_path("ca.pem"));
-    refold_options_set_connect_timeout_ms(options, 200 * (uint64_t)check_patience());
+    refold_options_set_connect_timeout_ms(options, 1000);
     refold_client *client = client_of(options);
     CHECK_INT(get_code(client), REFOLD_OK); /* on a new connection, */
     CHECK_INT(get_code(client), REFOLD_OK); /* and on one in use */
@@ -232,14 +235,14 @@ TEST(the_time_out_for_connecting_does_not_bound_the_answer) {
 TEST(a_poll_has_a_time_out_of_its_own) {
     struct server *server = serve(&(struct server_options){.handler = fall_silent});
     refold_options *options = test_options(server_url(server));
-    refold_options_set_timeout_ms(options, 60);
+    refold_options_set_timeout_ms(options, 150);
     refold_options_set_poll_interval_ms(options, 10);
     refold_client *client = client_of(options);
-    /* A 503 and four polls that take 60 ms each are waited out; the sixth failure in a row ends the wait. */
+    /* A 503 and four polls that take 150 ms each are waited out; the sixth failure in a row ends the wait. */
     struct outcome outcome = timed_wait(client, 0);
     CHECK_INT(outcome.code, REFOLD_ERROR_TIMEOUT);
     CHECK_INT(server_requests(server), 6);
-    CHECK_TIME(outcome.us / 1000, 1000 + 5 * 60, 1000 + 5 * 60 + 1500);
+    CHECK_TIME(outcome.us / 1000, 1000 + 5 * 150, 1000 + 5 * 150 + 1500);
     refold_client_free(client);
     server_stop(server);
 }
