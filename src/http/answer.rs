@@ -104,7 +104,8 @@ fn text(headers: &HeaderMap, name: impl header::AsHeaderName) -> Option<String> 
 
 /// ureq takes the header away where it decodes.
 fn unknown_encoding(headers: &HeaderMap) -> Option<String> {
-    text(headers, header::CONTENT_ENCODING).filter(|encoding| !encoding.is_empty() && encoding != "identity")
+    let is_unknown = |encoding: &String| !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity");
+    text(headers, header::CONTENT_ENCODING).filter(is_unknown)
 }
 
 /// Fills `whole`, whose memory grows with what arrives, up to the size that was announced.

@@ -19,6 +19,8 @@ pub struct PortionBuffers {
     /// The part of the input that ureq has not used yet.
     start: usize,
     end: usize,
+    /// Nothing was ever written behind this.
+    used: usize,
     output: Vec<u8>,
     has_progress: bool,
 }
@@ -36,6 +38,12 @@ impl PortionBuffers {
         }
     }
 
+    /// Whether so much has come without any of it being of use that more would not help: a line of a chunked body's
+    /// framing that has no end.
+    pub fn are_stuck(&self) -> bool {
+        self.end - self.start >= LARGE_INPUT
+    }
+
     /// Gives back what an idle connection does not need, and wipes what is left, which may echo a secret.
     pub fn rest(&mut self) {
         if self.start != self.end {
@@ -45,14 +53,16 @@ impl PortionBuffers {
         if self.input.len() > SMALL_INPUT {
             self.input.zeroize();
         } else {
-            self.input.fill(0);
+            self.input[..self.used].fill(0);
         }
+        self.used = 0;
     }
 
     fn resize(&mut self, size: usize) {
         let mut larger = Zeroizing::new(vec![0; size]);
         larger[..self.end - self.start].copy_from_slice(&self.input[self.start..self.end]);
         (self.start, self.end) = (0, self.end - self.start);
+        self.used = self.end;
         self.input = larger;
     }
 
@@ -97,6 +107,7 @@ impl Buffers for PortionBuffers {
 
     fn input_appended(&mut self, amount: usize) {
         self.end += amount;
+        self.used = self.used.max(self.end);
     }
 
     fn input_consume(&mut self, amount: usize) {

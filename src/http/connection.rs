@@ -148,6 +148,10 @@ impl Transport for Connection {
     }
 
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
+        if self.buffers.are_stuck() {
+            self.is_broken = true;
+            return Err(ureq::Error::BodyStalled);
+        }
         exchange::current(|exchange| {
             self.receive(exchange).map_err(|failure| {
                 self.is_broken = true;

@@ -196,15 +196,15 @@ impl Http {
             Some(Failure::Told(kind)) => kind,
             Some(Failure::Lost(reason)) => self.lost(reason),
             Some(Failure::Interrupted(interruption)) => self.interrupted_kind(interruption, exchange.phase),
-            None => self.sort_ureq(error, exchange.phase),
+            None => self.sort_ureq(error, &exchange),
         }
     }
 
-    fn sort_ureq(&self, error: ureq::Error, phase: Phase) -> Kind {
+    fn sort_ureq(&self, error: ureq::Error, exchange: &Exchange) -> Kind {
         let not_http = |reason: String| Kind::Transport { peer: self.peer(), reason, lost: false };
         match error {
             ureq::Error::Io(error) if error.kind() == ErrorKind::UnexpectedEof => {
-                self.lost(format!("it closed {phase}"))
+                self.lost(format!("it closed {}", exchange.phase))
             }
             ureq::Error::Decompress(_, error) if error.kind() == ErrorKind::UnexpectedEof => {
                 self.lost("the compressed body is cut off".into())
@@ -213,6 +213,10 @@ impl Http {
             ureq::Error::LargeResponseHeader(_, limit) => Kind::HeaderTooLarge { limit },
             ureq::Error::Protocol(error) => not_http(error.to_string()),
             ureq::Error::Io(error) => not_http(reason(&error)),
+            // What ureq says where a chunked body ends before its last line does.
+            ureq::Error::BodyStalled if exchange.has_ended => {
+                self.lost(format!("it closed {}", exchange.phase))
+            }
             ureq::Error::BodyStalled => not_http("its body makes no sense".into()),
             other => Kind::Internal(other.to_string()),
         }

@@ -3,13 +3,13 @@
 #include "client.h"
 #include "lookup.h"
 
+#include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <arpa/inet.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -25,7 +25,7 @@ static refold_client *client_by_name(uint16_t port, struct lookup lookup) {
     return client_of(options);
 }
 
-/* Several addresses ------------------------------------------------------------------------------------------------- */
+/* Several addresses ------------------------------------------------------------------------------------ */
 
 /* Each with a port of the same number; the live one is where the server is. */
 struct address_case {
@@ -57,7 +57,12 @@ static const struct address_case address_cases[] = {
      {"127.0.0.2", "127.0.0.2", "127.0.0.2", "::1"},
      DELAY_MS,
      300},
-    {"after two dead ones", "127.0.0.1", "127.0.0.2", {"127.0.0.2", "127.0.0.2", "127.0.0.1"}, 2 * DELAY_MS, 600},
+    {"after two dead ones",
+     "127.0.0.1",
+     "127.0.0.2",
+     {"127.0.0.2", "127.0.0.2", "127.0.0.1"},
+     2 * DELAY_MS,
+     600},
     {"a refusal does not wait for a dead one",
      "127.0.0.1",
      "127.0.0.2",
@@ -108,8 +113,8 @@ TEST(a_dead_address_costs_a_quarter_of_a_second) {
 
 TEST(where_all_refuse_it_fails_at_once) {
     struct dead_port *port = refusing_port(NULL);
-    refold_client *client =
-        client_by_name(dead_port_number(port), (struct lookup){.addresses = {"127.0.0.1", "::1", "127.0.0.3"}});
+    refold_client *client = client_by_name(dead_port_number(port),
+                                           (struct lookup){.addresses = {"127.0.0.1", "::1", "127.0.0.3"}});
     refold_error *error = NULL;
     int64_t began = now_ms();
     CHECK(get(client, &error) == NULL);
@@ -121,8 +126,8 @@ TEST(where_all_refuse_it_fails_at_once) {
 
 TEST(where_none_answers_the_time_out_for_connecting_ends_it) {
     struct dead_port *hole = black_hole("127.0.0.2");
-    refold_client *client =
-        client_by_name(dead_port_number(hole), (struct lookup){.addresses = {"127.0.0.2", "127.0.0.2", "127.0.0.2"}});
+    refold_client *client = client_by_name(
+        dead_port_number(hole), (struct lookup){.addresses = {"127.0.0.2", "127.0.0.2", "127.0.0.2"}});
     refold_client_free(client);
     char *url = text_of("http://server.invalid:%u", dead_port_number(hole));
     refold_options *options = test_options(url);
@@ -141,8 +146,8 @@ TEST(where_none_answers_the_time_out_for_connecting_ends_it) {
     free(url);
 }
 
-/* An address that takes its time: a full backlog, emptied after a while. The kernel then lets in the attempt that it had
- * dropped, the next time it is repeated, one second after the first. */
+/* An address that takes its time: a full backlog, emptied after a while. The kernel then lets in the attempt
+ * that it had dropped, the next time it is repeated, one second after the first. */
 struct slow_address {
     int listener, filler[3];
     uint16_t port;
@@ -186,7 +191,8 @@ TEST(an_earlier_attempt_goes_on_beside_the_later_ones) {
     slow.port = ntohs(bound.sin_port);
     for (size_t i = 0; i < COUNT(slow.filler); i++)
         slow.filler[i] = socket_to(slow.port, false);
-    refold_client *client = client_by_name(slow.port, (struct lookup){.addresses = {"127.0.0.2", "127.0.0.3"}});
+    refold_client *client =
+        client_by_name(slow.port, (struct lookup){.addresses = {"127.0.0.2", "127.0.0.3"}});
     for (size_t i = 0; i < COUNT(slow.filler); i++) {
         pause_ms(5); /* so that they are in the backlog before anything is taken out of it */
         shutdown(slow.filler[i], SHUT_WR);
@@ -202,14 +208,16 @@ TEST(an_earlier_attempt_goes_on_beside_the_later_ones) {
     refold_client_free(client);
 }
 
-/* Names that nobody is asked about ---------------------------------------------------------------------------------- */
+/* Names that nobody is asked about --------------------------------------------------------------------- */
 
 TEST(localhost_and_addresses_are_not_looked_up) {
     static const struct {
         const char *host, *address;
     } rows[] = {
-        {"localhost", "127.0.0.1"}, {"localhost", "::1"},   {"LocalHost", "127.0.0.1"}, {"localhost.", "127.0.0.1"},
-        {"127.0.0.1", "127.0.0.1"}, {"127.0.0.9", "127.0.0.9"}, {"[::1]", "::1"},
+        {"localhost", "127.0.0.1"}, {"localhost", "::1"},
+        {"LocalHost", "127.0.0.1"}, {"localhost.", "127.0.0.1"},
+        {"127.0.0.1", "127.0.0.1"}, {"127.0.0.9", "127.0.0.9"},
+        {"[::1]", "::1"},
     };
     lookup_answer((struct lookup){.addresses = {"127.0.0.66"}});
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -227,7 +235,7 @@ TEST(localhost_and_addresses_are_not_looked_up) {
     CHECK_INT(lookup_count(), 0);
 }
 
-/* Lookups that fail -------------------------------------------------------------------------------------------------- */
+/* Lookups that fail ------------------------------------------------------------------------------------ */
 
 TEST(lookups_that_failed_for_now_are_tried_again_and_no_others) {
     static const struct {

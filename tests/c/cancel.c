@@ -1,5 +1,5 @@
-/* "A cancel token ends a call within 50 ms, in any phase", whoever triggers it. A busy machine may be late, so that the
- * best of a few tries counts. */
+/* "A cancel token ends a call within 50 ms, in any phase", whoever triggers it. A busy machine may be late,
+ * so that the best of a few tries counts. */
 #define _GNU_SOURCE
 #include "client.h"
 #include "lookup.h"
@@ -12,10 +12,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 enum { LATE_US = 50 * 1000, TRIES = 5 };
 
-/* Memory: what a signal handler must not ask for --------------------------------------------------------------- */
+/* Memory: what a signal handler must not ask for ------------------------------------------------------- */
 
 /* glibc's own names for what stands below malloc and its like. */
 void *__libc_malloc(size_t size);
@@ -23,11 +25,11 @@ void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *memory, size_t size);
 void __libc_free(void *memory);
 
-static _Thread_local bool counts_memory;
+static _Thread_local bool in_trigger;
 static atomic_int memory_calls;
 
 static void note_memory(void) {
-    if (counts_memory)
+    if (in_trigger)
         memory_calls++;
 }
 
@@ -51,10 +53,18 @@ void free(void *memory) {
     __libc_free(memory);
 }
 
-/* A call on a thread of its own ----------------------------------------------------------------------------------- */
+/* The system's write, which leaves errno changed where a trigger uses it, as one that fails would. */
+ssize_t write(int descriptor, const void *bytes, size_t length) {
+    ssize_t written = syscall(SYS_write, descriptor, bytes, length);
+    if (in_trigger)
+        errno = EIO;
+    return written;
+}
+
+/* A call on a thread of its own ------------------------------------------------------------------------ */
 
 struct running_call {
-    const refold_client *client;
+    refold_client *client;
     refold_cancel *cancel;
     bool waits;
     refold_progress_fn on_progress;
@@ -66,8 +76,8 @@ struct running_call {
 static void *make_call(void *data) {
     struct running_call *call = data;
     refold_execution *execution =
-        call->waits ? refold_wait_execution(call->client, TEST_ID, 0, call->on_progress, call->cancel, call->cancel,
-                                            &call->error)
+        call->waits ? refold_wait_execution(call->client, TEST_ID, 0, call->on_progress, call->cancel,
+                                            call->cancel, &call->error)
                     : refold_get_execution(call->client, TEST_ID, call->cancel, &call->error);
     call->ended_us = now_us();
     if (execution != NULL)
@@ -91,7 +101,7 @@ static int64_t end_call(struct running_call *call, int64_t triggered_us, const c
     return call->ended_us - triggered_us;
 }
 
-/* In every phase -------------------------------------------------------------------------------------------------- */
+/* In every phase --------------------------------------------------------------------------------------- */
 
 static int64_t cancel_in(const struct phase *phase, bool waits) {
     struct scene scene = scene_open(phase);
@@ -115,7 +125,7 @@ static int64_t cancel_in(const struct phase *phase, bool waits) {
     CHECK(await_threads(1, 5000));
     /* An answered poll or try may have left a connection to be used again. */
     CHECK(descriptor_count() <= descriptors + (phase->occurrence != IN_ANY_CALL));
-    refold_client_free((refold_client *)(uintptr_t)call.client);
+    refold_client_free(call.client);
     refold_cancel_free(call.cancel);
     scene_close(&scene);
     return took;
@@ -159,13 +169,14 @@ TEST(usually_it_takes_less_than_a_millisecond) {
         quick += end_call(&call, triggered, NULL) < 1000 * check_patience();
         refold_cancel_free(call.cancel);
     }
-    /* A share that a machine whose every core is taken reaches, too; a token that is only looked at does not. */
-    CHECK_BETWEEN(quick, ROUNDS / 10, ROUNDS);
-    refold_client_free((refold_client *)(uintptr_t)call.client);
+    /* A share that a machine whose every core is taken reaches, too; a token that is only looked at does not.
+     */
+    CHECK_BETWEEN(quick, ROUNDS / 4, ROUNDS);
+    refold_client_free(call.client);
     server_stop(server);
 }
 
-/* Before a call ---------------------------------------------------------------------------------------------------- */
+/* Before a call ---------------------------------------------------------------------------------------- */
 
 TEST(before_a_call_nothing_is_sent) {
     struct server *server = serve_body(COMPLETED);
@@ -228,7 +239,6 @@ TEST(another_token_is_another_matter) {
     refold_cancel_trigger(calls[1].cancel);
     end_call(&calls[1], 0, NULL);
     CHECK(!refold_cancel_is_triggered(calls[0].cancel));
-    CHECK_INT(server_open(server) >= 1, 1);
     CHECK(server_await_open(server, 1, 5000));
     refold_cancel_trigger(calls[0].cancel);
     end_call(&calls[0], 0, NULL);
@@ -238,7 +248,7 @@ TEST(another_token_is_another_matter) {
     server_stop(server);
 }
 
-/* Many calls ------------------------------------------------------------------------------------------------------- */
+/* Many calls ------------------------------------------------------------------------------------------- */
 
 enum { MANY = 100 };
 
@@ -278,7 +288,7 @@ TEST(a_token_serves_a_hundred_calls_on_a_hundred_threads) {
     server_stop(server);
 }
 
-/* Signal handlers --------------------------------------------------------------------------------------------------- */
+/* Signal handlers -------------------------------------------------------------------------------------- */
 
 static refold_cancel *handlers_token;
 static atomic_int handled;
@@ -287,9 +297,9 @@ static void trigger_in_handler(int number) {
     (void)number;
     int kept = errno;
     errno = 4711;
-    counts_memory = true;
+    in_trigger = true;
     refold_cancel_trigger(handlers_token);
-    counts_memory = false;
+    in_trigger = false;
     if (errno == 4711)
         handled++;
     errno = kept;
@@ -301,8 +311,8 @@ static void handle_signals(int number, void (*handler)(int)) {
     sigaction(number, &action, NULL);
 }
 
-/* The handler runs on the very thread whose call it cancels, and the first thing that thread's handlers ever ask of the
- * library is this. */
+/* The handler runs on the very thread whose call it cancels, and the first thing that thread's handlers ever
+ * ask of the library is this. */
 static int64_t cancel_by_signal(struct server *server, bool waits) {
     struct running_call call = {.client = client_to(server), .cancel = refold_cancel_new(), .waits = waits};
     handlers_token = call.cancel;
@@ -315,7 +325,7 @@ static int64_t cancel_by_signal(struct server *server, bool waits) {
     int64_t took = end_call(&call, triggered, "while waiting for the answer");
     CHECK_INT(handled, before + 1);
     refold_cancel_free(call.cancel);
-    refold_client_free((refold_client *)(uintptr_t)call.client);
+    refold_client_free(call.client);
     return took;
 }
 
@@ -369,7 +379,8 @@ static void *send_signals(void *data) {
     return NULL;
 }
 
-/* Whatever the thread was doing, memory and locks included, a handler that triggers does not get stuck on it. */
+/* Whatever the thread was doing, memory and locks included, a handler that triggers does not get stuck on it.
+ */
 TEST(a_handler_may_interrupt_anything) {
     struct server *server = serve_body(COMPLETED);
     refold_client *client = client_to(server);
@@ -379,7 +390,7 @@ TEST(a_handler_may_interrupt_anything) {
     handle_signals(SIGUSR1, storm);
     int before = handled;
     pthread_create(&thread, NULL, send_signals, &target);
-    for (int round = 0; handled < before + 200; round++) {
+    while (handled < before + 200) {
         refold_cancel *own = refold_cancel_new();
         refold_options_free(test_options(NULL));
         CHECK_INT(get_code(client), REFOLD_OK);
@@ -393,7 +404,7 @@ TEST(a_handler_may_interrupt_anything) {
     server_stop(server);
 }
 
-/* Odd moments ---------------------------------------------------------------------------------------------------------- */
+/* Odd moments ------------------------------------------------------------------------------------------ */
 
 static bool trigger_on_progress(const refold_execution *execution, void *cancel) {
     CHECK_INT(refold_execution_state(execution), REFOLD_STATE_RUNNING);
@@ -412,14 +423,17 @@ TEST(a_callback_may_trigger) {
     CHECK_TIME(end_call(&call, began, "in the pause before the next poll") / 1000, 0, 900);
     CHECK_INT(server_requests(server), 1);
     refold_cancel_free(call.cancel);
-    refold_client_free((refold_client *)(uintptr_t)call.client);
+    refold_client_free(call.client);
     server_stop(server);
 }
 
 /* Whoever cancels wants to be rid of the call: an error status that has come already is not told. */
 TEST(in_the_body_of_an_error_it_counts_as_well) {
-    struct server *server = serve_answers(
-        1, &(struct answer){.status = 404, .headers = "Content-Length: 10\r\n", .framing = NO_FRAMING, .body = "{", .ending = HOLD});
+    struct server *server = serve_answers(1, &(struct answer){.status = 404,
+                                                              .headers = "Content-Length: 10\r\n",
+                                                              .framing = NO_FRAMING,
+                                                              .body = "{",
+                                                              .ending = HOLD});
     struct running_call call = {.client = client_to(server), .cancel = refold_cancel_new()};
     begin_call(&call);
     CHECK(server_await_requests(server, 1, 10000));
@@ -427,7 +441,7 @@ TEST(in_the_body_of_an_error_it_counts_as_well) {
     refold_cancel_trigger(call.cancel);
     end_call(&call, 0, "while receiving the answer");
     refold_cancel_free(call.cancel);
-    refold_client_free((refold_client *)(uintptr_t)call.client);
+    refold_client_free(call.client);
     server_stop(server);
 }
 
@@ -449,7 +463,7 @@ static int64_t cancel_without_descriptors(struct server *server) {
     int64_t took = end_call(&call, triggered, NULL);
     CHECK(refold_cancel_is_triggered(call.cancel));
     refold_cancel_free(call.cancel);
-    refold_client_free((refold_client *)(uintptr_t)call.client);
+    refold_client_free(call.client);
     return took;
 }
 

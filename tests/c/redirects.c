@@ -22,7 +22,9 @@ static struct server *serve_secure(struct server_options options) {
     return serve(&options);
 }
 
-static void add_location(struct places *places, char *location) { places->locations[places->count++] = location; }
+static void add_location(struct places *places, char *location) {
+    places->locations[places->count++] = location;
+}
 
 static struct places open_places(void) {
     const struct server_options options = {.answers = &(struct answer){.body = COMPLETED}, .answer_count = 1};
@@ -63,8 +65,8 @@ static void close_places(struct places *places) {
         free(places->locations[i]);
 }
 
-/* One call and one wait to a server that answers so: both fail with the status, after one request each, though retries
- * are allowed. */
+/* One call and one wait to a server that answers so: both fail with the status, after one request each,
+ * though retries are allowed. */
 static void check_redirect(bool secure, int status, const char *location) {
     char *headers = location == NULL ? NULL : text_of("Location: %s\r\n", location);
     const struct answer answer = {.status = status, .headers = headers, .body = "{\"message\": \"moved\"}"};
@@ -113,8 +115,9 @@ TEST(other_answers_of_the_kind_are_errors_as_well) {
 }
 
 TEST(a_redirect_to_itself_is_not_followed) {
-    struct server *server = serve_answers(
-        2, (struct answer[]){{.status = 302, .headers = "Location: /again\r\n", .body = ""}, {.body = COMPLETED}});
+    struct server *server =
+        serve_answers(2, (struct answer[]){{.status = 302, .headers = "Location: /again\r\n", .body = ""},
+                                           {.body = COMPLETED}});
     refold_client *client = client_to(server);
     CHECK_INT(get_code(client), 302);
     CHECK_INT(server_requests(server), 1);
@@ -126,7 +129,8 @@ TEST(a_redirect_to_itself_is_not_followed) {
 TEST(the_message_says_that_redirects_are_not_followed) {
     for (size_t i = 0; i < COUNT(kinds); i++) {
         struct server *server = serve_answers(
-            1, &(struct answer){.status = kinds[i], .headers = "Location: https://elsewhere.invalid/\r\n", .body = ""});
+            1, &(struct answer){
+                   .status = kinds[i], .headers = "Location: https://elsewhere.invalid/\r\n", .body = ""});
         refold_client *client = client_to(server);
         refold_error *error = NULL;
         CHECK(get(client, &error) == NULL);

@@ -1,5 +1,5 @@
-/* "Connections are kept alive and shared": how many there are, when one is used again and when it must not be, and what
- * a call on one costs. */
+/* "Connections are kept alive and shared": how many there are, when one is used again and when it must not
+ * be, and what a call on one costs. */
 #define _GNU_SOURCE
 #include "client.h"
 #include "clock.h"
@@ -29,7 +29,7 @@ static refold_client *trusting_client(struct server *server) {
     return client_of(options);
 }
 
-/* How many there are ------------------------------------------------------------------------------------------------ */
+/* How many there are ----------------------------------------------------------------------------------- */
 
 enum { THREADS = 64, CALLS = 100 };
 
@@ -43,7 +43,8 @@ TEST(threads_need_no_more_connections_than_they_are) {
         static const int counts[] = {1, 2, THREADS};
         for (size_t i = 0; i < COUNT(counts); i++) {
             struct server *server =
-                serve_either(secure, (struct server_options){.answers = &(struct answer){.body = COMPLETED}, .answer_count = 1});
+                serve_either(secure, (struct server_options){.answers = &(struct answer){.body = COMPLETED},
+                                                             .answer_count = 1});
             refold_client *client = trusting_client(server);
             check_case("%d threads%s", counts[i], secure ? ", TLS" : "");
             run_on_threads(counts[i], call_often, client, 0);
@@ -60,7 +61,7 @@ TEST(threads_need_no_more_connections_than_they_are) {
     }
 }
 
-/* After which answers ------------------------------------------------------------------------------------------------ */
+/* After which answers ---------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name;
@@ -71,7 +72,9 @@ static const struct {
     {"a length", {.body = COMPLETED}, REFOLD_OK, true},
     {"chunks", {.body = COMPLETED, .framing = CHUNKED}, REFOLD_OK, true},
     {"chunks with a trailer",
-     {.raw = true, .body = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n17\r\n" COMPLETED "\r\n0\r\nA: b\r\n\r\n"},
+     {.raw = true,
+      .body =
+          "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n17\r\n" COMPLETED "\r\n0\r\nA: b\r\n\r\n"},
      REFOLD_OK,
      true},
     {"not an execution", {.body = "[]"}, REFOLD_ERROR_INVALID_RESPONSE, true},
@@ -91,11 +94,18 @@ static const struct {
      REFOLD_OK,
      false},
     {"too large", {.body = COMPLETED "          "}, REFOLD_ERROR_RESPONSE_TOO_LARGE, false},
-    {"an odd encoding", {.body = COMPLETED, .headers = "Content-Encoding: br\r\n"}, REFOLD_ERROR_INVALID_RESPONSE, false},
-    {"more than a length", {.raw = true, .body = "HTTP/1.1 200 OK\r\nContent-Length: 23\r\n\r\n" COMPLETED "H"}, REFOLD_OK, false},
+    {"an odd encoding",
+     {.body = COMPLETED, .headers = "Content-Encoding: br\r\n"},
+     REFOLD_ERROR_INVALID_RESPONSE,
+     false},
+    {"more than a length",
+     {.raw = true, .body = "HTTP/1.1 200 OK\r\nContent-Length: 23\r\n\r\n" COMPLETED "H"},
+     REFOLD_OK,
+     false},
     {"more than chunks",
      {.raw = true,
-      .body = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n17\r\n" COMPLETED "\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n"},
+      .body = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n17\r\n" COMPLETED
+              "\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n"},
      REFOLD_OK,
      false},
     {"more than nothing",
@@ -120,14 +130,15 @@ TEST(every_whole_answer_leaves_a_connection_to_be_used_again) {
         CHECK_INT(server_requests(server), 5);
         if (answers[row].keeps)
             CHECK_INT(server_connections(server), 1);
-        else if (answers[row].answer.headers == NULL) /* the other ones may be kept or not, as is convenient */
+        else if (answers[row].answer.headers ==
+                 NULL) /* the other ones may be kept or not, as is convenient */
             CHECK_INT(server_connections(server), 5);
         refold_client_free(client);
         server_stop(server);
     }
 }
 
-/* A connection that the server has closed ------------------------------------------------------------------------------ */
+/* A connection that the server has closed -------------------------------------------------------------- */
 
 static const struct {
     const char *name;
@@ -138,7 +149,8 @@ static const struct {
     {"half closed after each answer", {.body = COMPLETED, .ending = HALF_CLOSE}},
     {"closed without a TLS goodbye", {.body = COMPLETED, .ending = TRUNCATE}},
     {"closed after chunks", {.body = COMPLETED, .framing = CHUNKED, .ending = CLOSE}},
-    {"closed after a header that says so", {.body = COMPLETED, .headers = "Connection: close\r\n", .ending = CLOSE}},
+    {"closed after a header that says so",
+     {.body = COMPLETED, .headers = "Connection: close\r\n", .ending = CLOSE}},
 };
 
 static void call_some(void *data) {
@@ -152,8 +164,8 @@ static void call_some(void *data) {
     }
 }
 
-/* A reset takes what was not yet read with it, so that its call may fail for a good reason: there the answer is read
- * before. */
+/* A reset takes what was not yet read with it, so that its call may fail for a good reason: there the answer
+ * is read before. */
 static void answer_then_reset(struct exchange *exchange) {
     exchange_answer(exchange, &(struct answer){.body = COMPLETED});
     exchange_pause(exchange, 5);
@@ -176,8 +188,8 @@ TEST(a_server_that_closes_after_each_answer_fails_no_call) {
     }
 }
 
-/* Closes the connection when its next request has come, unanswered: the way it looks when the server's idle time-out and
- * the request cross on their way. */
+/* Closes the connection when its next request has come, unanswered: the way it looks when the server's idle
+ * time-out and the request cross on their way. */
 static void close_on_second_request(struct exchange *exchange) {
     atomic_int *served = exchange_data(exchange);
     if (exchange_index(exchange) % 3 == 1) {
@@ -195,7 +207,8 @@ static void reset_on_second_request(struct exchange *exchange) {
         close_on_second_request(exchange);
 }
 
-/* No retry in the caller's sense: it happens where none are allowed, without a pause, and counts as no attempt. */
+/* No retry in the caller's sense: it happens where none are allowed, without a pause, and counts as no
+ * attempt. */
 TEST(a_request_that_crosses_the_closing_goes_out_again_at_once) {
     void (*handlers[])(struct exchange *) = {close_on_second_request, reset_on_second_request};
     for (size_t i = 0; i < 4; i++) {
@@ -236,6 +249,15 @@ TEST(it_goes_out_again_only_once) {
     EXPECT_ERROR(error, REFOLD_ERROR_TRANSPORT, NULL);
     CHECK_INT(server_requests(server), 3);
     CHECK_INT(server_connections(server), 2);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+TEST(it_does_not_go_out_again_where_the_connection_was_new) {
+    struct server *server = serve_answers(1, &(struct answer){.silent = true, .ending = CLOSE});
+    refold_client *client = client_to(server);
+    CHECK_INT(get_code(client), REFOLD_ERROR_TRANSPORT);
+    CHECK_INT(server_requests(server), 1);
     refold_client_free(client);
     server_stop(server);
 }
@@ -289,7 +311,7 @@ TEST(a_server_that_closes_idle_connections_after_any_time_fails_no_call) {
     }
 }
 
-/* Late bytes ------------------------------------------------------------------------------------------------------------- */
+/* Late bytes ------------------------------------------------------------------------------------------- */
 
 #define WRONG "{\"status\": \"RUNNING\", \"name\": \"wrong\"}"
 #define RIGHT "{\"status\": \"COMPLETED\", \"name\": \"right\"}"
@@ -325,7 +347,8 @@ TEST(late_bytes_are_never_taken_for_an_answer) {
     enum { ROUNDS = 20 };
     for (size_t i = 0; i < 2 * COUNT(late_bytes); i++) {
         struct late late = {.bytes = late_bytes[i / 2], .sent = event_new(), .wanted = event_new()};
-        struct server *server = serve_either(i % 2, (struct server_options){.handler = answer_and_more, .data = &late});
+        struct server *server =
+            serve_either(i % 2, (struct server_options){.handler = answer_and_more, .data = &late});
         refold_client *client = trusting_client(server);
         check_case("%zu%s", i / 2, i % 2 ? ", TLS" : "");
         for (int round = 0; round < 2 * ROUNDS; round++) {
@@ -348,7 +371,7 @@ TEST(late_bytes_are_never_taken_for_an_answer) {
     }
 }
 
-/* Age -------------------------------------------------------------------------------------------------------------------- */
+/* Age -------------------------------------------------------------------------------------------------- */
 
 static void hold_until_all_are_there(struct exchange *exchange) {
     struct event *arrived = exchange_data(exchange);
@@ -367,8 +390,8 @@ static void call_in_moved_time(void *client) {
 TEST(connections_idle_for_more_than_a_minute_are_dropped) {
     for (int secure = 0; secure < 2; secure++) {
         struct event *arrived = event_new();
-        struct server *server =
-            serve_either(secure, (struct server_options){.handler = hold_until_all_are_there, .data = arrived});
+        struct server *server = serve_either(
+            secure, (struct server_options){.handler = hold_until_all_are_there, .data = arrived});
         refold_client *client = trusting_client(server);
         check_case(secure ? "TLS" : "plain");
         run_on_threads(3, call_in_moved_time, client, 0);
@@ -391,7 +414,7 @@ TEST(connections_idle_for_more_than_a_minute_are_dropped) {
     }
 }
 
-/* What it costs ------------------------------------------------------------------------------------------------------------ */
+/* What it costs ---------------------------------------------------------------------------------------- */
 
 TEST(a_kept_connection_needs_neither_lookup_nor_thread) {
     struct server *server = serve_body(COMPLETED);
@@ -420,8 +443,13 @@ enum { WARMING = 20, TRACED = 100 };
 
 /* The calls that are traced; a mark before and after. */
 static void make_traced_calls(bool secure) {
-    struct server *server = serve_either(
-        secure, (struct server_options){.answers = &(struct answer){.body = COMPLETED}, .answer_count = 1});
+    /* In one piece, for one that comes in two has to be waited for twice. */
+    const struct answer answer = {.raw = true,
+                                  .body =
+                                      "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "
+                                      "23\r\n\r\n" COMPLETED};
+    struct server *server =
+        serve_either(secure, (struct server_options){.answers = &answer, .answer_count = 1});
     refold_client *client = trusting_client(server);
     refold_cancel *cancel = refold_cancel_new();
     int failed = 0;
@@ -478,7 +506,8 @@ static void note_line(struct traced *traced, long thread, long *marked, const ch
         traced->threads += strncmp(call, "clone", 5) == 0;
         size_t used = strlen(traced->names);
         if (used < 200)
-            snprintf(traced->names + used, sizeof traced->names - used, "%.*s ", (int)strcspn(call, "("), call);
+            snprintf(traced->names + used, sizeof traced->names - used, "%.*s ", (int)strcspn(call, "("),
+                     call);
     }
 }
 

@@ -33,6 +33,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct check_test {
     const char *name;
     void (*run)(void);
@@ -137,5 +141,9 @@ void close_owned(int descriptor);
 /* In a forked child: closes what the parent's servers had open, so that the child holds none of their
  * connections. */
 void close_all_owned(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -1,6 +1,6 @@
-/* A monotonic clock that can be moved: clock_gettime of every program that includes this. Only threads that ask for
- * it see it moved, now_ms() and the like on them included. What the kernel counts, such as the time-out of poll, stays
- * as it is. */
+/* A monotonic clock that can be moved: clock_gettime of every program that includes this. Only threads that
+ * ask for it see it moved, now_ms() and the like on them included. What the kernel counts, such as the
+ * time-out of poll, stays as it is. */
 #ifndef CLOCK_H
 #define CLOCK_H
 

@@ -138,8 +138,8 @@ static struct lookup take_answer(const char *name) {
     return own;
 }
 
-int getaddrinfo(const char *restrict name, const char *restrict service, const struct addrinfo *restrict hints,
-                struct addrinfo **restrict list) {
+int getaddrinfo(const char *restrict name, const char *restrict service,
+                const struct addrinfo *restrict hints, struct addrinfo **restrict list) {
     (void)service;
     struct lookup own = take_answer(name);
     if (own.silent)

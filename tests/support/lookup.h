@@ -1,5 +1,5 @@
-/* A name service that answers as told: getaddrinfo of every program that includes this. Names are never asked of
- * anybody. Before the first lookup_answer() no name exists. */
+/* A name service that answers as told: getaddrinfo of every program that includes this. Names are never asked
+ * of anybody. Before the first lookup_answer() no name exists. */
 #ifndef LOOKUP_H
 #define LOOKUP_H
 

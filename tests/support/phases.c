@@ -23,7 +23,7 @@ static void drip_after(struct exchange *exchange, const char *first, const char 
     exchange_close(exchange);
 }
 
-/* Before a header ------------------------------------------------------------------------------------------------ */
+/* Before a header -------------------------------------------------------------------------------------- */
 
 static bool hear_something(struct exchange *exchange) {
     char byte;
@@ -75,13 +75,15 @@ static void drip_socks(struct exchange *exchange) {
         drip_after(exchange, "", "a");
 }
 
-/* Header and body ------------------------------------------------------------------------------------------------ */
+/* Header and body -------------------------------------------------------------------------------------- */
 
 #define OK_LINE "HTTP/1.1 200 OK\r\n"
 
 static void drip_header(struct exchange *exchange) { drip_after(exchange, OK_LINE "A: ", "a"); }
 
-static void drip_hints(struct exchange *exchange) { drip_after(exchange, "", "HTTP/1.1 103 Early Hints\r\n\r\n"); }
+static void drip_hints(struct exchange *exchange) {
+    drip_after(exchange, "", "HTTP/1.1 103 Early Hints\r\n\r\n");
+}
 
 static void leave_body(struct exchange *exchange) {
     exchange_send_text(exchange, OK_LINE "Content-Length: 100\r\n\r\n{");
@@ -139,7 +141,7 @@ static void stay_running(struct exchange *exchange) {
     reach(exchange);
 }
 
-/* The table ------------------------------------------------------------------------------------------------------ */
+/* The table -------------------------------------------------------------------------------------------- */
 
 #define LOOKUP .told = "while looking up the host name", .is_connecting = true, .has_lookup = true
 #define TLS .told = "in the TLS handshake", .is_connecting = true, .scheme = "https"
@@ -158,7 +160,8 @@ const struct phase phases[] = {
     {"a silent CONNECT proxy", PROXY, .proxy = "http://", .handler = keep_silent},
     {"a dripping CONNECT proxy", PROXY, .proxy = "http://", .handler = drip_tunnel},
     {"a silent SOCKS proxy", PROXY, .proxy = "socks5h://", .connected = leave_socks},
-    {"a SOCKS proxy silent after the login", PROXY, .proxy = "socks5h://user:word@", .connected = leave_socks_later},
+    {"a SOCKS proxy silent after the login", PROXY, .proxy = "socks5h://user:word@",
+     .connected = leave_socks_later},
     {"a SOCKS proxy silent after the request", PROXY, .proxy = "socks5h://", .connected = leave_socks_later},
     {"a dripping SOCKS proxy", PROXY, .proxy = "socks5h://", .connected = drip_socks},
     {"a silent header", HEADER, .handler = keep_silent},
@@ -183,7 +186,8 @@ const struct phase phases[] = {
 const size_t phase_count = COUNT(phases);
 
 static struct server *serve_phase(const struct phase *phase, struct event *reached) {
-    struct server_options options = {.connected = phase->connected, .handler = phase->handler, .data = reached};
+    struct server_options options = {
+        .connected = phase->connected, .handler = phase->handler, .data = reached};
     if (phase->has_tls) {
         options.certificate = certificate_path("good.pem");
         options.private_key = certificate_path("good.key");

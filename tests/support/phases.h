@@ -1,5 +1,5 @@
-/* The phases of a call in which a server, a proxy or a name service can keep it waiting for ever: one table for all
- * that must hold in each of them. */
+/* The phases of a call in which a server, a proxy or a name service can keep it waiting for ever: one table
+ * for all that must hold in each of them. */
 #ifndef PHASES_H
 #define PHASES_H
 

@@ -34,6 +34,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct server;
 struct exchange;
 
@@ -188,5 +192,9 @@ void dead_port_free(struct dead_port *port);
  * first call, in a folder that goes when the program ends, unless CHECK_CERTIFICATES names a folder that has
  * them. For the main thread; the result stays valid. */
 const char *certificate_path(const char *file);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

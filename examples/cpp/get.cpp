@@ -1,0 +1,14 @@
+// Shows one execution:  c++ -std=c++17 get.cpp -lrefold -o get && ./get EXECUTION_ID
+#include <iostream>
+#include <refold.hpp>
+
+int main(int argc, char **argv) try {
+    const refold::client client(refold::options::from_env()); // REFOLD_API_KEY, REFOLD_LINKED_ACCOUNT_ID
+    const refold::execution execution = client.get(argc == 2 ? argv[1] : nullptr);
+    std::cout << execution.name().value_or("-") << ": " << execution.status() << '\n';
+    for (const refold::node node : execution.nodes())
+        std::cout << "  " << node.name().value_or("-") << ": " << node.status().value_or("-") << '\n';
+} catch (const refold::error &error) {
+    std::cerr << "get: " << error.what() << '\n';
+    return 1;
+}

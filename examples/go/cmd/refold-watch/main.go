@@ -1,0 +1,77 @@
+// Command refold-watch shows an execution until it has ended, then its nodes.
+//
+//	refold-watch [-timeout 5m] EXECUTION_ID
+//
+// The environment says how to authenticate: REFOLD_API_KEY and REFOLD_LINKED_ACCOUNT_ID, or REFOLD_SESSION_TOKEN.
+// Exit status: 0 the run completed; 1 an error, told on standard error; 2 wrong arguments; 3 the run ended in another
+// way; 130 interrupted.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"text/tabwriter"
+	"time"
+
+	"example.com/refold"
+)
+
+func main() {
+	timeout := flag.Duration("timeout", time.Hour, "how long to wait for the end of the run")
+	flag.Usage = func() {
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: refold-watch [-timeout 5m] EXECUTION_ID")
+		flag.PrintDefaults()
+	}
+	flag.Parse()
+	if flag.NArg() != 1 {
+		flag.Usage()
+		os.Exit(2)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, cancel := context.WithTimeout(ctx, *timeout)
+	execution, err := watch(ctx, flag.Arg(0))
+	cancel()
+	stop()
+	switch {
+	case errors.Is(err, context.Canceled):
+		os.Exit(130)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "refold-watch:", err)
+		os.Exit(1)
+	}
+	writeNodes(execution)
+	if execution.State != refold.StateCompleted {
+		os.Exit(3)
+	}
+}
+
+func watch(ctx context.Context, id string) (*refold.Execution, error) {
+	client, err := refold.NewClientFromEnv()
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	return client.WaitExecution(ctx, id, func(snapshot *refold.Execution) error {
+		_, err := fmt.Printf("%s: %s, %g %%\n", snapshot.Name, snapshot.Status, snapshot.CompletionPercentage)
+		return err
+	})
+}
+
+func writeNodes(execution *refold.Execution) {
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	for _, node := range execution.Nodes {
+		fmt.Fprintf(table, "%s\t%s\t%s\n", node.Name, node.Status, describe(node.ExecutionTime))
+	}
+	table.Flush()
+}
+
+func describe(executionTime time.Duration) string {
+	if executionTime < 0 {
+		return "-"
+	}
+	return executionTime.String()
+}

@@ -1,0 +1,3 @@
+module example.com/refold
+
+go 1.19

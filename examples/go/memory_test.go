@@ -1,0 +1,213 @@
+package refold
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Gets, waits that end and waits that are cancelled, all through one client.
+func TestManyGoroutines(t *testing.T) {
+	client := sandboxClient(t)
+	var group sync.WaitGroup
+	for index := 0; index < 48; index++ {
+		index := index
+		group.Add(1)
+		go func() {
+			defer group.Done()
+			for range [5]int{} {
+				if err := useOnce(client, index); err != nil {
+					t.Errorf("goroutine %d: %v", index, err)
+				}
+			}
+		}()
+	}
+	group.Wait()
+}
+
+func useOnce(client *Client, kind int) error {
+	switch kind % 4 {
+	case 0:
+		execution, err := client.GetExecution(background(), "completed")
+		if err == nil && len(execution.Nodes) != 8 {
+			err = fmt.Errorf("%d nodes", len(execution.Nodes))
+		}
+		return err
+	case 1:
+		_, err := client.GetExecution(background(), "nobody")
+		return expect(err, ErrNotFound)
+	case 2:
+		shown := 0
+		_, err := client.WaitExecution(background(), "completed", func(*Execution) error {
+			shown++
+			return nil
+		})
+		if err == nil && shown != 1 {
+			err = fmt.Errorf("%d snapshots", shown)
+		}
+		return err
+	default:
+		ctx, cancel := context.WithCancel(background())
+		defer cancel()
+		_, err := client.WaitExecution(ctx, "stuck", func(*Execution) error {
+			go cancel()
+			return nil
+		})
+		return expect(err, context.Canceled)
+	}
+}
+
+func expect(err, target error) error {
+	if errors.Is(err, target) {
+		return nil
+	}
+	return fmt.Errorf("%v instead of %v", err, target)
+}
+
+// Clients that nobody closes are collected, and their connections with them; what they got stays.
+func TestClientsAreCollected(t *testing.T) {
+	before := openFiles(t)
+	var executions []*Execution
+	for range [20]int{} {
+		executions = append(executions, getThroughForgottenClient(t))
+	}
+	eventually(t, "connections of collected clients are closed", func() bool { return openFiles(t) <= before })
+	for _, execution := range executions {
+		if execution.Name == "" || !strings.HasPrefix(string(execution.JSON), "{") {
+			t.Errorf("execution %+v", execution)
+		}
+	}
+}
+
+func getThroughForgottenClient(t *testing.T) *Execution {
+	client, err := NewClientFromEnv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	execution, err := client.GetExecution(background(), documented)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return execution
+}
+
+// The collector, which runs all the time here, takes neither a client nor what C was handed from under a call.
+func TestCollectingDuringCalls(t *testing.T) {
+	stop := make(chan struct{})
+	collected := make(chan struct{})
+	go func() {
+		defer close(collected)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				runtime.GC()
+			}
+		}
+	}()
+	for range [20]int{} {
+		getThroughForgottenClient(t)
+		execution, err := forgottenWait(t)
+		if err != nil || execution.State != StateCompleted {
+			t.Errorf("%v, %v", execution, err)
+		}
+	}
+	close(stop)
+	<-collected
+}
+
+func forgottenWait(t *testing.T) (*Execution, error) {
+	client, err := NewClientFromEnv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client.WaitExecution(background(), "completed", func(*Execution) error { return nil })
+}
+
+// Nothing that C made stays behind, in success, error and cancelling.
+func TestMemoryIsFreed(t *testing.T) {
+	const size, rounds = 1 << 20, 100
+	text := []byte(`{"status":"COMPLETED","name":"` + strings.Repeat("a", size) + `"}`)
+	client := sandboxClient(t)
+	grown := growth(t, rounds, func() {
+		if _, err := ParseExecution(text); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ParseExecution(text[:size]); err == nil {
+			t.Fatal("half a document was parsed")
+		}
+		if err := useOnce(client, 3); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if grown > size*rounds/2 {
+		t.Errorf("%d bytes more", grown)
+	}
+}
+
+func TestErrorsAreFreed(t *testing.T) {
+	const rounds = 100000
+	grown := growth(t, rounds, func() {
+		if _, err := ParseExecution([]byte("[]")); err == nil {
+			t.Fatal("an array was parsed")
+		}
+	})
+	if grown > rounds*160 {
+		t.Errorf("%d bytes more", grown)
+	}
+}
+
+// growth is how much the process grows by so many uses, after as many to get into its stride.
+func growth(t *testing.T, uses int, use func()) int {
+	t.Helper()
+	resident := func() int {
+		for index := 0; index < uses; index++ {
+			use()
+		}
+		debug.FreeOSMemory()
+		return residentBytes(t)
+	}
+	before := resident()
+	return resident() - before
+}
+
+// eventually collects garbage until something holds.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !holds(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %v: %s", patience, what)
+		}
+		runtime.GC()
+	}
+}
+
+func openFiles(t *testing.T) int {
+	t.Helper()
+	files, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(files)
+}
+
+func residentBytes(t *testing.T) int {
+	t.Helper()
+	status, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var total, resident int
+	if _, err := fmt.Sscan(string(status), &total, &resident); err != nil {
+		t.Fatal(err)
+	}
+	return resident * os.Getpagesize()
+}

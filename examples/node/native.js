@@ -1,0 +1,123 @@
+// The functions of librefold that this package uses, as koffi calls them. Pointers are numbers here.
+
+import koffi from 'koffi';
+
+// koffi runs a call on a stack of its own. The library needs up to 128 KiB; the callbacks of a busy program queue up.
+const settings = koffi.config();
+if (settings.async_stack_size < 512 * 1024) {
+    koffi.config({ async_stack_size: 512 * 1024, max_async_calls: 4096 });
+}
+
+const names = { darwin: 'librefold.dylib', win32: 'refold.dll' };
+const library = load(process.env.REFOLD_LIBRARY ?? names[process.platform] ?? 'librefold.so.0');
+
+const object = 'void *';
+const size = koffi.out(koffi.pointer('size_t'));
+const error = koffi.out(koffi.pointer('void *'));
+const declare = (result, name, ...parameters) => library.func(`refold_${name}`, result, parameters);
+
+export const version = declare('str', 'version');
+export const codeName = declare('str', 'code_name', 'int32_t');
+
+export const options = {
+    create: declare(object, 'options_new'),
+    createFromEnv: declare(object, 'options_new_from_env'),
+    free: declare('void', 'options_free', object),
+    setApiKey: declare('void', 'options_set_api_key', object, 'str', 'str'),
+    setSessionToken: declare('void', 'options_set_session_token', object, 'str'),
+    setBaseUrl: declare('void', 'options_set_base_url', object, 'str'),
+    setTimeoutMs: declare('void', 'options_set_timeout_ms', object, 'uint64_t'),
+    setConnectTimeoutMs: declare('void', 'options_set_connect_timeout_ms', object, 'uint64_t'),
+    setMaxRetries: declare('void', 'options_set_max_retries', object, 'uint32_t'),
+    setMaxResponseBytes: declare('void', 'options_set_max_response_bytes', object, 'uint64_t'),
+    setPollIntervalMs: declare('void', 'options_set_poll_interval_ms', object, 'uint64_t'),
+    setProxy: declare('void', 'options_set_proxy', object, 'str'),
+    setCaFile: declare('void', 'options_set_ca_file', object, 'str'),
+    setCaPem: declare('void', 'options_set_ca_pem', object, 'str', 'size_t'),
+    setUserAgent: declare('void', 'options_set_user_agent', object, 'str'),
+    setAllowPlaintext: declare('void', 'options_set_allow_plaintext', object, 'bool'),
+};
+
+export const client = {
+    create: declare(object, 'client_new', object, error),
+    free: declare('void', 'client_free', object),
+    setSessionToken: declare('int32_t', 'client_set_session_token', object, 'str'),
+};
+
+export const cancel = {
+    create: declare(object, 'cancel_new'),
+    trigger: declare('void', 'cancel_trigger', object),
+    free: declare('void', 'cancel_free', object),
+};
+
+export const execution = {
+    get: declare(object, 'get_execution', object, 'str', object, error),
+    parse: declare(object, 'parse_execution', object, 'size_t', error),
+    free: declare('void', 'execution_free', object),
+    id: declare('str', 'execution_id', object),
+    name: declare('str', 'execution_name', object),
+    orgId: declare('str', 'execution_org_id', object),
+    environment: declare('str', 'execution_environment', object),
+    status: declare('str', 'execution_status', object),
+    state: declare('int32_t', 'execution_state', object),
+    completionPercentage: declare('double', 'execution_completion_percentage', object),
+    configId: declare('str', 'execution_config_id', object),
+    linkedAccountId: declare('str', 'execution_linked_account_id', object),
+    createdAt: declare('str', 'execution_created_at', object),
+    nodeCount: declare('size_t', 'execution_node_count', object),
+    node: declare(object, 'execution_node', object, 'size_t'),
+    json: declare(object, 'execution_json', object),
+};
+
+export const node = {
+    id: declare('str', 'node_id', object),
+    name: declare('str', 'node_name', object),
+    type: declare('str', 'node_type', object),
+    status: declare('str', 'node_status', object),
+    state: declare('int32_t', 'node_state', object),
+    isBatch: declare('bool', 'node_is_batch', object),
+    attemptsMade: declare('int64_t', 'node_attempts_made', object),
+    maximumAttempts: declare('int64_t', 'node_maximum_attempts', object),
+    executionTimeMs: declare('int64_t', 'node_execution_time_ms', object),
+};
+
+export const state = {
+    name: declare('str', 'state_name', 'int32_t'),
+    isFinal: declare('bool', 'state_is_final', 'int32_t'),
+};
+
+export const failure = {
+    free: declare('void', 'error_free', object),
+    code: declare('int32_t', 'error_code', object),
+    httpStatus: declare('int32_t', 'error_http_status', object),
+    httpErrorType: declare('str', 'error_http_error_type', object),
+    apiCode: declare('str', 'error_api_code', object),
+    message: declare('str', 'error_message', object),
+    requestId: declare('str', 'error_request_id', object),
+    body: declare(object, 'error_body', object, size),
+    retryAfterMs: declare('int64_t', 'error_retry_after_ms', object),
+    isRetryable: declare('bool', 'error_is_retryable', object),
+    attempts: declare('uint32_t', 'error_attempts', object),
+};
+
+const jsonRaw = declare(object, 'json_raw', object, size);
+
+function load(path) {
+    try {
+        return koffi.load(path);
+    } catch (cause) {
+        throw new Error(`${path} cannot be loaded; REFOLD_LIBRARY can say where it is`, { cause });
+    }
+}
+
+/** The text of a JSON value. */
+export function jsonText(value) {
+    const length = [0];
+    const start = jsonRaw(value, length);
+    return koffi.decode.string(start, Number(length[0]));
+}
+
+/** A copy of bytes that the library owns. */
+export function copyBytes(start, length) {
+    return Buffer.from(new Uint8Array(koffi.view(start, Number(length))));
+}

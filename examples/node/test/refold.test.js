@@ -1,0 +1,329 @@
+// Against the sandbox that REFOLD_BASE_URL names:
+//
+//     node --test test/refold.test.js
+
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import { Client, Code, RefoldError, parseExecution, version } from '../refold.js';
+
+const documented = '6a106ba44480b80424a65289';
+const failure = (code) => (error) => error instanceof RefoldError && error.code === code;
+let runs = 0;
+/** The id of a run that begins with the first request for it. */
+const newRun = () => `running-${process.pid}-${Date.now()}-${(runs += 1)}`;
+
+function sandboxClient(options = {}) {
+    assert.ok(process.env.REFOLD_BASE_URL, 'REFOLD_BASE_URL has to name the sandbox');
+    return Client.fromEnv({ maxRetries: 0, pollIntervalMs: 20, ...options });
+}
+
+/** A server that never answers; `request` settles when the first one has come. */
+async function silentServer(t) {
+    const server = createServer();
+    const request = once(server, 'connection').then(([socket]) => {
+        t.after(() => socket.destroy());
+        return once(socket, 'data');
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    t.after(() => server.close());
+    return { baseUrl: `http://127.0.0.1:${server.address().port}`, request };
+}
+
+test('the version is that of the library', () => {
+    assert.match(version(), /^\d+\.\d+\.\d+$/);
+});
+
+test('an execution has its fields and nodes', async () => {
+    const execution = await sandboxClient().getExecution(documented);
+    assert.equal(execution.id, documented);
+    assert.equal(execution.name, `Execution for workflow ${documented}`);
+    assert.equal(execution.environment, 'test');
+    assert.equal(execution.status, 'COMPLETED');
+    assert.equal(execution.state, 'COMPLETED');
+    assert.equal(execution.isFinal, true);
+    assert.equal(execution.completionPercentage, 100);
+    assert.equal(execution.configId, 'user_12345');
+    assert.equal(execution.linkedAccountId, 'user_12345');
+    assert.deepEqual(JSON.parse(execution.text), execution.document);
+    assert.equal(execution.nodes.length, 1);
+    const [node] = execution.nodes;
+    assert.equal(node.id, '1');
+    assert.equal(node.name, 'Start');
+    assert.equal(node.type, 'start');
+    assert.equal(node.status, 'Success');
+    assert.equal(node.state, 'COMPLETED');
+    assert.equal(node.isBatch, false);
+    assert.equal(node.attemptsMade, 1);
+    assert.equal(node.maximumAttempts, null);
+    assert.equal(node.executionTimeMs, 403);
+    assert.equal(node.latestOutput.message, 'Workflow started successfully');
+    assert.equal(node.inputData, undefined);
+    assert.equal(execution.node('1'), node);
+    assert.equal(execution.node('2'), undefined);
+});
+
+test('outputs are values of all types', async () => {
+    const { nodes, document } = await sandboxClient().getExecution('outputs-of-all-types');
+    const outputs = nodes.map((node) => node.latestOutput);
+    assert.deepEqual(outputs, document.nodes.map((node) => node.latest_output));
+    for (const type of ['boolean', 'number', 'string', 'object', 'undefined']) {
+        assert.ok(outputs.some((output) => typeof output === type), type);
+    }
+    assert.ok(outputs.some(Array.isArray) && outputs.includes(null));
+});
+
+for (const id of ['odd-elements', 'nodes-object', 'nodes-text', 'wrong-types', 'null-node-fields', 'extreme-numbers']) {
+    test(`${id} can be read`, async () => {
+        const { nodes, document } = await sandboxClient().getExecution(id);
+        assert.equal(nodes.length, Array.isArray(document.nodes) ? document.nodes.length : 0);
+        for (const node of nodes) {
+            assert.ok(node.executionTimeMs === null || node.executionTimeMs >= 0);
+        }
+    });
+}
+
+test('an execution is made from text', () => {
+    const execution = parseExecution('{"status":"PAUSED","name":"Grüße","nodes":[{},7]}');
+    assert.equal(execution.id, null);
+    assert.equal(execution.name, 'Grüße');
+    assert.equal(execution.state, 'UNKNOWN');
+    assert.equal(execution.isFinal, false);
+    assert.equal(execution.completionPercentage, null);
+    assert.deepEqual(execution.nodes.map((node) => node.executionTimeMs), [null, null]);
+    assert.equal(parseExecution(Buffer.from('{"status":"RUNNING"}')).state, 'RUNNING');
+    for (const text of ['', '[]', '{', '{"status":null}']) {
+        assert.throws(() => parseExecution(text), failure(Code.INVALID_RESPONSE), text);
+    }
+});
+
+test('an error has the fields of the envelope', async () => {
+    await assert.rejects(sandboxClient().getExecution('nobody'), (error) => {
+        assert.ok(error instanceof RefoldError && error instanceof Error);
+        assert.equal(error.name, 'RefoldError');
+        assert.equal(error.code, Code.NOT_FOUND);
+        assert.equal(error.kind, 'NOT_FOUND');
+        assert.equal(error.httpStatus, 404);
+        assert.equal(error.httpErrorType, 'NOT_FOUND');
+        assert.equal(error.apiCode, 'RESOURCE_NOT_FOUND');
+        assert.equal(error.message, 'Execution not found');
+        assert.equal(error.retryable, false);
+        assert.equal(error.retryAfterMs, null);
+        assert.equal(error.attempts, 1);
+        assert.equal(JSON.parse(error.body).message, 'Execution not found');
+        return true;
+    });
+});
+
+test('an error has what else the server told', async () => {
+    await assert.rejects(sandboxClient().getExecution('error-500'), (error) => {
+        assert.ok(error.requestId);
+        return error.retryable;
+    });
+    await assert.rejects(sandboxClient().getExecution('rate-limited-7'), (error) => {
+        assert.equal(error.retryAfterMs, 7000);
+        return failure(Code.TOO_MANY_REQUESTS)(error);
+    });
+    await assert.rejects(sandboxClient().getExecution('empty-500'), (error) => error.body === null);
+});
+
+test('Code names what the library does', () => {
+    for (const [name, code] of Object.entries(Code)) {
+        assert.equal(new RefoldError(code, '').kind, name);
+    }
+});
+
+test('a call that takes too long times out', async () => {
+    const begun = performance.now();
+    const call = sandboxClient({ timeoutMs: 100 }).getExecution('slow-60000');
+    await assert.rejects(call, (error) => failure(Code.TIMEOUT)(error) && error.retryable);
+    assert.ok(performance.now() - begun < 5000);
+});
+
+test('options are checked', () => {
+    const good = { baseUrl: 'http://127.0.0.1:9', apiKey: 'tk_1', linkedAccountId: 'user_1' };
+    for (const [name, wrong] of [
+        ['credentials', { apiKey: undefined, linkedAccountId: undefined }],
+        ['linked_account_id', { linkedAccountId: undefined }],
+        ['api_key', { apiKey: 'a\0b' }],
+        ['base_url', { baseUrl: 'ftp://127.0.0.1' }],
+        ['baseUrl', { baseUrl: 'http://127.0.0.1\0' }],
+        ['timeoutMs', { timeoutMs: -1 }],
+        ['timeoutMs', { timeoutMs: 1.5 }],
+        ['timeoutMs', { timeoutMs: '1' }],
+        ['maxRetries', { maxRetries: 2 ** 32 }],
+        ['poll_interval', { pollIntervalMs: 1 }],
+        ['proxy', { proxy: 'gopher://127.0.0.1' }],
+        ['ca_file', { caFile: '/dev/null' }],
+        ['ca_pem', { caPem: '' }],
+        ['user_agent', { userAgent: 'a\nb' }],
+        ['timeout', { timeout: 1 }],
+    ]) {
+        const make = () => new Client({ ...good, ...wrong });
+        assert.throws(make, (error) => failure(Code.INVALID_ARGUMENT)(error) && error.message.includes(name), name);
+    }
+    new Client({ ...good, connectTimeoutMs: 1, maxResponseBytes: 1, userAgent: 'test/1', caFile: undefined }).close();
+});
+
+test('ids are checked', async () => {
+    for (const id of ['', '..', 'a/b', 'a\0b', 'a'.repeat(257), undefined, 7]) {
+        await assert.rejects(sandboxClient().getExecution(id), failure(Code.INVALID_ARGUMENT));
+    }
+});
+
+test('a session token can be renewed', async () => {
+    const { REFOLD_BASE_URL: baseUrl } = process.env;
+    const client = new Client({ baseUrl, sessionToken: 'an.old.one' });
+    await assert.rejects(client.getExecution(documented), failure(Code.UNAUTHORIZED));
+    assert.throws(() => client.setSessionToken(''), failure(Code.INVALID_ARGUMENT));
+    client.setSessionToken('sandbox.session.token');
+    assert.equal((await client.getExecution(documented)).id, documented);
+    assert.throws(() => sandboxClient().setSessionToken('a'), failure(Code.INVALID_ARGUMENT));
+});
+
+test('a closed client makes no calls, but ends those that have begun', async () => {
+    const client = sandboxClient();
+    const calls = Array.from({ length: 12 }, () => client.getExecution('slow-20')); // more than run at a time
+    client.close();
+    client.close();
+    assert.equal((await Promise.all(calls)).length, 12);
+    await assert.rejects(client.getExecution(documented), failure(Code.INVALID_ARGUMENT));
+    assert.throws(() => client.setSessionToken('a'), failure(Code.INVALID_ARGUMENT));
+});
+
+test('a call does not block the event loop', async () => {
+    let turns = 0;
+    let ended = false;
+    const call = sandboxClient().getExecution('slow-300').finally(() => (ended = true));
+    let longest = 0;
+    for (let last = performance.now(); !ended; turns += 1) {
+        await turn();
+        longest = Math.max(longest, performance.now() - last);
+        last = performance.now();
+    }
+    await call;
+    assert.ok(turns > 100 && longest < 200, `${turns} turns, the longest ${longest} ms`);
+});
+
+test('a signal that has aborted before prevents the call', async () => {
+    const reason = new Error('before');
+    const client = sandboxClient({ baseUrl: 'http://127.0.0.1:9' });
+    const call = client.getExecution('a', { signal: AbortSignal.abort(reason) });
+    await assert.rejects(call, (error) => error === reason);
+});
+
+test('a signal cancels a call at once', async (t) => {
+    const { baseUrl, request } = await silentServer(t);
+    const controller = new AbortController();
+    const call = sandboxClient({ baseUrl }).getExecution(documented, { signal: controller.signal });
+    await request;
+    const begun = performance.now();
+    controller.abort();
+    await assert.rejects(call, { name: 'AbortError' });
+    t.diagnostic(`${(performance.now() - begun).toFixed(2)} ms`);
+    assert.ok(performance.now() - begun < 1000);
+});
+
+test('a signal cancels calls that are queued, too', async () => {
+    const controller = new AbortController();
+    const client = sandboxClient();
+    const calls = Array.from({ length: 12 }, () => client.getExecution('slow-60000', { signal: controller.signal }));
+    const begun = performance.now();
+    controller.abort(new Error('enough'));
+    for (const { reason } of await Promise.allSettled(calls)) {
+        assert.equal(reason.message, 'enough');
+    }
+    // The threads are free again.
+    assert.equal((await client.getExecution(documented)).id, documented);
+    assert.ok(performance.now() - begun < 5000);
+});
+
+test('a signal can be a deadline', async () => {
+    const signal = AbortSignal.timeout(100);
+    await assert.rejects(sandboxClient().getExecution('slow-60000', { signal }), { name: 'TimeoutError' });
+    const wait = sandboxClient().waitExecution('stuck', { signal: AbortSignal.timeout(100) });
+    await assert.rejects(wait, { name: 'TimeoutError' });
+});
+
+test('progress is shown to the end', async () => {
+    const seen = [];
+    const last = await sandboxClient().waitExecution(newRun(), { onProgress: (snapshot) => seen.push(snapshot) });
+    assert.ok(seen.length >= 3);
+    assert.equal(seen[0].state, 'RUNNING');
+    assert.equal(last.state, 'COMPLETED');
+    assert.equal(last, seen.at(-1));
+    const percentages = seen.map((snapshot) => snapshot.completionPercentage);
+    assert.deepEqual(percentages, [...percentages].sort((a, b) => a - b));
+});
+
+test('a wait needs nobody to watch', async () => {
+    assert.equal((await sandboxClient().waitExecution('errored')).state, 'ERRORED');
+    await assert.rejects(sandboxClient().waitExecution('nobody'), failure(Code.NOT_FOUND));
+});
+
+test('what progress throws ends the wait', async () => {
+    for (const id of ['stuck', 'completed']) {
+        for (const onProgress of [() => { throw new Error('enough'); }, () => Promise.reject(new Error('enough'))]) {
+            await assert.rejects(sandboxClient().waitExecution(id, { onProgress }), { message: 'enough' });
+        }
+    }
+});
+
+test('a signal ends a wait in its pause', async () => {
+    const controller = new AbortController();
+    const wait = sandboxClient({ pollIntervalMs: 60_000 }).waitExecution('stuck', {
+        signal: controller.signal,
+        onProgress: () => void setImmediate(() => controller.abort()),
+    });
+    await assert.rejects(wait, { name: 'AbortError' });
+});
+
+test('a wait outlasts some failures, but not all', async () => {
+    assert.equal((await sandboxClient().waitExecution(`flaky-${newRun()}`)).state, 'COMPLETED');
+    await assert.rejects(sandboxClient().waitExecution('error-503'), failure(Code.SERVICE_UNAVAILABLE));
+});
+
+test('a wait heeds the server, however long that takes', async () => {
+    const signal = AbortSignal.timeout(300);
+    const wait = sandboxClient().waitExecution('rate-limited-9999999', { signal });
+    await assert.rejects(wait, { name: 'TimeoutError' });
+});
+
+test('many waits leave the threads to others', async () => {
+    const controller = new AbortController();
+    const client = sandboxClient({ pollIntervalMs: 60_000 });
+    let shown = 0;
+    let allShown;
+    const all = new Promise((resolve) => (allShown = resolve));
+    const waits = Array.from({ length: 32 }, () =>
+        client.waitExecution('stuck', {
+            signal: controller.signal,
+            onProgress: () => (shown += 1) === 32 && allShown(),
+        }),
+    );
+    await all;
+    assert.ok((await readFile(new URL(import.meta.url))).length > 0);
+    assert.equal((await client.getExecution(documented)).id, documented);
+    controller.abort();
+    for (const { status } of await Promise.allSettled(waits)) {
+        assert.equal(status, 'rejected');
+    }
+});
+
+test('many calls share a client', async () => {
+    const client = sandboxClient();
+    const outcomes = await Promise.allSettled(
+        Array.from({ length: 600 }, (_, index) => client.getExecution(index % 3 === 0 ? 'nobody' : 'completed')),
+    );
+    outcomes.forEach(({ value, reason }, index) => {
+        if (index % 3 === 0) {
+            assert.equal(reason.code, Code.NOT_FOUND);
+        } else {
+            assert.equal(value.nodes.length, 8);
+        }
+    });
+});

@@ -1,0 +1,846 @@
+"""Tests of refold.py: against the sandbox, which tests/python.sh starts, and against a server in this process."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import json
+import math
+import os
+import pathlib
+import pickle
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import unittest
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Callable, Optional, TypeVar
+from unittest import mock
+
+import refold
+
+DOCUMENTED = "6a106ba44480b80424a65289"
+HERE = pathlib.Path(__file__).resolve().parent
+PATIENCE = 10  # seconds until what must happen has failed to
+
+Result = TypeVar("Result")
+
+
+class Server:
+    """Gives these answers, one a connection, and then holds: its clients wait for ever. Runs in Python, on a thread."""
+
+    def __init__(self, *bodies: str) -> None:
+        self._bodies = list(bodies)
+        self._held: list[socket.socket] = []
+        self._asked = threading.Semaphore(0)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = "http://127.0.0.1:%d" % self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:  # closed
+                return
+            while b"\r\n\r\n" not in connection.recv(65536):
+                pass
+            if self._bodies:
+                body = self._bodies.pop(0)
+                head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+                connection.sendall((head + body).encode())
+                connection.close()
+            else:
+                self._held.append(connection)
+            self._asked.release()
+
+    def await_request(self) -> None:
+        assert self._asked.acquire(timeout=PATIENCE)
+
+    def await_hang_up(self) -> None:
+        """Waits until the last client that was held has gone."""
+        assert select.select([self._held[-1]], [], [], PATIENCE)[0]
+        assert self._held[-1].recv(1) == b""
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+        for connection in self._held:
+            connection.close()
+
+    def client(self, **settings: Any) -> refold.Client:
+        return refold.Client(**{**self.settings(), **settings})
+
+    def settings(self) -> dict[str, Any]:
+        return {
+            "base_url": self.url,
+            "api_key": "tk_key",
+            "linked_account_id": "someone",
+            "max_retries": 0,
+            "poll_interval": 0.01,
+        }
+
+
+def on_thread(function: Callable[[], Result]) -> Result:
+    """What the function returns or raises on a thread of its own."""
+    results: list[Result] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(function())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return results[0]
+
+
+class TestCase(unittest.TestCase):
+    def server(self, *bodies: str) -> Server:
+        server = Server(*bodies)
+        self.addCleanup(server.close)
+        return server
+
+    def sandbox(self, **settings: Any) -> refold.Client:
+        return refold.Client(**{"max_retries": 0, "poll_interval": 0.05, **settings})
+
+    def raises(self, code: int, call: Callable[[], object]) -> refold.Error:
+        with self.assertRaises(refold.Error) as caught:
+            call()
+        self.assertEqual(caught.exception.code, code, caught.exception)
+        return caught.exception
+
+    @contextmanager
+    def takes_at_most(self, seconds: float) -> Iterator[None]:
+        begun = time.monotonic()
+        yield
+        self.assertLess(time.monotonic() - begun, seconds)
+
+    def both_ways(self, call: Callable[[], Result]) -> Iterator[Callable[[], Result]]:
+        """On the main thread, where signals are, and on another."""
+        for where, way in (("main", call), ("another", lambda: on_thread(call))):
+            with self.subTest(thread=where):
+                yield way
+
+
+class GettingTest(TestCase):
+    def test_an_execution_is_got(self) -> None:
+        client = self.sandbox()
+        for get in self.both_ways(lambda: client.get(DOCUMENTED)):
+            execution = get()
+            self.assertEqual(execution.id, DOCUMENTED)
+            self.assertEqual(execution.name, "Execution for workflow 6a106ba44480b80424a65289")
+            self.assertIs(execution.state, refold.State.COMPLETED)
+            self.assertEqual(execution.completion_percentage, 100)
+            self.assertEqual([node.name for node in execution.nodes], ["Start"])
+            self.assertEqual(execution.nodes[0].latest_output["message"], "Workflow started successfully")
+
+    def test_a_session_token_takes_the_place_of_the_key(self) -> None:
+        with self.sandbox(session_token="sandbox.session.token") as client:
+            self.assertEqual(client.get("completed").status, "COMPLETED")
+            client.set_session_token("wrong")
+            self.raises(refold.Code.UNAUTHORIZED, lambda: client.get("completed"))
+            client.set_session_token("sandbox.session.token")
+            self.assertEqual(client.get("completed").status, "COMPLETED")
+
+    def test_an_error_has_the_fields_of_the_envelope(self) -> None:
+        client = self.sandbox()
+        for get in self.both_ways(lambda: client.get("error-409-other")):
+            error = self.raises(409, get)
+            body = json.loads(error.body or b"")
+            self.assertEqual(error.code, refold.Code.CONFLICT)
+            self.assertEqual(error.code_name, "CONFLICT")
+            self.assertEqual(error.http_status, 500)
+            self.assertEqual(error.http_error_type, body["http_error_type"])
+            self.assertEqual(error.api_code, body["error_code"])
+            self.assertEqual(error.request_id, body["request_id"])
+            self.assertEqual(str(error), body["message"])
+            self.assertEqual(error.attempts, 1)
+            self.assertFalse(error.is_retryable)
+            self.assertIsNone(error.retry_after)
+
+    def test_an_error_tells_when_to_come_again(self) -> None:
+        error = self.raises(429, lambda: self.sandbox().get("rate-limited-7"))
+        self.assertEqual(error.retry_after, 7.0)
+        self.assertTrue(error.is_retryable)
+
+    def test_an_error_survives_pickling(self) -> None:
+        error = self.raises(404, lambda: self.sandbox().get("nobody"))
+        for same in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+            self.assertEqual(str(same), "Execution not found")
+            self.assertEqual(vars(same), vars(error))
+
+    def test_an_error_without_an_answer_has_no_fields(self) -> None:
+        error = self.raises(refold.Code.INVALID_ARGUMENT, lambda: self.sandbox().get(".."))
+        self.assertIn("execution_id", str(error))
+        self.assertEqual((error.http_status, error.body, error.request_id, error.attempts), (None, None, None, 0))
+
+    def test_a_call_times_out(self) -> None:
+        client = self.server().client(timeout=0.1)
+        for get in self.both_ways(lambda: client.get("an-id")):
+            with self.takes_at_most(2):
+                self.assertTrue(self.raises(refold.Code.TIMEOUT, get).is_retryable)
+
+    def test_a_server_in_python_can_answer(self) -> None:
+        """It needs the interpreter's lock while the call waits."""
+        client = self.server('{"status": "COMPLETED"}', '{"status": "COMPLETED"}').client()
+        for get in self.both_ways(lambda: client.get("an-id")):
+            self.assertEqual(get().status, "COMPLETED")
+
+    def test_many_threads_share_a_client(self) -> None:
+        client = self.sandbox()
+        good: list[bool] = []
+
+        def work() -> None:
+            for _ in range(10):
+                good.append(client.get("completed").state is refold.State.COMPLETED)
+                self.raises(404, lambda: client.get("nobody"))
+
+        threads = [threading.Thread(target=work) for _ in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(good, [True] * 160)
+
+    def test_arguments_that_cannot_be_handed_on(self) -> None:
+        client = self.sandbox()
+        with self.assertRaises(ValueError):
+            client.get("an\0id")
+        with self.assertRaises(ValueError):
+            client.get("half a pair: \ud83d")
+        with self.assertRaises(TypeError):
+            client.get(7)  # type: ignore[arg-type]
+        for timeout in (0, -1, math.nan):
+            with self.assertRaises(ValueError):
+                client.wait("stuck", timeout=timeout)
+            with self.assertRaises(ValueError):
+                self.sandbox(timeout=timeout)
+        for settings in ({"max_retries": -1}, {"max_retries": 2**32}, {"max_response_bytes": 0}):
+            with self.assertRaises(ValueError):
+                self.sandbox(**settings)
+        self.raises(refold.Code.INVALID_ARGUMENT, lambda: self.sandbox(base_url="nonsense"))
+        self.raises(refold.Code.INVALID_ARGUMENT, lambda: self.sandbox(ca_file=HERE / "nothing.pem"))
+        self.raises(refold.Code.INVALID_ARGUMENT, lambda: self.sandbox(ca_pem="nothing"))
+        self.raises(refold.Code.INVALID_ARGUMENT, lambda: self.sandbox(api_key="tk_key"))
+        self.raises(refold.Code.INVALID_ARGUMENT, lambda: client.set_session_token("a.b.c"))
+
+    def test_settings_at_their_ends(self) -> None:
+        with self.sandbox(
+            timeout=None, connect_timeout=math.inf, max_response_bytes=None, proxy="", user_agent="x/1"
+        ) as client:
+            self.assertEqual(client.get("completed").status, "COMPLETED")
+        self.raises(
+            refold.Code.RESPONSE_TOO_LARGE, lambda: self.sandbox(max_response_bytes=1000).get("large-4096")
+        )
+
+    def test_a_closed_client_is_not_used(self) -> None:
+        client = self.sandbox()
+        with client as same:
+            self.assertIs(same, client)
+        client.close()
+        with self.assertRaisesRegex(ValueError, "closed"):
+            client.get("completed")
+
+    def test_a_client_is_closed_under_a_call(self) -> None:
+        server = self.server()
+        client = server.client()
+        cancel = refold.CancelToken()
+
+        def close() -> None:
+            server.await_request()
+            client.close()
+            cancel.trigger()
+
+        closing = threading.Thread(target=close)
+        closing.start()
+        self.raises(refold.Code.CANCELLED, lambda: client.get("an-id", cancel=cancel))
+        closing.join()
+        server.await_hang_up()
+
+    def test_a_client_survives_fork(self) -> None:
+        client = self.sandbox()
+        client.get("completed")
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                status = 0 if client.get("completed").status == "COMPLETED" else 2
+            finally:
+                os._exit(status)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
+        self.assertEqual(client.get("completed").status, "COMPLETED")
+
+
+class CancellingTest(TestCase):
+    def when_asked(self, server: Server, act: Callable[[], object]) -> None:
+        def run() -> None:
+            server.await_request()
+            act()
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        self.addCleanup(thread.join)
+
+    def test_another_thread_cancels(self) -> None:
+        server = self.server()
+        client = server.client()
+        cancel = refold.CancelToken()
+        for get in self.both_ways(lambda: client.get("an-id", cancel=cancel)):
+            cancel = refold.CancelToken()
+            self.assertFalse(cancel.is_triggered)
+            self.when_asked(server, cancel.trigger)
+            with self.takes_at_most(5):
+                self.raises(refold.Code.CANCELLED, get)
+            self.assertTrue(cancel.is_triggered)
+
+    def test_a_wait_is_cancelled_in_its_pause(self) -> None:
+        server = self.server('{"status": "RUNNING"}')
+        client = server.client(poll_interval=60)
+        cancel = refold.CancelToken()
+        self.when_asked(server, cancel.trigger)
+        with self.takes_at_most(5):
+            self.raises(refold.Code.CANCELLED, lambda: client.wait("an-id", cancel=cancel))
+
+    def test_a_triggered_token_cancels_at_once(self) -> None:
+        client = self.sandbox()
+        cancel = refold.CancelToken()
+        cancel.trigger()
+        for get in self.both_ways(lambda: client.get("completed", cancel=cancel)):
+            self.raises(refold.Code.CANCELLED, get)
+
+    def test_one_token_cancels_many_calls_and_no_other(self) -> None:
+        server, other = self.server(), self.server('{"status": "COMPLETED"}')
+        client = server.client()
+        cancel = refold.CancelToken()
+        codes: list[int] = []
+
+        def get() -> None:
+            try:
+                client.get("an-id", cancel=cancel)
+            except refold.Error as error:
+                codes.append(error.code)
+
+        threads = [threading.Thread(target=get) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for _ in threads:
+            server.await_request()
+        cancel.trigger()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(codes, [refold.Code.CANCELLED] * 4)
+        self.assertEqual(other.client().get("an-id").status, "COMPLETED")
+
+
+class ProgressTest(TestCase):
+    def test_progress_sees_every_snapshot_on_the_calling_thread(self) -> None:
+        client = self.sandbox()
+        for wait in self.both_ways(lambda: self.wait_for_a_run(client)):
+            seen, last, thread = wait()
+            self.assertGreater(len(seen), 1)
+            self.assertEqual({shown.status for shown in seen[:-1]}, {"RUNNING"})
+            self.assertEqual(seen[-1].json_text, last.json_text)
+            self.assertIs(last.state, refold.State.COMPLETED)
+            self.assertEqual(thread, {True})
+
+    runs = 0
+
+    def wait_for_a_run(self, client: refold.Client) -> tuple[list[refold.Execution], refold.Execution, set[bool]]:
+        here = threading.get_ident()
+        seen: list[refold.Execution] = []
+        is_here: set[bool] = set()
+
+        def show(shown: refold.Execution) -> None:
+            seen.append(shown)
+            is_here.add(threading.get_ident() == here)
+
+        ProgressTest.runs += 1
+        last = client.wait(f"running-python-{ProgressTest.runs}", timeout=30, on_progress=show)
+        return seen, last, is_here
+
+    def test_a_wait_without_progress(self) -> None:
+        client = self.sandbox()
+        for wait in self.both_ways(lambda: client.wait("completed")):
+            self.assertEqual(wait().status, "COMPLETED")
+
+    def test_a_wait_times_out(self) -> None:
+        client = self.sandbox()
+        for wait in self.both_ways(lambda: client.wait("stuck", timeout=0.2)):
+            with self.takes_at_most(2):
+                self.raises(refold.Code.TIMEOUT, wait)
+
+    def test_false_stops_the_wait(self) -> None:
+        client = self.sandbox()
+        calls: list[str] = []
+
+        def show(shown: refold.Execution) -> bool:
+            calls.append(shown.status)
+            return len(calls) < 2
+
+        for wait in self.both_ways(lambda: client.wait("stuck", on_progress=show)):
+            calls.clear()
+            self.raises(refold.Code.CANCELLED, wait)
+            self.assertEqual(calls, ["RUNNING"] * 2)
+
+    def test_false_is_ignored_at_a_last_snapshot(self) -> None:
+        client = self.sandbox()
+        for wait in self.both_ways(lambda: client.wait("completed", on_progress=lambda _: False)):
+            self.assertEqual(wait().status, "COMPLETED")
+
+    def test_an_exception_stops_the_wait_and_is_raised(self) -> None:
+        client = self.sandbox()
+        calls: list[str] = []
+        own = LookupError("mine")
+
+        def fail(shown: refold.Execution) -> None:
+            calls.append(shown.status)
+            raise own
+
+        for name in ("stuck", "completed"):
+            for wait in self.both_ways(lambda: client.wait(name, on_progress=fail)):
+                calls.clear()
+                with self.assertRaises(LookupError) as caught:
+                    wait()
+                self.assertIs(caught.exception, own)
+                self.assertEqual(len(calls), 1)
+
+    def test_progress_may_use_the_same_client(self) -> None:
+        client = self.sandbox()
+
+        def ask(shown: refold.Execution) -> bool:
+            return client.get(shown.id or "").status != "RUNNING"
+
+        for wait in self.both_ways(lambda: client.wait("stuck", on_progress=ask)):
+            self.raises(refold.Code.CANCELLED, wait)
+
+
+class SnapshotTest(TestCase):
+    DOCUMENT = {
+        "_id": "an-id",
+        "name": "A name",
+        "org_id": "org",
+        "environment": "test",
+        "status": "STOPPING",
+        "completion_percentage": 12.5,
+        "config_id": "config",
+        "linked_account_id": "someone",
+        "createdAt": "2024-05-06T07:08:09.000Z",
+        "extra": [1, 2.5, None, True],
+        "nodes": [
+            {
+                "node_id": "1",
+                "node_name": "Start",
+                "node_type": "start",
+                "node_status": "Success",
+                "is_batch": True,
+                "attempts_made": 1,
+                "maximum_attempts": 3,
+                "execution_time": 403,
+                "latest_output": {"a": [1, 2]},
+                "input_data": "text",
+            },
+            {},
+        ],
+    }
+
+    def parsed(self) -> refold.Execution:
+        return refold.Execution.parse(json.dumps(self.DOCUMENT))
+
+    def test_an_execution_has_its_fields(self) -> None:
+        execution = self.parsed()
+        for field in ("name", "org_id", "environment", "status", "config_id", "linked_account_id"):
+            self.assertEqual(getattr(execution, field), self.DOCUMENT[field])
+        self.assertEqual(execution.id, "an-id")
+        self.assertEqual(execution.created_at, "2024-05-06T07:08:09.000Z")
+        self.assertEqual(execution.completion_percentage, 12.5)
+        self.assertIs(execution.state, refold.State.STOPPING)
+        self.assertFalse(execution.state.is_final)
+        self.assertEqual(execution.json, self.DOCUMENT)
+        self.assertEqual(json.loads(execution.json_text), self.DOCUMENT)
+        self.assertIn("an-id", repr(execution))
+
+    def test_a_node_has_its_fields(self) -> None:
+        node = self.parsed().nodes[0]
+        self.assertEqual((node.id, node.name, node.type, node.status), ("1", "Start", "start", "Success"))
+        self.assertIs(node.state, refold.State.COMPLETED)
+        self.assertTrue(node.state.is_final)
+        self.assertIs(node.is_batch, True)
+        self.assertEqual((node.attempts_made, node.maximum_attempts, node.execution_time), (1, 3, 0.403))
+        self.assertEqual(node.latest_output, {"a": [1, 2]})
+        self.assertEqual(node.latest_output_text, '{"a": [1, 2]}')
+        self.assertEqual(node.input_data, "text")
+        self.assertEqual(node.json["node_name"], "Start")
+        self.assertIn("Start", repr(node))
+
+    def test_what_is_missing_is_none(self) -> None:
+        execution = refold.Execution.parse(b'{"status": "PAUSED", "name": null, "org_id": 7, "nodes": [{}]}')
+        for field in ("id", "name", "org_id", "environment", "config_id", "linked_account_id", "created_at"):
+            self.assertIsNone(getattr(execution, field))
+        self.assertIsNone(execution.completion_percentage)
+        self.assertIs(execution.state, refold.State.UNKNOWN)
+        node = execution.nodes[0]
+        for field in ("id", "name", "type", "status", "attempts_made", "maximum_attempts", "execution_time"):
+            self.assertIsNone(getattr(node, field))
+        self.assertIsNone(node.latest_output)
+        self.assertIsNone(node.latest_output_text)
+        self.assertIsNone(node.input_data)
+        self.assertIs(node.is_batch, False)
+
+    def test_nodes_are_a_sequence(self) -> None:
+        nodes = self.sandbox().get("nodes-100").nodes
+        self.assertEqual(len(nodes), 100)
+        self.assertEqual(len(list(nodes)), 100)
+        self.assertEqual(nodes[-1].id, nodes[99].id)
+        self.assertEqual([node.id for node in nodes[98:]], [nodes[98].id, nodes[99].id])
+        self.assertEqual([node.id for node in reversed(nodes)][0], nodes[99].id)
+        for index in (100, -101):
+            with self.assertRaises(IndexError):
+                nodes[index]
+
+    def test_nodes_are_found_by_id(self) -> None:
+        execution = self.parsed()
+        found = execution.node_by_id("1")
+        self.assertEqual(found and found.name, "Start")
+        self.assertIsNone(execution.node_by_id("2"))
+
+    def test_text_that_is_no_execution_is_refused(self) -> None:
+        for text in ("", "[]", "{", '{"status": 7}', b"\xff"):
+            self.raises(refold.Code.INVALID_RESPONSE, lambda: refold.Execution.parse(text))
+        with self.assertRaises(TypeError):
+            refold.Execution.parse(7)  # type: ignore[arg-type]
+
+    def test_a_closed_execution_is_not_read(self) -> None:
+        with self.parsed() as execution:
+            nodes, node = execution.nodes, execution.nodes[0]
+        with self.assertRaisesRegex(ValueError, "closed"):
+            execution.name
+        self.assertIn("closed", repr(execution))
+        self.assertEqual(node.name, "Start")
+        self.assertEqual(nodes[1].name, None)
+
+    def output(self, text: str) -> Any:
+        document = '{"status": "RUNNING", "nodes": [{"latest_output": %s}]}' % text
+        return refold.Execution.parse(document).nodes[0].latest_output
+
+    def test_halves_of_surrogate_pairs_are_replaced(self) -> None:
+        cases = {
+            r'"\ud83d"': "\ufffd",
+            r'"\uDE00 and \uD83D\uD83D\uDE00"': "\ufffd and \ufffd\U0001f600",
+            r'"\\ud83d and \\\ud83d"': "\\ud83d and \\\ufffd",
+            r'{"a\ud83d": ["\ud83d\ude00", "\u00e4\"\ude00\""]}': {"a\ufffd": ["\U0001f600", 'ä"\ufffd"']},
+        }
+        for text, wanted in cases.items():
+            self.assertEqual(self.output(text), wanted)
+        for node in self.sandbox().get("lone-surrogate").nodes:
+            json.dumps(node.json, ensure_ascii=False).encode()
+
+    def test_numbers_of_any_size(self) -> None:
+        self.assertEqual(self.output("[1e400, -1e400, 1e-400, 403.0]"), [math.inf, -math.inf, 0, 403.0])
+        self.assertEqual(self.output("123456789012345678901234567890"), 123456789012345678901234567890)
+        digits = "7" * 5000
+        output = self.output('{"a": [%s, -%s, 7, "x\\"]", null], "b": {}, "a2": {"c": [[]]}}' % (digits, digits))
+        huge = output["a"].pop(0)
+        self.assertTrue(huge == math.inf or str(huge) == digits)
+        self.assertEqual(output["a"].pop(0), -huge)
+        self.assertEqual(output, {"a": [7, 'x"]', None], "b": {}, "a2": {"c": [[]]}})
+        execution = self.sandbox().get("extreme-numbers")
+        self.assertIsInstance(execution.json, dict)
+
+    def test_depth_is_no_limit(self) -> None:
+        client = self.sandbox()
+        for name in ("deep-100000", "deep-objects-100000"):
+            value: Any = client.get(name).json
+            depth = 0
+            pending = [value]
+            while pending:
+                value = pending.pop()
+                depth += 1
+                pending.extend(value.values() if isinstance(value, dict) else value if isinstance(value, list) else [])
+            self.assertGreater(depth, 100000)
+
+    def test_slow_loading_agrees_with_fast(self) -> None:
+        text = ' { "a" : [ 1 , -2.5e3, "x,]}\\\\\\"", true, false, null, [], {}, [[{"b": {}}]] ], "a": {"c": "" } }\n'
+        for document in (text, json.dumps(self.DOCUMENT), "7", '"x"', "null", "[]", "{}"):
+            self.assertEqual(refold._load_slowly(document), json.loads(document))
+
+    def test_outputs_of_all_types(self) -> None:
+        execution = self.sandbox().get("outputs-of-all-types")
+        outputs = [node.latest_output for node in execution.nodes]
+        self.assertEqual(outputs, [node.json.get("latest_output") for node in execution.nodes])
+        self.assertEqual(self.output('"a\\u0000b"'), "a\0b")
+        self.assertEqual(self.output('{"t": false, "t": true}'), {"t": True})
+
+
+class OwnershipTest(TestCase):
+    @contextmanager
+    def counted(self, name: str) -> Iterator[mock.Mock]:
+        function = getattr(refold._c, name)
+        with mock.patch.object(refold._c, name, side_effect=function) as counter:
+            yield counter
+
+    def test_executions_are_freed_with_their_last_user(self) -> None:
+        with self.counted("refold_execution_free") as freed:
+            execution: Optional[refold.Execution] = refold.Execution.parse('{"status": "RUNNING", "nodes": [{}]}')
+            assert execution is not None
+            node: Optional[refold.Node] = execution.nodes[0]
+            execution.close()
+            execution = None
+            gc.collect()
+            self.assertEqual(freed.call_count, 0)
+            node = None
+            gc.collect()
+            self.assertEqual(freed.call_count, 1)
+
+    def test_every_owner_frees_once(self) -> None:
+        client = self.sandbox()
+        with self.counted("refold_execution_free") as freed, self.counted("refold_execution_retain") as retained:
+            for wait in self.both_ways(lambda: client.wait("completed", on_progress=lambda _: None)):
+                wait()
+            for wait in self.both_ways(lambda: client.wait("completed", on_progress=lambda _: 1 // 0 > 0)):
+                self.assertRaises(ZeroDivisionError, wait)
+            gc.collect()
+            self.assertEqual(retained.call_count, 4)
+            self.assertEqual(freed.call_count, retained.call_count + 4)
+
+    def test_errors_tokens_options_and_clients_are_freed(self) -> None:
+        names = ("error", "cancel", "options", "client")
+        counters = {}
+        with self.counted("refold_error_free") as counters["error"], self.counted(
+            "refold_cancel_free"
+        ) as counters["cancel"], self.counted("refold_options_free") as counters["options"], self.counted(
+            "refold_client_free"
+        ) as counters["client"]:
+            client: Optional[refold.Client] = self.sandbox()
+            assert client is not None
+            try:
+                client.get("nobody")
+            except refold.Error:
+                pass
+            client = None
+            gc.collect()
+            self.assertEqual([counters[name].call_count for name in names], [1, 1, 1, 1])
+
+    def test_nodes_outlive_all_else(self) -> None:
+        def nodes() -> list[refold.Node]:
+            with self.sandbox() as client, client.get("completed") as execution:
+                return list(execution.nodes)
+
+        kept = nodes()
+        gc.collect()
+        self.assertEqual(len(kept), 8)
+        self.assertTrue(all(node.id for node in kept))
+
+    def test_memory_does_not_grow(self) -> None:
+        client = self.sandbox()
+
+        def resident() -> int:
+            pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
+            return pages * os.sysconf("SC_PAGESIZE")
+
+        client.get("large-4000000").nodes[0].latest_output
+        before = resident()
+        for _ in range(20):
+            client.get("large-4000000").nodes[0].latest_output
+        self.assertLess(resident() - before, 40_000_000)
+
+
+class ProcessTest(TestCase):
+    """Programs in processes of their own: signals, the end of the interpreter, `python -m refold`."""
+
+    def start(self, program: str, server: Optional[Server] = None) -> subprocess.Popen[str]:
+        settings = {} if server is None else server.settings()
+        prelude = f"import refold, signal, sys, threading, time\nclient = refold.Client(**{settings!r})\n"
+        return subprocess.Popen(
+            [sys.executable, "-c", prelude + program],
+            cwd=HERE,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def ends(self, process: subprocess.Popen[str], status: int, output: str) -> str:
+        out, err = process.communicate(timeout=PATIENCE * 2)
+        self.assertEqual((process.returncode, out), (status, output), err)
+        return err
+
+    def interrupt(self, program: str, server: Server) -> tuple[subprocess.Popen[str], float]:
+        """Sends SIGINT once the server has been asked; then, how long until the client has hung up."""
+        process = self.start(program, server)
+        server.await_request()
+        sent = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        server.await_hang_up()
+        return process, time.monotonic() - sent
+
+    PROGRAM = """
+try:
+    {call}
+except KeyboardInterrupt:
+    print("interrupted", signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+"""
+
+    def test_ctrl_c_ends_a_call(self) -> None:
+        for call in ("client.get('an-id')", "client.wait('an-id', on_progress=print)"):
+            process, seconds = self.interrupt(self.PROGRAM.format(call=call), self.server())
+            self.assertEqual(self.ends(process, 0, "interrupted True\n"), "")
+            self.assertLess(seconds, 1)
+
+    def test_ctrl_c_ends_a_pause_between_polls(self) -> None:
+        server = self.server()
+        call = "client.wait('stuck', on_progress=lambda shown: print(shown.status, flush=True))"
+        process = self.start("client = refold.Client(poll_interval=60)\n" + self.PROGRAM.format(call=call))
+        assert process.stdout is not None
+        self.assertEqual(process.stdout.readline(), "RUNNING\n")
+        sent = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        self.ends(process, 0, "interrupted True\n")
+        self.assertLess(time.monotonic() - sent, 2)
+
+    def test_ctrl_c_while_another_thread_calls(self) -> None:
+        program = """
+cancel = refold.CancelToken()
+ended = threading.Event()  # joining a thread once more after an interruption fails in Python up to 3.12
+def work():
+    try:
+        client.get("an-id", cancel=cancel)
+    except refold.Error as error:
+        print(error.code_name, flush=True)
+    ended.set()
+try:
+    threading.Thread(target=work).start()
+    ended.wait()
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+    cancel.trigger()
+    ended.wait()
+"""
+        process, seconds = self.interrupt(program, self.server())
+        err = self.ends(process, 0, "interrupted\nCANCELLED\n")
+        self.assertEqual(err, "")
+        self.assertLess(seconds, 1)
+
+    def test_ctrl_c_leaves_the_token_alone(self) -> None:
+        program = "cancel = refold.CancelToken()\n" + self.PROGRAM.format(call="client.get('an-id', cancel=cancel)")
+        process, _ = self.interrupt(program + "print(cancel.is_triggered)", self.server())
+        self.ends(process, 0, "interrupted True\nFalse\n")
+
+    def test_ctrl_c_without_a_handler_of_ones_own(self) -> None:
+        process, _ = self.interrupt("client.get('an-id')", self.server())
+        self.assertIn("KeyboardInterrupt", self.ends(process, -signal.SIGINT, ""))
+
+    def test_a_handler_runs_at_once_and_does_not_disturb(self) -> None:
+        program = """
+cancel = refold.CancelToken()
+def handler(number, frame):
+    print("handled", flush=True)
+    if number == signal.SIGUSR2:
+        cancel.trigger()
+signal.signal(signal.SIGUSR1, handler)
+signal.signal(signal.SIGUSR2, handler)
+try:
+    client.get("an-id", cancel=cancel)
+except refold.Error as error:
+    print(error.code_name)
+"""
+        server = self.server()
+        process = self.start(program, server)
+        server.await_request()
+        assert process.stdout is not None
+        for number in (signal.SIGUSR1, signal.SIGUSR1, signal.SIGUSR2):
+            process.send_signal(number)
+            self.assertEqual(process.stdout.readline(), "handled\n")
+        self.ends(process, 0, "CANCELLED\n")
+
+    def test_the_interpreter_ends_under_the_calls_of_daemon_threads(self) -> None:
+        program = """
+import atexit
+atexit.unregister(refold._Call.abandon_all)
+atexit.register(lambda: print("under way:", len(refold._Call.under_way)))
+atexit.register(refold._Call.abandon_all)
+client = refold.Client(poll_interval=0.01)
+running = threading.Semaphore(0)
+def work():
+    client.wait("stuck", on_progress=lambda shown: running.release())
+for _ in range(4):
+    threading.Thread(target=work, daemon=True).start()
+for _ in range(20):
+    running.acquire()
+class Late:
+    def __del__(self, sleep=time.sleep):
+        sleep(0.3)  # gives the threads the time to come back into an interpreter that is being taken down
+late = Late()
+print("done")
+"""
+        self.assertEqual(self.ends(self.start(program), 0, "done\nunder way: 0\n"), "")
+
+    def run_module(self, *arguments: str, **environment: str) -> tuple[int, str, str]:
+        ended = subprocess.run(
+            [sys.executable, "-m", "refold", *arguments],
+            cwd=HERE,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE * 2,
+        )
+        return ended.returncode, ended.stdout, ended.stderr
+
+    def test_the_module_prints_an_execution(self) -> None:
+        wanted = "Execution for workflow 6a106ba44480b80424a65289: COMPLETED, 100 %\n  Start: Success, 403 ms\n"
+        self.assertEqual(self.run_module(DOCUMENTED), (0, wanted, ""))
+        status, out, err = self.run_module("errored")
+        self.assertEqual((status, err), (0, ""))
+        self.assertIn("Errored", out)
+        status, out, err = self.run_module("--json", DOCUMENTED)
+        self.assertEqual(json.loads(out)["status"], "COMPLETED")
+        for name in ("deep-100000", "lone-surrogate", "nul-character", "null-node-fields", "extreme-numbers"):
+            status, out, err = self.run_module(name, PYTHONIOENCODING="latin-1")
+            self.assertEqual((status, err), (0, ""))
+
+    def test_the_module_follows_an_execution(self) -> None:
+        status, out, err = self.run_module("--wait", "running-module")
+        self.assertEqual(status, 0)
+        self.assertIn("COMPLETED", out)
+        self.assertIn("RUNNING", err)
+        status, out, err = self.run_module("--wait", "--timeout", "0.2", "stuck")
+        self.assertEqual((status, out), (1, ""))
+        self.assertIn("200 ms", err)
+
+    def test_the_module_says_what_is_wrong(self) -> None:
+        self.assertEqual(self.run_module("nobody"), (1, "", "refold: Execution not found\n"))
+        status, out, err = self.run_module("completed", REFOLD_API_KEY="")
+        self.assertEqual((status, out, len(err.splitlines())), (1, "", 1))
+        self.assertEqual(self.run_module()[0], 2)
+
+    def test_a_library_that_is_not_there(self) -> None:
+        status, out, err = self.run_module("completed", REFOLD_LIBRARY="/nothing/librefold.so")
+        self.assertEqual((status, out), (1, ""))
+        self.assertIn("ImportError: cannot load /nothing/librefold.so", err)
+
+
+class NamesTest(TestCase):
+    def test_names_agree_with_the_library(self) -> None:
+        for code in refold.Code:
+            self.assertEqual(refold.Error(code, "").code_name, code.name)
+        for state in refold.State:
+            self.assertEqual(refold._c.refold_state_name(state), state.name.encode())
+        self.assertEqual(refold.Error(418, "").code_name, "HTTP_ERROR")
+        self.assertRegex(refold.version(), r"^\d+\.\d+\.\d+$")
+
+
+if __name__ == "__main__":
+    unittest.main()

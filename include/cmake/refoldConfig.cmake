@@ -1,0 +1,47 @@
+# The CMake package of refold:
+#
+#     find_package(refold 0.1 CONFIG REQUIRED)
+#     target_link_libraries(program PRIVATE refold::refold)          # the shared library
+#     target_link_libraries(program PRIVATE refold::refold_static)   # or the static one, with what it needs
+#
+# A target is there if its library is installed. Nothing in here names the prefix, so that it may be moved.
+
+get_filename_component(_refold_prefix "${CMAKE_CURRENT_LIST_DIR}/../../.." ABSOLUTE)
+
+function(_refold_add target type library private_libraries)
+    if(NOT EXISTS "${library}" OR TARGET ${target})
+        return()
+    endif()
+    add_library(${target} ${type} IMPORTED)
+    set_target_properties(${target} PROPERTIES
+        IMPORTED_LOCATION "${library}"
+        INTERFACE_INCLUDE_DIRECTORIES "${_refold_prefix}/include"
+        INTERFACE_LINK_LIBRARIES "${private_libraries}")
+endfunction()
+
+# What the static library needs of the system is known to refold.pc, where cargo-c has written it.
+function(_refold_private_libraries variable file)
+    set(line "")
+    if(EXISTS "${file}")
+        file(STRINGS "${file}" line REGEX "^Libs\\.private:")
+    endif()
+    string(REGEX REPLACE "^Libs\\.private: *" "" line "${line}")
+    separate_arguments(libraries UNIX_COMMAND "${line}")
+    set(${variable} "${libraries}" PARENT_SCOPE)
+endfunction()
+
+foreach(_refold_folder IN ITEMS "lib/${CMAKE_LIBRARY_ARCHITECTURE}" lib64 lib)
+    set(_refold_folder "${_refold_prefix}/${_refold_folder}")
+    _refold_private_libraries(_refold_libraries "${_refold_folder}/pkgconfig/refold.pc")
+    _refold_add(refold::refold SHARED "${_refold_folder}/librefold${CMAKE_SHARED_LIBRARY_SUFFIX}" "")
+    _refold_add(refold::refold_static STATIC "${_refold_folder}/librefold.a" "${_refold_libraries}")
+endforeach()
+
+if(NOT TARGET refold::refold AND NOT TARGET refold::refold_static)
+    set(refold_FOUND FALSE)
+    set(refold_NOT_FOUND_MESSAGE "There is no librefold below ${_refold_prefix}")
+endif()
+
+unset(_refold_folder)
+unset(_refold_libraries)
+unset(_refold_prefix)

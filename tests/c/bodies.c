@@ -1,0 +1,825 @@
+/* Bodies: how long they are, how they are packed, and everything that can be wrong with them. Each answer is
+ * written out byte for byte. */
+#define _GNU_SOURCE
+#include "client.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#define OK_LINE "HTTP/1.1 200 OK\r\n"
+/* 40 bytes, 0x28. */
+#define BODY "{\"status\": \"COMPLETED\", \"name\": \"whole\"}"
+
+struct bytes {
+    char *start;
+    size_t length;
+};
+
+static struct bytes joined(const void *one, size_t one_length, const void *other, size_t other_length) {
+    struct bytes bytes = {.start = malloc(one_length + other_length + 1),
+                          .length = one_length + other_length};
+    if (bytes.start == NULL)
+        abort();
+    memcpy(bytes.start, one, one_length);
+    memcpy(bytes.start + one_length, other, other_length);
+    bytes.start[bytes.length] = '\0';
+    return bytes;
+}
+
+/* An answer of this head and this body. */
+static struct bytes answer_of(const char *head, const void *body, size_t length) {
+    return joined(head, strlen(head), body, length);
+}
+
+/* gzip, with all that a header can hold where `decorated` is true. */
+static struct bytes compressed(const void *plain, size_t length, int level, bool decorated) {
+    z_stream stream = {0};
+    gz_header header = {.text = 1,
+                        .time = 1,
+                        .extra = (Bytef *)"extra",
+                        .extra_len = 5,
+                        .name = (Bytef *)"name",
+                        .comment = (Bytef *)"comment",
+                        .hcrc = 1};
+    if (deflateInit2(&stream, level, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+        abort();
+    if (decorated)
+        deflateSetHeader(&stream, &header);
+    struct bytes packed = {.length = deflateBound(&stream, length) + 64};
+    packed.start = malloc(packed.length);
+    stream.next_in = (Bytef *)(uintptr_t)plain;
+    stream.avail_in = (uInt)length;
+    stream.next_out = (Bytef *)packed.start;
+    stream.avail_out = (uInt)packed.length;
+    if (packed.start == NULL || deflate(&stream, Z_FINISH) != Z_STREAM_END)
+        abort();
+    packed.length = stream.total_out;
+    deflateEnd(&stream);
+    return packed;
+}
+
+/* What a server says, on every connection alike, and how it goes on. */
+struct script {
+    struct bytes answer;
+    size_t step; /* bytes at a time; 0: all at once */
+    enum ending ending;
+    bool cuts; /* only as many bytes as there have been requests */
+};
+
+static void follow_script(struct exchange *exchange) {
+    const struct script *script = exchange_data(exchange);
+    size_t index = exchange_index(exchange);
+    size_t length = script->cuts && index < script->answer.length ? index : script->answer.length;
+    if (script->step > 0)
+        exchange_drip(exchange, script->answer.start, length, script->step, 0);
+    else
+        exchange_send(exchange, script->answer.start, length);
+    struct answer end = {.silent = true, .ending = script->ending};
+    exchange_answer(exchange, &end);
+}
+
+static struct server *serve_script(struct script *script, bool secure) {
+    struct server_options options = {.handler = follow_script, .data = script};
+    if (secure) {
+        options.certificate = certificate_path("good.pem");
+        options.private_key = certificate_path("good.key");
+    }
+    return serve(&options);
+}
+
+static refold_client *client_with_limit(struct server *server, uint64_t limit) {
+    refold_options *options = test_options(server_url(server));
+    refold_options_set_ca_file(options, certificate_path("ca.pem"));
+    refold_options_set_max_response_bytes(options, limit);
+    return client_of(options);
+}
+
+/* Is it the body, byte for byte? Those made for their length begin alike, and end as they should. */
+static void check_whole(const refold_execution *execution) {
+    size_t length;
+    const char *text = refold_json_text(refold_execution_json(execution), &length);
+    CHECK_STR(refold_execution_name(execution), "whole");
+    if (text != NULL && length < 50)
+        CHECK_STR(text, BODY);
+}
+
+/* One call: its code. What went well has to be the whole. */
+static refold_code call(const refold_client *client, bool *retryable) {
+    refold_error *error = NULL;
+    refold_execution *execution = get(client, &error);
+    refold_code code = refold_error_code(error);
+    if (execution != NULL)
+        check_whole(execution);
+    else
+        CHECK(refold_error_message(error)[0] != '\0');
+    *retryable = refold_error_is_retryable(error);
+    refold_execution_free(execution);
+    refold_error_free(error);
+    return code;
+}
+
+static refold_code call_script(struct script script, bool secure, uint64_t limit) {
+    bool retryable;
+    struct server *server = serve_script(&script, secure);
+    refold_client *client = client_with_limit(server, limit);
+    refold_code code = call(client, &retryable);
+    refold_client_free(client);
+    server_stop(server);
+    return code;
+}
+
+/* Whole ones ------------------------------------------------------------------------------------------- */
+
+#define CHUNKED_HEAD OK_LINE "Transfer-Encoding: chunked\r\n\r\n"
+#define LAST_CHUNK "0\r\n\r\n"
+
+static const struct {
+    const char *name, *answer;
+    enum ending ending;
+} whole_answers[] = {
+    {"a length", OK_LINE "Content-Length: 40\r\n\r\n" BODY, HOLD},
+    {"a length in small letters, without a space", OK_LINE "content-length:40\r\n\r\n" BODY, HOLD},
+    {"no reason", "HTTP/1.1 200\r\nContent-Length: 40\r\n\r\n" BODY, HOLD},
+    {"an empty reason", "HTTP/1.1 200 \r\nContent-Length: 40\r\n\r\n" BODY, HOLD},
+    {"another 2xx", "HTTP/1.1 299 Whatever\r\nContent-Length: 40\r\n\r\n" BODY, HOLD},
+    {"odd headers",
+     OK_LINE "Content-Length: 40\r\nEmpty:\r\nOther: \xc3\xa4\xff\r\nx-1_2.3~: \t tab\t \r\n\r\n" BODY, HOLD},
+    {"identity", OK_LINE "Content-Encoding: identity\r\nContent-Length: 40\r\n\r\n" BODY, HOLD},
+    {"identity in capitals", OK_LINE "Content-Encoding: IDENTITY\r\nContent-Length: 40\r\n\r\n" BODY, HOLD},
+    {"one chunk", CHUNKED_HEAD "28\r\n" BODY "\r\n" LAST_CHUNK, HOLD},
+    {"two chunks",
+     CHUNKED_HEAD "1\r\n{\r\n27\r\n\"status\": \"COMPLETED\", \"name\": \"whole\"}\r\n" LAST_CHUNK, HOLD},
+    {"Chunked", OK_LINE "transfer-encoding: Chunked\r\n\r\n28\r\n" BODY "\r\n" LAST_CHUNK, HOLD},
+    {"zeros before a size", CHUNKED_HEAD "0000028\r\n" BODY "\r\n000\r\n\r\n", HOLD},
+    {"sizes in capitals",
+     CHUNKED_HEAD "1A\r\n{\"status\": \"COMPLETED\", \"n\r\nE\r\name\": \"whole\"}\r\n" LAST_CHUNK, HOLD},
+    {"a chunk's extension", CHUNKED_HEAD "28;a=b\r\n" BODY "\r\n" LAST_CHUNK, HOLD},
+    {"a chunk's extension with spaces", CHUNKED_HEAD "28 ; a = b\r\n" BODY "\r\n0;c\r\n\r\n", HOLD},
+    {"a trailer", CHUNKED_HEAD "28\r\n" BODY "\r\n0\r\nA: b\r\n\r\n", HOLD},
+    {"trailers",
+     CHUNKED_HEAD "28\r\n" BODY
+                  "\r\n0\r\nA: b\r\nContent-Length: 3\r\nC: a trailer that is a good deal longer\r\n\r\n",
+     HOLD},
+    {"chunks and a length",
+     OK_LINE "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n28\r\n" BODY "\r\n" LAST_CHUNK, HOLD},
+    {"until close", OK_LINE "\r\n" BODY, CLOSE},
+    {"until close, as it says", OK_LINE "Connection: close\r\n\r\n" BODY, CLOSE},
+    {"until half closed", OK_LINE "\r\n" BODY, HALF_CLOSE},
+    {"a length and closed", OK_LINE "Content-Length: 40\r\nConnection: close\r\n\r\n" BODY, CLOSE},
+    {"chunks and closed",
+     OK_LINE "Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n28\r\n" BODY "\r\n" LAST_CHUNK, CLOSE},
+    {"HTTP/1.0 until close", "HTTP/1.0 200 OK\r\n\r\n" BODY, CLOSE},
+    {"HTTP/1.0 with a length", "HTTP/1.0 200 OK\r\nContent-Length: 40\r\n\r\n" BODY, CLOSE},
+    {"HTTP/1.0 that stays", "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 40\r\n\r\n" BODY,
+     HOLD},
+    {"100 before", "HTTP/1.1 100 Continue\r\n\r\n" OK_LINE "Content-Length: 40\r\n\r\n" BODY, HOLD},
+    {"102 before", "HTTP/1.1 102 Processing\r\n\r\n" OK_LINE "Content-Length: 40\r\n\r\n" BODY, HOLD},
+    {"103 before",
+     "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\nLink: <b>\r\n\r\n" OK_LINE
+     "Content-Length: 40\r\n\r\n" BODY,
+     HOLD},
+    {"an unknown one before",
+     "HTTP/1.1 199 Whatever\r\nContent-Length: 5\r\n\r\n" OK_LINE "Content-Length: 40\r\n\r\n" BODY, HOLD},
+    {"several before",
+     "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n"
+     "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" CHUNKED_HEAD "28\r\n" BODY
+     "\r\n" LAST_CHUNK,
+     HOLD},
+};
+
+TEST(whole_bodies_are_whole_however_they_come) {
+    for (size_t i = 0; i < 4 * COUNT(whole_answers); i++) {
+        size_t row = i / 4;
+        const char *answer = whole_answers[row].answer;
+        struct script script = {.answer = {.start = (char *)(uintptr_t)answer, .length = strlen(answer)},
+                                .step = i % 2,
+                                .ending = whole_answers[row].ending};
+        check_case("%s%s%s", whole_answers[row].name, i % 2 ? ", byte by byte" : "",
+                   i / 2 % 2 ? ", TLS" : "");
+        CHECK_INT(call_script(script, i / 2 % 2, 0), REFOLD_OK);
+    }
+}
+
+TEST(gzip_is_asked_for_and_understood) {
+    struct bytes bodies[] = {compressed(BODY, 40, 9, false),
+                             compressed(BODY, 40, 0, false),
+                             compressed(BODY, 40, 1, true),
+                             {NULL, 0}};
+    /* Two members make one body (RFC 1952, 2.2). */
+    struct bytes one = compressed(BODY, 10, 9, false), other = compressed(BODY + 10, 30, 9, true);
+    bodies[3] = joined(one.start, one.length, other.start, other.length);
+    free(one.start);
+    free(other.start);
+    for (size_t i = 0; i < 2 * COUNT(bodies); i++) {
+        struct bytes body = bodies[i / 2];
+        char *with_length =
+            text_of(OK_LINE "Content-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n", body.length);
+        const char *until_close = OK_LINE "content-encoding:gzip\r\n\r\n";
+        char *in_chunks = text_of(
+            OK_LINE "Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n%zx\r\n", body.length);
+        struct bytes chunk = joined(body.start, body.length, "\r\n" LAST_CHUNK, 7);
+        struct script scripts[] = {
+            {.answer = answer_of(with_length, body.start, body.length), .ending = HOLD},
+            {.answer = answer_of(until_close, body.start, body.length), .ending = CLOSE},
+            {.answer = answer_of(in_chunks, chunk.start, chunk.length), .ending = HOLD},
+        };
+        for (size_t j = 0; j < COUNT(scripts); j++) {
+            check_case("body %zu, framing %zu%s", i / 2, j, i % 2 ? ", byte by byte" : "");
+            scripts[j].step = i % 2;
+            CHECK_INT(call_script(scripts[j], false, 40), REFOLD_OK);
+            free(scripts[j].answer.start);
+        }
+        free(with_length);
+        free(in_chunks);
+        free(chunk.start);
+    }
+    for (size_t i = 0; i < COUNT(bodies); i++)
+        free(bodies[i].start);
+    struct server *server = serve_body(COMPLETED);
+    refold_client *client = client_to(server);
+    CHECK_INT(get_code(client), REFOLD_OK);
+    CHECK_STR(head_value(server_head(server, 0), "accept-encoding"), "gzip");
+    refold_client_free(client);
+    server_stop(server);
+}
+
+TEST(other_encodings_are_refused) {
+    static const char *const encodings[] = {"br",       "deflate",  "zstd",       "compress",
+                                            "br, gzip", "gzip, br", "gzip, gzip", "nonsense"};
+    for (size_t i = 0; i < COUNT(encodings); i++) {
+        char *headers = text_of("Content-Encoding: %s\r\n", encodings[i]);
+        struct server *server = serve_answers(1, &(struct answer){.body = BODY, .headers = headers});
+        refold_options *options = test_options(server_url(server));
+        refold_options_set_max_retries(options, 2);
+        refold_client *client = client_of(options);
+        refold_error *error = NULL;
+        check_case("%s", encodings[i]);
+        CHECK(get(client, &error) == NULL);
+        CHECK(!refold_error_is_retryable(error));
+        CHECK_INT(refold_error_attempts(error), 1);
+        EXPECT_ERROR(error, REFOLD_ERROR_INVALID_RESPONSE, NULL);
+        refold_client_free(client);
+        server_stop(server);
+        free(headers);
+    }
+}
+
+/* Cut ones --------------------------------------------------------------------------------------------- */
+
+/* Cuts the answer at every place from its `first` byte on; each time the connection counts as lost. */
+static void check_cuts(const char *name, struct bytes answer, bool secure, enum ending ending, size_t first) {
+    struct script script = {.answer = answer, .ending = ending, .cuts = true};
+    struct server *server = serve_script(&script, secure);
+    refold_client *client = client_with_limit(server, 0);
+    for (size_t cut = 0; cut < answer.length; cut++) {
+        bool retryable;
+        refold_code code = call(client, &retryable);
+        check_case("%s, %s, cut after %zu of %zu", name, secure ? "TLS" : "plain", cut, answer.length);
+        if (cut >= first && code != REFOLD_ERROR_TRANSPORT)
+            FAIL("the code is %d", code);
+        if (cut >= first)
+            CHECK(retryable);
+    }
+    CHECK_INT(server_requests(server), answer.length);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+TEST(what_is_cut_off_anywhere_is_never_taken_for_whole) {
+    struct bytes packed = compressed(BODY, 40, 9, false);
+    char *packed_head =
+        text_of(OK_LINE "Content-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n", packed.length);
+    struct bytes packed_answer = answer_of(packed_head, packed.start, packed.length);
+    char *chunked_head =
+        text_of(OK_LINE "Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n%zx\r\n", packed.length);
+    struct bytes chunk = joined(packed.start, packed.length, "\r\n0\r\nA: b\r\n\r\n", 13);
+    struct bytes chunked_answer = answer_of(chunked_head, chunk.start, chunk.length);
+    const char *length = OK_LINE "Content-Length: 40\r\n\r\n" BODY;
+    const char *chunks = OK_LINE "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n27;a=b\r\n\"status\": "
+                                 "\"COMPLETED\", \"name\": \"whole\"}\r\n0\r\n\r\n";
+    const char *trailers = CHUNKED_HEAD "28\r\n" BODY "\r\n0\r\nA: b\r\nC: d\r\n\r\n";
+    const char *interim = "HTTP/1.1 100 Continue\r\n\r\n" OK_LINE "Content-Length: 40\r\n\r\n" BODY;
+    const struct {
+        const char *name;
+        struct bytes answer;
+    } rows[] = {
+        {"a length", {(char *)(uintptr_t)length, strlen(length)}},
+        {"chunks", {(char *)(uintptr_t)chunks, strlen(chunks)}},
+        {"trailers", {(char *)(uintptr_t)trailers, strlen(trailers)}},
+        {"an interim answer", {(char *)(uintptr_t)interim, strlen(interim)}},
+        {"gzip", packed_answer},
+        {"gzip in chunks", chunked_answer},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        check_cuts(rows[i].name, rows[i].answer, false, CLOSE, 0);
+        check_cuts(rows[i].name, rows[i].answer, false, RESET, 0);
+        check_cuts(rows[i].name, rows[i].answer, false, HALF_CLOSE, 0);
+        if (i % 2 == 0) {
+            check_cuts(rows[i].name, rows[i].answer, true, CLOSE, 0);
+            check_cuts(rows[i].name, rows[i].answer, true, TRUNCATE, 0);
+        }
+    }
+    free(packed.start);
+    free(packed_head);
+    free(packed_answer.start);
+    free(chunked_head);
+    free(chunk.start);
+    free(chunked_answer.start);
+}
+
+/* Where the end of the connection is that of the body, it has to be a proper one. */
+TEST(until_close_means_in_order) {
+    const char *text = OK_LINE "\r\n" BODY;
+    struct bytes answer = {(char *)(uintptr_t)text, strlen(text)};
+    check_cuts("until close", answer, false, RESET, 0);
+    check_cuts("until close", answer, true, TRUNCATE, 0);
+    check_cuts("until close", answer, true, RESET, 0);
+    struct script whole = {.answer = answer, .ending = RESET};
+    check_case("whole, but reset");
+    CHECK_INT(call_script(whole, false, 0), REFOLD_ERROR_TRANSPORT);
+    whole.ending = TRUNCATE;
+    check_case("whole, but without a TLS goodbye");
+    CHECK_INT(call_script(whole, true, 0), REFOLD_ERROR_TRANSPORT);
+    whole.ending = CLOSE;
+    check_case("whole");
+    CHECK_INT(call_script(whole, true, 0), REFOLD_OK);
+}
+
+/* HTTP says that the body is whole, gzip that it is not. */
+TEST(a_cut_gzip_stream_is_cut) {
+    for (int decorated = 0; decorated < 2; decorated++) {
+        struct bytes packed = compressed(BODY, 40, decorated ? 0 : 9, decorated);
+        for (size_t cut = 1; cut < packed.length; cut++) {
+            char *head = text_of(OK_LINE "Content-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n", cut);
+            struct script script = {.answer = answer_of(head, packed.start, cut), .ending = HOLD};
+            check_case("%zu of %zu", cut, packed.length);
+            CHECK_INT(call_script(script, false, 0), REFOLD_ERROR_TRANSPORT);
+            free(script.answer.start);
+            free(head);
+        }
+        free(packed.start);
+    }
+    const char *empty = OK_LINE "Content-Encoding: gzip\r\nContent-Length: 0\r\n\r\n";
+    refold_code code = call_script(
+        (struct script){.answer = {(char *)(uintptr_t)empty, strlen(empty)}, .ending = HOLD}, false, 0);
+    CHECK(code == REFOLD_ERROR_TRANSPORT || code == REFOLD_ERROR_INVALID_RESPONSE);
+}
+
+TEST(a_damaged_gzip_stream_is_refused) {
+    enum { MAGIC = 3, CHECKSUMS = 8 }; /* bytes at its beginning, and at its end */
+    struct bytes packed = compressed(BODY, 40, 9, false);
+    char *head = text_of(OK_LINE "Content-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n", packed.length);
+    struct bytes answer = answer_of(head, packed.start, packed.length);
+    for (size_t i = 0; i < 8 * packed.length; i++) {
+        size_t at = i / 8;
+        answer.start[strlen(head) + at] ^= (char)(1 << i % 8);
+        check_case("bit %zu of byte %zu of %zu", i % 8, at, packed.length);
+        refold_code code = call_script((struct script){.answer = answer, .ending = HOLD}, false, 1000);
+        /* What means nothing to the body, such as the time, may be as it likes: call() looks at the body. */
+        if (code != REFOLD_ERROR_INVALID_RESPONSE && code != REFOLD_ERROR_TRANSPORT)
+            CHECK_INT(code, REFOLD_OK);
+        if (at >= packed.length - CHECKSUMS || at < MAGIC)
+            CHECK_INT(code, REFOLD_ERROR_INVALID_RESPONSE);
+        answer.start[strlen(head) + at] ^= (char)(1 << i % 8);
+    }
+    free(answer.start);
+    free(packed.start);
+    free(head);
+}
+
+/* Cut in each of the ways that a client has to look for itself, and whole at the second try. */
+struct try_again {
+    struct answer answers[2];
+    bool secure;
+};
+
+static void try_again(void *data) {
+    struct try_again *row = data;
+    struct server_options server_options = {.answers = row->answers, .answer_count = 2};
+    if (row->secure) {
+        server_options.certificate = certificate_path("good.pem");
+        server_options.private_key = certificate_path("good.key");
+    }
+    struct server *server = serve(&server_options);
+    refold_options *options = test_options(server_url(server));
+    refold_options_set_ca_file(options, certificate_path("ca.pem"));
+    refold_options_set_max_retries(options, 1);
+    refold_client *client = client_of(options);
+    CHECK_INT(get_code(client), REFOLD_OK);
+    CHECK_INT(server_requests(server), 2);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+TEST(what_was_cut_off_is_tried_again) {
+    struct bytes packed = compressed(BODY, 40, 9, false);
+    struct try_again rows[] = {
+        {{{.body = BODY, .is_cut = true, .cut = 39}, {.body = BODY}}, false},
+        {{{.raw = true, .body = CHUNKED_HEAD "28\r\n" BODY "\r\n0\r\n", .ending = CLOSE}, {.body = BODY}},
+         false},
+        {{{.raw = true, .body = CHUNKED_HEAD "28\r\n" BODY "\r\n", .ending = CLOSE}, {.body = BODY}}, false},
+        {{{.body = BODY, .framing = UNTIL_CLOSE, .ending = RESET}, {.body = BODY}}, false},
+        {{{.body = BODY, .framing = UNTIL_CLOSE, .ending = TRUNCATE}, {.body = BODY}}, true},
+        {{{.body = packed.start, .length = packed.length - 1, .headers = "Content-Encoding: gzip\r\n"},
+          {.body = BODY}},
+         false},
+    };
+    run_on_threads(COUNT(rows), try_again, rows, sizeof rows[0]);
+    free(packed.start);
+}
+
+/* Senseless ones --------------------------------------------------------------------------------------- */
+
+TEST(what_is_not_http_is_refused) {
+    static const char *const answers[] = {
+        "SSH-2.0-OpenSSH_9.2\r\n",
+        "220 mail ESMTP\r\n",
+        "ICY 200 OK\r\n\r\n",
+        "\x15\x03\x01\x02\x02\x46",
+        "<html>\r\n\r\n</html>",
+        "HTTP/2.0 200 OK\r\nContent-Length: 40\r\n\r\n" BODY,
+        "HTTP/1.1 abc OK\r\nContent-Length: 40\r\n\r\n" BODY,
+        "HTTP/1.1 20 OK\r\nContent-Length: 40\r\n\r\n" BODY,
+        "HTTP/1.1 2000 OK\r\nContent-Length: 40\r\n\r\n" BODY,
+        "HTTP/1.1 099 OK\r\nContent-Length: 40\r\n\r\n" BODY,
+        OK_LINE "no colon\r\nContent-Length: 40\r\n\r\n" BODY,
+        OK_LINE "Content-Length : 40\r\n\r\n" BODY,
+        OK_LINE "Content-Length: 40\r\nA: \x01\r\n\r\n" BODY,
+        OK_LINE "Content-Length: many\r\n\r\n" BODY,
+        OK_LINE "Content-Length: -40\r\n\r\n" BODY,
+        OK_LINE "Content-Length: +40\r\n\r\n" BODY,
+        OK_LINE "Content-Length: 40 40\r\n\r\n" BODY,
+        OK_LINE "Content-Length: 0x28\r\n\r\n" BODY,
+        OK_LINE "Content-Length: 99999999999999999999999\r\n\r\n" BODY,
+        OK_LINE "Content-Length: 40\r\nContent-Length: 39\r\n\r\n" BODY,
+    };
+    for (size_t i = 0; i < COUNT(answers); i++) {
+        struct script script = {.answer = {(char *)(uintptr_t)answers[i], strlen(answers[i])},
+                                .ending = CLOSE};
+        check_case("%zu: %.30s", i, answers[i]);
+        CHECK_INT(call_script(script, false, 0), REFOLD_ERROR_TRANSPORT);
+    }
+}
+
+TEST(bad_chunks_are_refused) {
+    static const char *const chunks[] = {
+        "zz\r\n" BODY "\r\n" LAST_CHUNK,
+        "-28\r\n" BODY "\r\n" LAST_CHUNK,
+        "\r\n" BODY "\r\n" LAST_CHUNK,
+        ";a=b\r\n" BODY "\r\n" LAST_CHUNK,
+        "0x28\r\n" BODY "\r\n" LAST_CHUNK,
+        "2 8\r\n" BODY "\r\n" LAST_CHUNK,
+        "27\r\n" BODY "\r\n" LAST_CHUNK,
+        "29\r\n" BODY "\r\n" LAST_CHUNK,
+        "28\r\n" BODY LAST_CHUNK,
+        "28\n" BODY "\n0\n\n",
+        "FFFFFFFFFFFFFFFFF28\r\n" BODY "\r\n" LAST_CHUNK,
+        "FFFFFFFFFFFFFFFF\r\n" BODY "\r\n" LAST_CHUNK,
+        "7FFFFFFFFFFFFFFF\r\n" BODY "\r\n" LAST_CHUNK,
+        BODY,
+    };
+    for (size_t i = 0; i < COUNT(chunks); i++) {
+        struct script script = {.answer = answer_of(CHUNKED_HEAD, chunks[i], strlen(chunks[i])),
+                                .ending = CLOSE};
+        check_case("%zu: %.20s", i, chunks[i]);
+        CHECK_INT(call_script(script, false, 0), REFOLD_ERROR_TRANSPORT);
+        free(script.answer.start);
+    }
+}
+
+/* The header's limit ----------------------------------------------------------------------------------- */
+
+enum { LARGEST_HEADER = 64 * 1024 };
+
+/* A whole answer whose head has this many bytes, in lines of `line` bytes or a few more. */
+static struct bytes answer_with_head_of(size_t length, size_t line) {
+    static const char start[] = OK_LINE "Content-Length: 40\r\n", end[] = "\r\n" BODY;
+    struct bytes answer = {.length = length + 40};
+    answer.start = malloc(answer.length + 1);
+    if (answer.start == NULL)
+        abort();
+    memcpy(answer.start, start, sizeof start - 1);
+    for (size_t at = sizeof start - 1, left; (left = length - 2 - at) > 0;
+         at += left < 2 * line ? left : line) {
+        size_t size = left < 2 * line ? left : line;
+        memset(answer.start + at, 'x', size);
+        answer.start[at + 1] = ':';
+        memcpy(answer.start + at + size - 2, "\r\n", 2);
+    }
+    memcpy(answer.start + length - 2, end, sizeof end);
+    return answer;
+}
+
+TEST(headers_may_have_64_kib_and_no_more) {
+    static const struct {
+        size_t length, line;
+        refold_code code;
+    } rows[] = {
+        {1000, 10, REFOLD_OK},
+        {60 * 1024, 60 * 1024, REFOLD_OK},
+        {60 * 1024, 1000, REFOLD_OK},
+        {LARGEST_HEADER, LARGEST_HEADER, REFOLD_OK},
+        {LARGEST_HEADER, 1000, REFOLD_OK},
+        {LARGEST_HEADER + 1, LARGEST_HEADER, REFOLD_ERROR_RESPONSE_TOO_LARGE},
+        {LARGEST_HEADER + 1, 1000, REFOLD_ERROR_RESPONSE_TOO_LARGE},
+        {1000 * 1000, 1000 * 1000, REFOLD_ERROR_RESPONSE_TOO_LARGE},
+        {1000 * 1000, 10 * 1000, REFOLD_ERROR_RESPONSE_TOO_LARGE},
+    };
+    for (size_t i = 0; i < 2 * COUNT(rows); i++) {
+        struct script script = {.answer = answer_with_head_of(rows[i / 2].length, rows[i / 2].line),
+                                .ending = HOLD};
+        check_case("%zu bytes in lines of %zu%s", rows[i / 2].length, rows[i / 2].line, i % 2 ? ", TLS" : "");
+        CHECK_INT(call_script(script, i % 2, 0), rows[i / 2].code);
+        free(script.answer.start);
+    }
+}
+
+/* The body's limit, and memory ------------------------------------------------------------------------- */
+
+/* An execution of exactly so many bytes. */
+static struct bytes execution_of(size_t length) {
+    static const char start[] = "{\"status\": \"COMPLETED\", \"name\": \"whole\", \"x\": \"";
+    struct bytes body = {.start = malloc(length + 1), .length = length};
+    if (body.start == NULL)
+        abort();
+    memset(body.start, 'x', length);
+    memcpy(body.start, start, sizeof start - 1);
+    memcpy(body.start + length - 2, "\"}", 3);
+    return body;
+}
+
+TEST(the_limit_is_exact) {
+    static const size_t lengths[] = {100, 16 * 1024, 65535, 65536, 65537, 128 * 1024, 1000 * 1000};
+    for (size_t i = 0; i < 4 * COUNT(lengths); i++) {
+        size_t length = lengths[i / 4];
+        struct bytes body = execution_of(length);
+        struct bytes packed = compressed(body.start, length, 6, false);
+        char *packed_head =
+            text_of(OK_LINE "Content-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n", packed.length);
+        char *head = i % 4 == 0   ? text_of(OK_LINE "Content-Length: %zu\r\n\r\n", length)
+                     : i % 4 == 1 ? text_of(OK_LINE "\r\n")
+                                  : text_of(CHUNKED_HEAD "%zx\r\n", length);
+        struct bytes answer = i % 4 == 3 ? answer_of(packed_head, packed.start, packed.length)
+                                         : answer_of(head, body.start, body.length);
+        if (i % 4 == 2) {
+            struct bytes whole = joined(answer.start, answer.length, "\r\n" LAST_CHUNK, 7);
+            free(answer.start);
+            answer = whole;
+        }
+        struct script script = {.answer = answer, .ending = i % 4 == 1 ? CLOSE : HOLD};
+        check_case("%zu bytes, framing %zu", length, i % 4);
+        CHECK_INT(call_script(script, false, length - 1), REFOLD_ERROR_RESPONSE_TOO_LARGE);
+        CHECK_INT(call_script(script, false, length), REFOLD_OK);
+        CHECK_INT(call_script(script, false, length + 1), REFOLD_OK);
+        CHECK_INT(call_script(script, false, 0), REFOLD_OK);
+        CHECK_INT(call_script(script, false, UINT64_MAX), REFOLD_OK);
+        free(answer.start);
+        free(head);
+        free(packed_head);
+        free(packed.start);
+        free(body.start);
+    }
+}
+
+/* The most memory that this process has had resident since the last reset_peak. */
+static int64_t peak_bytes(void) {
+    char line[200];
+    long long kilobytes = -1;
+    FILE *file = fopen("/proc/self/status", "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        if (sscanf(line, "VmHWM: %lld kB", &kilobytes) == 1)
+            break;
+    if (file != NULL)
+        fclose(file);
+    return kilobytes * 1024;
+}
+
+static bool reset_peak(void) {
+    FILE *file = fopen("/proc/self/clear_refs", "w");
+    bool done = file != NULL && fputs("5", file) >= 0;
+    return file != NULL && fclose(file) == 0 && done;
+}
+
+/* What a server says before it sends the same block for ever. */
+struct stream {
+    const char *name, *head, *block;
+    size_t block_length; /* 0: its strlen */
+    refold_code code;    /* of a call with a limit of 4 MiB */
+};
+
+#define STORED_BLOCK                                                                                         \
+    "\0\x10\0\xef\xff"                                                                                       \
+    "\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\""
+
+static const struct stream streams[] = {
+    {"until close", OK_LINE "\r\n", "{    }", 0, REFOLD_ERROR_RESPONSE_TOO_LARGE},
+    {"a length", OK_LINE "Content-Length: 9000000000000\r\n\r\n", "{    }", 0,
+     REFOLD_ERROR_RESPONSE_TOO_LARGE},
+    {"the largest length", OK_LINE "Content-Length: 18446744073709551615\r\n\r\n", "x", 0,
+     REFOLD_ERROR_RESPONSE_TOO_LARGE},
+    {"small chunks", CHUNKED_HEAD, "5\r\nabcde\r\n", 0, REFOLD_ERROR_RESPONSE_TOO_LARGE},
+    {"the largest chunk", CHUNKED_HEAD "FFFFFFFFFFFFFFFF\r\n", "x", 0, REFOLD_ERROR_RESPONSE_TOO_LARGE},
+    {"a chunk's size without end", CHUNKED_HEAD, "0", 0, REFOLD_ERROR_TRANSPORT},
+    {"a chunk's extension without end", CHUNKED_HEAD "5;", "a", 0, REFOLD_ERROR_TRANSPORT},
+    {"a trailer without end", CHUNKED_HEAD "28\r\n" BODY "\r\n0\r\nA: ", "a", 0, REFOLD_ERROR_TRANSPORT},
+    {"a header without end", OK_LINE "A: ", "a", 0, REFOLD_ERROR_RESPONSE_TOO_LARGE},
+    {"headers without end", OK_LINE, "A: b\r\n", 0, REFOLD_ERROR_TRANSPORT},
+    {"a status line without end", "HTTP/1.1 200 ", "a", 0, REFOLD_ERROR_RESPONSE_TOO_LARGE},
+    {"gzip that grows little", OK_LINE "Content-Encoding: gzip\r\n\r\n\x1f\x8b\x08", STORED_BLOCK,
+     sizeof STORED_BLOCK - 1, REFOLD_ERROR_RESPONSE_TOO_LARGE},
+    {"an error", "HTTP/1.1 400 Bad Request\r\n\r\n", "x", 0, 400},
+    {"an error in chunks", "HTTP/1.1 400 Bad Request\r\nTransfer-Encoding: chunked\r\n\r\n", "5\r\nabcde\r\n",
+     0, 400},
+};
+
+static void send_stream(struct exchange *exchange) {
+    static _Thread_local char portion[65536];
+    const struct stream *stream = exchange_data(exchange);
+    size_t block = stream->block_length == 0 ? strlen(stream->block) : stream->block_length;
+    size_t length = sizeof portion / block * block;
+    for (size_t at = 0; at < length; at += block)
+        memcpy(portion + at, stream->block, block);
+    exchange_send_text(exchange, stream->head);
+    if (strstr(stream->head, "gzip") != NULL)
+        exchange_send(exchange, "\0\0\0\0\0\0\3", 7); /* the rest of its header */
+    while (exchange_send(exchange, portion, length))
+        continue;
+    exchange_close(exchange);
+}
+
+enum { MEMORY_LIMIT = 4 << 20, MEMORY_SLACK = 3 << 19 };
+
+/* A call that may take no more memory than the limit. */
+static void check_memory(struct server *server, refold_code want) {
+    bool retryable;
+    refold_client *client = client_with_limit(server, MEMORY_LIMIT);
+    REQUIRE(reset_peak());
+    int64_t before = resident_bytes();
+    int64_t began = now_ms();
+    refold_code code = call(client, &retryable);
+    int64_t grown = peak_bytes() - before;
+    if (code != want)
+        FAIL("the code is %d, wanted %d", code, want);
+    CHECK_TIME(now_ms() - began, 0, 15000);
+    if (!check_is_slow())
+        CHECK_BETWEEN(grown, INT64_MIN, MEMORY_LIMIT + MEMORY_SLACK);
+    refold_client_free(client);
+}
+
+TEST(an_endless_answer_takes_no_more_memory_than_the_limit) {
+    for (size_t i = 0; i < COUNT(streams); i++) {
+        struct server *server =
+            serve(&(struct server_options){.handler = send_stream, .data = (void *)(uintptr_t)&streams[i]});
+        check_case("%s", streams[i].name);
+        check_memory(server, streams[i].code);
+        server_stop(server);
+    }
+}
+
+TEST(a_gzip_bomb_takes_no_more_memory_than_the_limit) {
+    enum { PLAIN = 64 << 20 };
+    char *plain = calloc(1, PLAIN);
+    REQUIRE(plain != NULL);
+    memset(plain, ' ', PLAIN);
+    struct bytes bomb = compressed(plain, PLAIN, 6, false);
+    free(plain);
+    static const struct {
+        const char *line;
+        refold_code code;
+    } rows[] = {{"HTTP/1.1 200 OK", REFOLD_ERROR_RESPONSE_TOO_LARGE}, {"HTTP/1.1 404 Not Found", 404}};
+    for (size_t i = 0; i < 2 * COUNT(rows); i++) {
+        char *head = i % 2 ? text_of("%s\r\nContent-Encoding: gzip\r\n\r\n", rows[i / 2].line)
+                           : text_of("%s\r\nContent-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n",
+                                     rows[i / 2].line, bomb.length);
+        struct script script = {.answer = answer_of(head, bomb.start, bomb.length), .ending = HOLD};
+        struct server *server = serve_script(&script, false);
+        check_case("%s, %s", rows[i / 2].line, i % 2 ? "until close" : "with a length");
+        check_memory(server, rows[i / 2].code);
+        server_stop(server);
+        free(script.answer.start);
+        free(head);
+    }
+    free(bomb.start);
+}
+
+TEST(a_huge_length_alone_takes_no_memory) {
+    static const char *const lengths[] = {"200000000", "9000000000000", "18446744073709551614",
+                                          "18446744073709551615"};
+    for (size_t i = 0; i < COUNT(lengths); i++) {
+        char *text = text_of(OK_LINE "Content-Length: %s\r\n\r\n" BODY, lengths[i]);
+        struct script script = {.answer = {text, strlen(text)}, .ending = CLOSE};
+        struct server *server = serve_script(&script, false);
+        refold_client *client = client_with_limit(server, 0);
+        bool retryable;
+        check_case("%s", lengths[i]);
+        REQUIRE(reset_peak());
+        int64_t before = resident_bytes();
+        CHECK_INT(call(client, &retryable), REFOLD_ERROR_TRANSPORT);
+        if (!check_is_slow())
+            CHECK_BETWEEN(peak_bytes() - before, INT64_MIN, 1 << 20);
+        refold_client_free(client);
+        server_stop(server);
+        free(text);
+    }
+}
+
+TEST(a_quarter_of_a_gibibyte_is_the_default_limit) {
+    static const struct {
+        const char *length;
+        refold_code code;
+    } rows[] = {{"268435456", REFOLD_ERROR_TRANSPORT}, {"268435457", REFOLD_ERROR_RESPONSE_TOO_LARGE}};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char *text = text_of(OK_LINE "Content-Length: %s\r\n\r\n{", rows[i].length);
+        struct server *server =
+            serve_answers(1, &(struct answer){.raw = true, .body = text, .ending = CLOSE});
+        refold_client *client = client_to(server);
+        CHECK_INT(get_code(client), rows[i].code);
+        refold_client_free(client);
+        server_stop(server);
+        free(text);
+    }
+}
+
+/* Errors ----------------------------------------------------------------------------------------------- */
+
+#define BAD_LINE "HTTP/1.1 400 Bad Request\r\n"
+
+/* An answer, how it ends, and what can be had of its body. */
+static const struct {
+    const char *name, *answer;
+    enum ending ending;
+    const char *body;
+} bad_bodies[] = {
+    {"cut", BAD_LINE "Content-Length: 100\r\n\r\n{\"message\":", CLOSE, "{\"message\":"},
+    {"cut before its first byte", BAD_LINE "Content-Length: 100\r\n\r\n", CLOSE, NULL},
+    {"half closed", BAD_LINE "Content-Length: 100\r\n\r\nabc", HALF_CLOSE, "abc"},
+    {"a cut chunk", BAD_LINE "Transfer-Encoding: chunked\r\n\r\n100\r\nabc", CLOSE, "abc"},
+    {"no last chunk", BAD_LINE "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", CLOSE, "abc"},
+    {"a bad chunk", BAD_LINE "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n", HOLD, NULL},
+    {"an odd encoding", BAD_LINE "Content-Encoding: br\r\nContent-Length: 3\r\n\r\nabc", HOLD, NULL},
+    {"not gzip", BAD_LINE "Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc", HOLD, NULL},
+    {"cut gzip", BAD_LINE "Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x8b\x08", HOLD, NULL},
+    {"above the limit", BAD_LINE "Content-Length: 20\r\n\r\naaaaaaaaaaaaaaaaaaaa", HOLD, "aaaaaaaaaaaaaaa"},
+    {"above any limit", BAD_LINE "Content-Length: 9000000000000000\r\n\r\naaaaaaaaaaaaaaaa", HOLD,
+     "aaaaaaaaaaaaaaa"},
+    {"not UTF-8", BAD_LINE "Content-Length: 3\r\n\r\n\xff\xfe\x01", HOLD, "\xff\xfe\x01"},
+    {"nothing", BAD_LINE "Content-Length: 0\r\n\r\n", HOLD, NULL},
+    {"an execution", BAD_LINE "Content-Length: 13\r\n\r\n{\"status\":\"\"}", HOLD, "{\"status\":\"\"}"},
+};
+
+TEST(an_error_status_stays_the_code_whatever_its_body) {
+    for (size_t i = 0; i < COUNT(bad_bodies); i++) {
+        const char *answer = bad_bodies[i].answer;
+        struct script script = {.answer = {(char *)(uintptr_t)answer, strlen(answer)},
+                                .ending = bad_bodies[i].ending};
+        struct server *server = serve_script(&script, false);
+        refold_client *client = client_with_limit(server, 15);
+        refold_error *error = NULL;
+        check_case("%s", bad_bodies[i].name);
+        CHECK(get(client, &error) == NULL);
+        CHECK_INT(refold_error_http_status(error), 400);
+        if (bad_bodies[i].body != NULL)
+            CHECK_STR(refold_error_body(error, NULL), bad_bodies[i].body);
+        EXPECT_ERROR(error, 400, "HTTP 400 Bad Request");
+        refold_client_free(client);
+        server_stop(server);
+    }
+}
+
+TEST(every_status_is_told_as_it_is) {
+    static const int statuses[] = {101, 300, 304, 400, 404, 418, 499, 500, 501, 599, 600, 700, 999};
+    for (size_t i = 0; i < COUNT(statuses); i++) {
+        char *text = text_of("HTTP/1.1 %d Whatever\r\nContent-Length: 2\r\n\r\n{}", statuses[i]);
+        check_case("%d", statuses[i]);
+        struct script script = {.answer = {text, strlen(text)}, .ending = CLOSE};
+        CHECK_INT(call_script(script, false, 0), statuses[i]);
+        free(text);
+    }
+}
+
+/* Its body's end is waited for until the deadline; then the status is told all the same, and in time. */
+static void drip_error(struct exchange *exchange) {
+    exchange_send_text(exchange, BAD_LINE "Content-Length: 100000\r\n\r\n");
+    while (exchange_send_text(exchange, "x") && exchange_pause(exchange, 10))
+        continue;
+}
+
+TEST(an_error_whose_body_never_ends_is_told_in_time) {
+    struct server *server = serve(&(struct server_options){.handler = drip_error});
+    refold_options *options = test_options(server_url(server));
+    refold_options_set_timeout_ms(options, 200);
+    refold_client *client = client_of(options);
+    int64_t best = INT64_MAX;
+    for (int i = 0; i < 5 && best > 300; i++) {
+        int64_t began = now_ms();
+        CHECK_INT(get_code(client), 400);
+        int64_t took = now_ms() - began;
+        best = took < best ? took : best;
+    }
+    CHECK_TIME(best, 0, 300);
+    refold_client_free(client);
+    server_stop(server);
+}

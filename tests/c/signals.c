@@ -1,0 +1,386 @@
+/* "A signal handler without SA_RESTART in the host never fails a call", and a SIGPIPE that nobody handles
+ * kills nobody. */
+#define _GNU_SOURCE
+#include "client.h"
+#include "lookup.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+enum { CALLS = 200 };
+
+static pthread_t caller;
+static atomic_int seen_by_caller, seen_by_others;
+
+static void notice(int number) {
+    (void)number;
+    if (pthread_equal(pthread_self(), caller))
+        seen_by_caller++;
+    else
+        seen_by_others++;
+}
+
+/* Every millisecond, and what is interrupted is not begun again by the kernel. */
+static void begin_storm(void) {
+    struct sigaction action = {.sa_handler = notice};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGALRM, &action, NULL);
+    caller = pthread_self();
+    seen_by_caller = seen_by_others = 0;
+    setitimer(ITIMER_REAL, &(struct itimerval){{0, 1000}, {0, 1000}}, NULL);
+}
+
+static void end_storm(void) {
+    setitimer(ITIMER_REAL, &(struct itimerval){{0, 0}, {0, 0}}, NULL);
+    signal(SIGALRM, SIG_IGN);
+    signal(SIGALRM, SIG_DFL);
+}
+
+/* The calls that a signal may interrupt anywhere ------------------------------------------------------- */
+
+static void answer_late(struct exchange *exchange) {
+    exchange_answer(exchange, &(struct answer){.body = COMPLETED, .delay_ms = 3});
+}
+
+static void answer_late_and_close(struct exchange *exchange) {
+    exchange_answer(exchange, &(struct answer){.body = COMPLETED, .delay_ms = 2, .ending = CLOSE});
+}
+
+static void drip_answer(struct exchange *exchange) {
+    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 23\r\n\r\n" COMPLETED;
+    exchange_drip(exchange, answer, sizeof answer - 1, 16, 1);
+}
+
+static void fail_every_other_time(struct exchange *exchange) {
+    const struct answer failing = {.status = 503, .headers = "Retry-After: 0\r\n", .delay_ms = 2};
+    if (exchange_index(exchange) % 2 == 0)
+        exchange_answer(exchange, &failing);
+    else
+        answer_late(exchange);
+}
+
+static void run_for_a_while(struct exchange *exchange) {
+    bool over = exchange_index(exchange) % 4 == 3;
+    exchange_answer(exchange, &(struct answer){.body = over ? COMPLETED : RUNNING, .delay_ms = 2});
+}
+
+/* 4 MB, for which both sides have to wait many times. */
+static void answer_at_length(struct exchange *exchange) {
+    enum { LENGTH = 4 << 20 };
+    char *body = malloc(LENGTH);
+    if (body == NULL)
+        abort();
+    memset(body, ' ', LENGTH);
+    memcpy(body, COMPLETED, sizeof COMPLETED - 1);
+    exchange_answer(exchange, &(struct answer){.body = body, .length = LENGTH});
+    free(body);
+}
+
+/* A SOCKS5 proxy that is the server as well. */
+static void greet_slowly(struct exchange *exchange) {
+    char request[300];
+    exchange_read_exactly(exchange, request, 3);
+    exchange_pause(exchange, 2);
+    exchange_send(exchange, (char[]){5, 0}, 2);
+    exchange_read_exactly(exchange, request, 5);
+    exchange_read_exactly(exchange, request, (size_t)(unsigned char)request[4] + 2);
+    exchange_pause(exchange, 2);
+    exchange_send(exchange, (char[]){5, 0, 0, 1, 0, 0, 0, 0, 0, 0}, 10);
+}
+
+static const struct {
+    const char *name;
+    void (*handler)(struct exchange *exchange);
+    void (*connected)(struct exchange *exchange);
+    const char *proxy;
+    bool secure, is_looked_up, waits;
+    int calls;
+} rows[] = {
+    {.name = "plain", .handler = answer_late, .calls = CALLS},
+    {.name = "TLS", .handler = answer_late, .secure = true, .calls = CALLS},
+    {.name = "dripping", .handler = drip_answer, .calls = CALLS / 4},
+    {.name = "dripping in TLS", .handler = drip_answer, .secure = true, .calls = CALLS / 4},
+    {.name = "new connections", .handler = answer_late_and_close, .calls = CALLS},
+    {.name = "new TLS sessions", .handler = answer_late_and_close, .secure = true, .calls = CALLS},
+    {.name = "new lookups", .handler = answer_late_and_close, .is_looked_up = true, .calls = CALLS / 2},
+    {.name = "a SOCKS proxy",
+     .handler = answer_late_and_close,
+     .connected = greet_slowly,
+     .proxy = "socks5h://",
+     .calls = CALLS / 4},
+    {.name = "retries", .handler = fail_every_other_time, .calls = CALLS},
+    {.name = "waits", .handler = run_for_a_while, .waits = true, .calls = CALLS / 10},
+    {.name = "large bodies", .handler = answer_at_length, .calls = 3},
+    {.name = "large bodies in TLS", .handler = answer_at_length, .secure = true, .calls = 3},
+};
+
+static refold_client *client_for(size_t row, struct server *server) {
+    char *url = text_of("http://server.invalid:%u", server_port(server));
+    char *proxy =
+        text_of("%s127.0.0.1:%u", rows[row].proxy == NULL ? "" : rows[row].proxy, server_port(server));
+    bool by_name = rows[row].is_looked_up || rows[row].proxy != NULL;
+    refold_options *options = test_options(by_name ? url : server_url(server));
+    refold_options_set_allow_plaintext(options, true);
+    refold_options_set_ca_file(options, certificate_path("ca.pem"));
+    refold_options_set_poll_interval_ms(options, 10);
+    refold_options_set_max_retries(options, 1);
+    if (rows[row].proxy != NULL)
+        refold_options_set_proxy(options, proxy);
+    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+    free(url);
+    free(proxy);
+    return client_of(options);
+}
+
+static void make_calls(size_t row, const refold_client *client) {
+    for (int call = 0; call < rows[row].calls; call++) {
+        refold_error *error = NULL;
+        refold_execution *execution =
+            rows[row].waits ? refold_wait_execution(client, TEST_ID, 0, NULL, NULL, NULL, &error)
+                            : refold_get_execution(client, TEST_ID, NULL, &error);
+        if (execution == NULL)
+            FAIL("call %d: %d %s", call, refold_error_code(error), refold_error_message(error));
+        refold_execution_free(execution);
+        refold_error_free(error);
+    }
+}
+
+TEST(no_call_fails_for_a_signal) {
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct server_options options = {.handler = rows[i].handler, .connected = rows[i].connected};
+        if (rows[i].secure) {
+            options.certificate = certificate_path("good.pem");
+            options.private_key = certificate_path("good.key");
+        }
+        struct server *server = serve(&options);
+        refold_client *client = client_for(i, server);
+        check_case("%s", rows[i].name);
+        begin_storm();
+        make_calls(i, client);
+        end_storm();
+        /* The signals have hit the calls, and none of the library's own threads. */
+        CHECK(seen_by_caller >= (rows[i].calls > 10 ? 20 : 1));
+        CHECK_INT(seen_by_others, 0);
+        refold_client_free(client);
+        server_stop(server);
+    }
+    CHECK(!lookup_took_signals());
+}
+
+TEST(signals_neither_shorten_nor_lengthen_a_time_out) {
+    struct dead_port *hole = black_hole(NULL);
+    struct server *server = serve_answers(1, &(struct answer){.silent = true, .ending = HOLD});
+    const char *const urls[] = {dead_port_url(hole), server_url(server)};
+    for (size_t i = 0; i < COUNT(urls); i++) {
+        refold_options *options = test_options(urls[i]);
+        refold_options_set_timeout_ms(options, 200);
+        refold_client *client = client_of(options);
+        int64_t best = INT64_MAX;
+        check_case("%s", urls[i]);
+        for (int try = 0; try < 5 && best > 300 * 1000; try++) {
+            begin_storm();
+            int64_t began = now_us();
+            CHECK_INT(get_code(client), REFOLD_ERROR_TIMEOUT);
+            int64_t took = now_us() - began;
+            end_storm();
+            CHECK(took >= 200 * 1000);
+            CHECK(seen_by_caller >= 20);
+            best = took < best ? took : best;
+        }
+        CHECK_TIME(best / 1000, 200, 300);
+        refold_client_free(client);
+    }
+    server_stop(server);
+    dead_port_free(hole);
+}
+
+static void drop_the_first(struct exchange *exchange) {
+    if (exchange_index(exchange) == 0)
+        exchange_reset(exchange);
+    else
+        answer_late(exchange);
+}
+
+TEST(signals_neither_shorten_nor_end_a_pause) {
+    struct server *server = serve(&(struct server_options){.handler = drop_the_first});
+    refold_options *options = test_options(server_url(server));
+    refold_options_set_max_retries(options, 1);
+    refold_client *client = client_of(options);
+    begin_storm();
+    int64_t began = now_ms();
+    CHECK_INT(get_code(client), REFOLD_OK);
+    int64_t took = now_ms() - began;
+    end_storm();
+    CHECK_TIME(took, 500, 1500);
+    CHECK_INT(server_requests(server), 2);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+/* The library changes nothing of how the process takes signals. */
+TEST(the_process_takes_signals_as_before) {
+    enum { SIGNALS = 65 };
+    struct sigaction before[SIGNALS], after;
+    sigset_t blocked_before, blocked_after;
+    for (int number = 1; number < SIGNALS; number++)
+        if (sigaction(number, NULL, &before[number]) != 0)
+            before[number].sa_handler = SIG_ERR;
+    sigemptyset(&blocked_before);
+    sigemptyset(&blocked_after);
+    pthread_sigmask(SIG_SETMASK, NULL, &blocked_before);
+    struct server *server = serve_body(COMPLETED);
+    refold_client *client = client_for(6, server); /* with a lookup, for which the library starts a thread */
+    make_calls(6, client);
+    refold_client_free(client);
+    server_stop(server);
+    pthread_sigmask(SIG_SETMASK, NULL, &blocked_after);
+    for (int number = 1; number < SIGNALS; number++) {
+        if (before[number].sa_handler == SIG_ERR || sigaction(number, NULL, &after) != 0)
+            continue;
+        check_case("signal %d", number);
+        CHECK(before[number].sa_handler == after.sa_handler);
+        CHECK_INT(sigismember(&blocked_before, number), sigismember(&blocked_after, number));
+    }
+    CHECK(before[SIGPIPE].sa_handler == SIG_DFL);
+}
+
+/* SIGPIPE ---------------------------------------------------------------------------------------------- */
+
+/* A connection that the server has half closed and then reset gives EPIPE, and SIGPIPE, to whoever sends on
+ * it. It has to happen between two steps of the client: its `send`, which stands here, waits for it. */
+
+struct trap {
+    int number;            /* of the send that falls into it, from 1; 0: none */
+    int sends;             /* so far */
+    struct event *wanted;  /* the client is about to send */
+    struct event *settled; /* the server is done with the connection */
+    int broken;            /* how often a send has found the pipe broken */
+};
+
+static struct trap trap;
+
+typedef ssize_t send_function(int, const void *, size_t, int);
+
+ssize_t send(int descriptor, const void *bytes, size_t length, int flags) {
+    static _Atomic(send_function *) real;
+    send_function *next = real;
+    if (next == NULL) {
+        *(void **)&next = dlsym(RTLD_NEXT, "send");
+        real = next;
+    }
+    if (!pthread_equal(pthread_self(), caller))
+        return next(descriptor, bytes, length, flags);
+    if (++trap.sends == trap.number) {
+        event_add(trap.wanted, 1);
+        event_await(trap.settled, 1, 10000);
+    }
+    ssize_t sent = next(descriptor, bytes, length, flags);
+    int because = errno;
+    trap.broken += sent < 0 && because == EPIPE;
+    errno = because;
+    return sent;
+}
+
+/* Sets the trap off when it is time. */
+static void spring(struct exchange *exchange) {
+    if (event_await(trap.wanted, 1, 10000)) {
+        exchange_half_close(exchange);
+        exchange_reset(exchange);
+    }
+    event_add(trap.settled, 1);
+}
+
+/* Only the first connection is a trap. */
+static void trap_at_once(struct exchange *exchange) {
+    if (exchange_connection(exchange) == 0)
+        spring(exchange);
+}
+
+static void trap_after_an_answer(struct exchange *exchange) {
+    exchange_answer(exchange, &(struct answer){.body = COMPLETED});
+    if (exchange_connection(exchange) == 0)
+        spring(exchange);
+}
+
+static const struct {
+    const char *name;
+    bool secure, at_once;
+    int number; /* of the send that breaks, counted from the beginning or from the second call on */
+    refold_code first, second;
+} traps[] = {
+    {"a first request", false, true, 1, REFOLD_ERROR_TRANSPORT, REFOLD_OK},
+    {"a TLS greeting", true, true, 1, REFOLD_ERROR_TRANSPORT, REFOLD_OK},
+    {"a request on a connection in use", false, false, 1, REFOLD_OK, REFOLD_OK},
+    {"a request on a TLS session in use", true, false, 1, REFOLD_OK, REFOLD_OK},
+};
+
+TEST(a_broken_pipe_kills_nobody) {
+    for (size_t i = 0; i < COUNT(traps); i++) {
+        trap = (struct trap){.wanted = event_new(), .settled = event_new()};
+        caller = pthread_self();
+        struct server_options options = {.handler = traps[i].at_once ? answer_late : trap_after_an_answer,
+                                         .connected = traps[i].at_once ? trap_at_once : NULL};
+        if (traps[i].secure) {
+            options.certificate = certificate_path("good.pem");
+            options.private_key = certificate_path("good.key");
+        }
+        struct server *server = serve(&options);
+        check_case("%s", traps[i].name);
+        refold_options *client_options = test_options(server_url(server));
+        refold_options_set_ca_file(client_options, certificate_path("ca.pem"));
+        refold_client *client = client_of(client_options);
+        trap.number = traps[i].at_once ? traps[i].number : 0;
+        CHECK_INT(get_code(client), traps[i].first);
+        if (!traps[i].at_once)
+            trap.number = trap.sends + traps[i].number;
+        CHECK_INT(get_code(client), traps[i].second);
+        CHECK_INT(trap.broken, 1);
+        refold_client_free(client);
+        server_stop(server);
+        event_free(trap.wanted);
+        event_free(trap.settled);
+    }
+    struct sigaction action;
+    sigaction(SIGPIPE, NULL, &action);
+    CHECK(action.sa_handler == SIG_DFL);
+    memset(&caller, 0, sizeof caller);
+}
+
+/* Whatever the moment: a server that resets while the client speaks. */
+static void reset_somewhere(struct exchange *exchange) {
+    char bytes[64];
+    size_t number = exchange_connection(exchange);
+    if (number % 3 == 0)
+        exchange_read(exchange, bytes, sizeof bytes);
+    if (number % 2 == 0)
+        exchange_half_close(exchange);
+    exchange_reset(exchange);
+}
+
+/* A reset that comes before the connection has been looked at is one that never was. */
+static void call_in_vain(void *client) {
+    for (int i = 0; i < 50; i++) {
+        refold_code code = get_code(client);
+        if (code != REFOLD_ERROR_CONNECT)
+            CHECK_INT(code, REFOLD_ERROR_TRANSPORT);
+    }
+}
+
+TEST(a_reset_at_any_moment_kills_nobody) {
+    for (int secure = 0; secure < 2; secure++) {
+        struct server *server = serve(&(struct server_options){.connected = reset_somewhere});
+        char *url = text_of("%s://127.0.0.1:%u", secure ? "https" : "http", server_port(server));
+        refold_client *client = client_of(test_options(url));
+        run_on_threads(4, call_in_vain, client, 0);
+        refold_client_free(client);
+        server_stop(server);
+        free(url);
+    }
+}

@@ -1,0 +1,144 @@
+#!/bin/sh
+# Holds include/refold.hpp and the programs in examples/cpp to what they promise: compiles them by two compilers as
+# three versions of C++, runs tests/cpp plainly, under valgrind and with sanitizers, and runs the programs against the
+# sandbox. All it makes lies under target/. The last line is `N passed, M failed`.
+# shellcheck disable=SC2086 # $strict and $sources are lists
+set -u
+cd "$(dirname "$0")/.." || exit 1
+. tests/support/install.sh
+. tests/support/sandbox.sh
+need cc gcc libc6-dev || exit 1
+need g++ g++ || exit 1
+need clang++ clang || exit 1
+need openssl openssl || exit 1
+need_file /usr/include/openssl/ssl.h libssl-dev || exit 1
+need_file /usr/include/zlib.h zlib1g-dev || exit 1
+need valgrind valgrind libc6-dbg || exit 1
+
+work=target/tests/cpp
+mkdir -p "$work"
+work=$(cd "$work" && pwd)
+strict="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wold-style-cast -Werror"
+passed=0
+failed=0
+
+# check NAME COMMAND...: the command succeeds.
+check() {
+    name=$1
+    shift
+    if "$@"; then
+        passed=$((passed + 1))
+        echo "ok $name"
+    else
+        failed=$((failed + 1))
+        echo "FAIL $name"
+    fi
+}
+
+# unless_fresh FILE COMMAND...: the command, unless it has succeeded (and made FILE, or else an empty one stands for it)
+# after the last change to a source.
+unless_fresh() {
+    file=$1
+    shift
+    [ -e "$file" ] && [ -z "$(find $sources -newer "$file" | head -n 1)" ] && return
+    "$@" || return
+    touch "$file"
+}
+sources="include tests/cpp tests/cpp.sh tests/support examples/cpp"
+
+# The public header alone, and everything that uses it. Old-style casts stand in the macros of check.h only.
+compiles() {
+    echo '#include <refold.hpp>' | $1 "-std=c++$2" $strict -Wsign-conversion -Iinclude -fsyntax-only -x c++ - &&
+        $1 "-std=c++$2" $strict -Iinclude -fsyntax-only examples/cpp/*.cpp &&
+        $1 "-std=c++$2" $strict -Wno-old-style-cast -Iinclude -Itests/support -fsyntax-only tests/cpp/*.cpp
+}
+
+# Each file is a unit of its own that includes the header twice: linking them shows that it defines nothing twice.
+build_tests() { # name compiler flags...
+    program=$work/$1
+    shift
+    "$@" -gdwarf-4 -pthread -Iinclude -Itests/support tests/cpp/*.cpp -o "$program" target/ctests/libsupport.a \
+        -Ltarget/ctests/lib -lrefold -Wl,-rpath,"$PWD/target/ctests/lib" -lssl -lcrypto
+}
+
+build_example() {
+    c++ -std=c++17 -O2 $strict -Iinclude "examples/cpp/$1.cpp" -Ltarget/ctests/lib -lrefold \
+        -Wl,-rpath,"$PWD/target/ctests/lib" -o "$work/$1"
+}
+
+# tests NAME PROGRAM...: counts what the program has tested; what stands on standard error is a failure, too.
+tests() {
+    name=$1
+    shift
+    SANDBOX_URL=$REFOLD_BASE_URL "$@" >"$work/$name.out" 2>"$work/$name.err" 3>&- 4<&- </dev/null
+    status=$?
+    grep -v '^ok \|passed, ' "$work/$name.out"
+    passed=$((passed + $(grep -c '^ok ' "$work/$name.out")))
+    wrong=$(sed -nE 's/^[0-9]+ passed, ([0-9]+) failed$/\1/p' "$work/$name.out")
+    if [ "${wrong:-0}" -eq 0 ] && { [ "$status" -ne 0 ] || [ -s "$work/$name.err" ] || [ -z "$wrong" ]; }; then
+        echo "FAIL $name: status $status, on standard error:"
+        head -n 60 "$work/$name.err"
+        wrong=1
+    fi
+    failed=$((failed + ${wrong:-0}))
+}
+
+# runs STATUS PROGRAM ARGUMENT...: ends with that status; what it prints is kept in $work/out and $work/err.
+runs() {
+    wanted=$1
+    program=$2
+    shift 2
+    "$work/$program" "$@" >"$work/out" 2>"$work/err" 3>&- 4<&-
+    got=$?
+    [ "$got" -eq "$wanted" ] || { echo "status $got instead of $wanted" && cat "$work/out" "$work/err" && return 1; }
+}
+
+prints() {
+    words=$1
+    shift
+    runs "$@" && cat "$work/out" "$work/err" | grep -qF -- "$words"
+}
+
+for compiler in g++ clang++; do
+    for version in 17 20 2b; do
+        check "$compiler as C++$version" unless_fresh "$work/$compiler-$version" compiles "$compiler" "$version"
+    done
+done
+
+if [ ! -e target/release/librefold.so ] || [ ! -x target/release/examples/sandbox ]; then
+    need_rust && CARGO_TARGET_DIR=target cargo build --release --locked --quiet --lib --example sandbox || exit 1
+fi
+sh tests/support/build.sh || exit 1
+check "tests build" unless_fresh "$work/plain" build_tests plain clang++ -std=c++17 -O1
+check "tests build with sanitizers" unless_fresh "$work/sanitized" build_tests sanitized \
+    g++ -std=c++20 -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+for program in get watch; do
+    check "$program builds" unless_fresh "$work/$program" build_example "$program"
+done
+
+stop_sandbox_at_exit
+start_sandbox "$work" --run-seconds 1
+tests plain "$work/plain"
+tests sanitized env CHECK_PATIENCE=4 "$work/sanitized"
+tests valgrind env CHECK_PATIENCE=10 valgrind -q --leak-check=full --show-leak-kinds=definite,indirect \
+    --errors-for-leak-kinds=definite,indirect --error-exitcode=99 --fair-sched=yes "$work/plain"
+
+check "get shows an execution" prints "Start: Success" 0 get 6a106ba44480b80424a65289
+check "get says what is wrong" prints "get: Execution not found" 1 get nobody
+check "get without an id" prints "execution_id" 1 get
+check "watch shows a run to its end" prints "COMPLETED, 100 %, " 0 watch running-watch
+check "watch shows the steps before" grep -q '^RUNNING, ' "$work/out"
+check "watch tells a failed run" prints "Errored" 3 watch errored
+check "watch gives up in time" prints "1000 ms" 1 watch stuck 1
+check "watch says what is wrong" prints "watch: Execution not found" 1 watch nobody
+
+# Ctrl-C, once the wait has begun.
+"$work/watch" stuck >"$work/out" 2>"$work/err" 3>&- 4<&- &
+watch=$!
+tail -n +1 -f --pid="$watch" "$work/out" | head -n 1 >/dev/null
+kill -INT "$watch"
+wait "$watch"
+check "watch is cancelled by SIGINT" [ $? -eq 130 ]
+
+printf '%s passed, %s failed\n' "$passed" "$failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

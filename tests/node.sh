@@ -1,0 +1,88 @@
+#!/bin/sh
+# Tests the Node.js package in examples/node against the sandbox, in a copy under target/ with what it depends on, and
+# its program. The last line is `N passed, M failed`.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+. tests/support/install.sh
+. tests/support/sandbox.sh
+. tests/support/check.sh
+. tests/support/prefix.sh
+need node nodejs || exit 1
+need npm npm || exit 1
+
+work=target/node
+mkdir -p "$work/run"
+make_prefix "$work/prefix" || exit 1
+LD_LIBRARY_PATH=$(pwd)/$work/prefix/lib
+export LD_LIBRARY_PATH
+
+# Copies the package, and installs what it depends on unless that is there: koffi's scripts are not needed, as it
+# brings what they would compile.
+install_package() {
+    mkdir -p "$work/package"
+    if ! cmp -s examples/node/package-lock.json "$work/package/node_modules/lock"; then
+        rm -rf "$work/package"
+        mkdir -p "$work/package"
+        cp examples/node/package.json examples/node/package-lock.json examples/node/.npmrc "$work/package/"
+        (cd "$work/package" && npm_config_cache=../npm npm ci --ignore-scripts --no-audit --no-fund) || return 1
+        cp examples/node/package-lock.json "$work/package/node_modules/lock"
+    fi
+    find "$work/package" -name node_modules -prune -o -name '*.js' -exec rm {} +
+    cp -R examples/node/. "$work/package/"
+}
+
+# Counts the tests of the package, each by itself.
+test_package() {
+    (cd "$work/package" && node --expose-gc --test-reporter=tap --test test/*.test.js) >"$work/run/package" 2>&1 \
+        3>&- 4<&-
+    status=$?
+    grep -E '^ *not ok' -A 30 "$work/run/package"
+    package_passed=$(sed -n 's/^# pass //p' "$work/run/package")
+    package_failed=$(sed -n 's/^# fail //p' "$work/run/package")
+    passed=$((passed + ${package_passed:-0}))
+    failed=$((failed + ${package_failed:-1}))
+    if [ "$status" -ne 0 ] && [ "${package_failed:-0}" -eq 0 ]; then
+        failed=$((failed + 1))
+        echo "FAIL the package's tests ended with status $status"
+    fi
+}
+
+# runs STATUS ARGUMENT...: what the program prints is kept.
+runs() {
+    wanted=$1
+    shift
+    node "$work/package/watch.js" "$@" >"$work/run/out" 2>"$work/run/err" 3>&- 4<&-
+    got=$?
+    [ "$got" -eq "$wanted" ] || { echo "status $got" && cat "$work/run/out" "$work/run/err" && return 1; }
+}
+
+# One line on standard error that holds the words.
+complains() {
+    words=$1
+    shift
+    runs 1 "$@" && [ "$(wc -l <"$work/run/err")" -eq 1 ] && grep -qF "$words" "$work/run/err"
+}
+
+install_package || exit 1
+stop_sandbox_at_exit
+start_sandbox "$work/run" --run-seconds 1
+test_package
+check "the program shows a run to its end" runs 0 running-program
+check "the program shows the end" grep -q ": COMPLETED, 100 %$" "$work/run/out"
+check "the program shows its nodes" grep -q "Wait for approval" "$work/run/out"
+check "the program tells a failed run" runs 3 errored
+check "the program tells an error" complains "Execution not found" nobody
+REFOLD_API_KEY='' check "the program tells wrong settings" complains "linked_account_id" nobody
+check "the program takes one id" runs 2
+REFOLD_LIBRARY=nowhere/librefold.so check "the package tells where it looks for the library" runs 1
+check "and how to help" grep -q "nowhere/librefold.so cannot be loaded; REFOLD_LIBRARY" "$work/run/err"
+
+# Ctrl-C, once the wait has begun.
+node "$work/package/watch.js" stuck >"$work/run/out" 2>"$work/run/err" 3>&- 4<&- &
+watch=$!
+tail -n +1 -f --pid="$watch" "$work/run/out" | head -n 1 >/dev/null
+kill -INT "$watch"
+wait "$watch"
+check "the program is interrupted by SIGINT" [ $? -eq 130 ]
+
+sum_up

@@ -1,0 +1,18 @@
+# shellcheck shell=sh
+# A shell function, to be sourced: the library of target/release as if it were installed.
+
+# make_prefix FOLDER: FOLDER/lib with the library under its names and refold.pc. Nothing is copied.
+make_prefix() {
+    version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
+    mkdir -p "$1/lib/pkgconfig"
+    for name in librefold.so "librefold.so.${version%%.*}"; do
+        ln -sf "$(pwd)/target/release/librefold.so" "$1/lib/$name"
+    done
+    cat >"$1/lib/pkgconfig/refold.pc" <<PC
+Name: refold
+Description: The library in the build folder
+Version: $version
+Cflags: -I$(pwd)/include
+Libs: -L$1/lib -lrefold
+PC
+}
