@@ -17,9 +17,9 @@
 #include <unistd.h>
 #include <zlib.h>
 
-/* Threads can be used up: pthread_create of this whole program, the library included.
- * -------------------------- */
+/* Threads that can be used up --------------------------------------------------------------------------- */
 
+/* pthread_create of this whole program, the library included. */
 typedef int create_function(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 
 static _Thread_local bool has_no_threads; /* for what this thread begins */
@@ -30,8 +30,7 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
     return has_no_threads ? EAGAIN : real(thread, attributes, work, data);
 }
 
-/* Servers
- * -------------------------------------------------------------------------------------------------------- */
+/* Servers ----------------------------------------------------------------------------------------------- */
 
 static struct server *serve_tls(void (*handler)(struct exchange *exchange)) {
     struct server_options options = {.handler = handler};
@@ -79,9 +78,7 @@ static refold_options *options_to(const struct server *server) {
     return options;
 }
 
-/* Stacks
- * -----------------------------------------------------------------------------------------------------------
- */
+/* Stacks ------------------------------------------------------------------------------------------------ */
 
 static void call_compressed(void *data) {
     refold_client *client = client_of(data);
@@ -117,8 +114,7 @@ TEST(everything_at_once_needs_no_more_than_128_kib_of_stack) {
     server_stop(server);
 }
 
-/* What is used up
- * --------------------------------------------------------------------------------------------------- */
+/* What is used up --------------------------------------------------------------------------------------- */
 
 /* Lowers the limit so that only `count` more descriptors can be opened; gives what it was. */
 static struct rlimit leave_descriptors(int count) {
@@ -259,9 +255,7 @@ TEST(calls_to_addresses_need_no_thread) {
     server_stop(server);
 }
 
-/* Threads
- * ------------------------------------------------------------------------------------------------------------
- */
+/* Threads ----------------------------------------------------------------------------------------------- */
 
 static _Atomic int threads_inside;
 
@@ -290,9 +284,7 @@ TEST(there_is_no_thread_but_the_callers) {
     server_stop(server);
 }
 
-/* Signals
- * --------------------------------------------------------------------------------------------------------------
- */
+/* Signals ----------------------------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t signals_seen;
 
@@ -378,8 +370,7 @@ TEST(triggering_keeps_errno) {
     refold_cancel_free(cancel);
 }
 
-/* Standard streams
- * ------------------------------------------------------------------------------------------------------ */
+/* Standard streams -------------------------------------------------------------------------------------- */
 
 /* What a host does with its standard streams. In a child; gives its exit status. */
 enum streams { CLOSED, BROKEN_PIPES, FULL_PIPES };

@@ -33,7 +33,7 @@ static char *file_text(const char *path) {
     return text;
 }
 
-/* Where trust comes from --------------------------------------------------------------------------------- */
+/* Where trust comes from -------------------------------------------------------------------------------- */
 
 struct trust {
     const char *name;
