@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// What stands for a secret where a server echoed one.
 const BLOT: &[u8] = b"***";
@@ -32,6 +32,15 @@ impl Secret {
     /// The bytes as text; empty where they are none.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl Drop for Secret {
+    /// As a slice, at the speed of memset: a vector would be wiped byte by byte. What it was longer before is wiped
+    /// with the vector.
+    fn drop(&mut self) {
+        self.0.as_mut_slice().zeroize();
+        self.0.clear();
     }
 }
 
