@@ -101,6 +101,10 @@ struct Extent {
 /// Arrays and objects up to this size are scanned again at each level: that is faster than remembering them.
 const SMALL: usize = 64;
 
+/// No more is reserved before it is known how many values and bytes of keys there are.
+const MOST_EXPECTED_VALUES: usize = 16;
+const MOST_EXPECTED_KEYS: usize = 256;
+
 /// Objects of up to this many members are searched from the last to the first.
 const FEW_MEMBERS: usize = 16;
 
@@ -366,8 +370,14 @@ impl<'a> Walk<'a> {
         Walk { text, at: 1, extents, coming: own + 1, base }
     }
 
+    /// How many values a text of this length typically holds: so that few lists have to grow, and none is much too long.
+    fn expected_values(&self) -> usize {
+        (self.text.len() / 32).min(MOST_EXPECTED_VALUES)
+    }
+
     fn elements(mut self) -> Option<Vec<Json<'a>>> {
         let mut list = Vec::new();
+        list.try_reserve_exact(self.expected_values()).ok()?;
         while self.finds_more() {
             let value = self.value()?;
             push(&mut list, value)?;
@@ -377,6 +387,8 @@ impl<'a> Walk<'a> {
 
     fn members(mut self) -> Option<Members<'a>> {
         let mut members = Members::default();
+        members.list.try_reserve_exact(self.expected_values()).ok()?;
+        members.keys.try_reserve_exact((self.text.len() / 4).min(MOST_EXPECTED_KEYS)).ok()?;
         while self.finds_more() {
             let (end, escaped) = scan::string_end(self.text.as_bytes(), self.at + 1);
             let key = self.text.as_bytes().get(self.at + 1..end)?;
