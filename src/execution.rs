@@ -186,6 +186,9 @@ impl From<Refused> for Invalid {
     }
 }
 
+/// The typed strings of a small execution fit.
+const FEW_STRINGS: usize = 512;
+
 /// Up to this many nodes are searched one after the other.
 const FEW_NODES: usize = 16;
 
@@ -206,6 +209,7 @@ impl Execution {
 
     fn read(body: &str, asked_id: Option<&str>) -> Result<(Vec<u8>, Fields, Vec<Node>), Invalid> {
         let mut reader = Reader::new(body);
+        reader.strings.try_reserve(FEW_STRINGS.min(body.len())).map_err(|_| Invalid::OutOfMemory)?;
         reader.read_document()?;
         if let (true, Some(id)) = (reader.fields.id.is_empty(), asked_id) {
             let append = |strings: &mut Vec<u8>| append_with_nul(strings, id.as_bytes());

@@ -91,6 +91,13 @@ trait Lanes: Copy {
     fn nondigits(self) -> u64;
 }
 
+/// Whether sixteen bytes are left at `at`. The first question is about the text alone: a loop asks it once.
+#[inline(always)]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+fn has_sixteen(text: &[u8], at: usize) -> bool {
+    text.len() >= 16 && at <= text.len() - 16
+}
+
 /// The offset of the first byte at or after `at` that is in the class; the end of the text if there is none.
 #[inline(always)]
 fn find<L: Lanes>(text: &[u8], mut at: usize, class: impl Fn(L) -> u64) -> usize {
@@ -185,7 +192,7 @@ impl<'a, L: Lanes> Scanner<'a, L> {
         let mut at = self.whitespace(start);
         loop {
             at = match self.byte(at) {
-                b'"' => self.string(at)?,
+                b'"' => self.string_content(at + 1)?,
                 bracket @ (b'{' | b'[') => {
                     let is_object = bracket == b'{';
                     at = self.whitespace(at + 1);
@@ -238,7 +245,13 @@ impl<'a, L: Lanes> Scanner<'a, L> {
         if self.byte(at) != b'"' {
             return Err(Fault::Malformed { at });
         }
-        let at = find(self.text, at + 1, L::stops);
+        self.string_content(at + 1)
+    }
+
+    /// A string from behind its opening quote.
+    #[inline(always)]
+    fn string_content(&self, at: usize) -> Result<usize, Fault> {
+        let at = find(self.text, at, L::stops);
         if self.byte(at) == b'"' { Ok(at + 1) } else { self.escaped_string(at) }
     }
 
@@ -353,7 +366,7 @@ impl<'a, L: Lanes> Scanner<'a, L> {
 
 #[cfg(target_arch = "x86_64")]
 mod sse2 {
-    use super::Lanes;
+    use super::{Lanes, has_sixteen};
     use std::arch::x86_64::*;
 
     /// Sixteen bytes. SSE2 is part of every x86-64.
@@ -393,9 +406,11 @@ mod sse2 {
 
         #[inline(always)]
         fn load(text: &[u8], at: usize) -> Option<Self> {
-            let bytes: &[u8; 16] = text.get(at..)?.first_chunk()?;
+            if !has_sixteen(text, at) {
+                return None;
+            }
             // SAFETY: sixteen bytes are readable; the load asks for no alignment.
-            Some(Sse2(unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }))
+            Some(Sse2(unsafe { _mm_loadu_si128(text.as_ptr().add(at).cast()) }))
         }
 
         #[inline(always)]
@@ -432,7 +447,7 @@ mod sse2 {
 
 #[cfg(target_arch = "aarch64")]
 mod neon {
-    use super::Lanes;
+    use super::{Lanes, has_sixteen};
     use std::arch::aarch64::*;
 
     /// Sixteen bytes. NEON is part of every aarch64 that Rust's targets name.
@@ -466,9 +481,11 @@ mod neon {
 
         #[inline(always)]
         fn load(text: &[u8], at: usize) -> Option<Self> {
-            let bytes: &[u8; 16] = text.get(at..)?.first_chunk()?;
+            if !has_sixteen(text, at) {
+                return None;
+            }
             // SAFETY: sixteen bytes are readable; the load asks for no alignment.
-            Some(Neon(unsafe { vld1q_u8(bytes.as_ptr()) }))
+            Some(Neon(unsafe { vld1q_u8(text.as_ptr().add(at)) }))
         }
 
         #[inline(always)]

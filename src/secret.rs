@@ -38,6 +38,15 @@ impl Secret {
     }
 }
 
+impl Drop for Secret {
+    /// As a slice, at the speed of memset: a vector would be wiped byte by byte. What it was longer before is wiped
+    /// with the vector.
+    fn drop(&mut self) {
+        self.0.as_mut_slice().zeroize();
+        self.0.clear();
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")

@@ -8,6 +8,7 @@ use super::types::{refold_cancel, refold_client, refold_error, refold_execution}
 use super::{Truth, bytes_in, call, lend, share, string_in};
 use crate::error::Error;
 use crate::execution::{Execution, Invalid};
+use crate::http::transport::prefer_huge_pages;
 
 /// Gets one execution, with the detail of every node.
 ///
@@ -135,6 +136,7 @@ pub unsafe extern "C" fn refold_parse_execution(
 fn copy(text: &[u8]) -> Result<Vec<u8>, Error> {
     let mut copy = Vec::new();
     copy.try_reserve_exact(text.len()).map_err(|_| refusal(Invalid::OutOfMemory))?;
+    prefer_huge_pages(&mut copy);
     copy.extend_from_slice(text);
     Ok(copy)
 }

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use ureq::Body;
 use ureq::http::{HeaderMap, Response, header};
 
+use super::transport::prefer_huge_pages;
 use crate::error::{Answer as AnswerInError, Error, Kind};
 use crate::json::{Json, Kind as JsonKind};
 use crate::retry::parse_retry_after;
@@ -23,6 +24,9 @@ const LONGEST_ESCAPE: usize = 6;
 
 /// What a body's memory begins with and grows by at least.
 const PORTION: usize = 64 << 10;
+
+/// Where so much has come, addresses are reserved for all that was announced; memory still comes as it is used.
+const CREDIBLE: usize = 1 << 20;
 
 /// An answer, whatever its status.
 #[derive(Debug)]
@@ -151,11 +155,18 @@ fn make_room(
     let expected = announced.unwrap_or(limit).min(limit);
     let most = usize::try_from(expected).unwrap_or(usize::MAX).saturating_add(1).max(filled + 1);
     if filled == whole.capacity() {
-        let wanted = most.min((2 * whole.capacity()).max(PORTION));
-        whole.try_reserve_exact(wanted - filled).map_err(|_| BodyFault::OutOfMemory)?;
+        let doubled = most.min((2 * filled).max(PORTION));
+        let is_believed = announced.is_some() && filled >= CREDIBLE;
+        reserve(whole, if is_believed { most } else { doubled }).or_else(|_| reserve(whole, doubled))?;
     }
     let end = whole.capacity().min(most).min(filled + 2 * PORTION);
     whole.resize(end, 0);
+    Ok(())
+}
+
+fn reserve(whole: &mut Vec<u8>, size: usize) -> Result<(), BodyFault> {
+    whole.try_reserve_exact(size - whole.len()).map_err(|_| BodyFault::OutOfMemory)?;
+    prefer_huge_pages(whole);
     Ok(())
 }
 

@@ -88,8 +88,8 @@ pub struct BaseUrl {
     pub host: Host,
     /// Its port.
     pub port: u16,
-    /// What the paths begin with: empty, or with a slash before it and none behind.
-    prefix: String,
+    /// What the URLs of executions begin with.
+    executions: String,
 }
 
 impl BaseUrl {
@@ -123,7 +123,9 @@ impl BaseUrl {
                         (refold_options_set_allow_plaintext allows it)"
                 .into());
         }
-        Ok(BaseUrl { secure, host, port, prefix: parse_prefix(path)? })
+        let mut base = BaseUrl { secure, host, port, executions: String::new() };
+        base.executions = [&base.origin(), &parse_prefix(path)?, EXECUTION_PATH].concat();
+        Ok(base)
     }
 
     /// `host:port`, for messages and for whoever asks for a connection.
@@ -142,11 +144,12 @@ impl BaseUrl {
 
     /// The URL of an execution.
     pub fn execution(&self, id: &ExecutionId) -> String {
-        [&self.origin(), &self.prefix, EXECUTION_PATH, id.0].concat()
+        [&self.executions, id.0].concat()
     }
 }
 
-/// A path without `.` and `..`, empty segments and characters that gateways read in different ways.
+/// A path without `.` and `..`, empty segments and characters that gateways read in different ways. Empty, or with a
+/// slash before it and none behind.
 fn parse_prefix(path: &str) -> Result<String, String> {
     let prefix = path.strip_suffix('/').unwrap_or(path);
     for segment in prefix.split('/').skip(1) {

@@ -70,3 +70,6 @@ pub fn without_signals<T>(begin: impl FnOnce() -> T) -> T {
 pub fn is_privileged() -> bool {
     false
 }
+
+/// Memory is as the system gives it.
+pub fn prefer_huge_pages(_memory: &mut Vec<u8>) {}

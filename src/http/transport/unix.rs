@@ -155,6 +155,31 @@ fn connect_to_name<Name>(socket: BorrowedFd<'_>, name: &Name) -> io::Result<()> 
     }
 }
 
+/// Memory of this size and more is worth huge pages.
+#[cfg(target_os = "linux")]
+const LARGE_MEMORY: usize = 4 << 20;
+
+/// Asks for memory in huge pages, before it is used for the first time: of a large body, most of the time would go to
+/// the kernel's handing out of small ones. Only a wish.
+#[cfg(target_os = "linux")]
+pub fn prefer_huge_pages(memory: &mut Vec<u8>) {
+    if memory.capacity() < LARGE_MEMORY {
+        return;
+    }
+    // SAFETY: takes no pointers.
+    let Ok(page) = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }) else { return };
+    // Whole pages around it: an allocator's mapping that is not of one kind could not be moved as one.
+    let before = memory.as_ptr().addr() % page;
+    let length = (before + memory.capacity()).next_multiple_of(page);
+    let first = memory.as_mut_ptr().wrapping_byte_sub(before);
+    // SAFETY: these pages hold the memory, so they are mapped, and the advice changes nothing of what is in them.
+    unsafe { libc::madvise(first.cast(), length, libc::MADV_HUGEPAGE) };
+}
+
+/// Memory is as the system gives it.
+#[cfg(not(target_os = "linux"))]
+pub fn prefer_huge_pages(_memory: &mut Vec<u8>) {}
+
 /// Asks the system for a host's addresses, in its order of preference. Blocks for as long as the system likes.
 pub fn look_up(host: &str) -> Result<Vec<IpAddr>, LookupError> {
     let Ok(host) = CString::new(host) else { return Err(LookupError::NoSuchName) };

@@ -1,0 +1,97 @@
+# shellcheck shell=sh
+# To be sourced in the project's folder: builds the library, the programs that it is compared with, the server, the
+# payloads and the benchmarks in Rust.
+
+made=target/benches
+out=$PWD/$made
+peers=benches/peers
+c_flags="-std=c11 -O3 -Wall -Wextra -Wpedantic -Werror -Iinclude"
+cpp_flags="-std=c++17 -O3"
+library="-Ltarget/release -lrefold -Wl,-rpath,$PWD/target/release"
+
+need_rust
+need cc gcc libc6-dev
+need c++ g++
+need go golang-go
+need openssl openssl
+need valgrind valgrind libc6-dbg
+need strace strace
+need taskset util-linux
+need_file /usr/include/openssl/ssl.h libssl-dev
+need_file /usr/include/cjson/cJSON.h libcjson-dev
+need_file /usr/include/simdjson.h libsimdjson-dev
+need_file /usr/include/nlohmann/json.hpp nlohmann-json3-dev
+need_file /etc/ssl/certs/ca-certificates.crt ca-certificates
+command -v curl-config >/dev/null || need curl-config libcurl4-openssl-dev
+
+export CARGO_TARGET_DIR=$PWD/target
+mkdir -p "$made"
+
+# On-Demand is made for vectors, but chooses them when it is compiled.
+if grep -q avx2 /proc/cpuinfo; then
+    vectors="-march=x86-64-v3 -mpclmul"
+else
+    vectors=
+fi
+
+# yyjson's source comes from a crate, whose checksum Cargo.lock holds, where Debian has no package.
+find_yyjson() {
+    if [ -e /usr/include/yyjson.h ]; then
+        yyjson_include=/usr/include
+        yyjson_library=-lyyjson
+        return
+    fi
+    manifest=$(cargo metadata --locked --format-version 1 --all-features --manifest-path $peers/Cargo.toml |
+        grep -o '"[^"]*/yyjson-sys-[^"/]*/Cargo.toml"' | head -n 1 | tr -d '"')
+    yyjson_include=${manifest%/*}/yyjson/src
+    cc -O3 -c "$yyjson_include/yyjson.c" -o $made/yyjson.o
+    yyjson_library=$made/yyjson.o
+}
+
+# reader NAME LIBRARY...: the two programs that read with it.
+reader() {
+    name=$1
+    shift
+    c++ $made/get.o $made/measure.o $made/curl.o "$made/read_$name.o" "$@" -lcurl -o "$made/get_$name"
+    c++ $made/parse.o $made/measure.o "$made/read_$name.o" "$@" -o "$made/parse_$name"
+}
+
+# The flags are lists of words.
+# shellcheck disable=SC2086
+build_programs() {
+    for source in get parse measure curl refold; do
+        cc $c_flags -c $peers/$source.c -o $made/$source.o
+    done
+    cc $c_flags -c $peers/cjson.c -o $made/read_cjson.o
+    cc $c_flags -I"$yyjson_include" -c $peers/yyjson.c -o $made/read_yyjson.o
+    c++ $cpp_flags $vectors -c $peers/simdjson.cpp -o $made/read_simdjson.o
+    c++ $cpp_flags -c $peers/nlohmann.cpp -o $made/read_nlohmann.o
+    reader cjson -lcjson
+    reader yyjson "$yyjson_library"
+    reader simdjson -lsimdjson
+    reader nlohmann
+    GO111MODULE=off GOCACHE=$out/go go build -o $made/get_go $peers/main.go
+
+    cc $c_flags $peers/socket.c $made/get.o $made/measure.o -o $made/get_floor
+    cc $c_flags -DKEEP $peers/socket.c $made/get.o $made/measure.o -o $made/get_floor_keep
+    cc $made/get.o $made/refold.o $made/measure.o $library -o $made/get_refold
+    cc $made/parse.o $made/refold.o $made/measure.o $library -o $made/parse_refold
+
+    cc $c_flags benches/server.c -lssl -lcrypto -lpthread -o $made/server
+    cc $c_flags benches/payloads.c -o $made/payloads
+    cc $c_flags benches/spawn.c $made/measure.o -o $made/spawn
+    cc $c_flags benches/accessors.c $made/measure.o $library -o $made/accessors
+    cc $c_flags benches/scaling.c $made/measure.o $library -lpthread -o $made/scaling
+    cc $c_flags -I"$yyjson_include" benches/outputs.c $made/measure.o "$yyjson_library" $library -o $made/outputs
+}
+
+cargo build --release --locked --lib
+ln -sf librefold.so target/release/librefold.so.0
+CARGO_TARGET_DIR=$out/cargo cargo build --release --locked --manifest-path $peers/Cargo.toml
+cargo bench --locked --bench parse --no-run
+find_yyjson
+build_programs
+$made/payloads $made
+if [ ! -e $made/certificates/good.pem ]; then
+    sh tests/support/certificates.sh $made/certificates
+fi

@@ -1,0 +1,230 @@
+# shellcheck shell=sh
+# To be sourced by run.sh after build.sh: runs what was built, and prints tables in Markdown.
+
+certificates=$made/certificates
+results=$made/results
+
+# The server ends when its standard input does, which this shell holds open: however the shell ends.
+start_server() {
+    pipes=$(mktemp -d)
+    mkfifo "$pipes/in" "$pipes/out"
+    taskset -c 0 $made/server $made $certificates/good.pem $certificates/good.key <"$pipes/in" >"$pipes/out" &
+    server=$!
+    exec 3>"$pipes/in" 4<"$pipes/out"
+    rm -rf "$pipes"
+    read -r plain_port secure_port <&4
+    plain=http://127.0.0.1:$plain_port
+    secure=https://127.0.0.1:$secure_port
+}
+
+stop_server() {
+    exec 3>&-
+    wait "$server" || :
+}
+
+# on_one_core SECONDS COMMAND...: not on the server's core, and not for ever.
+on_one_core() {
+    limit=$1
+    shift
+    timeout "$limit" taskset -c 1 "$@"
+}
+
+machine() {
+    echo
+    echo "$(date -u +%Y-%m-%d), $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores," \
+        "Linux $(uname -r), load $(cut -d ' ' -f 1 /proc/loadavg); medians of $rounds rounds"
+}
+
+# calls ID: how many in a round, and how many to warm up before.
+calls() {
+    case $1 in
+        small) echo 200 3000 ;;
+        medium) echo 100 1000 ;;
+        large) echo 1 7 ;;
+        huge) echo 1 3 ;;
+    esac
+}
+
+# measure_get URL ID CLIENT...: the clients take turns. Lines of $results: ID@SCHEME CLIENT P50 CPU PEAK CHECKSUM.
+measure_get() {
+    url=$1
+    id=$2
+    shift 2
+    scheme=${url%%:*}
+    for round in $(seq "$rounds"); do
+        for client in "$@"; do
+            set_trust "$scheme"
+            # shellcheck disable=SC2046,SC2086
+            line=$(on_one_core 120 "$made/get_$client" "$url" "$id" $(calls "$id") $trust)
+            echo "$id@$scheme $client $line" >>"$results"
+        done
+        printf '\r%s %s: round %s of %s ' "$scheme" "$id" "$round" "$rounds" >&2
+    done
+    printf '\r%60s\r' '' >&2
+    check_sums "$id@$scheme"
+}
+
+set_trust() {
+    trust=
+    [ "$1" = http ] || trust=$certificates/ca.pem
+}
+
+# check_sums CASE: what does not parse has no checksum.
+check_sums() {
+    awk -v row="$1" '$1 == row && $2 !~ /^floor/ && !seen[$6]++ { sums++ } END { exit sums != 1 }' "$results" && return
+    echo "The clients have not read the same:" >&2
+    awk -v row="$1" '$1 == row { print $2, $6 }' "$results" | sort -u >&2
+    exit 1
+}
+
+# A line for each client of a case: medians, and ratios to On-Demand.
+show_case() {
+    awk -v row="$1" -v unit="$2" -v scale="$3" '
+        function median(client, column,    list, n, i, j, value) {
+            n = count[client]
+            for (i = 1; i <= n; i++) list[i] = values[client, column, i] + 0
+            for (i = 2; i <= n; i++)
+                for (j = i; j > 1 && list[j - 1] > list[j]; j--) {
+                    value = list[j]; list[j] = list[j - 1]; list[j - 1] = value
+                }
+            return list[int((n + 1) / 2)]
+        }
+        $1 == row {
+            if (!count[$2]++) order[++clients] = $2
+            for (column = 3; column <= 5; column++) values[$2, column, count[$2]] = $column
+        }
+        END {
+            wall = median("simdjson", 3); cpu = median("simdjson", 4)
+            for (i = 1; i <= clients; i++) {
+                client = order[i]
+                printf "| %s | %s | %.1f | %.1f | %.1f | %.2f | %.2f |\n", row, client, median(client, 3) / scale,
+                    median(client, 4) / scale, median(client, 5) / 1024, median(client, 3) / wall, median(client, 4) / cpu
+            }
+        }' "$results"
+}
+
+get_table() {
+    : >"$results"
+    measure_get "$plain" small floor refold cjson yyjson simdjson nlohmann go
+    measure_get "$plain" medium floor refold cjson yyjson simdjson nlohmann go
+    measure_get "$plain" large floor floor_keep refold cjson yyjson simdjson nlohmann go
+    measure_get "$plain" huge floor floor_keep refold yyjson simdjson
+    for id in small medium large huge; do
+        measure_get "$secure" "$id" refold simdjson
+    done
+    echo
+    echo "| case | client | p50 | CPU | peak MB | wall to On-Demand | CPU to it |"
+    echo "|---|---|---|---|---|---|---|"
+    for scheme in http https; do
+        show_case small@$scheme us 1
+        show_case medium@$scheme us 1
+        show_case large@$scheme ms 1000
+        show_case huge@$scheme ms 1000
+    done
+    echo
+    echo "p50 and CPU of a call: in us for small and medium, in ms for large and huge."
+}
+
+# instructions COMMAND...: of the whole program.
+instructions() {
+    valgrind --tool=callgrind --callgrind-out-file=/dev/null "$@" 2>&1 >/dev/null | sed -n 's/.*Collected : //p'
+}
+
+# system_calls COMMAND...: their number, all threads'.
+system_calls() {
+    strace -f -c -o $made/strace "$@" >/dev/null
+    awk '$NF == "total" { print $4 }' $made/strace
+}
+
+# per_call COUNTER FEW MANY COMMAND...: the difference that MANY - FEW calls make; @ stands for their number.
+per_call() {
+    counter=$1 few=$2 many=$3
+    shift 3
+    with_few=$("$counter" $(printf '%s\n' "$@" | sed "s/^@$/$few/"))
+    with_many=$("$counter" $(printf '%s\n' "$@" | sed "s/^@$/$many/"))
+    echo $(((with_many - with_few) / (many - few)))
+}
+
+counts_table() {
+    echo
+    echo "| client | instructions: small | medium | large | system calls: small | medium | large |"
+    echo "|---|---|---|---|---|---|---|"
+    for client in floor refold cjson yyjson simdjson nlohmann; do
+        row="| $client |"
+        for counter in instructions system_calls; do
+            for id in small medium large; do
+                [ $id = large ] && few=1 many=2 || few=20 many=120
+                row="$row $(per_call $counter $few $many "$made/get_$client" "$plain" $id 1 @) |"
+            done
+        done
+        echo "$row"
+    done
+}
+
+# best_of COMMAND...: the least of the rounds, for what no other side takes part in.
+best_of() {
+    for _ in $(seq "$rounds"); do
+        on_one_core 120 "$@"
+    done | sort -n | head -n 1 | cut -d ' ' -f 1
+}
+
+parse_table() {
+    echo
+    echo "Parsing from memory, processor time (refold copies the text first, the others work in place or borrow):"
+    echo
+    echo "| reader | medium us | large ms | huge ms |"
+    echo "|---|---|---|---|"
+    for reader in parse_refold parse_yyjson parse_simdjson parse_cjson parse_nlohmann; do
+        parse_row ${reader#parse_} $made/$reader
+    done
+    parse_row 'serde_json, borrowing' $made/cargo/release/serde borrow
+    parse_row 'serde_json, Value' $made/cargo/release/serde value
+    bytes=$(wc -c <$made/large.json)
+    each=$(per_call instructions 1 3 $made/parse_refold $made/large.json @)
+    echo
+    echo "refold, instructions a byte: $(awk "BEGIN { printf \"%.1f\", $each / $bytes }")"
+    echo
+    echo "| reading every output as JSON | medium us | large ms |"
+    echo "|---|---|---|"
+    for way in refold yyjson; do
+        echo "| $way |" "$(best_of $made/outputs $way $made/medium.json 99)" "|" \
+            "$(best_of $made/outputs $way $made/large.json 3 | in_milliseconds) |"
+    done
+}
+
+parse_row() {
+    name=$1
+    shift
+    echo "| $name |" "$(best_of "$@" $made/medium.json 99) |" "$(best_of "$@" $made/large.json 5 | in_milliseconds) |" \
+        "$(best_of "$@" $made/huge.json 1 | in_milliseconds) |"
+}
+
+in_milliseconds() {
+    awk '{ printf "%.1f\n", $1 / 1000 }'
+}
+
+other_table() {
+    echo
+    echo "| an accessor | ns |"
+    echo "|---|---|"
+    on_one_core 120 $made/accessors $made/medium.json | awk '{ print "| " $1 " | " $2 " |" }'
+    cat /etc/ssl/certs/ca-certificates.crt $certificates/ca.pem >$made/all-roots.pem
+    echo
+    echo "| other | |"
+    echo "|---|---|"
+    echo "| a cold process with one HTTPS request, ms: refold |" \
+        "$(on_one_core 120 $made/spawn 21 $made/get_refold "$secure" small 0 1 $certificates/ca.pem | in_milliseconds) |"
+    echo "| the same: libcurl, the same roots |" \
+        "$(on_one_core 120 $made/spawn 21 $made/get_simdjson "$secure" small 0 1 $made/all-roots.pem | in_milliseconds) |"
+    for threads in 1 2 8 64; do
+        echo "| calls a second, $threads threads, server on the same cores |" \
+            "$(timeout 120 $made/scaling threads "$plain" $threads 20000) |"
+    done
+    echo "| an idle connection, kB |" "$(timeout 120 $made/scaling idle "$plain" '' 100) |"
+    echo "| an idle TLS connection, kB, its client's roots and configuration included |" \
+        "$(timeout 120 $made/scaling idle "$secure" $certificates/ca.pem 100) |"
+    timeout 120 $made/scaling clients 10000 |
+        awk '{ print "| a client made and freed, us; growth after 10,000, kB | " $1 "; " $2 " |" }'
+    timeout 120 $made/scaling nodes 10 100 1000 10000 100000 |
+        awk '{ print "| parsing, ns a node; finding it by id: " $1 " nodes | " $2 "; " $3 " |" }'
+}

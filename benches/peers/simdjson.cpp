@@ -1,0 +1,71 @@
+// Reads with simdjson's On-Demand interface, which checks nothing of what it skips but brackets and UTF-8. The outputs
+// are kept as views of the text.
+#include "peer.h"
+
+#include <simdjson.h>
+
+#include <cstdio>
+#include <vector>
+
+using namespace simdjson;
+
+namespace {
+
+void add_string(uint64_t *sum, ondemand::object &object, const char *key) {
+    std::string_view text;
+    if (object[key].get(text) != SUCCESS)
+        text = "";
+    add_text(sum, text.data(), text.size());
+}
+
+void add_integer(uint64_t *sum, ondemand::object &object, const char *key) {
+    int64_t number;
+    if (object[key].get(number) != SUCCESS)
+        number = -1;
+    add_number(sum, number);
+}
+
+void add_node(uint64_t *sum, ondemand::object node, std::vector<std::string_view> &outputs) {
+    add_string(sum, node, "node_id");
+    add_string(sum, node, "node_name");
+    add_string(sum, node, "node_type");
+    add_string(sum, node, "node_status");
+    bool is_batch;
+    add_number(sum, node["is_batch"].get(is_batch) == SUCCESS && is_batch);
+    add_integer(sum, node, "attempts_made");
+    add_integer(sum, node, "maximum_attempts");
+    add_integer(sum, node, "execution_time");
+    ondemand::object output;
+    std::string_view text;
+    bool is_object = node["latest_output"].get(output) == SUCCESS && output.raw_json().get(text) == SUCCESS;
+    add_number(sum, is_object);
+    outputs.push_back(text);
+}
+
+void add_execution(uint64_t *sum, ondemand::object execution) {
+    std::vector<std::string_view> outputs;
+    add_string(sum, execution, "name");
+    add_string(sum, execution, "org_id");
+    add_string(sum, execution, "environment");
+    add_string(sum, execution, "status");
+    add_integer(sum, execution, "completion_percentage");
+    add_string(sum, execution, "config_id");
+    add_string(sum, execution, "linked_account_id");
+    for (auto node : execution["nodes"].get_array())
+        add_node(sum, node.get_object(), outputs);
+}
+
+} // namespace
+
+bool read_execution(char *text, size_t length, uint64_t *sum) {
+    static_assert(PADDING >= SIMDJSON_PADDING, "the parser reads beyond the end");
+    try {
+        ondemand::parser parser;
+        ondemand::document document = parser.iterate(text, length, length + PADDING);
+        add_execution(sum, document.get_object());
+        return true;
+    } catch (const simdjson_error &error) {
+        std::fprintf(stderr, "simdjson: %s\n", error.what());
+        return false;
+    }
+}

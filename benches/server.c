@@ -1,0 +1,238 @@
+/* A server that is not what is measured: prepared answers, kept in memory and sent whole, on connections that
+ * stay open, a thread for each.
+ *
+ * `server FOLDER CERTIFICATE KEY` answers GET /.../NAME with FOLDER/NAME.json, on loopback, in plaintext and
+ * in TLS. It prints both ports when it is ready, and ends when its standard input does. */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/ssl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define END_OF_HEAD "\r\n\r\n"
+
+struct answer {
+    const char *name;
+    char head[512];
+    size_t head_length;
+    char *body;
+    size_t body_length;
+};
+
+static struct answer answers[] = {
+    {.name = "small"}, {.name = "medium"}, {.name = "large"}, {.name = "huge"}, {.name = "many"}};
+
+enum { ANSWERS = sizeof answers / sizeof *answers };
+
+struct listener {
+    int socket;
+    SSL_CTX *tls;
+};
+
+struct connection {
+    int socket;
+    SSL_CTX *tls;
+};
+
+static void fail(const char *what) {
+    perror(what);
+    exit(1);
+}
+
+/* The payloads are made before; the one with many nodes only for the measurement that wants it. */
+static void prepare(struct answer *answer, const char *folder) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s.json", folder, answer->name);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat status;
+    if (file < 0 || fstat(file, &status) < 0)
+        return;
+    answer->body_length = (size_t)status.st_size;
+    answer->body = mmap(NULL, answer->body_length, PROT_READ, MAP_PRIVATE | MAP_POPULATE, file, 0);
+    if (answer->body == MAP_FAILED)
+        fail(path);
+    close(file);
+    int length = snprintf(answer->head, sizeof answer->head,
+                          "HTTP/1.1 200 OK\r\n"
+                          "Date: Fri, 17 May 2024 09:30:00 GMT\r\n"
+                          "Content-Type: application/json; charset=utf-8\r\n"
+                          "Content-Length: %zu\r\n"
+                          "Connection: keep-alive\r\n"
+                          "X-Powered-By: Express\r\n"
+                          "X-Request-Id: 6f1c2a34-5b6d-4e7f-8a9b-0c1d2e3f4a5b\r\n"
+                          "Vary: Origin, Accept-Encoding\r\n"
+                          "ETag: W/\"1e5-Zr2cVYk0mJv9cXyUzT3b1QnLw4o\"\r\n"
+                          "Strict-Transport-Security: max-age=15552000; includeSubDomains\r\n"
+                          "X-Content-Type-Options: nosniff\r\n\r\n",
+                          answer->body_length);
+    answer->head_length = (size_t)length;
+}
+
+/* The answer to the request whose head this is. */
+static const struct answer *find(char *head) {
+    char *path = strchr(head, ' ');
+    char *end = path == NULL ? NULL : strchr(path + 1, ' ');
+    if (end == NULL)
+        return NULL;
+    *end = '\0';
+    const char *name = strrchr(path, '/');
+    for (size_t index = 0; name != NULL && index < ANSWERS; index++)
+        if (strcmp(name + 1, answers[index].name) == 0 && answers[index].body != NULL)
+            return &answers[index];
+    return NULL;
+}
+
+static bool send_plain(int socket, const struct answer *answer) {
+    struct iovec parts[] = {{(void *)answer->head, answer->head_length}, {answer->body, answer->body_length}};
+    struct iovec *part = parts;
+    while (part < parts + 2) {
+        ssize_t sent = writev(socket, part, (int)(parts + 2 - part));
+        if (sent <= 0)
+            return false;
+        while (part < parts + 2 && (size_t)sent >= part->iov_len) {
+            sent -= (ssize_t)part->iov_len;
+            part++;
+        }
+        if (part < parts + 2) {
+            part->iov_base = (char *)part->iov_base + sent;
+            part->iov_len -= (size_t)sent;
+        }
+    }
+    return true;
+}
+
+static bool send_secure(SSL *session, const struct answer *answer) {
+    enum { RECORD = 16384 };
+    char first[RECORD];
+    size_t sent, taken = RECORD - answer->head_length;
+    if (taken > answer->body_length)
+        taken = answer->body_length;
+    memcpy(first, answer->head, answer->head_length);
+    memcpy(first + answer->head_length, answer->body, taken);
+    if (SSL_write_ex(session, first, answer->head_length + taken, &sent) != 1)
+        return false;
+    while (taken < answer->body_length) {
+        if (SSL_write_ex(session, answer->body + taken, answer->body_length - taken, &sent) != 1)
+            return false;
+        taken += sent;
+    }
+    return true;
+}
+
+static ssize_t receive(int socket, SSL *session, char *buffer, size_t room) {
+    return session == NULL ? recv(socket, buffer, room, 0) : SSL_read(session, buffer, (int)room);
+}
+
+/* Requests have no bodies, and one follows the answer to the one before. */
+static void serve(int socket, SSL *session) {
+    char head[8192];
+    size_t length = 0;
+    for (;;) {
+        ssize_t received = receive(socket, session, head + length, sizeof head - 1 - length);
+        if (received <= 0)
+            return;
+        length += (size_t)received;
+        head[length] = '\0';
+        if (strstr(head, END_OF_HEAD) == NULL)
+            continue;
+        const struct answer *answer = find(head);
+        if (answer == NULL || !(session == NULL ? send_plain(socket, answer) : send_secure(session, answer)))
+            return;
+        length = 0;
+    }
+}
+
+static void *handle(void *argument) {
+    struct connection connection = *(struct connection *)argument;
+    free(argument);
+    if (connection.tls == NULL) {
+        serve(connection.socket, NULL);
+    } else {
+        SSL *session = SSL_new(connection.tls);
+        if (session != NULL && SSL_set_fd(session, connection.socket) == 1 && SSL_accept(session) == 1)
+            serve(connection.socket, session);
+        SSL_free(session);
+    }
+    close(connection.socket);
+    return NULL;
+}
+
+static void *accept_all(void *argument) {
+    const struct listener *listener = argument;
+    pthread_attr_t small_stacks;
+    pthread_attr_init(&small_stacks);
+    pthread_attr_setstacksize(&small_stacks, 128 << 10);
+    pthread_attr_setdetachstate(&small_stacks, PTHREAD_CREATE_DETACHED);
+    for (;;) {
+        int socket = accept4(listener->socket, NULL, NULL, SOCK_CLOEXEC);
+        if (socket < 0)
+            continue;
+        int on = 1;
+        setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        struct connection *connection = malloc(sizeof *connection);
+        pthread_t thread;
+        if (connection == NULL)
+            fail("malloc");
+        *connection = (struct connection){socket, listener->tls};
+        if (pthread_create(&thread, &small_stacks, handle, connection) != 0)
+            fail("pthread_create");
+    }
+    return NULL;
+}
+
+/* Returns the port. */
+static int begin_to_listen(struct listener *listener) {
+    struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof name;
+    listener->socket = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (listener->socket < 0 || bind(listener->socket, (struct sockaddr *)&name, size) < 0 ||
+        listen(listener->socket, 1024) < 0 ||
+        getsockname(listener->socket, (struct sockaddr *)&name, &size) < 0)
+        fail("listen");
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, accept_all, listener) != 0)
+        fail("pthread_create");
+    return ntohs(name.sin_port);
+}
+
+static SSL_CTX *tls_with(const char *certificate, const char *key) {
+    SSL_CTX *tls = SSL_CTX_new(TLS_server_method());
+    if (tls == NULL || SSL_CTX_use_certificate_chain_file(tls, certificate) != 1 ||
+        SSL_CTX_use_PrivateKey_file(tls, key, SSL_FILETYPE_PEM) != 1) {
+        fprintf(stderr, "server: %s or %s cannot be used\n", certificate, key);
+        exit(1);
+    }
+    return tls;
+}
+
+int main(int count, char **arguments) {
+    if (count != 4) {
+        fprintf(stderr, "usage: server FOLDER CERTIFICATE KEY\n");
+        return 2;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    for (size_t index = 0; index < ANSWERS; index++)
+        prepare(&answers[index], arguments[1]);
+    static struct listener plain, secure;
+    secure.tls = tls_with(arguments[2], arguments[3]);
+    int plain_port = begin_to_listen(&plain), secure_port = begin_to_listen(&secure);
+    printf("%d %d\n", plain_port, secure_port);
+    fflush(stdout);
+    char byte;
+    while (read(STDIN_FILENO, &byte, 1) > 0) {
+    }
+    /* Nothing is left to be cleaned up. */
+    _exit(0);
+}
