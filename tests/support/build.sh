@@ -45,7 +45,7 @@ ar rcs "$out/libsupport.a" "$out"/objects/*.o
 for source in "$root"/tests/c/*.c; do
     [ -e "$source" ] || continue
     program=$out/$(basename "$source" .c)
-    if is_stale "$program" "$source" "$here"/*.c "$here"/*.h "$include/refold.h"; then
+    if is_stale "$program" "$source" "$here"/*.c "$here"/*.h "$here/build.sh" "$include/refold.h"; then
         # shellcheck disable=SC2086
         $cc $flags -I"$here" -I"$include" "$source" -o "$program" "$out/libsupport.a" \
             -L"$out/lib" -Wl,--as-needed -lrefold -Wl,-rpath,"$out/lib" -lssl -lcrypto -lz -lm

@@ -108,7 +108,7 @@ static void drip_until_close(struct exchange *exchange) { drip_after(exchange, O
 /* Sends the block until the client has had enough, but no faster than 64 MB/s. */
 static void flood(struct exchange *exchange, const char *headers, const char *start, size_t start_length,
                   const char *block, size_t block_length) {
-    static _Thread_local char portion[65536];
+    char portion[65536];
     for (size_t at = 0; at + block_length <= sizeof portion; at += block_length)
         memcpy(portion + at, block, block_length);
     exchange_send_text(exchange, headers);
