@@ -206,7 +206,7 @@ TEST(exactly_one_way_to_authenticate) {
         {NULL, NULL, "", "session token"},
         {"k", "a", "t", "session token"},
         {"k", NULL, "t", "session token|linked account id"},
-        {NULL, "a", "t", "session token|api key"},
+        {NULL, "a", "t", "session token"},
         {"k", "a", "", "session token"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -217,6 +217,29 @@ TEST(exactly_one_way_to_authenticate) {
         else
             expect_refusal(options, cases[i].named);
     }
+}
+
+TEST(an_account_beside_a_token_is_told_as_such) {
+    refold_error *error = client_error(with_credentials(NULL, "a", "t"));
+    REQUIRE(CHECK_ERROR(error, REFOLD_ERROR_INVALID_ARGUMENT, NULL));
+    CHECK(names(refold_error_message(error), "linked account id"));
+    CHECK(names(refold_error_message(error), "session token"));
+    CHECK(!names(refold_error_message(error), "api key"));
+    refold_error_free(error);
+}
+
+/* HTTP strips them, so that another credential would arrive. Inside they are as good as any byte. */
+TEST(credentials_have_no_blank_at_an_end) {
+    static const char *const texts[] = {" x", "x ", " x ", " ", "  "};
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        check_case("\"%s\"", texts[i]);
+        expect_refusal(with_credentials(texts[i], "account", NULL), "api key");
+        expect_refusal(with_credentials("key", texts[i], NULL), "linked account id");
+        expect_refusal(with_credentials(NULL, NULL, texts[i]), "session token");
+    }
+    check_case("inside");
+    expect_client(with_credentials("k e y", "an account", NULL));
+    expect_client(with_credentials(NULL, NULL, "a token"));
 }
 
 /* What no credential, user agent or other text may hold: control characters, and what is not UTF-8. */
@@ -607,13 +630,22 @@ struct pem_case {
     bool good;
 };
 
-enum { PEM_CASES = 13 };
+enum { PEM_CASES = 16 };
+
+/* The certificate between other BEGIN and END lines; to be freed. */
+static char *relabelled(const char *pem, const char *label) {
+    const char *inside = strstr(pem, BEGIN_CERTIFICATE) + strlen(BEGIN_CERTIFICATE);
+    int length = (int)(strstr(inside, END_CERTIFICATE) - inside);
+    return text_of("-----BEGIN %s-----\n%.*s-----END %s-----\n", label, length, inside, label);
+}
 
 static void make_pem_cases(struct pem_case *cases) {
     char *good = read_text(certificate_path("ca.pem"));
     char *other = read_text(certificate_path("unknown-ca.pem"));
     char *key = read_text(certificate_path("ca.key"));
     const char *no_end = strstr(good, "-----END");
+    char *trusted = relabelled(other, "TRUSTED CERTIFICATE");
+    char *x509 = relabelled(other, "X509 CERTIFICATE");
     const struct pem_case made[PEM_CASES] = {
         {"one", text_of("%s", good), true},
         {"two", text_of("%s%s", good, other), true},
@@ -629,11 +661,16 @@ static void make_pem_cases(struct pem_case *cases) {
          false},
         {"good, then not base64", text_of("%s" BEGIN_CERTIFICATE "!!!!\n" END_CERTIFICATE, good), false},
         {"cut off", text_of("%.*s", (int)(no_end - good), good), false},
+        {"good, then of a form that is not read", text_of("%s%s", good, trusted), false},
+        {"of a form that is not read, then good", text_of("%s%s", trusted, good), false},
+        {"good, then of another such form", text_of("%s%s", good, x509), false},
     };
     memcpy(cases, made, sizeof made);
     free(good);
     free(other);
     free(key);
+    free(trusted);
+    free(x509);
 }
 
 TEST(certificates_of_the_caller) {
@@ -670,6 +707,21 @@ TEST(ca_files_that_cannot_be_read) {
         refold_options_set_ca_file(options, paths[i]);
         expect_refusal(options, "ca file");
     }
+}
+
+/* A pipe that nobody writes to: whoever opens it to read waits for ever. */
+TEST(a_ca_file_that_is_a_pipe_is_refused_at_once) {
+    char folder[] = "/tmp/arguments-XXXXXX";
+    REQUIRE(mkdtemp(folder) != NULL);
+    char *path = text_of("%s/pipe", folder);
+    CHECK_INT(mkfifo(path, 0600), 0);
+    check_limit(10);
+    refold_options *options = test_options("https://example.com");
+    refold_options_set_ca_file(options, path);
+    expect_refusal(options, "ca file");
+    unlink(path);
+    rmdir(folder);
+    free(path);
 }
 
 TEST(ca_text_has_the_length_that_was_given) {
