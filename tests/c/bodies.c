@@ -171,6 +171,12 @@ static const struct {
     {"a length and closed", OK_LINE "Content-Length: 40\r\nConnection: close\r\n\r\n" BODY, CLOSE},
     {"chunks and closed",
      OK_LINE "Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n28\r\n" BODY "\r\n" LAST_CHUNK, CLOSE},
+    {"identity as the framing", OK_LINE "Transfer-Encoding: identity\r\n\r\n" BODY, CLOSE},
+    {"identity as the framing, half closed", OK_LINE "Transfer-Encoding: identity\r\n\r\n" BODY, HALF_CLOSE},
+    {"identity as the framing of HTTP/1.0", "HTTP/1.0 200 OK\r\nTransfer-Encoding: identity\r\n\r\n" BODY,
+     CLOSE},
+    {"HTTP/1.0 that says it closes", "HTTP/1.0 200 OK\r\nConnection: close\r\n\r\n" BODY, CLOSE},
+    {"HTTP/1.0 until half closed", "HTTP/1.0 200 OK\r\n\r\n" BODY, HALF_CLOSE},
     {"HTTP/1.0 until close", "HTTP/1.0 200 OK\r\n\r\n" BODY, CLOSE},
     {"HTTP/1.0 with a length", "HTTP/1.0 200 OK\r\nContent-Length: 40\r\n\r\n" BODY, CLOSE},
     {"HTTP/1.0 that stays", "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 40\r\n\r\n" BODY,
@@ -301,6 +307,9 @@ TEST(what_is_cut_off_anywhere_is_never_taken_for_whole) {
     const char *chunks = OK_LINE "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n27;a=b\r\n\"status\": "
                                  "\"COMPLETED\", \"name\": \"whole\"}\r\n0\r\n\r\n";
     const char *trailers = CHUNKED_HEAD "28\r\n" BODY "\r\n0\r\nA: b\r\nC: d\r\n\r\n";
+    const char *framing =
+        CHUNKED_HEAD "0001;a=\"b\"\r\n{\r\n01\r\n\"\r\n26 ; c\r\n"
+                     "status\": \"COMPLETED\", \"name\": \"whole\"}\r\n000;d\r\nA: b\r\n\r\n";
     const char *interim = "HTTP/1.1 100 Continue\r\n\r\n" OK_LINE "Content-Length: 40\r\n\r\n" BODY;
     const struct {
         const char *name;
@@ -312,6 +321,7 @@ TEST(what_is_cut_off_anywhere_is_never_taken_for_whole) {
         {"an interim answer", {(char *)(uintptr_t)interim, strlen(interim)}},
         {"gzip", packed_answer},
         {"gzip in chunks", chunked_answer},
+        {"all that chunks may have", {(char *)(uintptr_t)framing, strlen(framing)}},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         check_cuts(rows[i].name, rows[i].answer, false, CLOSE, 0);

@@ -5,6 +5,7 @@
 #include "lookup.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -269,6 +270,64 @@ static int64_t work_ms(void) {
 }
 
 /* Tokens ------------------------------------------------------------------------------------------------ */
+/* A lookup that a fork meets under way
+ * --------------------------------------------------------------------------------- */
+
+struct lookup_call {
+    refold_client *client;
+    struct event *done;
+    refold_code code;
+    int64_t ended_at;
+};
+
+static void *call_until_resolved(void *data) {
+    struct lookup_call *call = data;
+    refold_error *error = NULL;
+    refold_execution_free(refold_get_execution(call->client, "1-name", NULL, &error));
+    call->ended_at = now_ms();
+    call->code = refold_error_code(error);
+    refold_error_free(error);
+    event_add(call->done, 1);
+    return NULL;
+}
+
+/* Until it is killed. */
+static int live_on(void *data) {
+    (void)data;
+    while (pause() != 0)
+        continue;
+    return 9;
+}
+
+/* The child, living on, has whatever the lookup's thread would tell its end with. */
+TEST(a_lookup_under_way_at_a_fork_ends_its_call_in_the_parent) {
+    struct lookup_call call = {.client = client_of(test_options("https://name.invalid")),
+                               .done = event_new()};
+    for (int round = 1; round <= 3; round++) {
+        pthread_t thread;
+        lookup_answer((struct lookup){.silent = true});
+        pthread_create(&thread, NULL, call_until_resolved, &call);
+        CHECK(lookup_await_running(1, 5000));
+        pid_t child = begin_child(live_on, NULL);
+        CHECK_INT(event_count(call.done), round - 1);
+        int64_t released_at = now_ms();
+        lookup_release();
+        CHECK(event_await(call.done, round, 5000));
+        int status = 0;
+        CHECK_INT(waitpid(child, &status, WNOHANG), 0);
+        kill(child, SIGKILL);
+        CHECK_INT(waitpid(child, &status, 0), child);
+        pthread_join(thread, NULL);
+        CHECK_INT(call.code, REFOLD_ERROR_RESOLVE);
+        CHECK_TIME(call.ended_at - released_at, 0, 1000);
+    }
+    event_free(call.done);
+    refold_client_free(call.client);
+}
+
+/* Tokens
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 struct held_call {
     refold_client *client;
@@ -510,5 +569,73 @@ TEST(a_child_reads_what_its_parent_has_got) {
         refold_execution_free(reading.execution);
     }
     CHECK(reading.read > 0);
+    free(text);
+}
+
+/* Forks in the middle of a first look
+ * --------------------------------------------------------------------------------- */
+
+enum { LOOKERS = 3, LOOKING_CHILDREN = 3, FIRST_LOOKS = 40, ELEMENTS = 20000 };
+
+/* An execution whose JSON takes a while to be looked into. */
+static char *many_elements(void) {
+    char *text = NULL;
+    size_t length = 0;
+    FILE *out = open_memstream(&text, &length);
+    fprintf(out, "{\"status\": \"COMPLETED\", \"elements\": [");
+    for (int i = 0; i < ELEMENTS; i++)
+        fprintf(out, "{\"a\": [%d, \"b\\u0041\"]}, ", i);
+    fprintf(out, "\"last\"]}");
+    fclose(out);
+    return text;
+}
+
+struct look {
+    refold_execution *execution;
+    atomic_int begun;
+};
+
+static bool is_looked_into(const refold_execution *execution) {
+    const refold_json *json = refold_execution_json(execution);
+    const char *last = refold_json_string(refold_json_pointer(json, "/elements/20000"), NULL);
+    const char *inner = refold_json_string(refold_json_pointer(json, "/elements/19999/a/1"), NULL);
+    return last != NULL && strcmp(last, "last") == 0 && inner != NULL && strcmp(inner, "bA") == 0;
+}
+
+static void *look_first(void *data) {
+    struct look *look = data;
+    atomic_fetch_add(&look->begun, 1);
+    CHECK(is_looked_into(look->execution));
+    return NULL;
+}
+
+static int look_in_child(void *data) {
+    struct look *look = data;
+    if (!is_looked_into(look->execution))
+        return 8;
+    refold_execution_free(look->execution);
+    return CHILD_IS_WELL;
+}
+
+/* Whatever a thread was just writing down at the moment of the fork, no child waits for it. */
+TEST(no_child_waits_for_a_first_look_of_its_parent) {
+    char *text = many_elements();
+    for (int round = 0; round < FIRST_LOOKS; round++) {
+        struct look look = {.execution = parsed(text)};
+        pthread_t threads[LOOKERS];
+        pid_t children[LOOKING_CHILDREN];
+        check_case("round %d", round);
+        for (size_t i = 0; i < COUNT(threads); i++)
+            pthread_create(&threads[i], NULL, look_first, &look);
+        while (atomic_load(&look.begun) == 0)
+            sched_yield();
+        for (size_t i = 0; i < COUNT(children); i++)
+            children[i] = begin_child(look_in_child, &look);
+        for (size_t i = 0; i < COUNT(children); i++)
+            check_child(children[i]);
+        for (size_t i = 0; i < COUNT(threads); i++)
+            pthread_join(threads[i], NULL);
+        refold_execution_free(look.execution);
+    }
     free(text);
 }

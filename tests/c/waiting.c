@@ -372,6 +372,56 @@ TEST(the_time_out_bounds_the_wait) {
     server_stop(server);
 }
 
+/* Two polls of two tries each; after them comes a long pause. The status is one that no message may tell. */
+#define ECHO "{\"status\": \"PAUSED by " TEST_KEY
+static const struct answer echoing_answers[] = {{.status = 503, .headers = AT_ONCE},
+                                                {.body = RUNNING},
+                                                {.status = 503, .headers = AT_ONCE},
+                                                {.body = NULL, .headers = "Retry-After: 30\r\n"}};
+
+/* The error of a wait that gets these answers; to be freed. */
+static refold_error *error_of_echoing_wait(uint64_t timeout_ms, int stop_at) {
+    char *filler = repeated("waiting ", 1000);
+    char *body = text_of(ECHO " %s\"}", filler);
+    struct answer answers[COUNT(echoing_answers)];
+    memcpy(answers, echoing_answers, sizeof answers);
+    answers[COUNT(answers) - 1].body = body;
+    struct server *server = serve_answers(COUNT(answers), answers);
+    refold_options *options = test_options(server_url(server));
+    refold_options_set_poll_interval_ms(options, 10);
+    refold_options_set_max_retries(options, 1);
+    refold_client *client = client_of(options);
+    struct seen seen = {.stop_at = stop_at};
+    refold_error *error = UNREAD_ERROR;
+    CHECK(refold_wait_execution(client, TEST_ID, timeout_ms, see, &seen, NULL, &error) == NULL);
+    CHECK_INT(seen.count, 2);
+    CHECK_INT(server_requests(server), COUNT(answers));
+    refold_client_free(client);
+    server_stop(server);
+    free(body);
+    free(filler);
+    return error;
+}
+
+TEST(the_last_status_is_told_shortened_and_without_the_key) {
+    refold_error *error = error_of_echoing_wait(1000, 0);
+    CHECK_ERROR(error, REFOLD_ERROR_TIMEOUT, "PAUSED by ***");
+    CHECK_LACKS(refold_error_message(error), TEST_KEY);
+    CHECK_BETWEEN(strlen(refold_error_message(error)), 20, 400);
+    refold_error_free(error);
+}
+
+TEST(a_wait_that_ends_early_counts_the_tries_of_all_polls) {
+    check_case("out of time");
+    refold_error *error = error_of_echoing_wait(1000, 0);
+    CHECK_INT(refold_error_attempts(error), COUNT(echoing_answers));
+    EXPECT_ERROR(error, REFOLD_ERROR_TIMEOUT, NULL);
+    check_case("stopped by the callback");
+    error = error_of_echoing_wait(0, 2);
+    CHECK_INT(refold_error_attempts(error), COUNT(echoing_answers));
+    EXPECT_ERROR(error, REFOLD_ERROR_CANCELLED, NULL);
+}
+
 TEST(the_time_out_bounds_a_poll) {
     struct server *server =
         serve_answers(2, (struct answer[]){{.body = RUNNING}, {.silent = true, .ending = HOLD}});
