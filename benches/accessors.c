@@ -12,14 +12,14 @@ enum { ROUNDS = 9, CALLS = 2000000 };
     do {                                                                                                     \
         uint64_t times[ROUNDS], sum = 0;                                                                     \
         for (int round = 0; round < ROUNDS; round++) {                                                       \
-            uint64_t before = processor_time();                                                                   \
+            uint64_t before = processor_time();                                                              \
             for (size_t n = 0; n < CALLS; n++) {                                                             \
                 const refold_node *node = nodes[n % count];                                                  \
                 const refold_json *output = outputs[n % count];                                              \
                 (void)node, (void)output;                                                                    \
                 sum += (uint64_t)(call);                                                                     \
             }                                                                                                \
-            times[round] = processor_time() - before;                                                             \
+            times[round] = processor_time() - before;                                                        \
         }                                                                                                    \
         printf("%s %.2f %d\n", name, (double)median(times, ROUNDS) / CALLS, sum != 0);                       \
     } while (0)

@@ -111,7 +111,6 @@ if [ "$failed" -eq 0 ]; then
     step go sh tests/go.sh
     step node sh tests/node.sh
     if [ "$scope" = all ]; then
-        step portable sh tests/portable.sh
         step install sh tests/install.sh
     fi
 fi

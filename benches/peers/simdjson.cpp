@@ -1,5 +1,5 @@
-// Reads with simdjson's On-Demand interface, which checks nothing of what it skips but brackets and UTF-8. The outputs
-// are kept as views of the text.
+// Reads with simdjson's On-Demand interface, which checks nothing of what it skips but brackets and UTF-8.
+// The outputs are kept as views of the text.
 #include "peer.h"
 
 #include <simdjson.h>
