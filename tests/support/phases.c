@@ -1,5 +1,6 @@
 #define _DEFAULT_SOURCE
 #include "phases.h"
+#include "attempts.h"
 #include "lookup.h"
 
 #include <errno.h>
@@ -200,20 +201,6 @@ static struct server *serve_phase(const struct phase *phase, struct event *reach
     return serve(&options);
 }
 
-/* Where attempts to connect that are under way are noted: nobody at the other end could tell of them. */
-static _Atomic(struct event *) attempts;
-
-/* The system's connect. */
-int connect(int descriptor, const struct sockaddr *address, socklen_t length) {
-    struct event *noted = attempts;
-    int result = (int)syscall(SYS_connect, descriptor, address, length);
-    int because = errno;
-    if (result < 0 && because == EINPROGRESS && noted != NULL)
-        event_add(noted, 1);
-    errno = because;
-    return result;
-}
-
 struct scene scene_open(const struct phase *phase) {
     struct scene scene = {.phase = phase, .reached = event_new()};
     const char *scheme = phase->has_tls ? "https" : phase->scheme == NULL ? "http" : phase->scheme;
@@ -231,7 +218,7 @@ struct scene scene_open(const struct phase *phase) {
     }
     if (phase->has_lookup)
         lookup_answer((struct lookup){.silent = true});
-    attempts = phase->has_silent_address ? scene.reached : NULL;
+    note_attempts(phase->has_silent_address ? scene.reached : NULL);
     return scene;
 }
 
@@ -256,7 +243,7 @@ bool scene_await(struct scene *scene, int count) {
 }
 
 void scene_close(struct scene *scene) {
-    attempts = NULL;
+    note_attempts(NULL);
     server_stop(scene->server);
     dead_port_free(scene->hole);
     if (scene->phase->has_lookup)
