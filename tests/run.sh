@@ -33,6 +33,12 @@ step() {
     fi
     passed=$((passed + step_passed))
     failed=$((failed + step_failed))
+    report >"$log.report"
+    cat "$log.report"
+}
+
+# What there is to say of a step that has ended.
+report() {
     printf '%-10s %4s passed %3s failed %4s s\n' "$name" "$step_passed" "$step_failed" "$(($(date +%s) - begun))"
     if [ "$step_failed" -gt 0 ]; then
         grep -E '^(FAIL|not ok|test .* FAILED|---- )|panicked at|^error' "$log" | head -n 40
@@ -40,6 +46,24 @@ step() {
         tail -n 40 "$log"
         echo "---"
     fi
+}
+
+# side_by_side LANE...: runs the lanes, which are functions of steps, at the same time: one builds while another waits.
+side_by_side() {
+    for lane in "$@"; do
+        (
+            passed=0
+            failed=0
+            $lane
+            echo "$passed $failed" >"target/tests/$lane.sum"
+        ) &
+    done
+    wait
+    for lane in "$@"; do
+        read -r lane_passed lane_failed <"target/tests/$lane.sum" || { lane_passed=0 lane_failed=1; }
+        passed=$((passed + lane_passed))
+        failed=$((failed + lane_failed))
+    done
 }
 
 # The sums of all "N passed, M failed" that stand alone on a line, and of cargo's "test result" lines.
@@ -50,16 +74,41 @@ count() {
 }
 
 c_tests() {
-    sh tests/support/build.sh && sh tests/support/run_c.sh
+    sh tests/support/run_c.sh
 }
 
 # Those that are quick enough under valgrind; time is no promise there.
 c_tests_in_valgrind() {
-    sh tests/support/build.sh && sh tests/support/run_c.sh --valgrind null errors lifetimes requests snapshot
+    sh tests/support/run_c.sh --valgrind null errors lifetimes requests snapshot
 }
 
 c_layout() {
     git ls-files '*.c' '*.h' '*.cpp' '*.hpp' ':!include/refold.h' | xargs clang-format --dry-run --Werror
+}
+
+# The lanes.
+
+release() {
+    step build cargo build --release --locked --lib --example sandbox
+    step c-build sh tests/support/build.sh
+}
+
+rust() {
+    step layout cargo fmt --check
+    step c-layout c_layout
+    step lints cargo clippy --locked --all-targets -- -D warnings
+    step rust cargo test --locked
+}
+
+c() {
+    step c c_tests
+    step valgrind c_tests_in_valgrind
+}
+
+languages() {
+    step examples sh tests/examples.sh
+    step readme sh tests/readme.sh
+    step cpp sh tests/cpp.sh
 }
 
 case $#:${1-} in
@@ -96,17 +145,10 @@ unset CARGO_BUILD_TARGET
 mkdir -p target/tests
 passed=0
 failed=0
-step build cargo build --release --locked --lib --example sandbox
-if [ "$failed" -eq 0 ]; then
-    step layout cargo fmt --check
-    step c-layout c_layout
-    step lints cargo clippy --locked --all-targets -- -D warnings
-    step rust cargo test --locked
-    step c c_tests
-    step valgrind c_tests_in_valgrind
-    step examples sh tests/examples.sh
-    step readme sh tests/readme.sh
-    step cpp sh tests/cpp.sh
+rm -f target/tests/*.sum target/tests/*.report
+side_by_side release rust
+if [ -e target/release/librefold.so ] && [ "$failed" -eq 0 ]; then
+    side_by_side c languages
 fi
 printf '%s passed, %s failed\n' "$passed" "$failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

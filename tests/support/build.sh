@@ -20,8 +20,7 @@ for name in librefold.so librefold.so.0; do
     ln -sf "$library/librefold.so" "$out/lib/$name"
 done
 # Everything is built anew when compiler or flags are others than last time.
-echo "$cc $flags" >"$out/flags.new"
-if cmp -s "$out/flags.new" "$out/flags"; then rm "$out/flags.new"; else mv "$out/flags.new" "$out/flags"; fi
+if [ "$(cat "$out/flags" 2>/dev/null)" != "$cc $flags" ]; then echo "$cc $flags" >"$out/flags"; fi
 
 # Is a target missing or older than one of its sources?
 is_stale() {
@@ -39,8 +38,10 @@ for source in "$here"/*.c; do
     fi
 done
 
-rm -f "$out/libsupport.a"
-ar rcs "$out/libsupport.a" "$out"/objects/*.o
+if is_stale "$out/libsupport.a" "$out/objects"; then
+    rm -f "$out/libsupport.a"
+    ar rcs "$out/libsupport.a" "$out"/objects/*.o
+fi
 
 for source in "$root"/tests/c/*.c; do
     [ -e "$source" ] || continue
