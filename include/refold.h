@@ -1,9 +1,9 @@
 /**
- * \file refold.h
- * \brief refold: one workflow execution of Refold by its id, with the detail of every node.
+ * \mainpage refold for C
  *
- * A library to debug a run and to show its progress, from inside programs that must not crash, hang, leak or
- * print because of it. This header is its manual. A whole program:
+ * One workflow execution of Refold by its id, with the detail of every node: a library to debug a run and to
+ * show its progress, from inside programs that must not crash, hang, leak or print because of it. The header
+ * refold.h is its manual. A whole program:
  *
  * \code{.c}
  * #include <refold.h>
@@ -123,6 +123,58 @@
  * that cannot have it fails with REFOLD_ERROR_RESOURCE; only a process that cannot have a few hundred bytes
  * more is ended by the system's own rules. The shared library may be loaded at any time with dlopen() and
  * closed with dlclose(); it then stays mapped, because threads may still have to leave it.
+ *
+ * From other languages
+ * --------------------
+ * What a binding for Java, C#, Ruby, Lua or any other language has to know beside what stands above. The
+ * library comes with ones for C++ (refold.hpp), Go, Python and Node.js, which may serve as patterns.
+ *
+ * - Types: objects are opaque pointers, and no structure crosses the border. refold_code, refold_state and
+ *   refold_json_type are int32_t; bool is one byte, and any value of it but 0 is true; sizes are size_t,
+ *   times int64_t or uint64_t. The library to load is librefold.so.0 (on Linux): its functions keep their
+ *   form and meaning as long as that is its name, and later versions add to them.
+ * - Ownership: give every pointer that is yours to one object of your language, which frees it once: by a
+ *   function that users call (close, Dispose, with), and by the collector for those who forget. A free
+ *   function may run on any thread, a collector's too, and in any order; it waits for nothing and calls
+ *   nobody back. A collector may take an object whose method is still inside C: refer to it once more
+ *   behind the call (KeepAlive, reachabilityFence). A borrowed pointer keeps nothing alive: let what wraps
+ *   a node refer to its execution, or copy all you need at once.
+ * - Text: hand in real UTF-8, which that of JNI is not, and refuse text that holds U+0000, because it
+ *   would end there. Copy what you get. For outputs of any type take refold_json_raw(), one call for the
+ *   whole value, to a JSON parser of your language: it may meet halves of surrogate pairs, numbers beyond
+ *   its range, keys that were sent twice, and any depth.
+ * - Errors: start with a NULL, hand in its address, copy what the error says, free it, and only then raise
+ *   an exception. As nothing is kept per thread, it does not matter on which thread that happens, and
+ *   threads that move between carriers (goroutines, virtual threads) need not be pinned.
+ * - Threads: refold_get_execution() and refold_wait_execution() block their thread. Release a lock of the
+ *   interpreter around them (Python's ctypes does; in Ruby rb_thread_call_without_gvl(), with
+ *   refold_cancel_trigger() to unblock), and keep them away from an event loop and from small pools: make
+ *   them on threads for blocking work, whose stacks may be small. refold_client_new() reads certificates
+ *   from the disk; all other functions wait for nothing, though a first look into a large value takes the
+ *   time to parse it.
+ * - Cancelling: make a token for each call and trigger it from what your users cancel by (a context, a
+ *   CancellationToken, an interruption, an AbortSignal). Free it when the call has returned and nothing
+ *   can trigger it any more; report what is usual in your language then, such as the context's own error.
+ * - Callbacks: `on_progress` runs on the thread that waits, while it waits, and at no other time. Nothing
+ *   may leave it but a bool: catch every exception (in Lua and Ruby errors are longjmps: lua_pcall(),
+ *   rb_protect()), keep it, return false, and raise it when the call has returned. Keep the function that
+ *   C was handed alive until then. `user_data` comes back as it was handed in: make it a number that you
+ *   look up (cgo.Handle, GCHandle) rather than the address of an object that a collector may move. Who
+ *   cannot be called back polls with refold_get_execution() and pauses in their own way.
+ * - Signals: interpreters run handlers on one thread, and not before C has returned, so that Ctrl-C would
+ *   have to wait for the call. Make the call of that thread on a helper thread that blocks all signals,
+ *   wait for it in the language, and trigger the token when that wait is interrupted.
+ * - Fork: clients and executions go on working in the children of a server that forks its workers; make
+ *   tokens in the process that uses them. Locks and helper threads of the binding are its own to look
+ *   after.
+ * - The end: nothing needs to be freed when the process ends. An interpreter that ends under threads
+ *   inside calls (daemon threads) triggers their tokens first and waits for them, as a callback must not
+ *   come back into what is no longer there.
+ */
+
+/**
+ * \file refold.h
+ * \brief The interface for C, and for every language that can call C.
  */
 
 #ifndef REFOLD_H
@@ -137,6 +189,12 @@ extern "C" {
 #endif
 
 /* Types -------------------------------------------------------------------------------------------------- */
+
+/**
+ * \defgroup types Types
+ * \brief The objects that functions take and give, each known by its pointer alone.
+ * \{
+ */
 
 /**
  * Settings from which clients are made: how to authenticate, where to, limits and time-outs.
@@ -200,7 +258,15 @@ typedef struct refold_node refold_node;
  */
 typedef struct refold_json refold_json;
 
+/** \} */
+
 /* Library ------------------------------------------------------------------------------------------------ */
+
+/**
+ * \defgroup library Library
+ * \brief Which version it is, and the codes that tell how a call went.
+ * \{
+ */
 
 /** The first number of the version of this header. It changes when a program must be changed. */
 #define REFOLD_VERSION_MAJOR 0
@@ -298,9 +364,18 @@ const char *refold_version(void);
  */
 const char *refold_code_name(refold_code code);
 
-/* Options: setters copy what they are given. A bad value is remembered, and reported by refold_client_new();
- * a later good one replaces it. NULL restores the default.
- * -------------------------------------------------------------- */
+/** \} */
+
+/* Options ------------------------------------------------------------------------------------------------ */
+
+/**
+ * \defgroup options Options
+ * \brief Settings from which clients are made.
+ * 
+ * Setters copy what they are given. A bad value is remembered, and reported by refold_client_new(); a later
+ * good one replaces it. NULL restores the default.
+ * \{
+ */
 
 /**
  * New options, with every setting at its default.
@@ -441,7 +516,15 @@ void refold_options_set_user_agent(refold_options *options, const char *product)
  */
 void refold_options_set_allow_plaintext(refold_options *options, bool allow);
 
+/** \} */
+
 /* Client ------------------------------------------------------------------------------------------------- */
+
+/**
+ * \defgroup client Client
+ * \brief What calls go through.
+ * \{
+ */
 
 /**
  * Checks all settings at once and makes a client from them. Nothing is sent.
@@ -473,7 +556,15 @@ refold_code refold_client_set_session_token(const refold_client *client, const c
  */
 void refold_client_free(refold_client *client);
 
+/** \} */
+
 /* Cancelling --------------------------------------------------------------------------------------------- */
+
+/**
+ * \defgroup cancelling Cancelling
+ * \brief Ending calls from other threads and from signal handlers.
+ * \{
+ */
 
 /**
  * A new token, not triggered.
@@ -503,7 +594,15 @@ bool refold_cancel_is_triggered(const refold_cancel *cancel);
  */
 void refold_cancel_free(refold_cancel *cancel);
 
+/** \} */
+
 /* Getting an execution ----------------------------------------------------------------------------------- */
+
+/**
+ * \defgroup getting Getting an execution
+ * \brief From the server, once or until it has ended, or from memory.
+ * \{
+ */
 
 /**
  * Is shown each snapshot that refold_wait_execution() gets, on the thread that waits; returns false to stop
@@ -571,7 +670,15 @@ refold_execution *refold_wait_execution(const refold_client *client,
  */
 refold_execution *refold_parse_execution(const char *json, size_t length, refold_error **error);
 
+/** \} */
+
 /* Error -------------------------------------------------------------------------------------------------- */
+
+/**
+ * \defgroup error Error
+ * \brief Why a call failed.
+ * \{
+ */
 
 /** Frees an error and its strings. NULL is ignored. */
 void refold_error_free(refold_error *error);
@@ -646,7 +753,15 @@ bool refold_error_is_retryable(const refold_error *error);
  */
 uint32_t refold_error_attempts(const refold_error *error);
 
+/** \} */
+
 /* State -------------------------------------------------------------------------------------------------- */
+
+/**
+ * \defgroup state State
+ * \brief What the status of an execution or a node means.
+ * \{
+ */
 
 /**
  * What the server's texts `status` (of an execution) and `node_status` (of a node) mean, on one scale.
@@ -693,9 +808,18 @@ bool refold_state_is_final(refold_state state);
  */
 const char *refold_state_name(refold_state state);
 
-/* Execution and node: strings live until the execution is freed; they are NULL where the document does not
- * have the field, where it is null or not a string there, and for NULL.
- * -------------------------------------------------- */
+/** \} */
+
+/* Execution and node ------------------------------------------------------------------------------------- */
+
+/**
+ * \defgroup execution Execution and node
+ * \brief What a snapshot holds.
+ * 
+ * Strings live until the execution is freed; they are NULL where the document does not have the field, where
+ * it is null or not a string there, and for NULL.
+ * \{
+ */
 
 /**
  * Adds an owner to an execution: the same snapshot, not a copy, to be freed once more with
@@ -835,7 +959,17 @@ const refold_json *refold_node_input_data(const refold_node *node);
  */
 const refold_json *refold_node_json(const refold_node *node);
 
-/* JSON: every function takes NULL and values of other types, and then returns 0, false or NULL. ---------- */
+/** \} */
+
+/* JSON --------------------------------------------------------------------------------------------------- */
+
+/**
+ * \defgroup json JSON
+ * \brief Values of any type and depth.
+ * 
+ * Every function takes NULL and values of other types, and then returns 0, false or NULL.
+ * \{
+ */
 
 /** What a JSON value is. */
 typedef int32_t refold_json_type;
@@ -932,6 +1066,8 @@ const char *refold_json_raw(const refold_json *value, size_t *length);
  * text lives until the execution is freed.
  */
 const char *refold_json_text(const refold_json *value, size_t *length);
+
+/** \} */
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -1,9 +1,8 @@
 /**
- * \file refold.hpp
- * \brief refold for C++: one workflow execution of Refold by its id, with the detail of every node.
+ * \page cpp refold for C++
  *
- * A thin layer over refold.h, in this header alone, for C++17 and later. Link with the same library. A whole
- * program:
+ * A thin layer over refold.h, in the header refold.hpp alone, for C++17 and later. Link with the same
+ * library. A whole program:
  *
  * \code{.cpp}
  * #include <iostream>
@@ -60,6 +59,11 @@
  * -------
  * As in C: any number of threads may use the same object at the same time, but for refold::options and for
  * moving, assigning and ending an object, which must not happen while another use of it begins.
+ */
+
+/**
+ * \file refold.hpp
+ * \brief The interface for C++.
  */
 
 #ifndef REFOLD_HPP
