@@ -29,7 +29,7 @@ is_formatted() {
 test_package() {
     go test -race -count=1 -timeout=300s -v . >"$work/run/package" 2>&1
     status=$?
-    grep -vE '^(=== |--- PASS)' "$work/run/package"
+    grep -vE '^(=== |--- PASS)' "$work/run/package" | sed 's/^--- FAIL: /FAIL /'
     package_passed=$(grep -c '^--- PASS' "$work/run/package")
     package_failed=$(grep -c '^--- FAIL' "$work/run/package")
     passed=$((passed + package_passed))

@@ -36,7 +36,7 @@ test_package() {
     (cd "$work/package" && node --expose-gc --test-reporter=tap --test test/*.test.js) >"$work/run/package" 2>&1 \
         3>&- 4<&-
     status=$?
-    grep -E '^ *not ok' -A 30 "$work/run/package"
+    grep -E '^ *not ok' -A 30 "$work/run/package" | sed 's/^ *not ok/not ok/'
     package_passed=$(sed -n 's/^# pass //p' "$work/run/package")
     package_failed=$(sed -n 's/^# fail //p' "$work/run/package")
     passed=$((passed + ${package_passed:-0}))

@@ -44,7 +44,7 @@ unset REFOLD_LIBRARY
 (cd examples/python && exec "$python" -X dev -W error::ResourceWarning -m unittest -v test_refold) \
     >"$work/log" 2>&1 3>&- 4<&- </dev/null
 status=$?
-cat "$work/log"
+sed -E 's/^(FAIL|ERROR): /FAIL /' "$work/log"
 # "Ran 40 tests in 12.3s", then "OK" or "FAILED (failures=1, errors=2)".
 ran=$(sed -nE 's/^Ran ([0-9]+) tests? in .*/\1/p' "$work/log")
 wrong=$(grep -cE '^(FAIL|ERROR): ' "$work/log")

@@ -48,6 +48,7 @@ import re
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, Callable, Optional, Union, overload
@@ -717,14 +718,18 @@ class _Call:
 
     @classmethod
     def abandon_all(cls) -> None:
-        """Ends the calls of daemon threads: no callback may come out of C into an interpreter that goes away."""
+        """Ends the calls of daemon threads: no callback may come out of C into an interpreter that goes away.
+
+        What they show progress to may take its time: they are given 10 seconds in all.
+        """
         cls.is_ending = True
         calls = tuple(cls.under_way)
         for call in calls:
             call._is_abandoned = True
             call.stop()
+        deadline = time.monotonic() + 10
         for call in calls:
-            call._ended.wait(1)
+            call._ended.wait(max(0, deadline - time.monotonic()))
 
     def _run_interruptibly(self) -> Execution:
         """Runs on a helper thread, while this one waits in Python, and shows the progress."""

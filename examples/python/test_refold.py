@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import faulthandler
 import gc
 import json
 import math
@@ -15,7 +16,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import unittest
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,9 +26,15 @@ import refold
 
 DOCUMENTED = "6a106ba44480b80424a65289"
 HERE = pathlib.Path(__file__).resolve().parent
-PATIENCE = 10  # seconds until what must happen has failed to
+PATIENCE = 60  # seconds until what must happen has failed to
 
 Result = TypeVar("Result")
+
+
+def setUpModule() -> None:
+    """A shell ignores SIGINT for what it runs in the background, and children inherit that, but never a handler."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    faulthandler.dump_traceback_later(5 * PATIENCE, exit=True)  # where a call hangs that nothing else would end
 
 
 class Server:
@@ -49,12 +55,18 @@ class Server:
                 connection, _ = self._listener.accept()
             except OSError:  # closed
                 return
-            while b"\r\n\r\n" not in connection.recv(65536):
-                pass
+            head = b""
+            while received := connection.recv(65536):
+                head += received
+                if b"\r\n\r\n" in head:
+                    break
+            if not received:  # hung up before it asked
+                connection.close()
+                continue
             if self._bodies:
                 body = self._bodies.pop(0)
-                head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-                connection.sendall((head + body).encode())
+                answer = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
+                connection.sendall(answer.encode())
                 connection.close()
             else:
                 self._held.append(connection)
@@ -83,6 +95,7 @@ class Server:
             "base_url": self.url,
             "api_key": "tk_key",
             "linked_account_id": "someone",
+            "timeout": None,
             "max_retries": 0,
             "poll_interval": 0.01,
         }
@@ -121,12 +134,6 @@ class TestCase(unittest.TestCase):
             call()
         self.assertEqual(caught.exception.code, code, caught.exception)
         return caught.exception
-
-    @contextmanager
-    def takes_at_most(self, seconds: float) -> Iterator[None]:
-        begun = time.monotonic()
-        yield
-        self.assertLess(time.monotonic() - begun, seconds)
 
     def both_ways(self, call: Callable[[], Result]) -> Iterator[Callable[[], Result]]:
         """On the main thread, where signals are, and on another."""
@@ -190,8 +197,7 @@ class GettingTest(TestCase):
     def test_a_call_times_out(self) -> None:
         client = self.server().client(timeout=0.1)
         for get in self.both_ways(lambda: client.get("an-id")):
-            with self.takes_at_most(2):
-                self.assertTrue(self.raises(refold.Code.TIMEOUT, get).is_retryable)
+            self.assertTrue(self.raises(refold.Code.TIMEOUT, get).is_retryable)
 
     def test_a_server_in_python_can_answer(self) -> None:
         """It needs the interpreter's lock while the call waits."""
@@ -302,17 +308,15 @@ class CancellingTest(TestCase):
             cancel = refold.CancelToken()
             self.assertFalse(cancel.is_triggered)
             self.when_asked(server, cancel.trigger)
-            with self.takes_at_most(5):
-                self.raises(refold.Code.CANCELLED, get)
+            self.raises(refold.Code.CANCELLED, get)
             self.assertTrue(cancel.is_triggered)
 
     def test_a_wait_is_cancelled_in_its_pause(self) -> None:
         server = self.server('{"status": "RUNNING"}')
-        client = server.client(poll_interval=60)
+        client = server.client(poll_interval=3600)
         cancel = refold.CancelToken()
         self.when_asked(server, cancel.trigger)
-        with self.takes_at_most(5):
-            self.raises(refold.Code.CANCELLED, lambda: client.wait("an-id", cancel=cancel))
+        self.raises(refold.Code.CANCELLED, lambda: client.wait("an-id", cancel=cancel))
 
     def test_a_triggered_token_cancels_at_once(self) -> None:
         client = self.sandbox()
@@ -379,8 +383,7 @@ class ProgressTest(TestCase):
     def test_a_wait_times_out(self) -> None:
         client = self.sandbox()
         for wait in self.both_ways(lambda: client.wait("stuck", timeout=0.2)):
-            with self.takes_at_most(2):
-                self.raises(refold.Code.TIMEOUT, wait)
+            self.raises(refold.Code.TIMEOUT, wait)
 
     def test_false_stops_the_wait(self) -> None:
         client = self.sandbox()
@@ -673,18 +676,17 @@ class ProcessTest(TestCase):
         )
 
     def ends(self, process: subprocess.Popen[str], status: int, output: str) -> str:
-        out, err = process.communicate(timeout=PATIENCE * 2)
+        out, err = process.communicate(timeout=PATIENCE)
         self.assertEqual((process.returncode, out), (status, output), err)
         return err
 
-    def interrupt(self, program: str, server: Server) -> tuple[subprocess.Popen[str], float]:
-        """Sends SIGINT once the server has been asked; then, how long until the client has hung up."""
+    def interrupt(self, program: str, server: Server) -> subprocess.Popen[str]:
+        """Sends SIGINT once the server has been asked, and waits until the client, which has no other end, hangs up."""
         process = self.start(program, server)
         server.await_request()
-        sent = time.monotonic()
         process.send_signal(signal.SIGINT)
         server.await_hang_up()
-        return process, time.monotonic() - sent
+        return process
 
     PROGRAM = """
 try:
@@ -695,20 +697,16 @@ except KeyboardInterrupt:
 
     def test_ctrl_c_ends_a_call(self) -> None:
         for call in ("client.get('an-id')", "client.wait('an-id', on_progress=print)"):
-            process, seconds = self.interrupt(self.PROGRAM.format(call=call), self.server())
+            process = self.interrupt(self.PROGRAM.format(call=call), self.server())
             self.assertEqual(self.ends(process, 0, "interrupted True\n"), "")
-            self.assertLess(seconds, 1)
 
     def test_ctrl_c_ends_a_pause_between_polls(self) -> None:
-        server = self.server()
         call = "client.wait('stuck', on_progress=lambda shown: print(shown.status, flush=True))"
-        process = self.start("client = refold.Client(poll_interval=60)\n" + self.PROGRAM.format(call=call))
+        process = self.start("client = refold.Client(poll_interval=3600)\n" + self.PROGRAM.format(call=call))
         assert process.stdout is not None
         self.assertEqual(process.stdout.readline(), "RUNNING\n")
-        sent = time.monotonic()
         process.send_signal(signal.SIGINT)
         self.ends(process, 0, "interrupted True\n")
-        self.assertLess(time.monotonic() - sent, 2)
 
     def test_ctrl_c_while_another_thread_calls(self) -> None:
         program = """
@@ -728,18 +726,16 @@ except KeyboardInterrupt:
     cancel.trigger()
     ended.wait()
 """
-        process, seconds = self.interrupt(program, self.server())
-        err = self.ends(process, 0, "interrupted\nCANCELLED\n")
-        self.assertEqual(err, "")
-        self.assertLess(seconds, 1)
+        process = self.interrupt(program, self.server())
+        self.assertEqual(self.ends(process, 0, "interrupted\nCANCELLED\n"), "")
 
     def test_ctrl_c_leaves_the_token_alone(self) -> None:
         program = "cancel = refold.CancelToken()\n" + self.PROGRAM.format(call="client.get('an-id', cancel=cancel)")
-        process, _ = self.interrupt(program + "print(cancel.is_triggered)", self.server())
+        process = self.interrupt(program + "print(cancel.is_triggered)", self.server())
         self.ends(process, 0, "interrupted True\nFalse\n")
 
     def test_ctrl_c_without_a_handler_of_ones_own(self) -> None:
-        process, _ = self.interrupt("client.get('an-id')", self.server())
+        process = self.interrupt("client.get('an-id')", self.server())
         self.assertIn("KeyboardInterrupt", self.ends(process, -signal.SIGINT, ""))
 
     def test_a_handler_runs_at_once_and_does_not_disturb(self) -> None:
@@ -795,7 +791,7 @@ print("done")
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=PATIENCE * 2,
+            timeout=PATIENCE,
         )
         return ended.returncode, ended.stdout, ended.stderr
 
