@@ -1,0 +1,149 @@
+"""Holds what the project takes from others to tests/supply/policy.toml. `sh tests/supply.sh` calls it.
+
+The last line is `N passed, M failed`.
+"""
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tomllib
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PLATFORM = "x86_64-unknown-linux-gnu"
+
+
+def main():
+    policy = tomllib.loads((ROOT / "tests/supply/policy.toml").read_text())
+    packages = json.loads(cargo("metadata", "--format-version=1"))["packages"]
+    linux, library = linked(PLATFORM), linked("all")
+    direct = linked(PLATFORM, "--depth=1")
+    checks = {
+        "Cargo.lock is committed": lock_is_committed(),
+        "every cargo command of ours is held to Cargo.lock": commands_without_lock(),
+        "every package comes from the registry, with a checksum": foreign_packages(policy["registry"]),
+        "every licence is allowed": refused_licences(packages, library, policy["licences"]),
+        "nothing is in the library but what is named": differences(
+            names(linux), policy["library"]["direct"] + policy["library"]["indirect"]),
+        "the direct dependencies are those named": differences(names(direct), policy["library"]["direct"]),
+        "no feature is on but those named": features(direct, policy["features"]),
+        "nothing is there in two versions without a reason": duplicates(packages, linux, policy["duplicates"]),
+        "Cargo.toml says of every dependency why it is there": dependencies_without_reason(),
+        "the library has the size that is committed": size(policy["size"]["x86_64-linux"]),
+    }
+    failed = 0
+    for name, faults in checks.items():
+        faults = sorted(faults)
+        print(f"{'FAIL' if faults else 'ok'} {name}")
+        for fault in faults:
+            print(f"    {fault}")
+        failed += bool(faults)
+    print(f"{len(checks) - failed} passed, {failed} failed")
+    return failed > 0
+
+
+def cargo(*arguments):
+    return subprocess.run(["cargo", *arguments, "--locked"], cwd=ROOT, check=True, text=True,
+                          stdout=subprocess.PIPE).stdout
+
+
+def linked(platform, *arguments):
+    """What is linked into the library: packages, as (name, version), and the features that are on."""
+    tree = cargo("tree", "--edges=normal,no-proc-macro", f"--target={platform}", "--prefix=none",
+                 "--format={p}|{f}", *arguments)
+    found = {}
+    for line in tree.splitlines():
+        package, _, features = line.removesuffix(" (*)").partition("|")
+        name, version, *_ = package.split()
+        found[name, version.removeprefix("v")] = set(filter(None, features.split(",")))
+    return {package: features for package, features in found.items() if package[0] != "refold"}
+
+
+def names(packages):
+    return [name for name, _ in packages]
+
+
+def lock_is_committed():
+    tracked = subprocess.run(["git", "ls-files", "--error-unmatch", "Cargo.lock"], cwd=ROOT,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return [] if tracked.returncode == 0 else ["git does not know Cargo.lock"]
+
+
+def commands_without_lock():
+    """In our scripts; a line that goes on with a backslash counts as one."""
+    scripts = subprocess.run(["git", "ls-files", "*.sh", ".ci"], cwd=ROOT, check=True, text=True,
+                             stdout=subprocess.PIPE).stdout.split()
+    for script in scripts:
+        for line in (ROOT / script).read_text().replace("\\\n", " ").splitlines():
+            command = re.sub(r'#.*|"[^"$]*"', "", line)
+            if re.search(r"\bcargo (build|test|clippy|install|rustc|run|bench|cinstall)( |$)", command) \
+                    and not re.search(r"--locked|--frozen", command):
+                yield f"{script}: {line.strip()}"
+
+
+def foreign_packages(registry):
+    for package in tomllib.loads((ROOT / "Cargo.lock").read_text())["package"]:
+        if package["name"] == "refold" and "source" not in package:
+            continue
+        source = package.get("source", "no registry at all")
+        if not (source.startswith("registry+") and source.endswith(f"/{registry}") and "checksum" in package):
+            yield f"{package['name']} {package['version']} from {source}"
+
+
+def refused_licences(packages, library, allowed):
+    for package in packages:
+        is_linked = (package["name"], package["version"]) in library or package["source"] is None
+        terms = allowed["library"] + ([] if is_linked else allowed["tools"])
+        if not is_allowed(package["license"] or "", terms):
+            yield f"{package['name']} {package['version']}: {package['license']}"
+
+
+def is_allowed(expression, terms):
+    """An SPDX expression holds when, each licence read as whether it is allowed, it is true."""
+    words = re.findall(r"[()]|[^\s()]+", re.sub(r" WITH \S+", "", expression.replace("/", " OR ")))
+    known = {"AND": "and", "OR": "or", "(": "(", ")": ")"}
+    formula = " ".join(known.get(word, str(word in terms)) for word in words)
+    return bool(formula) and eval(formula)  # nothing but True, False, and, or, parentheses
+
+
+def differences(found, named):
+    yield from (f"{name} is not named" for name in set(found) - set(named))
+    yield from (f"{name} is named, but not there" for name in set(named) - set(found))
+
+
+def features(packages, named):
+    for (name, _), found in packages.items():
+        for difference in differences(found, named.get(name, [])):
+            yield f"{name}: {difference}"
+
+
+def duplicates(packages, library, reasons):
+    yield from differences(repeated([package["name"] for package in packages]), reasons)
+    for name in repeated(names(library)):
+        yield f"{name} is in the library twice"
+
+
+def repeated(names):
+    return {name for name in names if names.count(name) > 1}
+
+
+def dependencies_without_reason():
+    """A comment stands above each, or above the one before it where both serve the same end."""
+    has_reason, is_table = False, False
+    for line in (ROOT / "Cargo.toml").read_text().splitlines():
+        if line.startswith("["):
+            is_table, has_reason = line.rstrip("]").endswith("dependencies"), False
+        elif line.startswith("#"):
+            has_reason = True
+        elif is_table and line and not has_reason:
+            yield line
+
+
+def size(committed):
+    measured = (ROOT / "target/release/librefold.so").stat().st_size
+    if abs(measured - committed) * 10 > committed:
+        yield f"{measured} bytes, but {committed} in tests/supply/policy.toml"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
