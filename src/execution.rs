@@ -146,7 +146,11 @@ impl Invalid {
         Vec::<u8>::new().try_reserve_exact(at.checked_mul(3)?).ok()?;
         let error = serde_json::from_str::<&RawValue>(body).err()?;
         let message = error.to_string();
-        let reason = message.split_once(" at line ").map_or(&*message, |(reason, _)| reason).to_owned();
+        let reason = message.split_once(" at line ").map_or(&*message, |(reason, _)| reason);
+        let reason = match body.trim_ascii() {
+            "" => "it is empty".to_owned(),
+            _ => reason.replace("EOF while parsing", "it ends within"),
+        };
         Some(Invalid::Malformed { reason, line: error.line(), column: error.column() })
     }
 
@@ -915,13 +919,13 @@ mod tests {
     #[test]
     fn what_is_not_an_execution_is_refused_with_position_and_reason() {
         let cases: [(&[u8], &str); 22] = [
-            (b"", "not JSON: EOF while parsing a value at line 1 column 0"),
-            (b" \n ", "not JSON: EOF while parsing a value at line 2 column 1"),
+            (b"", "not JSON: it is empty at line 1 column 0"),
+            (b" \n ", "not JSON: it is empty at line 2 column 1"),
             (b"<html>", "not JSON: expected value at line 1 column 1"),
             (b"{\"status\":\"\xff\"}", "not UTF-8 at byte 11"),
             (b"{\"status\":\"\xf0\x9f\x98", "not UTF-8 at byte 11"),
             (b"\xef\xbb\xbf{\"status\":\"\"}", "not JSON: expected value at line 1 column 1"),
-            (b"{\"status\":\"R\"", "not JSON: EOF while parsing an object at line 1 column 13"),
+            (b"{\"status\":\"R\"", "not JSON: it ends within an object at line 1 column 13"),
             (b"{\"status\":\"R\"}}", "not JSON: trailing characters at line 1 column 15"),
             (b"{\"status\":\"R\",}", "not JSON: key must be a string at line 1 column 15"),
             (b"{\"status\":\"R\"\n\"a\":1}", "not JSON: expected `,` or `}` at line 2 column 1"),
@@ -933,7 +937,7 @@ mod tests {
             (b"{\"status\":01}", "not JSON: invalid number at line 1 column 12"),
             (b"[{\"status\":\"R\"}]", "not a JSON object at byte 0"),
             (b"  null", "not a JSON object at byte 2"),
-            (b"[1", "not JSON: EOF while parsing a list at line 1 column 2"),
+            (b"[1", "not JSON: it ends within a list at line 1 column 2"),
             (b"{}", "the object has no `status`"),
             (b"{\"status\": 5}", "`status` is not a string at byte 11"),
             (b"{\"status\":\"R\",\"status\":null}", "`status` is not a string at byte 23"),

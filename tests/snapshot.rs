@@ -201,7 +201,7 @@ fn no_depth_overflows_a_small_stack_at_parsing_reading_or_freeing() {
 fn what_is_malformed_at_the_bottom_of_a_deep_document_is_refused() {
     on_a_small_stack(|| {
         let body = format!("{{\"status\":\"\",\"x\":{}1{}", "[".repeat(1_000_000), "]".repeat(1_000_000));
-        let expected = format!("not JSON: EOF while parsing an object at line 1 column {}", body.len());
+        let expected = format!("not JSON: it ends within an object at line 1 column {}", body.len());
         let message = Execution::parse(body.into_bytes(), None).err().map(|invalid| invalid.to_string());
         assert_eq!(message, Some(expected));
     });

@@ -116,8 +116,9 @@ fn text(headers: &HeaderMap, name: impl header::AsHeaderName) -> Option<String> 
 
 /// ureq takes the header away where it decodes.
 fn unknown_encoding(headers: &HeaderMap) -> Option<String> {
-    let is_unknown = |encoding: &String| !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity");
-    text(headers, header::CONTENT_ENCODING).filter(is_unknown)
+    let lines = headers.get_all(header::CONTENT_ENCODING).iter();
+    let mut encodings = lines.map(|line| String::from_utf8_lossy(line.as_bytes()).into_owned());
+    encodings.find(|encoding| !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity"))
 }
 
 /// Fills `whole`, whose memory grows with what arrives, up to the size that was announced.
@@ -192,7 +193,8 @@ impl Envelope {
             let terminated = envelope.get(key.as_bytes())?.string()?;
             Some(into_text(terminated.strip_suffix(b"\0").unwrap_or(terminated).to_vec()))
         };
-        let not_empty = |text: &String| !text.is_empty();
+        // A C string that begins with its end says nothing, either.
+        let not_empty = |text: &String| !text.is_empty() && !text.starts_with('\0');
         let status = envelope.get(b"status_code").filter(|status| status.kind() == JsonKind::Number);
         Some(Envelope {
             status: status

@@ -35,6 +35,11 @@ impl PortionBuffers {
         &self.output[..amount]
     }
 
+    /// What has come and was not used yet, to be changed.
+    pub fn input_mut(&mut self) -> &mut [u8] {
+        &mut self.input[self.start..self.end]
+    }
+
     /// Makes room for more after a read that has filled all there was.
     pub fn expect_more(&mut self) {
         if self.input.len() < LARGE_INPUT {

@@ -7,9 +7,11 @@ use rustls::{ClientConfig, ClientConnection};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 
+use super::LARGEST_HEADER;
 use super::buffers::PortionBuffers;
 use super::connect::Target;
 use super::exchange::{self, Exchange, Failure};
+use super::head;
 use super::tls;
 use super::transport::Socket;
 use super::tunnel::ForProxy;
@@ -56,6 +58,10 @@ impl Resolver for NoLookup {
 pub struct Connection {
     channel: Channel,
     buffers: PortionBuffers,
+    /// The request is out, and the whole head of its answer has not come.
+    awaits_head: bool,
+    /// The size of all interim answers before it.
+    interim: usize,
     /// ureq asks whether the connection is open when it puts it aside and when it takes it up again.
     is_idle: bool,
     is_broken: bool,
@@ -79,7 +85,14 @@ impl Connection {
     }
 
     fn over(channel: Channel) -> Connection {
-        Connection { channel, buffers: PortionBuffers::default(), is_idle: false, is_broken: false }
+        Connection {
+            channel,
+            buffers: PortionBuffers::default(),
+            awaits_head: false,
+            interim: 0,
+            is_idle: false,
+            is_broken: false,
+        }
     }
 
     fn send(&mut self, amount: usize, exchange: &mut Exchange) -> Result<(), Failure> {
@@ -98,6 +111,7 @@ impl Connection {
             (Channel::Secure { socket, session }, None) => session.send(socket, &[bytes], &exchange.watch)?,
         }
         exchange.phase = Phase::Waiting;
+        (self.awaits_head, self.interim) = (true, 0);
         Ok(())
     }
 
@@ -114,7 +128,28 @@ impl Connection {
         }
         exchange.has_received |= received > 0;
         exchange.has_ended |= received == 0;
+        if self.awaits_head {
+            self.prepare_head()?;
+        }
         Ok(received > 0)
+    }
+
+    /// Takes away what comes before the answer itself, and names its encoding as ureq knows it. ureq sees half a head
+    /// as well, but makes nothing of it.
+    fn prepare_head(&mut self) -> Result<(), Failure> {
+        while let Some(length) = head::length(self.buffers.input()) {
+            if !head::is_interim(self.buffers.input()) {
+                head::name_gzip(&mut self.buffers.input_mut()[..length]);
+                self.awaits_head = false;
+                break;
+            }
+            self.interim += length;
+            if self.interim > LARGEST_HEADER {
+                return Err(Kind::HeaderTooLarge { limit: LARGEST_HEADER }.into());
+            }
+            self.buffers.input_consume(length);
+        }
+        Ok(())
     }
 }
 

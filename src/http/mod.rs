@@ -6,6 +6,7 @@ mod connect;
 mod connection;
 pub mod credentials;
 mod exchange;
+mod head;
 pub mod proxy;
 pub mod tls;
 pub mod transport;
@@ -200,9 +201,11 @@ impl Http {
     }
 
     fn secrets(&self, credentials: &Credentials) -> Vec<Secret> {
-        let password =
-            self.proxy.as_ref().and_then(|proxy| proxy.login.as_ref()).map(|(_, password)| password);
-        [Some(credentials.secret()), password].into_iter().flatten().cloned().collect()
+        let proxy = self.proxy.as_ref();
+        let password = proxy.and_then(|proxy| proxy.login.as_ref()).map(|(_, password)| password.clone());
+        // It comes first: the password may be a part of it.
+        let login = proxy.and_then(tunnel::basic_login);
+        [Some(credentials.secret().clone()), login, password].into_iter().flatten().collect()
     }
 
     /// What went wrong below ureq where something did, else what ureq says.
@@ -262,11 +265,11 @@ impl Http {
     }
 }
 
-/// Whether the body says itself where it ends.
+/// Whether ureq takes the body for a chunked one, which says itself where it ends.
 fn is_chunked(response: &Response<Body>) -> bool {
-    let names =
-        response.headers().get(header::TRANSFER_ENCODING).map(|value| value.as_bytes().to_ascii_lowercase());
-    response.version() == Version::HTTP_11 && names.is_some_and(|names| names.ends_with(b"chunked"))
+    let lines = response.headers().get_all(header::TRANSFER_ENCODING).iter();
+    let mut names = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
+    response.version() == Version::HTTP_11 && names.any(|name| name.trim().eq_ignore_ascii_case("chunked"))
 }
 
 /// What an I/O error means, in words that do not depend on the host's locale.

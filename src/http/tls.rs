@@ -185,12 +185,21 @@ pub fn explain(error: &rustls::Error) -> String {
         rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
             "the server does not speak TLS on this port".into()
         }
+        rustls::Error::InvalidMessage(why) => {
+            format!("the server sent what is not valid TLS ({})", in_words(&name_of(why)))
+        }
+        rustls::Error::PeerMisbehaved(why) => {
+            format!("the server broke the rules of TLS ({})", in_words(&name_of(why)))
+        }
+        rustls::Error::InappropriateMessage { .. } | rustls::Error::InappropriateHandshakeMessage { .. } => {
+            "the server broke the rules of TLS (its messages come in a wrong order)".into()
+        }
         rustls::Error::PeerIncompatible(_)
         | rustls::Error::AlertReceived(AlertDescription::ProtocolVersion) => {
             "the server offers no version or cipher of TLS 1.2 or 1.3 that is safe".into()
         }
         rustls::Error::AlertReceived(alert) => {
-            format!("the server refused the handshake ({})", in_words(&format!("{alert:?}")))
+            format!("the server refused the handshake ({})", in_words(&name_of(alert)))
         }
         other => other.to_string(),
     }
@@ -226,6 +235,11 @@ fn not_valid(reason: &str) -> String {
     format!("the server's certificate is not valid ({})", in_words(reason))
 }
 
+/// What an enumerator is called, without what is in it.
+fn name_of(enumerator: &impl std::fmt::Debug) -> String {
+    format!("{enumerator:?}").chars().take_while(|letter| letter.is_ascii_alphanumeric()).collect()
+}
+
 /// The words of a name in the style of Rust, which is all that there is for rare reasons.
 fn in_words(name: &str) -> String {
     let mut words = String::with_capacity(name.len() + 8);
@@ -241,10 +255,26 @@ fn in_words(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustls::PeerMisbehaved;
 
     #[test]
     fn names_become_words() {
         let cases = [("BadSignature", "bad signature"), ("two words", "two words"), ("", "")];
         cases.iter().for_each(|(name, words)| assert_eq!(in_words(name), *words));
+    }
+
+    #[test]
+    fn what_is_wrong_with_tls_is_told_in_words() {
+        let cases = [
+            (InvalidMessage::MissingData("ServerHello").into(), "what is not valid TLS (missing data)"),
+            (
+                PeerMisbehaved::IllegalMiddleboxChangeCipherSpec.into(),
+                "(illegal middlebox change cipher spec)",
+            ),
+            (rustls::Error::AlertReceived(AlertDescription::Unknown(7)), "refused the handshake (unknown)"),
+        ];
+        for (error, words) in cases {
+            assert!(explain(&error).ends_with(words), "{}", explain(&error));
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use zeroize::Zeroizing;
 
 use super::exchange::Failure;
-use super::proxy::Proxy;
+use super::proxy::{Protocol, Proxy};
 use super::reason;
 use super::transport::{Fault, Socket};
 use super::url::Host;
@@ -192,13 +192,17 @@ impl Link<'_> {
 
 /// A whole header line, or nothing.
 fn authorization(proxy: &Proxy) -> Secret {
-    match &proxy.login {
-        None => Secret::new(b""),
-        Some((user, password)) => {
-            let login = Secret::concat(&[user.bytes(), b":", password.bytes()]);
-            Secret::concat(&[b"proxy-authorization: Basic ", &base64(login.bytes()), b"\r\n"])
-        }
-    }
+    basic_login(proxy).map_or_else(
+        || Secret::new(b""),
+        |login| Secret::concat(&[b"proxy-authorization: Basic ", login.bytes(), b"\r\n"]),
+    )
+}
+
+/// User and password as an HTTP proxy is sent them (RFC 7617).
+pub fn basic_login(proxy: &Proxy) -> Option<Secret> {
+    let (user, password) = proxy.login.as_ref().filter(|_| proxy.protocol == Protocol::Http)?;
+    let login = Secret::concat(&[user.bytes(), b":", password.bytes()]);
+    Some(Secret::new(&base64(login.bytes())))
 }
 
 /// RFC 4648, 4.

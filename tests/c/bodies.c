@@ -163,6 +163,10 @@ static const struct {
      CHUNKED_HEAD "28\r\n" BODY
                   "\r\n0\r\nA: b\r\nContent-Length: 3\r\nC: a trailer that is a good deal longer\r\n\r\n",
      HOLD},
+    {"chunks in a second line",
+     OK_LINE "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n\r\n28\r\n" BODY "\r\n" LAST_CHUNK,
+     HOLD},
+    {"something like chunks, until close", OK_LINE "Transfer-Encoding: unchunked\r\n\r\n" BODY, CLOSE},
     {"chunks and a length",
      OK_LINE "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n28\r\n" BODY "\r\n" LAST_CHUNK, HOLD},
     {"until close", OK_LINE "\r\n" BODY, CLOSE},
@@ -182,6 +186,10 @@ static const struct {
     {"HTTP/1.0 that stays", "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 40\r\n\r\n" BODY,
      HOLD},
     {"100 before", "HTTP/1.1 100 Continue\r\n\r\n" OK_LINE "Content-Length: 40\r\n\r\n" BODY, HOLD},
+    {"100 with a header before",
+     "HTTP/1.1 100 Continue\r\nA: b\r\n\r\n" OK_LINE "Content-Length: 40\r\n\r\n" BODY, HOLD},
+    {"one of HTTP/1.0 with bare line ends before",
+     "\r\nHTTP/1.0 100\n\n" OK_LINE "Content-Length: 40\r\n\r\n" BODY, HOLD},
     {"102 before", "HTTP/1.1 102 Processing\r\n\r\n" OK_LINE "Content-Length: 40\r\n\r\n" BODY, HOLD},
     {"103 before",
      "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\nLink: <b>\r\n\r\n" OK_LINE
@@ -190,7 +198,8 @@ static const struct {
     {"an unknown one before",
      "HTTP/1.1 199 Whatever\r\nContent-Length: 5\r\n\r\n" OK_LINE "Content-Length: 40\r\n\r\n" BODY, HOLD},
     {"several before",
-     "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n"
+     "HTTP/1.1 100 Continue\r\nA: b\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nA: "
+     "b\r\n\r\n"
      "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" CHUNKED_HEAD "28\r\n" BODY
      "\r\n" LAST_CHUNK,
      HOLD},
@@ -224,12 +233,17 @@ TEST(gzip_is_asked_for_and_understood) {
         char *with_length =
             text_of(OK_LINE "Content-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n", body.length);
         const char *until_close = OK_LINE "content-encoding:gzip\r\n\r\n";
+        const char *in_capitals = OK_LINE "CONTENT-ENCODING: GZIP\r\n\r\n";
+        const char *by_its_old_name =
+            "HTTP/1.1 100 Continue\r\n\r\n" OK_LINE "Content-Encoding: \tX-gzip \r\n\r\n";
         char *in_chunks = text_of(
             OK_LINE "Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n%zx\r\n", body.length);
         struct bytes chunk = joined(body.start, body.length, "\r\n" LAST_CHUNK, 7);
         struct script scripts[] = {
             {.answer = answer_of(with_length, body.start, body.length), .ending = HOLD},
             {.answer = answer_of(until_close, body.start, body.length), .ending = CLOSE},
+            {.answer = answer_of(in_capitals, body.start, body.length), .ending = CLOSE},
+            {.answer = answer_of(by_its_old_name, body.start, body.length), .ending = CLOSE},
             {.answer = answer_of(in_chunks, chunk.start, chunk.length), .ending = HOLD},
         };
         for (size_t j = 0; j < COUNT(scripts); j++) {
@@ -253,8 +267,9 @@ TEST(gzip_is_asked_for_and_understood) {
 }
 
 TEST(other_encodings_are_refused) {
-    static const char *const encodings[] = {"br",       "deflate",  "zstd",       "compress",
-                                            "br, gzip", "gzip, br", "gzip, gzip", "nonsense"};
+    static const char *const encodings[] = {
+        "br",       "deflate",    "zstd",     "compress", "br, gzip",
+        "gzip, br", "gzip, gzip", "nonsense", "X-br",     "identity\r\nContent-Encoding: br"};
     for (size_t i = 0; i < COUNT(encodings); i++) {
         char *headers = text_of("Content-Encoding: %s\r\n", encodings[i]);
         struct server *server = serve_answers(1, &(struct answer){.body = BODY, .headers = headers});
@@ -310,6 +325,8 @@ TEST(what_is_cut_off_anywhere_is_never_taken_for_whole) {
     const char *framing =
         CHUNKED_HEAD "0001;a=\"b\"\r\n{\r\n01\r\n\"\r\n26 ; c\r\n"
                      "status\": \"COMPLETED\", \"name\": \"whole\"}\r\n000;d\r\nA: b\r\n\r\n";
+    const char *lines = OK_LINE
+        "Transfer-Encoding: identity\r\nTransfer-Encoding:  Chunked ,\r\n\r\n28\r\n" BODY "\r\n" LAST_CHUNK;
     const char *interim = "HTTP/1.1 100 Continue\r\n\r\n" OK_LINE "Content-Length: 40\r\n\r\n" BODY;
     const struct {
         const char *name;
@@ -319,6 +336,7 @@ TEST(what_is_cut_off_anywhere_is_never_taken_for_whole) {
         {"chunks", {(char *)(uintptr_t)chunks, strlen(chunks)}},
         {"trailers", {(char *)(uintptr_t)trailers, strlen(trailers)}},
         {"an interim answer", {(char *)(uintptr_t)interim, strlen(interim)}},
+        {"chunks in a second line", {(char *)(uintptr_t)lines, strlen(lines)}},
         {"gzip", packed_answer},
         {"gzip in chunks", chunked_answer},
         {"all that chunks may have", {(char *)(uintptr_t)framing, strlen(framing)}},
@@ -637,6 +655,8 @@ static const struct stream streams[] = {
     {"a trailer without end", CHUNKED_HEAD "28\r\n" BODY "\r\n0\r\nA: ", "a", 0, REFOLD_ERROR_TRANSPORT},
     {"a header without end", OK_LINE "A: ", "a", 0, REFOLD_ERROR_RESPONSE_TOO_LARGE},
     {"headers without end", OK_LINE, "A: b\r\n", 0, REFOLD_ERROR_TRANSPORT},
+    {"interim answers without end", "", "HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n", 0,
+     REFOLD_ERROR_RESPONSE_TOO_LARGE},
     {"a status line without end", "HTTP/1.1 200 ", "a", 0, REFOLD_ERROR_RESPONSE_TOO_LARGE},
     {"gzip that grows little", OK_LINE "Content-Encoding: gzip\r\n\r\n\x1f\x8b\x08", STORED_BLOCK,
      sizeof STORED_BLOCK - 1, REFOLD_ERROR_RESPONSE_TOO_LARGE},

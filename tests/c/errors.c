@@ -68,6 +68,7 @@ static const struct envelope_case envelopes[] = {
     {403, "{\"message\": null, \"error_code\": \"C\"}", 403, NULL, "C", COMPOSED, NULL},
     {403, "{\"message\": {\"text\": \"m\"}}", 403, NULL, NULL, COMPOSED, NULL},
     {403, "{\"message\": \"\"}", 403, NULL, NULL, COMPOSED, NULL},
+    {403, "{\"message\": \"\\u0000m\"}", 403, NULL, NULL, COMPOSED, NULL},
     {403, "{\"http_error_type\": 7, \"error_code\": [], \"request_id\": false, \"message\": \"m\"}", 403,
      NULL, NULL, "m", NULL},
     {409, "{\"http_error_type\": \"\", \"error_code\": \"\", \"message\": \"m\"}", 409, "", "", "m", NULL},

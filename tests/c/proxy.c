@@ -137,6 +137,29 @@ TEST(plaintext_goes_to_the_proxy_with_the_whole_url) {
     }
 }
 
+/* Sends back all that it was sent. */
+static void echo_head(struct exchange *exchange) {
+    exchange_answer(exchange, &(struct answer){.status = 502, .body = exchange_head(exchange)});
+}
+
+TEST(a_login_that_the_proxy_echoes_is_blotted_out) {
+    static const char login[] = "dXNlcjp0aGUgcGFzc3dvcmQ="; /* user:the password */
+    struct server *server = serve(&(struct server_options){.handler = echo_head});
+    char *url = text_of("http://user:the%%20password@127.0.0.1:%u", server_port(server));
+    refold_options *options = options_to("http://nobody.invalid");
+    refold_options_set_proxy(options, url);
+    refold_client *client = client_of(options);
+    refold_error *error = NULL;
+    CHECK(get(client, &error) == NULL);
+    CHECK_CONTAINS(server_head(server, 0), login);
+    CHECK_CONTAINS(refold_error_body(error, NULL), "proxy-authorization: Basic ***");
+    CHECK_LACKS(refold_error_body(error, NULL), login);
+    EXPECT_ERROR(error, REFOLD_ERROR_BAD_GATEWAY, "HTTP 502 Bad Gateway");
+    refold_client_free(client);
+    free(url);
+    server_stop(server);
+}
+
 /* The environment -----------------------------------------------------------------------------------------
  */
 

@@ -225,7 +225,7 @@ static const struct refusal refusals[] = {
      REFOLD_ERROR_TLS,
      "does not speak TLS",
      false},
-    {"nonsense", "good", NULL, {.connected = answer_nonsense}, REFOLD_ERROR_TLS, NULL, false},
+    {"nonsense", "good", NULL, {.connected = answer_nonsense}, REFOLD_ERROR_TLS, "not valid TLS (", false},
     {"closed", "good", NULL, {.connected = hang_up}, REFOLD_ERROR_TRANSPORT, "TLS handshake", true},
     {"reset", "good", NULL, {.connected = hang_up_in_the_hello}, REFOLD_ERROR_TRANSPORT, "reset", true},
     {"cut",

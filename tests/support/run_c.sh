@@ -26,6 +26,8 @@ if [ $# -eq 0 ]; then
 fi
 
 mkdir -p "$log"
+out=$(cd "$out" && pwd)
+log=$out/log
 CHECK_CERTIFICATES=$out/certificates
 export CHECK_CERTIFICATES
 sh "$here/certificates.sh" "$CHECK_CERTIFICATES" || exit 1
