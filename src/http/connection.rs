@@ -238,6 +238,8 @@ pub struct Session {
     tls: ClientConnection,
     /// Received, and not yet decrypted.
     records: PortionBuffers,
+    /// Where in a record the decrypted part ends.
+    progress: RecordProgress,
 }
 
 impl Session {
@@ -252,7 +254,8 @@ impl Session {
         let name = tls::server_name(&base.host).map_err(refused)?;
         let tls =
             ClientConnection::new(config.clone(), name).map_err(|error| refused(tls::explain(&error)))?;
-        let mut session = Session { tls, records: PortionBuffers::default() };
+        let mut session =
+            Session { tls, records: PortionBuffers::default(), progress: RecordProgress::default() };
         while session.tls.is_handshaking() {
             session.flush(socket, watch)?;
             match session.take_in(socket, watch) {
@@ -342,6 +345,7 @@ impl Session {
             .tls
             .read_tls(&mut self.records.input())
             .map_err(|error| rustls::Error::General(error.to_string()))?;
+        self.progress.pass(&self.records.input()[..taken]);
         self.records.input_consume(taken);
         self.tls.process_new_packets()?;
         Ok(taken > 0)
@@ -363,7 +367,8 @@ impl Session {
             }
         }
         let waiting = self.tls.reader().read(&mut [0]);
-        waiting.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+        self.progress.is_between_records()
+            && waiting.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 
     /// Gives back what an idle session does not need.
@@ -376,6 +381,41 @@ impl Session {
         let mut records = Vec::new();
         while self.tls.wants_write() && self.tls.write_tls(&mut records).is_ok() {}
         socket.send_farewell(&records);
+    }
+}
+
+/// Whether TLS has been given a part of a record only, which it does not tell itself.
+#[derive(Debug, Default)]
+struct RecordProgress {
+    /// What has come of the record's header.
+    header: [u8; 5],
+    header_length: usize,
+    /// What is still to come of the record behind its header.
+    left: usize,
+}
+
+impl RecordProgress {
+    fn pass(&mut self, mut bytes: &[u8]) {
+        while let [first, rest @ ..] = bytes {
+            if self.left > 0 {
+                let passed = self.left.min(bytes.len());
+                self.left -= passed;
+                bytes = &bytes[passed..];
+                continue;
+            }
+            self.header[self.header_length] = *first;
+            self.header_length += 1;
+            bytes = rest;
+            if let [_, _, _, high, low] = self.header
+                && self.header_length == self.header.len()
+            {
+                (self.header_length, self.left) = (0, usize::from(u16::from_be_bytes([high, low])));
+            }
+        }
+    }
+
+    fn is_between_records(&self) -> bool {
+        self.header_length == 0 && self.left == 0
     }
 }
 
@@ -393,6 +433,32 @@ mod tests {
     fn credentials_stand_at_the_end_of_the_head() {
         let head = whole_head(b"GET /a HTTP/1.1\r\nhost: b", b"x-api-key: k\r\n", None);
         assert_eq!(head.as_str(), "GET /a HTTP/1.1\r\nhost: b\r\nx-api-key: k\r\n\r\n");
+    }
+
+    #[test]
+    fn records_are_followed_however_they_come() {
+        let records = [
+            b"\x17\x03\x03\x00\x05hello".as_slice(),
+            b"\x16\x03\x03\x01\x00",
+            &[0; 256],
+            b"\x14\x03\x03\x00\x00",
+        ];
+        let bytes = records.concat();
+        let ends = [0, 10, 271, 276];
+        for step in [1, 2, 3, 7, 276] {
+            let mut progress = RecordProgress::default();
+            let mut passed = 0;
+            for portion in bytes.chunks(step) {
+                assert_eq!(
+                    progress.is_between_records(),
+                    ends.contains(&passed),
+                    "{passed} of steps of {step}"
+                );
+                progress.pass(portion);
+                passed += portion.len();
+            }
+            assert!(progress.is_between_records());
+        }
     }
 
     #[test]

@@ -198,6 +198,9 @@ pub fn explain(error: &rustls::Error) -> String {
         | rustls::Error::AlertReceived(AlertDescription::ProtocolVersion) => {
             "the server offers no version or cipher of TLS 1.2 or 1.3 that is safe".into()
         }
+        rustls::Error::AlertReceived(AlertDescription::Unknown(number)) => {
+            format!("the server refused the handshake (alert {number})")
+        }
         rustls::Error::AlertReceived(alert) => {
             format!("the server refused the handshake ({})", in_words(&name_of(alert)))
         }
@@ -271,7 +274,8 @@ mod tests {
                 PeerMisbehaved::IllegalMiddleboxChangeCipherSpec.into(),
                 "(illegal middlebox change cipher spec)",
             ),
-            (rustls::Error::AlertReceived(AlertDescription::Unknown(7)), "refused the handshake (unknown)"),
+            (rustls::Error::AlertReceived(AlertDescription::AccessDenied), "the handshake (access denied)"),
+            (rustls::Error::AlertReceived(AlertDescription::Unknown(7)), "refused the handshake (alert 7)"),
         ];
         for (error, words) in cases {
             assert!(explain(&error).ends_with(words), "{}", explain(&error));

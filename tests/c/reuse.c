@@ -371,6 +371,65 @@ TEST(late_bytes_are_never_taken_for_an_answer) {
     }
 }
 
+/* What comes below TLS on an idle connection. */
+static const struct {
+    const char *name;
+    bool has_goodbye;
+    const char *part;
+    size_t count;
+} late_records[] = {
+    {"a goodbye", true, "", 0},
+    {"a goodbye and junk", true, "junk", 1},
+    {"a goodbye and much junk", true, "junk and junk and junk; ", 40000},
+    {"a goodbye and half a record", true, "\x17\x03\x03\x40", 1},
+    {"junk", false, "junk", 1},
+    {"much junk", false, "junk and junk and junk; ", 40000},
+    {"half a record", false, "\x17\x03\x03\x40", 1},
+    {"a record that cannot be read", false, "\x17\x03\x03\x40junk and junk and junk and junk", 1},
+    {"records of nothing", false, "\x14\x03\x03\x01", 10000},
+};
+
+struct late_record {
+    size_t row;
+    struct event *read, *sent;
+};
+
+static void answer_and_misbehave(struct exchange *exchange) {
+    struct late_record *late = exchange_data(exchange);
+    size_t row = late->row;
+    exchange_answer(exchange, &(struct answer){.body = RIGHT});
+    if (exchange_index(exchange) > 0)
+        return;
+    event_await(late->read, 1, 10000);
+    if (late_records[row].has_goodbye)
+        exchange_say_goodbye(exchange);
+    char *bytes = repeated(late_records[row].part, late_records[row].count);
+    exchange_send_below_tls(exchange, bytes, strlen(bytes));
+    free(bytes);
+    event_add(late->sent, 1);
+    exchange_await_close(exchange);
+}
+
+TEST(a_tls_session_that_misbehaves_while_idle_is_not_used_again) {
+    for (size_t i = 0; i < COUNT(late_records); i++) {
+        struct late_record late = {i, event_new(), event_new()};
+        struct server *server =
+            serve_tls((struct server_options){.handler = answer_and_misbehave, .data = &late});
+        refold_client *client = trusting_client(server);
+        check_case("%s", late_records[i].name);
+        CHECK_INT(get_code(client), REFOLD_OK);
+        event_add(late.read, 1);
+        CHECK(event_await(late.sent, 1, 10000));
+        CHECK_INT(get_code(client), REFOLD_OK);
+        CHECK_INT(server_connections(server), 2);
+        CHECK_INT(server_requests(server), 2);
+        refold_client_free(client);
+        server_stop(server);
+        event_free(late.read);
+        event_free(late.sent);
+    }
+}
+
 /* Age -------------------------------------------------------------------------------------------------- */
 
 static void hold_until_all_are_there(struct exchange *exchange) {

@@ -210,7 +210,7 @@ static void drop_socket(struct exchange *exchange) {
     LOCKED(exchange->server, exchange->server->open--);
 }
 
-static void say_goodbye(struct exchange *exchange) {
+void exchange_say_goodbye(struct exchange *exchange) {
     if (exchange->tls != NULL && SSL_is_init_finished(exchange->tls)) {
         ERR_clear_error();
         SSL_shutdown(exchange->tls);
@@ -228,7 +228,7 @@ void exchange_truncate(struct exchange *exchange) {
 void exchange_close(struct exchange *exchange) {
     if (exchange->socket < 0)
         return;
-    say_goodbye(exchange);
+    exchange_say_goodbye(exchange);
     exchange_truncate(exchange);
 }
 
@@ -243,7 +243,7 @@ void exchange_reset(struct exchange *exchange) {
 void exchange_half_close(struct exchange *exchange) {
     if (exchange->socket < 0)
         return;
-    say_goodbye(exchange);
+    exchange_say_goodbye(exchange);
     shutdown(exchange->socket, SHUT_WR);
 }
 
@@ -313,6 +313,14 @@ bool exchange_send(struct exchange *exchange, const void *bytes, size_t length) 
 
 bool exchange_send_text(struct exchange *exchange, const char *text) {
     return exchange_send(exchange, text, strlen(text));
+}
+
+bool exchange_send_below_tls(struct exchange *exchange, const void *bytes, size_t length) {
+    SSL *tls = exchange->tls;
+    exchange->tls = NULL;
+    bool sent = exchange_send(exchange, bytes, length);
+    exchange->tls = tls;
+    return sent;
 }
 
 bool exchange_pause(struct exchange *exchange, int64_t milliseconds) {

@@ -154,6 +154,9 @@ size_t exchange_read(struct exchange *exchange, void *buffer,
 bool exchange_read_exactly(struct exchange *exchange, void *buffer, size_t size);
 bool exchange_send(struct exchange *exchange, const void *bytes, size_t length);
 bool exchange_send_text(struct exchange *exchange, const char *text);
+/* With TLS: past it, as no server should; and its goodbye, after which the connection stays as it is. */
+bool exchange_send_below_tls(struct exchange *exchange, const void *bytes, size_t length);
+void exchange_say_goodbye(struct exchange *exchange);
 /* Status line, `headers` (lines with \r\n, or NULL) and the empty line. */
 bool exchange_send_head(struct exchange *exchange, int status, const char *headers);
 bool exchange_send_chunk(struct exchange *exchange, const void *bytes,
