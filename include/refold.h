@@ -91,7 +91,8 @@
  * refold_cancel_trigger() ends every call that was handed the token within 50 ms, in any phase: resolving,
  * connecting, proxy, TLS handshake, transfer, pause. It may be called from any thread and from a signal
  * handler. The library installs no signal handler and raises no SIGPIPE; handlers of yours, with or without
- * SA_RESTART, never make a call fail.
+ * SA_RESTART, never make a call fail. A thread that pthread_cancel() asks to end, with the usual deferred
+ * type, does so when the function of the library that it is in has returned.
  *
  * Fork
  * ----

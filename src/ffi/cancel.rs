@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::types::refold_cancel;
 use super::{borrow, free, give, guard, read};
 use crate::cancel::Cancel;
+use crate::http::transport::without_cancellation;
 
 /// A new token, not triggered.
 ///
@@ -28,7 +29,8 @@ pub unsafe extern "C" fn refold_cancel_trigger(cancel: *mut refold_cancel) {
     let kept = unsafe { *errno };
     // Not the common guard, which allocates the first time it runs: this may be a signal handler.
     // SAFETY: from C, as the header demands it.
-    let _ = catch_unwind(AssertUnwindSafe(|| unsafe { borrow(cancel) }.map_or((), Cancel::trigger)));
+    let trigger = || unsafe { borrow(cancel) }.map_or((), Cancel::trigger);
+    let _ = without_cancellation(|| catch_unwind(AssertUnwindSafe(trigger)));
     // SAFETY: as above.
     unsafe { *errno = kept };
 }

@@ -7,6 +7,7 @@ use super::types::{refold_client, refold_code, refold_code_value, refold_error, 
 use super::{borrow, call, free, guard, share, string_in};
 use crate::client::Client;
 use crate::error::Error;
+use crate::http::transport::without_cancellation;
 
 /// Checks all settings at once and makes a client from them. Nothing is sent.
 ///
@@ -41,7 +42,7 @@ pub unsafe extern "C" fn refold_client_set_session_token(
     client: *const refold_client,
     session_token: *const c_char,
 ) -> refold_code {
-    guard(refold_code_value::REFOLD_ERROR_INTERNAL as refold_code, || {
+    let replace = || {
         // SAFETY: from C, as the header demands it.
         let (client, token) = unsafe { (share(client), string_in(session_token)) };
         match client.map(|client| client.set_session_token(token)) {
@@ -49,7 +50,8 @@ pub unsafe extern "C" fn refold_client_set_session_token(
             Some(Err(error)) => error.code(),
             None => refold_code_value::REFOLD_ERROR_INVALID_ARGUMENT as refold_code,
         }
-    })
+    };
+    without_cancellation(|| guard(refold_code_value::REFOLD_ERROR_INTERNAL as refold_code, replace))
 }
 
 /// Frees a client: its idle connections are closed and its secrets wiped. NULL is ignored.

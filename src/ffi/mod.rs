@@ -32,6 +32,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use self::error::Report;
 use self::types::refold_error;
 use crate::error::Error;
+use crate::http::transport::without_cancellation;
 
 // The guard -------------------------------------------------------------------------------------------------
 
@@ -51,7 +52,7 @@ unsafe fn call<H: Handle>(
 where
     H::Owner: Owner<H::Value>,
 {
-    let failure = match catch(body) {
+    let failure = match without_cancellation(|| catch(body)) {
         Ok(Ok(owner)) => {
             // SAFETY: as this function's caller promised.
             unsafe { write(error, ptr::null_mut()) };
@@ -160,7 +161,7 @@ where
 {
     if !pointer.is_null() {
         // SAFETY: as this function's caller promised.
-        guard((), || drop(unsafe { H::Owner::from_pointer(pointer.cast()) }));
+        without_cancellation(|| guard((), || drop(unsafe { H::Owner::from_pointer(pointer.cast()) })));
     }
 }
 

@@ -64,10 +64,18 @@ pub fn roots(
     Ok(Some(roots))
 }
 
-/// The whole of a file of some size: a pipe could keep its reader for ever, and a device has no end.
+/// The whole of a file of some size.
 fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
-    let is_fit = std::fs::metadata(path).map(|about| about.is_file() && about.len() <= LARGEST_CA_FILE)?;
-    if is_fit { std::fs::read(path) } else { Err(std::io::ErrorKind::InvalidInput.into()) }
+    if is_fit(&std::fs::metadata(path)?) {
+        std::fs::read(path)
+    } else {
+        Err(std::io::ErrorKind::InvalidInput.into())
+    }
+}
+
+/// Whether it is a file to be read: a pipe could keep its reader for ever, and a device has no end.
+fn is_fit(about: &std::fs::Metadata) -> bool {
+    about.is_file() && about.len() <= LARGEST_CA_FILE
 }
 
 /// Every certificate of a PEM text; junk is refused rather than skipped.
@@ -102,7 +110,8 @@ fn roots_named_by_environment() -> Result<Option<RootCertStore>, Error> {
     let mut roots = RootCertStore::empty();
     if let Some(file) = file {
         let path = path(&file);
-        if !add_usable(&mut roots, load_certs_from_paths(Some(path), None))? {
+        let is_unfit = std::fs::metadata(path).is_ok_and(|about| !is_fit(&about));
+        if is_unfit || !add_usable(&mut roots, load_certs_from_paths(Some(path), None))? {
             let message = format!("SSL_CERT_FILE ({}) holds no usable certificate", path.display());
             return Err(Error::invalid_argument(message));
         }

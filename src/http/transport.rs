@@ -11,7 +11,7 @@ use std::io::{self, ErrorKind, PipeReader, Read, Write};
 use std::net::TcpStream;
 
 pub use process::PerProcess;
-pub use system::{Attempt, is_privileged, look_up, prefer_huge_pages, without_signals};
+pub use system::{Attempt, is_privileged, look_up, prefer_huge_pages, without_cancellation, without_signals};
 use zeroize::Zeroizing;
 
 use crate::cancel::{Interruption, Watch};

@@ -710,7 +710,7 @@ TEST(ca_files_that_cannot_be_read) {
 }
 
 /* A pipe that nobody writes to: whoever opens it to read waits for ever. */
-TEST(a_ca_file_that_is_a_pipe_is_refused_at_once) {
+TEST(files_of_certificates_without_end_are_refused_at_once) {
     char folder[] = "/tmp/arguments-XXXXXX";
     REQUIRE(mkdtemp(folder) != NULL);
     char *path = text_of("%s/pipe", folder);
@@ -719,6 +719,13 @@ TEST(a_ca_file_that_is_a_pipe_is_refused_at_once) {
     refold_options *options = test_options("https://example.com");
     refold_options_set_ca_file(options, path);
     expect_refusal(options, "ca file");
+    const char *const endless[] = {path, "/dev/zero"};
+    for (size_t i = 0; i < COUNT(endless); i++) {
+        check_case("SSL_CERT_FILE %s", endless[i]);
+        setenv("SSL_CERT_FILE", endless[i], 1);
+        expect_refusal(test_options("https://example.com"), "ssl cert file");
+    }
+    unsetenv("SSL_CERT_FILE");
     unlink(path);
     rmdir(folder);
     free(path);

@@ -1,4 +1,6 @@
-/* "A signal handler without SA_RESTART in the host never fails a call", and a SIGPIPE that nobody handles
+/* What a host does to its threads while they call: signals, and cancelling them.
+ *
+ * "A signal handler without SA_RESTART in the host never fails a call", and a SIGPIPE that nobody handles
  * kills nobody. */
 #define _GNU_SOURCE
 #include "client.h"
@@ -382,5 +384,96 @@ TEST(a_reset_at_any_moment_kills_nobody) {
         refold_client_free(client);
         server_stop(server);
         free(url);
+    }
+}
+
+/* Cancelled threads ------------------------------------------------------------------------------------ */
+
+struct victim {
+    const char *name;
+    void (*work)(struct victim *victim);
+    refold_client *client;
+    refold_cancel *cancel;
+    refold_code want, code;
+    bool is_asked_before; /* else while it waits for the server */
+    bool has_returned;
+};
+
+static void get_one(struct victim *victim) {
+    refold_error *error = NULL;
+    refold_execution_free(refold_get_execution(victim->client, TEST_ID, victim->cancel, &error));
+    victim->code = refold_error_code(error);
+    refold_error_free(error);
+}
+
+static void wait_for_one(struct victim *victim) {
+    refold_error *error = NULL;
+    refold_execution_free(
+        refold_wait_execution(victim->client, TEST_ID, 0, NULL, NULL, victim->cancel, &error));
+    victim->code = refold_error_code(error);
+    refold_error_free(error);
+}
+
+static void trigger_it(struct victim *victim) { refold_cancel_trigger(victim->cancel); }
+
+static void make_and_free_all(struct victim *victim) {
+    (void)victim;
+    refold_options *options = test_options("https://nobody.invalid");
+    refold_options_set_ca_file(options, certificate_path("ca.pem"));
+    refold_client *client = refold_client_new(options, NULL);
+    refold_cancel *cancel = refold_cancel_new();
+    refold_get_execution(client, TEST_ID, cancel, NULL);
+    refold_options_free(options);
+    refold_client_free(client);
+    refold_cancel_free(cancel);
+}
+
+static void free_the_client(struct victim *victim) { refold_client_free(victim->client); }
+
+/* What comes after the call is cancelled, and not the call. */
+static void *be_cancelled(void *data) {
+    struct victim *victim = data;
+    if (victim->is_asked_before)
+        pthread_cancel(pthread_self());
+    victim->work(victim);
+    victim->has_returned = true;
+    pthread_testcancel();
+    return NULL;
+}
+
+TEST(a_thread_that_is_cancelled_ends_after_the_call) {
+    struct victim victims[] = {
+        {"a call that waits", get_one, .want = REFOLD_ERROR_CANCELLED},
+        {"a wait that waits", wait_for_one, .want = REFOLD_ERROR_CANCELLED},
+        {"a call that begins", get_one, .want = REFOLD_ERROR_CANCELLED, .is_asked_before = true},
+        {"a token that is triggered", trigger_it, .is_asked_before = true},
+        {"all that is made", make_and_free_all, .is_asked_before = true},
+        {"a client that is freed", free_the_client, .is_asked_before = true},
+    };
+    certificate_path("ca.pem");
+    for (size_t i = 0; i < COUNT(victims); i++) {
+        struct victim *victim = &victims[i];
+        struct answer answers[] = {{.body = COMPLETED}, {.silent = true, .ending = HOLD}};
+        struct server *server = serve_answers(2, answers);
+        pthread_t thread;
+        void *result = NULL;
+        check_case("%s", victim->name);
+        victim->client = client_to(server);
+        victim->cancel = refold_cancel_new();
+        CHECK_INT(get_code(victim->client), REFOLD_OK);
+        REQUIRE(pthread_create(&thread, NULL, be_cancelled, victim) == 0);
+        if (victim->want != REFOLD_OK) {
+            CHECK(server_await_requests(server, 2, 10000));
+            pthread_cancel(thread);
+            refold_cancel_trigger(victim->cancel);
+        }
+        pthread_join(thread, &result);
+        CHECK(result == PTHREAD_CANCELED);
+        CHECK(victim->has_returned);
+        CHECK_INT(victim->code, victim->want);
+        if (victim->work != free_the_client)
+            refold_client_free(victim->client);
+        refold_cancel_free(victim->cancel);
+        server_stop(server);
     }
 }

@@ -66,6 +66,11 @@ pub fn without_signals<T>(begin: impl FnOnce() -> T) -> T {
     begin()
 }
 
+/// Threads are not cancelled here.
+pub fn without_cancellation<T>(work: impl FnOnce() -> T) -> T {
+    work()
+}
+
 /// There are no programs that run with more rights than whoever started them.
 pub fn is_privileged() -> bool {
     false

@@ -245,6 +245,36 @@ pub fn without_signals<T>(begin: impl FnOnce() -> T) -> T {
     begun
 }
 
+#[cfg(not(target_os = "android"))]
+unsafe extern "C" {
+    // The libc crate does not have it.
+    fn pthread_setcancelstate(state: libc::c_int, before: *mut libc::c_int) -> libc::c_int;
+}
+
+#[cfg(not(any(target_os = "android", target_vendor = "apple")))]
+const PTHREAD_CANCEL_DISABLE: libc::c_int = 1;
+#[cfg(target_vendor = "apple")]
+const PTHREAD_CANCEL_DISABLE: libc::c_int = 0;
+
+/// Runs `work`, which does not panic, with pthread_cancel of this thread put off until it is over: poll(2) and its like
+/// would end the thread there and then, by an unwinding that must not pass through here.
+#[cfg(not(target_os = "android"))]
+pub fn without_cancellation<T>(work: impl FnOnce() -> T) -> T {
+    let mut before = PTHREAD_CANCEL_DISABLE;
+    // SAFETY: the address is good for as long as the call lasts.
+    unsafe { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &mut before) };
+    let done = work();
+    // SAFETY: as above, and the state is one that the system has told.
+    unsafe { pthread_setcancelstate(before, &mut before) };
+    done
+}
+
+/// Threads are not cancelled here.
+#[cfg(target_os = "android")]
+pub fn without_cancellation<T>(work: impl FnOnce() -> T) -> T {
+    work()
+}
+
 /// Whether the program runs with more rights than whoever started it, who must then not steer it by its environment.
 pub fn is_privileged() -> bool {
     #[cfg(any(target_os = "linux", target_os = "android"))]
