@@ -15,6 +15,9 @@ use crate::http::url::ExecutionId;
 use crate::options::{Options, milliseconds};
 use crate::retry::{Rhythm, pause_before_retry};
 
+/// What the error of a wait tells of its last failure, in characters.
+const LONGEST_REASON: usize = 1000;
+
 /// Gets executions. Safe for any number of threads, and for the children of a fork.
 #[derive(Debug)]
 pub struct Client {
@@ -134,16 +137,17 @@ impl Client {
                     }
                     rhythm.after_snapshot(is_same, polled.retry_after)
                 }
-                Err(error) => {
-                    last.has_failed(&error);
-                    if self.is_over(&error, &watch) {
-                        return Err(self.out_of_time(limit, &last));
-                    }
-                    match rhythm.after_failure(&error) {
-                        Some(length) => length,
-                        None => return Err(last.told(error)),
-                    }
+                Err(error) if self.is_over(&error, &watch) => {
+                    last.has_failed(error);
+                    return Err(self.out_of_time(limit, &last));
                 }
+                Err(error) => match rhythm.after_failure(&error) {
+                    Some(length) => {
+                        last.has_failed(error);
+                        length
+                    }
+                    None => return Err(last.told(error)),
+                },
             };
             pause(&watch, length).map_err(|why| match why {
                 Interruption::Cancelled => last.told(self.http.interrupted(why, Phase::Polling)),
@@ -160,7 +164,9 @@ impl Client {
     /// The error of a wait that has lasted `limit`, with the reason why there is nothing better.
     fn out_of_time(&self, limit: Option<Duration>, last: &Last) -> Error {
         let reason = match (&last.failure, &last.snapshot) {
-            (Some(failure), _) if !matches!(failure.kind(), Kind::Timeout { .. }) => failure.message(),
+            (Some(failure), _) if !matches!(failure.kind(), Kind::Timeout { .. }) => {
+                failure.message().chars().take(LONGEST_REASON).collect()
+            }
             (_, Some(snapshot)) => format!("its last status is {}", self.status(snapshot)),
             (_, None) => "the server has not answered yet".into(),
         };
@@ -195,14 +201,15 @@ impl Last {
         is_same
     }
 
-    fn has_failed(&mut self, error: &Error) {
-        self.failure = Some(error.clone());
+    fn has_failed(&mut self, error: Error) {
         self.attempts += error.attempts();
+        self.failure = Some(error);
     }
 
     /// The error that ends the wait, with the tries that it took.
     fn told(&self, error: Error) -> Error {
-        error.after_attempts(self.attempts)
+        let attempts = self.attempts + error.attempts();
+        error.after_attempts(attempts)
     }
 }
 

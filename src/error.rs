@@ -1,5 +1,6 @@
 //! What can go wrong, with what a caller wants to know of it. Every message is made here.
 
+use std::borrow::Cow;
 use std::ffi::CStr;
 use std::fmt;
 use std::time::Duration;
@@ -243,9 +244,9 @@ impl Error {
     }
 
     /// The envelope's `message`, else a sentence made here. Never empty.
-    pub fn message(&self) -> String {
-        let told = self.answer.as_ref().and_then(|answer| answer.message.clone());
-        told.filter(|_| self.kind == Kind::Status).unwrap_or_else(|| self.to_string())
+    pub fn message(&self) -> Cow<'_, str> {
+        let told = self.answer.as_ref().and_then(|answer| answer.message.as_deref());
+        told.filter(|_| self.kind == Kind::Status).map_or_else(|| self.to_string().into(), Cow::from)
     }
 
     /// The id to quote to support.

@@ -53,15 +53,16 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Replaces each secret in `text` by `***`, both as it is and however JSON may write it.
-pub fn blot_out(mut text: Vec<u8>, secrets: &[Secret]) -> Vec<u8> {
+/// Replaces each secret in `text` by `***`, both as it is and however JSON may write it. `None`: there is no memory for
+/// what would be left.
+pub fn blot_out(mut text: Vec<u8>, secrets: &[Secret]) -> Option<Vec<u8>> {
     for secret in secrets.iter().map(Secret::bytes).filter(|secret| !secret.is_empty()) {
         if find(&text, secret).is_some() {
-            let blotted = replace(&text, secret);
-            drop(Zeroizing::new(std::mem::replace(&mut text, blotted)));
+            let before = Zeroizing::new(text);
+            text = replace(&before, secret)?;
         }
     }
-    text
+    Some(text)
 }
 
 /// Replaces what stands at the end of a text that was cut off within a secret.
@@ -107,16 +108,22 @@ fn is_cut_off(text: &[u8]) -> bool {
     }
 }
 
-fn replace(text: &[u8], secret: &[u8]) -> Vec<u8> {
-    let mut blotted = Vec::with_capacity(text.len());
+fn replace(text: &[u8], secret: &[u8]) -> Option<Vec<u8>> {
+    let mut blotted = Vec::new();
+    blotted.try_reserve_exact(text.len()).ok()?;
+    let mut append = |part: &[u8]| {
+        blotted.try_reserve(part.len()).ok()?;
+        blotted.extend_from_slice(part);
+        Some(())
+    };
     let mut rest = text;
     while let Some((start, end)) = find(rest, secret) {
-        blotted.extend_from_slice(&rest[..start]);
-        blotted.extend_from_slice(BLOT);
+        append(&rest[..start])?;
+        append(BLOT)?;
         rest = &rest[end..];
     }
-    blotted.extend_from_slice(rest);
-    blotted
+    append(rest)?;
+    Some(blotted)
 }
 
 /// Where the secret first stands, as it is or escaped.
@@ -193,8 +200,8 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(
-                String::from_utf8(blot_out(text.into(), &secrets)),
-                Ok(expected.to_string()),
+                blot_out(text.into(), &secrets).map(String::from_utf8),
+                Some(Ok(expected.to_string())),
                 "{text}"
             );
         }

@@ -138,7 +138,7 @@ fn options(url: &str, folder: &Path, has_token: bool) -> Options {
 
 /// Good and bad, on new connections and on old ones.
 fn call(options: &Options) -> Outcome<()> {
-    let client = Client::new(options).map_err(|error| error.message())?;
+    let client = Client::new(options).map_err(|error| error.message().into_owned())?;
     for id in ["good", "bad", "good"] {
         let result = client.get(Some(id.as_bytes()), None);
         assert_eq!(result.is_ok(), id == "good");
@@ -169,7 +169,7 @@ fn no_record_holds_a_secret() -> Outcome<()> {
     // And where nobody listens.
     let nowhere = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let client = Client::new(&options(&format!("http://{nowhere}"), &folder, true))
-        .map_err(|error| error.message())?;
+        .map_err(|error| error.message().into_owned())?;
     assert!(client.get(Some(b"good"), None).is_err());
 
     let records = take_records();

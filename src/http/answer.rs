@@ -86,7 +86,8 @@ impl Answer {
         (200..300).contains(&self.status)
     }
 
-    /// The error that this answer is, told without the secrets that it may echo.
+    /// The error that this answer is, told without the secrets that it may echo. What there is no memory for is left
+    /// out.
     pub fn into_error(mut self, kind: Kind, secrets: &[Secret]) -> Error {
         // The body of an execution may have any size: of one that is none, no more is looked at than is kept.
         if self.is_success() {
@@ -94,16 +95,16 @@ impl Answer {
             self.body.truncate(KEPT_OF_BODY + LONGEST_ESCAPE * longest);
         }
         let envelope = Envelope::read(&self.body).unwrap_or_default();
-        let hide = |text: String| into_text(blot_out(text.into_bytes(), secrets));
-        let mut body = blot_out_tail(blot_out(self.body, secrets), secrets);
+        let hide = |text: String| blot_out(text.into_bytes(), secrets).map(into_text);
+        let mut body = blot_out_tail(blot_out(self.body, secrets).unwrap_or_default(), secrets);
         body.truncate(KEPT_OF_BODY);
         Error::from(kind).with_answer(AnswerInError {
             status: self.status,
             envelope_status: envelope.status,
-            http_error_type: envelope.http_error_type.map(hide),
-            api_code: envelope.api_code.map(hide),
-            message: envelope.message.map(hide),
-            request_id: envelope.request_id.or(self.request_id).map(hide),
+            http_error_type: envelope.http_error_type.and_then(hide),
+            api_code: envelope.api_code.and_then(hide),
+            message: envelope.message.and_then(hide),
+            request_id: envelope.request_id.or(self.request_id).and_then(hide),
             body: (!body.is_empty()).then_some(body),
             retry_after: self.retry_after,
         })
@@ -191,7 +192,7 @@ impl Envelope {
         }
         let string = |key: &str| {
             let terminated = envelope.get(key.as_bytes())?.string()?;
-            Some(into_text(terminated.strip_suffix(b"\0").unwrap_or(terminated).to_vec()))
+            copied(terminated.strip_suffix(b"\0").unwrap_or(terminated)).map(into_text)
         };
         // A C string that begins with its end says nothing, either.
         let not_empty = |text: &String| !text.is_empty() && !text.starts_with('\0');
@@ -206,6 +207,13 @@ impl Envelope {
             request_id: string("request_id").filter(not_empty),
         })
     }
+}
+
+fn copied(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(bytes.len()).ok()?;
+    copy.extend_from_slice(bytes);
+    Some(copy)
 }
 
 fn into_text(bytes: Vec<u8>) -> String {

@@ -26,7 +26,7 @@ use ureq::{Agent, Body};
 use crate::cancel::{Interruption, Watch};
 use crate::error::{Error, Kind, Phase};
 use crate::options::Configuration;
-use crate::secret::{Secret, blot_out};
+use crate::secret::{Secret, blot_out, blot_out_tail};
 use answer::{Answer, BodyFault};
 use connect::Target;
 use connection::{Dialer, NoLookup};
@@ -42,6 +42,9 @@ const LARGEST_HEADER: usize = 64 << 10;
 
 /// What a message quotes of what a server sent, in characters.
 const LONGEST_QUOTE: usize = 100;
+
+/// Where that is looked for, in bytes: an echoed secret may be longer than what is quoted.
+const LOOKED_AT_FOR_QUOTE: usize = 64 << 10;
 
 /// Idle connections older than this are dropped.
 const LONGEST_IDLE: Duration = Duration::from_secs(60);
@@ -191,7 +194,9 @@ impl Http {
 
     /// What a server sent, as it may stand in a message: short, on one line, and without the secrets that it may echo.
     pub fn quote(&self, text: &str, credentials: &Credentials) -> String {
-        let blotted = blot_out(text.as_bytes().to_vec(), &self.secrets(credentials));
+        let secrets = self.secrets(credentials);
+        let start = text.as_bytes()[..text.len().min(LOOKED_AT_FOR_QUOTE)].to_vec();
+        let blotted = blot_out_tail(blot_out(start, &secrets).unwrap_or_default(), &secrets);
         let blotted = String::from_utf8_lossy(&blotted);
         blotted
             .chars()
