@@ -1,0 +1,394 @@
+/* Want of memory: each large allocation of a call, a parse or a look fails in turn, alone or with all that
+ * follow. "Memory that the size of an answer decides is reserved fallibly": nothing of it ends the process. A
+ * call ends in RESOURCE, or well where it can do with less; a look finds nothing; the next one works. */
+#define _GNU_SOURCE
+#include "client.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <zlib.h>
+
+/* The allocator ---------------------------------------------------------------------------------------- */
+
+/* What has a fixed size is smaller: the buffers of a connection take 128 KiB at most. */
+enum { LARGE = 200 * 1024 };
+
+/* Of the thread that makes the calls. */
+static _Thread_local struct {
+    bool is_watched;
+    size_t large_ones, first_refused, last_refused;
+    bool has_refused;
+} memory;
+
+static bool is_refused(size_t size) {
+    if (!memory.is_watched || size < LARGE)
+        return false;
+    size_t number = memory.large_ones++;
+    if (number < memory.first_refused || number > memory.last_refused)
+        return false;
+    memory.has_refused = true;
+    errno = ENOMEM;
+    return true;
+}
+
+/* Finds the allocator's own function. */
+#define FIND(function)                                                                                       \
+    do {                                                                                                     \
+        if (function == NULL)                                                                                \
+            *(void **)&function = dlsym(RTLD_NEXT, __func__);                                                \
+    } while (0)
+
+/* These are the functions of this whole program, the library included. */
+void *malloc(size_t size) {
+    static void *(*function)(size_t);
+    FIND(function);
+    return is_refused(size) ? NULL : function(size);
+}
+
+void *calloc(size_t count, size_t size) {
+    static void *(*function)(size_t, size_t);
+    FIND(function);
+    return is_refused(count * size) ? NULL : function(count, size);
+}
+
+void *realloc(void *before, size_t size) {
+    static void *(*function)(void *, size_t);
+    FIND(function);
+    return is_refused(size) ? NULL : function(before, size);
+}
+
+int posix_memalign(void **result, size_t alignment, size_t size) {
+    static int (*function)(void **, size_t, size_t);
+    FIND(function);
+    return is_refused(size) ? ENOMEM : function(result, alignment, size);
+}
+
+/* Texts ------------------------------------------------------------------------------------------------ */
+
+struct text {
+    char *start;
+    size_t length;
+};
+
+enum { MANY = 100000, NODES = 60000 };
+
+/* The parts, the middle one so many times. */
+static struct text text_around(const char *first, const char *middle, size_t count, const char *last) {
+    char *many = repeated(middle, count);
+    struct text text = {.start = text_of("%s%s%s", first, many, last)};
+    text.length = strlen(text.start);
+    free(many);
+    return text;
+}
+
+static struct text nodes_text(void) {
+    return text_around("{\"status\": \"COMPLETED\", \"nodes\": [",
+                       "{\"node_id\": \"n\", \"node_name\": \"a \\\"name\\\"\"}, ", NODES,
+                       "{\"node_id\": \"last\"}]}");
+}
+
+static struct text string_text(void) {
+    return text_around("{\"status\": \"COMPLETED\", \"name\": \"", "a\\n\\u00fc", MANY, "\"}");
+}
+
+/* A string that is no typed field, an array, and an object with a key that has to be unescaped. */
+static struct text values_text(void) {
+    struct text string = text_around("{\"status\": \"COMPLETED\", \"string\": \"", "a\\n", 2 * MANY,
+                                     "\", \"array\": ["),
+                array = text_around(string.start, "0,", 2 * MANY, "7], \"object\": {"),
+                object = text_around(array.start, "\"k\\u0065y\": 1,", MANY, "\"last\": 7}}");
+    free(string.start);
+    free(array.start);
+    return object;
+}
+
+static struct text deep_text(void) {
+    struct text opened = text_around("{\"status\": \"COMPLETED\", \"x\": ", "[", 4 * MANY, ""),
+                closed = text_around(opened.start, "]", 4 * MANY, "}");
+    free(opened.start);
+    return closed;
+}
+
+static struct text deep_mixed_text(void) {
+    struct text opened = text_around("{\"status\": \"COMPLETED\", \"x\": ", "[{\"a\":", 2 * MANY, "1"),
+                closed = text_around(opened.start, "}]", 2 * MANY, "}");
+    free(opened.start);
+    return closed;
+}
+
+static struct text nonsense_text(void) { return text_around("{\"text\": \"", TEST_KEY " ", 50000, "\"}"); }
+
+static struct text envelope_text(void) {
+    return text_around("{\"message\": \"", "a\\n" TEST_KEY, 25000, "\", \"error_code\": \"CODE\"}");
+}
+
+static struct text page_text(void) { return text_around("<html>", "<p>" TEST_KEY "</p>", 100000, "</html>"); }
+
+static struct text packed(struct text plain) {
+    z_stream stream = {.next_in = (Bytef *)plain.start, .avail_in = (uInt)plain.length};
+    if (deflateInit2(&stream, 6, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+        abort();
+    struct text text = {.length = deflateBound(&stream, plain.length) + 64};
+    text.start = malloc(text.length);
+    stream.next_out = (Bytef *)text.start;
+    stream.avail_out = (uInt)text.length;
+    if (text.start == NULL || deflate(&stream, Z_FINISH) != Z_STREAM_END)
+        abort();
+    text.length = stream.total_out;
+    deflateEnd(&stream);
+    free(plain.start);
+    return text;
+}
+
+/* No status that is known, so that a wait goes on. */
+static struct text status_text(void) { return text_around("{\"status\": \"", "X" TEST_KEY, 50000, "\"}"); }
+
+/* What is done in want ---------------------------------------------------------------------------------- */
+
+struct deed {
+    const char *name;
+    struct text (*text)(void);
+    /* Gives the code of a call; of a look, REFOLD_OK where it found what is there, else RESOURCE. */
+    refold_code (*run)(const void *of);
+    /* NULL: `run` is done with the text itself. */
+    const void *(*prepare)(const struct deed *deed, const struct server *server, const struct text *text);
+    refold_code code; /* with memory enough */
+    bool keeps_code;  /* and without */
+    bool secure, is_packed;
+    int status;
+    enum framing framing;
+    uint64_t poll_interval_ms; /* 0: the default */
+};
+
+static const void *make_client(const struct deed *deed, const struct server *server,
+                               const struct text *text) {
+    (void)text;
+    refold_options *options = test_options(server_url(server));
+    if (deed->secure)
+        refold_options_set_ca_file(options, certificate_path("ca.pem"));
+    if (deed->poll_interval_ms > 0)
+        refold_options_set_poll_interval_ms(options, deed->poll_interval_ms);
+    return client_of(options);
+}
+
+static refold_code freed(refold_execution *execution, refold_error *error) {
+    refold_code code = refold_error_code(error);
+    if ((execution == NULL) != (error != NULL) || (error != NULL && refold_error_message(error)[0] == '\0'))
+        abort();
+    refold_execution_free(execution);
+    refold_error_free(error);
+    return code;
+}
+
+static refold_code call(const void *client) {
+    refold_error *error = NULL;
+    refold_execution *execution = refold_get_execution(client, TEST_ID, NULL, &error);
+    return freed(execution, error);
+}
+
+static bool keep_waiting(const refold_execution *execution, void *data) {
+    (void)data;
+    refold_execution_free(refold_execution_retain(execution));
+    return true;
+}
+
+static refold_code follow_for(const void *client, uint64_t timeout_ms) {
+    refold_error *error = NULL;
+    refold_execution *execution =
+        refold_wait_execution(client, TEST_ID, timeout_ms, keep_waiting, NULL, NULL, &error);
+    return freed(execution, error);
+}
+
+static refold_code follow(const void *client) { return follow_for(client, 0); }
+
+/* The time is over before the next poll. */
+static refold_code follow_shortly(const void *client) { return follow_for(client, 100); }
+
+static refold_code parse(const void *data) {
+    const struct text *text = data;
+    refold_error *error = NULL;
+    refold_execution *execution = refold_parse_execution(text->start, text->length, &error);
+    return freed(execution, error);
+}
+
+static const void *parse_well(const struct deed *deed, const struct server *server, const struct text *text) {
+    (void)deed;
+    (void)server;
+    return refold_parse_execution(text->start, text->length, NULL);
+}
+
+static refold_code found(bool is_there) { return is_there ? REFOLD_OK : REFOLD_ERROR_RESOURCE; }
+
+static const refold_json *member(const void *execution, const char *name) {
+    return refold_json_get(refold_execution_json(execution), name);
+}
+
+static refold_code look_for_node(const void *execution) {
+    const refold_node *last = refold_execution_node_by_id(execution, "last");
+    return found(last != NULL && last == refold_execution_node(execution, NODES));
+}
+
+static refold_code read_string(const void *execution) {
+    size_t length = 0;
+    const char *string = refold_json_string(member(execution, "string"), &length);
+    return found(string != NULL && length == 4 * MANY && string[4 * MANY - 1] == '\n');
+}
+
+static refold_code read_text(const void *execution) {
+    size_t length = 0;
+    const char *text = refold_json_text(member(execution, "array"), &length);
+    return found(text != NULL && length == 4 * MANY + 3 && text[length] == '\0');
+}
+
+static refold_code read_element(const void *execution) {
+    const refold_json *array = member(execution, "array");
+    return found(refold_json_int64(refold_json_at(array, 2 * MANY)) == 7 &&
+                 refold_json_length(array) == 2 * MANY + 1);
+}
+
+static refold_code read_member(const void *execution) {
+    const refold_json *object = member(execution, "object");
+    return found(refold_json_int64(refold_json_get(object, "last")) == 7 &&
+                 refold_json_length(object) == MANY + 1);
+}
+
+static refold_code read_key(const void *execution) {
+    const char *key = refold_json_key_at(member(execution, "object"), MANY - 1, NULL);
+    return found(key != NULL && strcmp(key, "key") == 0);
+}
+
+static refold_code follow_pointer(const void *execution) {
+    const refold_json *json = refold_execution_json(execution);
+    return found(refold_json_int64(refold_json_pointer(json, "/object/last")) == 7 &&
+                 refold_json_int64(refold_json_pointer(json, "/array/200000")) == 7);
+}
+
+#define CALL .run = call, .prepare = make_client
+#define LOOK .prepare = parse_well
+#define CODE(number) .code = (number), .status = (number), .keeps_code = true
+
+static const struct deed calls[] = {
+    {"a call", nodes_text, CALL},
+    {"a call, chunks", nodes_text, CALL, .framing = CHUNKED},
+    {"a call, until close", nodes_text, CALL, .framing = UNTIL_CLOSE},
+    {"a call, gzip", nodes_text, CALL, .is_packed = true},
+    {"a call, TLS", string_text, CALL, .secure = true},
+    {"a call, TLS, gzip in chunks", values_text, CALL, .secure = true, .is_packed = true, .framing = CHUNKED},
+    {"a call, a long string", string_text, CALL},
+    {"a call, no execution", nonsense_text, CALL, .code = REFOLD_ERROR_INVALID_RESPONSE},
+    {"a call, no JSON", page_text, CALL, .code = REFOLD_ERROR_INVALID_RESPONSE},
+    {"a call, an envelope", envelope_text, CALL, CODE(404)},
+    {"a call, an envelope, gzip", envelope_text, CALL, CODE(404), .is_packed = true},
+    {"a call, an envelope in chunks", envelope_text, CALL, CODE(500), .framing = CHUNKED},
+    {"a call, a page", page_text, CALL, CODE(502)},
+    {"a wait", nodes_text, .run = follow, .prepare = make_client},
+    {"a wait, polls that fail", envelope_text, .run = follow, .prepare = make_client, CODE(503),
+     .poll_interval_ms = 10},
+    {"a wait, a long status", status_text, .run = follow_shortly, .prepare = make_client,
+     .code = REFOLD_ERROR_TIMEOUT},
+    {"a wait, an envelope at its end", envelope_text, .run = follow_shortly, .prepare = make_client,
+     .code = REFOLD_ERROR_TIMEOUT, .status = 503},
+};
+
+static const struct deed looks[] = {
+    {"a parse, nodes", nodes_text, .run = parse},
+    {"a parse, a long string", string_text, .run = parse},
+    {"a parse, any values", values_text, .run = parse},
+    {"a parse, deep", deep_text, .run = parse},
+    {"a parse, deep and mixed", deep_mixed_text, .run = parse},
+    {"a parse, no execution", nonsense_text, .run = parse, .code = REFOLD_ERROR_INVALID_RESPONSE},
+    {"a node by its id", nodes_text, LOOK, .run = look_for_node},
+    {"a string", values_text, LOOK, .run = read_string},
+    {"a text", values_text, LOOK, .run = read_text},
+    {"an element", values_text, LOOK, .run = read_element},
+    {"a member", values_text, LOOK, .run = read_member},
+    {"a key", values_text, LOOK, .run = read_key},
+    {"a pointer", values_text, LOOK, .run = follow_pointer},
+};
+
+/* Each in turn ------------------------------------------------------------------------------------------ */
+
+/* What a child tells. */
+struct told {
+    bool has_refused;
+    refold_code in_want, after;
+};
+
+/* In a child, which an allocation that must not fail would end: the deed in want, and once more. */
+static void do_in_want(const struct deed *deed, const struct server *server, const struct text *text,
+                       size_t first, size_t last, struct told *told) {
+    alarm((unsigned)(30 * check_patience()));
+    close_all_owned();
+    const void *of = deed->prepare == NULL ? text : deed->prepare(deed, server, text);
+    memory.first_refused = first;
+    memory.last_refused = last;
+    memory.is_watched = true;
+    told->in_want = deed->run(of);
+    memory.is_watched = false;
+    told->has_refused = memory.has_refused;
+    told->after = deed->run(of);
+    _exit(0);
+}
+
+/* Gives whether anything was refused. */
+static bool check_in_want(const struct deed *deed, const struct server *server, const struct text *text,
+                          size_t first, size_t last, struct told *told) {
+    int status = -1;
+    *told = (struct told){.in_want = REFOLD_ERROR_INTERNAL, .after = REFOLD_ERROR_INTERNAL};
+    pid_t child = fork();
+    if (child == 0)
+        do_in_want(deed, server, text, first, last, told);
+    waitpid(child, &status, 0);
+    check_case("%s, without allocation %zu%s", deed->name, first, last > first ? " and all that follow" : "");
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        return FAIL("the process ended, status %d", status) || first < 100;
+    if (told->in_want != deed->code && (deed->keeps_code || told->in_want != REFOLD_ERROR_RESOURCE))
+        FAIL("the code is %d", told->in_want);
+    CHECK_INT(told->after, deed->code);
+    return told->has_refused;
+}
+
+static struct server *serve_deed(const struct deed *deed, const struct text *text) {
+    struct answer answer = {.body = text->start, .length = text->length, .status = deed->status};
+    struct server_options options = {.answers = &answer, .answer_count = 1};
+    answer.framing = deed->framing;
+    if (deed->is_packed)
+        answer.headers = "Content-Encoding: gzip\r\n";
+    if (deed->secure) {
+        options.certificate = certificate_path("good.pem");
+        options.private_key = certificate_path("good.key");
+    }
+    return serve(&options);
+}
+
+static void do_in_every_want(const struct deed *deed, struct told *told) {
+    struct text text = deed->is_packed ? packed(deed->text()) : deed->text();
+    struct server *server = serve_deed(deed, &text);
+    size_t alone = 0, together = 0;
+    fflush(stdout);
+    while (check_in_want(deed, server, &text, alone, alone, told))
+        alone++;
+    while (check_in_want(deed, server, &text, together, SIZE_MAX, told))
+        together++;
+    CHECK(alone > 0 && together > 0);
+    server_stop(server);
+    free(text.start);
+}
+
+static void do_all(const struct deed *deeds, size_t count) {
+    struct told *told = mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(told != MAP_FAILED);
+    certificate_path("ca.pem");
+    for (size_t i = 0; i < count; i++)
+        do_in_every_want(&deeds[i], told);
+    munmap(told, sizeof *told);
+}
+
+TEST(each_large_allocation_of_a_call_may_fail) { do_all(calls, COUNT(calls)); }
+
+TEST(each_large_allocation_of_a_parse_or_a_look_may_fail) { do_all(looks, COUNT(looks)); }
