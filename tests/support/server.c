@@ -128,6 +128,7 @@ struct exchange {
     size_t connection;
     size_t index;
     const char *head; /* of the request at hand */
+    char *own_head;   /* the same, where the server keeps none */
     char *waiting;    /* bytes read, not yet consumed */
     size_t waiting_length;
 };
@@ -371,40 +372,70 @@ bool exchange_await_close(struct exchange *exchange) {
 
 /* Relays ------------------------------------------------------------------------------------------------- */
 
-/* Hands on what has come from one socket to the other, which may block for as long as it likes; false: the
- * end. */
-static bool hand_on(struct exchange *exchange, int from, int to) {
-    char bytes[16384];
-    ssize_t count = recv(from, bytes, sizeof bytes, 0);
-    if (count <= 0)
-        return count < 0 && (errno == EAGAIN || errno == EINTR);
-    for (ssize_t at = 0, sent; at<count; at += sent> 0 ? sent : 0) {
+/* Sends it all, however long the other side takes; false: the end. */
+static bool push(struct exchange *exchange, int to, const char *bytes, size_t count) {
+    for (size_t at = 0; at < count;) {
         struct pollfd pollers[] = {{.fd = exchange->server->stop, .events = POLLIN},
                                    {.fd = to, .events = POLLOUT}};
         poll(pollers, COUNT(pollers), -1);
-        sent = send(to, bytes + at, (size_t)(count - at), MSG_NOSIGNAL);
+        ssize_t sent = send(to, bytes + at, count - at, MSG_NOSIGNAL);
         if (pollers[0].revents != 0 || (sent < 0 && errno != EAGAIN && errno != EINTR))
             return false;
+        at += sent > 0 ? (size_t)sent : 0;
     }
     return true;
 }
 
-void exchange_relay(struct exchange *exchange, uint16_t port) {
-    union any_address address;
-    socklen_t length = address_of(NULL, port, &address);
-    int family = address.any.sa_family, here = exchange->socket;
-    int there = must_not_fail(own_taken(take_socket, &family));
-    bool open = connect(there, &address.any, length) == 0 || errno == EINPROGRESS;
-    while (open && here >= 0) {
+enum passage { PASSES, ENDED, BROKEN };
+
+/* Hands on what has come from one side to the other. */
+static enum passage hand_on(struct exchange *exchange, int from, int to, relay_admit *admit) {
+    char bytes[16384];
+    ssize_t count = recv(from, bytes, sizeof bytes, 0);
+    if (count <= 0)
+        return count < 0 && (errno == EAGAIN || errno == EINTR) ? PASSES : ENDED;
+    size_t admitted = (size_t)count;
+    if (admit != NULL)
+        admitted = admit(exchange, to == exchange->socket, admitted);
+    if (!push(exchange, to, bytes, admitted))
+        return ENDED;
+    return admitted < (size_t)count ? BROKEN : PASSES;
+}
+
+/* Hands on both ways, until it does not go on. */
+static enum passage pass_both_ways(struct exchange *exchange, int there, relay_admit *admit) {
+    enum passage passage = PASSES;
+    int here = exchange->socket;
+    while (passage == PASSES) {
         struct pollfd pollers[] = {{.fd = exchange->server->stop, .events = POLLIN},
                                    {.fd = here, .events = POLLIN},
                                    {.fd = there, .events = POLLIN}};
         poll(pollers, COUNT(pollers), -1);
-        open = pollers[0].revents == 0 && (pollers[1].revents == 0 || hand_on(exchange, here, there)) &&
-               (pollers[2].revents == 0 || hand_on(exchange, there, here));
+        if (pollers[0].revents != 0)
+            return ENDED;
+        if (pollers[1].revents != 0)
+            passage = hand_on(exchange, here, there, admit);
+        if (passage == PASSES && pollers[2].revents != 0)
+            passage = hand_on(exchange, there, here, admit);
     }
+    return passage;
+}
+
+bool exchange_relay_in_part(struct exchange *exchange, uint16_t port, relay_admit *admit) {
+    union any_address address;
+    socklen_t length = address_of(NULL, port, &address);
+    int family = address.any.sa_family;
+    int there = must_not_fail(own_taken(take_socket, &family));
+    bool open = connect(there, &address.any, length) == 0 || errno == EINPROGRESS;
+    enum passage passage = open && exchange->socket >= 0 ? pass_both_ways(exchange, there, admit) : ENDED;
     close_owned(there);
-    exchange_close(exchange);
+    if (passage != BROKEN)
+        exchange_close(exchange);
+    return passage == BROKEN;
+}
+
+void exchange_relay(struct exchange *exchange, uint16_t port) {
+    exchange_relay_in_part(exchange, port, NULL);
 }
 
 /* Answers ------------------------------------------------------------------------------------------------ */
@@ -529,19 +560,29 @@ static void answer_from_list(struct exchange *exchange) {
 
 /* A connection ------------------------------------------------------------------------------------------- */
 
-static void note_request(struct exchange *exchange, char *head) {
-    struct server *server = exchange->server;
-    pthread_mutex_lock(&server->lock);
-    if (server->request_count == server->request_room) {
+/* Under the server's lock. */
+static void keep_request(struct server *server, size_t index, struct request request) {
+    if (index == server->request_room) {
         server->request_room = server->request_room == 0 ? 64 : 2 * server->request_room;
         server->requests = must(realloc(server->requests, server->request_room * sizeof *server->requests));
     }
+    server->requests[index] = request;
+}
+
+static void note_request(struct exchange *exchange, char *head) {
+    struct server *server = exchange->server;
+    pthread_mutex_lock(&server->lock);
     exchange->index = server->request_count++;
-    server->requests[exchange->index] =
-        (struct request){.head = head, .at_ms = now_ms(), .connection = exchange->connection};
+    if (!server->options.forgetful)
+        keep_request(server, exchange->index,
+                     (struct request){.head = head, .at_ms = now_ms(), .connection = exchange->connection});
     server_changed(server);
     pthread_mutex_unlock(&server->lock);
     exchange->head = head;
+    if (server->options.forgetful) {
+        free(exchange->own_head);
+        exchange->own_head = head;
+    }
 }
 
 /* Reads up to the empty line and notes the head; what was read past it waits. */
@@ -597,6 +638,7 @@ static void *converse(void *data) {
             server->options.handler(exchange);
     exchange_close(exchange);
     free(exchange->waiting);
+    free(exchange->own_head);
     LOCKED(server, exchange->finished = true);
     return NULL;
 }
@@ -756,7 +798,7 @@ void server_stop(struct server *server) {
     close_owned(server->release);
     if (server->tls != NULL)
         SSL_CTX_free(server->tls);
-    for (size_t i = 0; i < server->request_count; i++)
+    for (size_t i = 0; server->requests != NULL && i < server->request_count; i++)
         free(server->requests[i].head);
     free(server->requests);
     free(server->answers);
@@ -791,7 +833,7 @@ COUNTER(uint64_t, server_sent, sent)
 static struct request request_at(struct server *server, size_t index) {
     struct request request = {.head = NULL, .at_ms = -1, .connection = SIZE_MAX};
     pthread_mutex_lock(&server->lock);
-    if (index < server->request_count)
+    if (server->requests != NULL && index < server->request_count)
         request = server->requests[index];
     pthread_mutex_unlock(&server->lock);
     return request;

@@ -91,8 +91,9 @@ struct server_options {
     void (*handler)(struct exchange *exchange);
     const struct answer *answers; /* copied; what they point at is not */
     size_t answer_count;
-    void *data;    /* for the callbacks */
-    bool unserved; /* connections are established by the kernel, but not accepted before server_release */
+    void *data;     /* for the callbacks */
+    bool unserved;  /* connections are established by the kernel, but not accepted before server_release */
+    bool forgetful; /* requests are counted, but neither head nor time is kept: for those that run for long */
 };
 
 struct server *serve(const struct server_options *options);
@@ -173,6 +174,11 @@ bool exchange_await_close(
 /* Connects to a port of 127.0.0.1 and hands all bytes on, both ways, until either side ends or the server is
  * stopped; then closes both. Plain bytes: for servers that play a proxy. */
 void exchange_relay(struct exchange *exchange, uint16_t port);
+/* The same, for a relay that breaks: `admit` is asked before bytes are handed on, to the client or to the
+ * server, how many of them may pass. Where it holds some back, the others still pass, and the relay ends with
+ * true, the client's connection being open as before; false: it ended by itself, as above. */
+typedef size_t relay_admit(struct exchange *exchange, bool to_client, size_t count);
+bool exchange_relay_in_part(struct exchange *exchange, uint16_t port, relay_admit *admit);
 void exchange_close(struct exchange *exchange);
 void exchange_truncate(struct exchange *exchange);
 void exchange_reset(struct exchange *exchange);

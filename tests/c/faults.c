@@ -1,0 +1,495 @@
+/* Faults at every step: a relay between client and server breaks the connection after each byte of an
+ * exchange in turn. Every call ends in the right error, nothing is left behind, and the next call works. */
+#define _GNU_SOURCE
+#include "client.h"
+
+#include <openssl/ssl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <zlib.h>
+
+/* What is asked and answered --------------------------------------------------------------------------- */
+
+#define OK_LINE "HTTP/1.1 200 OK\r\n"
+#define LENGTH "Content-Length: 23\r\n"
+#define CHUNKED_LINE "Transfer-Encoding: chunked\r\n"
+#define GZIP "Content-Encoding: gzip\r\n"
+#define CLOSING "Connection: close\r\n"
+
+struct row {
+    const char *name;
+    const char *head; /* without the empty line; that of a packed body lacks its length */
+    const char *body;
+    refold_code code; /* where it arrives whole */
+    bool is_packed;   /* the body is compressed on its way, and framed as the head says */
+    bool closes;      /* the server closes after it */
+    bool until_close; /* so that its end is that of the connection */
+};
+
+static const struct row rows[] = {
+    {"a length", OK_LINE LENGTH, COMPLETED, .code = REFOLD_OK},
+    {"a length, closing", OK_LINE LENGTH CLOSING, COMPLETED, .code = REFOLD_OK, .closes = true},
+    {"chunks", OK_LINE CHUNKED_LINE, "1\r\n{\r\n16;a=b\r\n\"status\": \"COMPLETED\"}\r\n0\r\nA: b\r\n\r\n",
+     .code = REFOLD_OK},
+    {"gzip", OK_LINE GZIP, COMPLETED, .code = REFOLD_OK, .is_packed = true},
+    {"gzip in chunks", OK_LINE GZIP CHUNKED_LINE, COMPLETED, .code = REFOLD_OK, .is_packed = true},
+    {"until close", OK_LINE CLOSING, COMPLETED, .code = REFOLD_OK, .closes = true, .until_close = true},
+    {"gzip until close", OK_LINE GZIP CLOSING, COMPLETED, .code = REFOLD_OK, .is_packed = true,
+     .closes = true, .until_close = true},
+    {"an envelope", "HTTP/1.1 404 Not Found\r\nContent-Length: 23\r\n", "{\"message\": \"not here\"}",
+     .code = REFOLD_ERROR_NOT_FOUND},
+    {"an envelope in chunks, closing", "HTTP/1.1 503 Service Unavailable\r\n" CHUNKED_LINE CLOSING,
+     "17\r\n{\"message\": \"not here\"}\r\n0\r\n\r\n", .code = REFOLD_ERROR_SERVICE_UNAVAILABLE,
+     .closes = true},
+};
+
+/* An answer as it goes out. */
+struct script {
+    char *head, *body;
+    size_t length; /* of the body */
+    bool closes;
+};
+
+static size_t pack(const char *text, char *room, size_t size) {
+    z_stream stream = {.next_in = (Bytef *)(uintptr_t)text, .avail_in = (uInt)strlen(text)};
+    stream.next_out = (Bytef *)room;
+    stream.avail_out = (uInt)size;
+    if (deflateInit2(&stream, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK ||
+        deflate(&stream, Z_FINISH) != Z_STREAM_END)
+        abort();
+    deflateEnd(&stream);
+    return stream.total_out;
+}
+
+static struct script packed_script(const struct row *row) {
+    char packed[200];
+    size_t length = pack(row->body, packed, sizeof packed);
+    bool is_chunked = strstr(row->head, CHUNKED_LINE) != NULL;
+    struct script script = {.closes = row->closes, .body = calloc(1, 300)};
+    if (row->until_close || is_chunked)
+        script.head = text_of("%s\r\n", row->head);
+    else
+        script.head = text_of("%sContent-Length: %zu\r\n\r\n", row->head, length);
+    char *size = text_of(is_chunked ? "%zx\r\n" : "", length);
+    const char *last = is_chunked ? "\r\n0\r\n\r\n" : "";
+    memcpy(script.body, size, strlen(size));
+    memcpy(script.body + strlen(size), packed, length);
+    memcpy(script.body + strlen(size) + length, last, strlen(last));
+    script.length = strlen(size) + length + strlen(last);
+    free(size);
+    return script;
+}
+
+static struct script script_of(const struct row *row) {
+    if (row->is_packed)
+        return packed_script(row);
+    return (struct script){.head = text_of("%s\r\n", row->head),
+                           .body = text_of("%s", row->body),
+                           .length = strlen(row->body),
+                           .closes = row->closes};
+}
+
+static void script_free(struct script *script) {
+    free(script->head);
+    free(script->body);
+}
+
+/* The relay -------------------------------------------------------------------------------------------- */
+
+enum way { CLOSES, RESETS, KEEPS_SILENT };
+enum direction { TO_CLIENT, TO_SERVER };
+
+/* A server, and the relay in front of it. */
+struct path {
+    struct server *server, *relay;
+    _Atomic(const struct script *) script; /* what the server answers */
+    pthread_mutex_t lock;
+    /* guarded by lock: */
+    size_t connection; /* the number of the one that breaks */
+    enum direction direction;
+    size_t left; /* bytes that pass before it does */
+    bool is_broken;
+    enum way way;
+    refold_cancel *cancel; /* triggered when it keeps silent; may be NULL */
+};
+
+enum { NO_CONNECTION = -1 };
+
+/* Head and body go out apart: in TLS each is a record of its own. */
+static void follow_script(struct exchange *exchange) {
+    const struct path *path = exchange_data(exchange);
+    const struct script *script = path->script;
+    exchange_send_text(exchange, script->head);
+    exchange_send(exchange, script->body, script->length);
+    if (script->closes)
+        exchange_close(exchange);
+}
+
+static size_t admit(struct exchange *exchange, bool to_client, size_t count) {
+    struct path *path = exchange_data(exchange);
+    size_t admitted = count;
+    pthread_mutex_lock(&path->lock);
+    if (exchange_connection(exchange) == path->connection && to_client == (path->direction == TO_CLIENT)) {
+        admitted = count < path->left ? count : path->left;
+        path->left -= admitted;
+        path->is_broken = admitted < count;
+    }
+    pthread_mutex_unlock(&path->lock);
+    return admitted;
+}
+
+static void relay(struct exchange *exchange) {
+    struct path *path = exchange_data(exchange);
+    if (!exchange_relay_in_part(exchange, server_port(path->server), admit))
+        return;
+    if (path->way == CLOSES)
+        exchange_close(exchange);
+    else if (path->way == RESETS)
+        exchange_reset(exchange);
+    pthread_mutex_lock(&path->lock);
+    refold_cancel_trigger(path->cancel);
+    pthread_mutex_unlock(&path->lock);
+    exchange_await_close(exchange);
+}
+
+static void path_open(struct path *path, bool secure, int maximum_tls) {
+    *path = (struct path){.connection = (size_t)NO_CONNECTION};
+    pthread_mutex_init(&path->lock, NULL);
+    struct server_options options = {.handler = follow_script, .data = path, .maximum_tls = maximum_tls};
+    if (secure) {
+        options.certificate = certificate_path("good.pem");
+        options.private_key = certificate_path("good.key");
+    }
+    path->server = serve(&options);
+    path->relay = serve(&(struct server_options){.connected = relay, .data = path});
+}
+
+static void path_close(struct path *path) {
+    server_stop(path->relay);
+    server_stop(path->server);
+    pthread_mutex_destroy(&path->lock);
+}
+
+/* Calls over it ---------------------------------------------------------------------------------------- */
+
+struct plan {
+    const struct row *row;
+    enum way way;
+    enum direction direction;
+    bool secure;
+    bool idle;            /* on a connection that has carried a call before, not on a fresh one */
+    bool forgets;         /* each client makes one call, so that no TLS session is taken up again */
+    uint64_t deadline_ms; /* what ends a silence; 0: a cancel */
+    size_t first, step;   /* which bytes */
+    size_t most;          /* 0: all that there are */
+};
+
+static refold_client *client_over(struct path *path, const struct plan *plan) {
+    char *url = text_of("%s://127.0.0.1:%u", plan->secure ? "https" : "http", server_port(path->relay));
+    refold_options *options = test_options(url);
+    if (plan->secure)
+        refold_options_set_ca_file(options, certificate_path("ca.pem"));
+    if (plan->deadline_ms > 0)
+        refold_options_set_timeout_ms(options, plan->deadline_ms);
+    free(url);
+    return client_of(options);
+}
+
+/* The next connection is to break, or the one in use, after so many bytes more. */
+static void arm(struct path *path, const struct plan *plan, size_t left, refold_cancel *cancel) {
+    size_t connections = server_connections(path->relay);
+    pthread_mutex_lock(&path->lock);
+    path->connection = plan->idle ? connections - 1 : connections;
+    path->direction = plan->direction;
+    path->left = left;
+    path->is_broken = false;
+    path->way = plan->way;
+    path->cancel = cancel;
+    pthread_mutex_unlock(&path->lock);
+}
+
+/* Gives whether it has broken. */
+static bool disarm(struct path *path) {
+    pthread_mutex_lock(&path->lock);
+    bool is_broken = path->is_broken;
+    path->connection = (size_t)NO_CONNECTION;
+    path->cancel = NULL;
+    pthread_mutex_unlock(&path->lock);
+    return is_broken;
+}
+
+struct outcome {
+    bool is_broken;
+    bool went_out_again; /* on another connection */
+    refold_code code;
+};
+
+static struct outcome call_over(struct path *path, const struct plan *plan, const struct script *script,
+                                size_t left, const refold_client *client) {
+    refold_cancel *cancel = plan->way == KEEPS_SILENT && plan->deadline_ms == 0 ? refold_cancel_new() : NULL;
+    refold_error *error = UNREAD_ERROR;
+    size_t connections = server_connections(path->relay) + !plan->idle;
+    path->script = script;
+    arm(path, plan, left, cancel);
+    refold_execution *execution = refold_get_execution(client, TEST_ID, cancel, &error);
+    struct outcome outcome = {.is_broken = disarm(path), .code = refold_error_code(error)};
+    outcome.went_out_again = server_connections(path->relay) > connections;
+    CHECK((execution == NULL) == (error != NULL));
+    CHECK_STR(refold_execution_status(execution), error == NULL ? "COMPLETED" : NULL);
+    if (error != NULL) {
+        CHECK(refold_error_message(error)[0] != '\0');
+        CHECK_INT(refold_error_attempts(error), 1);
+    }
+    if (outcome.code < 0)
+        CHECK_INT(refold_error_is_retryable(error),
+                  outcome.code == REFOLD_ERROR_TRANSPORT || outcome.code == REFOLD_ERROR_TIMEOUT);
+    refold_execution_free(execution);
+    refold_error_free(error);
+    refold_cancel_free(cancel);
+    return outcome;
+}
+
+/* The next call works; one that has little time may need another on a busy machine. */
+static void call_well(struct path *path, const struct plan *plan, const refold_client *client) {
+    static const struct script keeping = {OK_LINE LENGTH "\r\n", COMPLETED, 23, false},
+                               closing = {OK_LINE LENGTH CLOSING "\r\n", COMPLETED, 23, true};
+    refold_code code;
+    int tries = 0;
+    path->script = plan->idle ? &keeping : &closing;
+    do
+        code = get_code(client);
+    while (code == REFOLD_ERROR_TIMEOUT && plan->deadline_ms > 0 && ++tries < 500);
+    CHECK_INT(code, REFOLD_OK);
+}
+
+/* How far an answer had come: not at all, so that it was asked for again; not to the end of its head, so
+ * that there is none; or so far that its status counts, or what there is of its body. */
+enum stage { UNHEARD, LOST, TOLD };
+
+static refold_code code_at(const struct plan *plan, enum stage stage) {
+    const struct row *row = plan->row;
+    bool is_silent = plan->way == KEEPS_SILENT;
+    if (stage == UNHEARD)
+        return row->code;
+    if (is_silent && plan->deadline_ms == 0)
+        return REFOLD_ERROR_CANCELLED;
+    if (stage == TOLD && row->code > 0)
+        return row->code;
+    /* In plain bytes nothing tells an end in order from a cut: half an object is no execution. */
+    if (stage == TOLD && plan->way == CLOSES && row->until_close && !row->is_packed && !plan->secure)
+        return REFOLD_ERROR_INVALID_RESPONSE;
+    return is_silent ? REFOLD_ERROR_TIMEOUT : REFOLD_ERROR_TRANSPORT;
+}
+
+/* Where bytes are plain, or are not the server's, it is known at which one each stage begins. */
+static enum stage stage_at(const struct plan *plan, const struct script *script, size_t passed) {
+    if (plan->idle && plan->way != KEEPS_SILENT && (plan->direction == TO_SERVER || passed == 0))
+        return UNHEARD;
+    return plan->direction == TO_CLIENT && passed >= strlen(script->head) ? TOLD : LOST;
+}
+
+static void check_outcome(const struct plan *plan, const struct script *script, size_t passed,
+                          struct outcome outcome, enum stage *stage) {
+    if (!plan->secure || plan->direction == TO_SERVER)
+        *stage = stage_at(plan, script, passed);
+    else if (outcome.went_out_again)
+        CHECK_INT(*stage, UNHEARD);
+    else if (*stage == UNHEARD || outcome.code != code_at(plan, LOST))
+        *stage = outcome.code == code_at(plan, LOST) ? LOST : TOLD;
+    CHECK_INT(outcome.went_out_again, *stage == UNHEARD);
+    CHECK_INT(outcome.code, code_at(plan, *stage));
+}
+
+static void name_case(const struct plan *plan, size_t passed) {
+    static const char *const ways[] = {"closed", "reset", "silent"};
+    check_case("%s, %s, %s, %s, %s after %zu bytes to the %s%s", plan->row->name,
+               plan->secure ? "TLS" : "plain", plan->idle ? "idle" : "fresh",
+               plan->forgets ? "full handshake" : "any handshake", ways[plan->way], passed,
+               plan->direction == TO_CLIENT ? "client" : "server", plan->deadline_ms > 0 ? ", deadline" : "");
+}
+
+/* One call that breaks, and the next one; false: it did not break, as everything had passed. */
+static bool break_once(struct path *path, const struct plan *plan, const struct script *script, size_t passed,
+                       const refold_client *client, enum stage *stage) {
+    name_case(plan, passed);
+    struct outcome outcome = call_over(path, plan, script, passed, client);
+    if (plan->deadline_ms > 0 && !outcome.is_broken)
+        CHECK_INT(outcome.code, REFOLD_ERROR_TIMEOUT); /* before it got there */
+    else if (outcome.is_broken)
+        check_outcome(plan, script, passed, outcome, stage);
+    else
+        CHECK_INT(outcome.code, plan->row->code);
+    if (!outcome.is_broken && plan->most == 0)
+        return false;
+    call_well(path, plan, client);
+    return true;
+}
+
+/* Breaks a call after each byte in turn, until none is left; gives how many there were. */
+static size_t break_everywhere(struct path *path, const struct plan *plan) {
+    enum { MOST = 20000 };
+    struct script script = script_of(plan->row);
+    size_t passed = plan->first, most = plan->most == 0 ? MOST : plan->most;
+    enum stage stage = UNHEARD;
+    int descriptors = descriptor_count();
+    refold_client *client = client_over(path, plan);
+    if (plan->idle)
+        call_well(path, plan, client);
+    while (passed < most && break_once(path, plan, &script, passed, client, &stage)) {
+        CHECK_INT(descriptor_count(), descriptors + plan->idle);
+        passed += plan->step;
+        if (plan->forgets) {
+            refold_client_free(client);
+            client = client_over(path, plan);
+        }
+    }
+    CHECK(passed < MOST);
+    refold_client_free(client);
+    CHECK_INT(descriptor_count(), descriptors);
+    script_free(&script);
+    return passed;
+}
+
+/* Single calls ----------------------------------------------------------------------------------------- */
+
+TEST(plain_connections_may_break_at_any_byte) {
+    struct path path;
+    path_open(&path, false, 0);
+    for (size_t i = 0; i < COUNT(rows) * 3 * 2; i++) {
+        struct plan plan = {.row = &rows[i / 6], .way = (enum way)(i / 2 % 3), .idle = i % 2, .step = 1};
+        CHECK(break_everywhere(&path, &plan) > strlen(plan.row->head) + 2);
+    }
+    path_close(&path);
+}
+
+/* With TLS, which takes its time, the three ways take turns from byte to byte, beginning with another one
+ * for each row. */
+static size_t break_in_turns(struct path *path, struct plan plan, size_t row) {
+    size_t step = plan.step, most = 0;
+    plan.step = 3 * step;
+    for (size_t way = 0; way < 3; way++) {
+        plan.way = (enum way)way;
+        plan.first = (way + row) % 3 * step;
+        size_t count = break_everywhere(path, &plan);
+        most = count > most ? count : most;
+    }
+    return most;
+}
+
+/* The request's way is the same whatever is answered. */
+TEST(requests_may_break_at_any_byte) {
+    enum { SHORTEST = 200 };
+    for (size_t i = 0; i < 2 * 2; i++) {
+        struct plan plan = {.row = &rows[0], .idle = i / 2, .secure = i % 2, .step = 1};
+        plan.direction = TO_SERVER;
+        struct path path;
+        path_open(&path, plan.secure, 0);
+        if (plan.secure)
+            CHECK(break_in_turns(&path, plan, 0) > SHORTEST);
+        for (size_t way = 0; !plan.secure && way < 3; way++) {
+            plan.way = (enum way)way;
+            CHECK(break_everywhere(&path, &plan) > SHORTEST);
+        }
+        path_close(&path);
+    }
+}
+
+/* Whether nothing more than the answer itself comes over TLS: where its end is known without it, the goodbye
+ * that follows may break as it likes. */
+static bool is_needed_to_the_end(const struct row *row) { return !row->closes || row->until_close; }
+
+/* Handshakes are alike: one row is enough for those that take up an earlier session. */
+TEST(tls_connections_may_break_at_any_byte) {
+    struct path path;
+    path_open(&path, true, 0);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct plan plan = {.row = &rows[i], .secure = true, .step = 1};
+        if (i == 0)
+            CHECK(break_in_turns(&path, plan, i) > 400);
+        plan.idle = true;
+        if (is_needed_to_the_end(plan.row))
+            CHECK(break_in_turns(&path, plan, i) > strlen(plan.row->head));
+    }
+    path_close(&path);
+}
+
+/* Sessions that are not taken up again, of both versions; of the older one not every byte. */
+TEST(full_handshakes_may_break_at_any_byte) {
+    for (size_t i = 0; i < 2; i++) {
+        struct plan plan = {.row = &rows[0], .secure = true, .forgets = true, .step = i == 0 ? 1 : 5};
+        struct path path;
+        path_open(&path, true, i == 0 ? 0 : TLS1_2_VERSION);
+        CHECK(break_in_turns(&path, plan, 0) > 700);
+        path_close(&path);
+    }
+}
+
+/* A silence that nobody cancels ends with the call's own time. */
+TEST(silence_at_any_byte_ends_in_time) {
+    for (size_t i = 0; i < 2 * COUNT(rows); i++) {
+        struct plan plan = {.row = &rows[i / 2], .way = CLOSES, .secure = i % 2, .step = 1};
+        struct path path;
+        path_open(&path, plan.secure, 0);
+        if (is_needed_to_the_end(plan.row)) {
+            plan.first = plan.secure ? 500 : 0;
+            plan.most = break_everywhere(&path, &plan) - 1;
+            plan.way = KEEPS_SILENT;
+            plan.deadline_ms = 20;
+            plan.step = 17;
+            break_everywhere(&path, &plan);
+        }
+        path_close(&path);
+    }
+}
+
+/* Waits ------------------------------------------------------------------------------------------------ */
+
+/* A wait whose second poll breaks. */
+struct breaking_wait {
+    struct path *path;
+    const struct plan *plan;
+    size_t passed; /* bytes of it before it does */
+    int snapshots;
+};
+
+static bool break_the_next_poll(const refold_execution *execution, void *data) {
+    static const struct script completed = {OK_LINE LENGTH "\r\n", COMPLETED, 23, false};
+    struct breaking_wait *wait = data;
+    if (wait->snapshots++ == 0) {
+        CHECK_STR(refold_execution_status(execution), "RUNNING");
+        wait->path->script = &completed;
+        arm(wait->path, wait->plan, wait->passed, NULL);
+    }
+    return true;
+}
+
+/* "Retryable failures are waited out": a poll that breaks, wherever it does, costs one of them. */
+TEST(a_poll_may_break_at_any_byte) {
+    static const struct script running = {OK_LINE "Content-Length: 21\r\n\r\n", RUNNING, 21, false};
+    enum { ANSWER = 62 };
+    struct path path;
+    path_open(&path, false, 0);
+    int descriptors = descriptor_count();
+    for (size_t i = 0; i < 2 * ANSWER; i += 5) {
+        struct plan plan = {.way = (enum way)(i / ANSWER), .idle = true};
+        struct breaking_wait wait = {&path, &plan, i % ANSWER, 0};
+        refold_options *options = test_options(server_url(path.relay));
+        refold_options_set_poll_interval_ms(options, 10);
+        refold_client *client = client_of(options);
+        refold_error *error = UNREAD_ERROR;
+        check_case("way %d, after %zu bytes", plan.way, wait.passed);
+        path.script = &running;
+        refold_execution *execution =
+            refold_wait_execution(client, TEST_ID, 0, break_the_next_poll, &wait, NULL, &error);
+        CHECK(disarm(&path));
+        CHECK(error == NULL);
+        CHECK_STR(refold_execution_status(execution), "COMPLETED");
+        CHECK_INT(wait.snapshots, 2);
+        refold_execution_free(execution);
+        refold_error_free(error);
+        refold_client_free(client);
+        CHECK_INT(descriptor_count(), descriptors);
+    }
+    path_close(&path);
+}
