@@ -373,13 +373,19 @@ TEST(triggering_keeps_errno) {
 /* Standard streams -------------------------------------------------------------------------------------- */
 
 /* What a host does with its standard streams. In a child; gives its exit status. */
-enum streams { CLOSED, BROKEN_PIPES, FULL_PIPES };
+enum streams { CLOSED, BROKEN_PIPES, FULL_PIPES, FULL_DISK };
 
 static void rearrange(enum streams streams) {
     int ends[2];
     if (streams == CLOSED) {
         for (int descriptor = 0; descriptor < 3; descriptor++)
             close(descriptor);
+        return;
+    }
+    if (streams == FULL_DISK) {
+        int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+        if (full < 0 || dup2(full, 1) < 0 || dup2(full, 2) < 0)
+            _exit(8);
         return;
     }
     if (pipe2(ends, O_CLOEXEC) != 0)
@@ -419,7 +425,7 @@ static int status_of_calls(refold_options *good, refold_options *bad) {
 TEST(standard_streams_may_be_gone) {
     struct server *server = serve_tls(answer_plainly);
     refold_options *good = options_to(server), *bad = test_options(server_url(server));
-    for (enum streams streams = CLOSED; streams <= FULL_PIPES; streams++) {
+    for (enum streams streams = CLOSED; streams <= FULL_DISK; streams++) {
         check_case("streams %d", streams);
         fflush(stdout);
         pid_t child = fork();
@@ -435,7 +441,7 @@ TEST(standard_streams_may_be_gone) {
         CHECK_INT(WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status), 0);
     }
     /* Every request is one, whole and nothing else. */
-    CHECK_INT(server_requests(server), 9);
+    CHECK_INT(server_requests(server), 3 * (FULL_DISK + 1));
     for (size_t i = 0; i < server_requests(server); i++)
         CHECK_STR(head_line(server_head(server, i)), "GET /api/v2/public/execution/" TEST_ID " HTTP/1.1");
     refold_options_free(good);
