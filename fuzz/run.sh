@@ -1,0 +1,89 @@
+#!/bin/sh
+# Builds the fuzz targets and runs each for some seconds, two at a time. The last line is `N passed, M failed`; of what
+# failed, the input is kept, and its path told.
+#
+#     sh fuzz/run.sh SECONDS [TARGET ...]      all of fuzz/targets
+#
+# What a run has found out is kept in target/fuzz/corpus, and the next one begins with it. Run an input again with
+#
+#     target/fuzz/bin/TARGET FILE
+set -u
+cd "$(dirname "$0")/.." || exit 1
+. tests/support/install.sh
+
+cargo_fuzz=0.13.2
+usage='usage: sh fuzz/run.sh SECONDS [TARGET ...]'
+
+# The version that was built is told by the file that cargo writes.
+build_cargo_fuzz() {
+    if grep -qsF "cargo-fuzz $cargo_fuzz " target/cargo-fuzz/.crates.toml; then
+        return
+    fi
+    cargo install cargo-fuzz --version "$cargo_fuzz" --locked --root target/cargo-fuzz \
+        --target-dir target/cargo-fuzz-build && rm -rf target/cargo-fuzz-build
+}
+
+# The sanitizer and the counters of what was covered are there for nightly toolchains, and for this one when told so.
+build_targets() {
+    host=$(rustc -vV | sed -n 's/^host: //p')
+    PATH=$(pwd)/target/cargo-fuzz/bin:$PATH RUSTC_BOOTSTRAP=1 \
+        cargo fuzz build --target-dir target/fuzz/build &&
+        mkdir -p target/fuzz/bin &&
+        for target in fuzz/targets/*.rs; do
+            ln -sf "../build/$host/release/$(basename "$target" .rs)" target/fuzz/bin/ || return
+        done
+}
+
+# run TARGET: whatever an input does, it ends within a time and takes no more than some memory.
+run() {
+    case $1 in
+        body | scan | envelope) dictionary=json ;;
+        exchange) dictionary=http ;;
+        *) dictionary=arguments ;;
+    esac
+    found=target/fuzz/found/$1
+    log=target/fuzz/$1.log
+    mkdir -p "target/fuzz/corpus/$1" "$found"
+    target/fuzz/bin/"$1" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -max_len=4096 \
+        -dict="fuzz/dictionaries/$dictionary.dict" -artifact_prefix="$found/" -print_final_stats=1 \
+        "target/fuzz/corpus/$1" "fuzz/seeds/$1" >"$log" 2>&1 </dev/null
+    status=$?
+    executed=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+    if [ "$status" -eq 0 ] && [ "${executed:-0}" -gt 0 ]; then
+        echo "ok $1: $executed inputs"
+        return
+    fi
+    echo "FAIL $1: status $status"
+    grep -aE 'panicked at|^assertion|^ +(left|right): |ERROR: |SUMMARY: ' "$log" | head -n 20
+    sed -n 's/^.*Test unit written to /the input is kept in /p' "$log"
+    return 1
+}
+
+if [ "${1:-}" = --one ]; then
+    seconds=$2
+    run "$3"
+    exit
+fi
+seconds=${1:-}
+if ! [ "$seconds" -gt 0 ] 2>/dev/null; then
+    echo "$usage" >&2
+    exit 2
+fi
+shift
+need_rust || exit 1
+need c++ g++ || exit 1
+mkdir -p target/fuzz
+build_cargo_fuzz && build_targets >target/fuzz/build.log 2>&1 || {
+    tail -n 40 target/fuzz/build.log
+    echo "0 passed, 1 failed"
+    exit 1
+}
+if [ $# -eq 0 ]; then
+    set -- $(basename -s .rs fuzz/targets/*.rs)
+fi
+printf '%s\n' "$@" | xargs -P 2 -I '{}' sh fuzz/run.sh --one "$seconds" '{}' >target/fuzz/results
+cat target/fuzz/results
+passed=$(grep -c '^ok ' target/fuzz/results)
+failed=$(($# - passed))
+printf '%s passed, %s failed\n' "$passed" "$failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

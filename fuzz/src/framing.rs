@@ -1,0 +1,60 @@
+//! Where the body of an answer ends, as RFC 9112 has it.
+
+use crate::peer::Act;
+
+/// All bytes of an answer that ends with its connection, in order; `None`: it ends in another way.
+pub fn sent(acts: &[Act]) -> Option<Vec<u8>> {
+    let mut sent = Vec::new();
+    for act in acts {
+        match act {
+            Act::Send(bytes) => sent.extend(bytes),
+            Act::Close => break,
+            Act::Reset | Act::Hold => return None,
+        }
+    }
+    Some(sent)
+}
+
+/// The body: `None` where this is no answer that a plain reader understands, `Some(None)` where the body is cut off.
+pub fn body(answer: &[u8]) -> Option<Option<Vec<u8>>> {
+    let mut headers = [httparse::EMPTY_HEADER; 128];
+    let mut head = httparse::Response::new(&mut headers);
+    let httparse::Status::Complete(length) = head.parse(answer).ok()? else { return None };
+    let content = &answer[length..];
+    let values = |name: &str| -> Vec<&[u8]> {
+        let named = head.headers.iter().filter(|header| header.name.eq_ignore_ascii_case(name));
+        named.map(|header| header.value.trim_ascii()).collect()
+    };
+    let is_plain = values("content-encoding").is_empty() && head.code.is_some_and(|code| code == 200);
+    if !is_plain {
+        return None;
+    }
+    match (&values("content-length")[..], &values("transfer-encoding")[..]) {
+        ([], []) => Some(Some(content.to_vec())),
+        ([announced], []) if announced.iter().all(u8::is_ascii_digit) => {
+            let announced = std::str::from_utf8(announced).ok()?.parse::<usize>().ok()?;
+            Some(content.get(..announced).map(<[u8]>::to_vec))
+        }
+        ([], [b"chunked"]) if head.version == Some(1) => Some(chunks(content)),
+        _ => None,
+    }
+}
+
+/// A chunked body; `None`: it is cut off, or makes no sense.
+fn chunks(mut content: &[u8]) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let end = content.windows(2).position(|end| end == b"\r\n")?;
+        let line = std::str::from_utf8(&content[..end]).ok()?;
+        let digits = line.split(';').next()?.trim();
+        let size = usize::from_str_radix(digits, 16).ok()?;
+        let chunk = content.get(end + 2..)?;
+        if size == 0 {
+            // The last chunk, perhaps trailers, and an empty line.
+            let is_ended = chunk.starts_with(b"\r\n") || chunk.windows(4).any(|end| end == b"\r\n\r\n");
+            return is_ended.then_some(body);
+        }
+        body.extend(chunk.get(..size)?);
+        content = chunk.get(size..)?.strip_prefix(b"\r\n")?;
+    }
+}

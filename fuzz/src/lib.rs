@@ -1,0 +1,29 @@
+//! What the fuzz targets share: the C interface as a C program sees it, references to compare with, and a scripted
+//! peer in place of the network.
+
+pub mod framing;
+pub mod interface;
+pub mod peer;
+pub mod reference;
+pub mod secrets;
+pub mod walk;
+
+use std::process::abort;
+
+/// To be called once, before the first input.
+///
+/// The library catches its panics and keeps silent about them. Here each of them is a finding, and so is reported and
+/// ends the process where it arises.
+pub fn prepare() {
+    // The first guarded call installs the library's own hook; it never does so again.
+    interface::code_name(0);
+    std::panic::set_hook(Box::new(|panic| {
+        eprintln!("{panic}\n{}", std::backtrace::Backtrace::force_capture());
+        abort();
+    }));
+    for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"] {
+        // SAFETY: the process has one thread yet.
+        unsafe { std::env::remove_var(name) };
+    }
+    peer::prepare();
+}

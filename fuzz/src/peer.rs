@@ -1,0 +1,313 @@
+//! A scripted peer in place of the network.
+//!
+//! The functions of the C library that connect, send, receive and look up are defined here once more, and so taken
+//! instead of those: no packet leaves the process, whatever the input. A connection is one end of a socket pair, which
+//! is readable whenever the peer has something to say, so that waiting works as ever. What there is to be received
+//! comes from the script, in portions that it chooses.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Mutex;
+use std::{mem, ptr, slice};
+
+/// What a peer does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Act {
+    /// Sends bytes, which are received by themselves.
+    Send(Vec<u8>),
+    /// Says nothing any more, and keeps the connection open.
+    Hold,
+    /// Ends the stream, in order.
+    Close,
+    /// Resets the connection.
+    Reset,
+}
+
+/// Decides what a peer does, told what has just come. A peer that has done it all, and is waited for, ends the stream.
+pub type Script = Box<dyn FnMut(&[u8]) -> Vec<Act>>;
+
+/// What happened since the last [`begin`].
+#[derive(Default)]
+pub struct Record {
+    /// Where connections went.
+    pub addresses: Vec<SocketAddr>,
+    /// What was sent, by the order of connections.
+    pub sent: Vec<Vec<u8>>,
+}
+
+#[derive(Default)]
+struct Network {
+    script: Option<Script>,
+    connections: HashMap<c_int, Connection>,
+    record: Record,
+}
+
+struct Connection {
+    /// Its position in the record.
+    number: usize,
+    address: Option<SocketAddr>,
+    coming: VecDeque<Act>,
+    /// The other end of the pair: a byte in it makes the connection readable. Not a stream, which would be read from and
+    /// written to by the functions below.
+    signal: File,
+    is_readable: bool,
+    has_carried_a_request: bool,
+}
+
+thread_local! {
+    static NETWORK: RefCell<Network> = RefCell::default();
+}
+
+/// The names that were looked up: on threads of their own.
+static LOOKED_UP: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Makes sure that the functions below are those that are called.
+pub fn prepare() {
+    begin(Box::new(|_| vec![]));
+    // Nobody listens at port 9 of this host, and if somebody did, nothing would be sent to it.
+    let stream = std::net::TcpStream::connect("127.0.0.1:9").expect("the peer is in place");
+    let there = NETWORK.with_borrow(|network| network.connections.contains_key(&stream.as_raw_fd()));
+    assert!(there, "the network is not replaced: nothing may be fuzzed");
+    end();
+}
+
+/// From now on this script answers.
+pub fn begin(script: Script) {
+    LOOKED_UP.lock().expect("no panic goes on").clear();
+    NETWORK.replace(Network { script: Some(script), ..Network::default() });
+}
+
+/// What happened; and no script answers any more.
+pub fn end() -> (Record, Vec<String>) {
+    let network = NETWORK.take();
+    (network.record, mem::take(&mut *LOOKED_UP.lock().expect("no panic goes on")))
+}
+
+impl Network {
+    fn open(&mut self) -> std::io::Result<c_int> {
+        let (ours, signal) = UnixStream::pair()?;
+        let fd = ours.into_raw_fd();
+        let number = self.record.sent.len();
+        self.record.sent.push(Vec::new());
+        let connection = Connection {
+            number,
+            address: None,
+            coming: VecDeque::new(),
+            signal: OwnedFd::from(signal).into(),
+            is_readable: false,
+            has_carried_a_request: false,
+        };
+        self.connections.insert(fd, connection);
+        Ok(fd)
+    }
+
+    fn take(&mut self, fd: c_int, bytes: &[u8]) {
+        let Some(connection) = self.connections.get_mut(&fd) else { return };
+        self.record.sent[connection.number].extend_from_slice(bytes);
+        if bytes.starts_with(b"GET ") {
+            let is_unread = connection.has_carried_a_request && connection.is_readable;
+            assert!(!is_unread, "a request on a connection with unread bytes");
+            connection.has_carried_a_request = true;
+        }
+        if let Some(script) = &mut self.script {
+            let acts = script(bytes).into_iter().filter(|act| *act != Act::Send(vec![]));
+            connection.coming.extend(acts);
+        }
+        connection.tell();
+    }
+}
+
+impl Connection {
+    /// Makes the connection readable, or not.
+    fn tell(&mut self) {
+        let is_readable = !matches!(self.coming.front(), None | Some(Act::Hold));
+        if is_readable && !self.is_readable {
+            self.signal.write_all(&[0]).expect("room for a byte");
+        }
+        self.is_readable = is_readable;
+    }
+
+    /// What there is to be received, if anything.
+    fn give(&mut self, own: c_int, buffer: &mut [u8], only_looks: bool) -> Result<usize, c_int> {
+        let received = match self.coming.front_mut() {
+            None | Some(Act::Hold) => return Err(libc::EAGAIN),
+            Some(Act::Close) => return Ok(0),
+            Some(Act::Reset) => return Err(libc::ECONNRESET),
+            Some(Act::Send(bytes)) => {
+                let received = bytes.len().min(buffer.len());
+                buffer[..received].copy_from_slice(&bytes[..received]);
+                if !only_looks {
+                    bytes.drain(..received);
+                }
+                received
+            }
+        };
+        if self.coming.front() == Some(&Act::Send(vec![])) {
+            self.coming.pop_front();
+        }
+        self.tell();
+        if !self.is_readable {
+            // SAFETY: the descriptor is open: it is being received from.
+            let mut ours = mem::ManuallyDrop::new(unsafe { File::from_raw_fd(own) });
+            ours.read_exact(&mut [0]).expect("the byte that made it readable");
+        }
+        Ok(received)
+    }
+}
+
+/// Somebody waits for it: what has nothing more to say does not keep him waiting.
+fn is_awaited(connection: &mut Connection) {
+    if connection.coming.is_empty() {
+        connection.coming.push_back(Act::Close);
+        connection.tell();
+    }
+}
+
+/// Does something with the connection behind a descriptor; `None`: it is none of ours.
+fn with_connection<T>(fd: c_int, act: impl FnOnce(&mut Connection) -> T) -> Option<T> {
+    let in_network = |network: &mut Network| network.connections.get_mut(&fd).map(act);
+    NETWORK.try_with(|network| in_network(&mut network.borrow_mut())).ok().flatten()
+}
+
+fn fail(errno: c_int) -> c_int {
+    // SAFETY: the thread's own errno.
+    unsafe { *libc::__errno_location() = errno };
+    -1
+}
+
+/// The next definition of a function: the C library's.
+///
+/// # Safety
+/// `F` is the type of the function.
+unsafe fn next<F: Copy>(name: &CStr) -> F {
+    // SAFETY: a C string; the function is as its caller says.
+    unsafe {
+        let function = libc::dlsym(libc::RTLD_NEXT, name.as_ptr());
+        assert!(!function.is_null(), "the C library has no {name:?}");
+        mem::transmute_copy(&function)
+    }
+}
+
+// SAFETY of the functions below: they are called as those of the C library are.
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
+    match domain {
+        libc::AF_INET | libc::AF_INET6 => {
+            NETWORK.with_borrow_mut(Network::open).unwrap_or_else(|_| fail(libc::EMFILE))
+        }
+        _ => unsafe {
+            let next: unsafe extern "C" fn(c_int, c_int, c_int) -> c_int = next(c"socket");
+            next(domain, kind, protocol)
+        },
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn connect(fd: c_int, name: *const libc::sockaddr, _: libc::socklen_t) -> c_int {
+    let address = unsafe { address_of(name) };
+    let connected = NETWORK.with_borrow_mut(|network| {
+        network.connections.get_mut(&fd)?.address = address;
+        network.record.addresses.extend(address);
+        address
+    });
+    // No other connection is made by anything in this process.
+    connected.map_or_else(|| fail(libc::ENETUNREACH), |_| 0)
+}
+
+unsafe fn address_of(name: *const libc::sockaddr) -> Option<SocketAddr> {
+    unsafe {
+        match c_int::from((*name).sa_family) {
+            libc::AF_INET => {
+                let name = ptr::read_unaligned(name.cast::<libc::sockaddr_in>());
+                let address = Ipv4Addr::from(u32::from_be(name.sin_addr.s_addr));
+                Some(SocketAddr::new(address.into(), u16::from_be(name.sin_port)))
+            }
+            libc::AF_INET6 => {
+                let name = ptr::read_unaligned(name.cast::<libc::sockaddr_in6>());
+                let address = Ipv6Addr::from(name.sin6_addr.s6_addr);
+                Some(SocketAddr::new(address.into(), u16::from_be(name.sin6_port)))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Of whom is asked only whether the connection is made.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn getpeername(fd: c_int, name: *mut libc::sockaddr, size: *mut libc::socklen_t) -> c_int {
+    if with_connection(fd, |connection| connection.address).flatten().is_none() {
+        return fail(libc::ENOTCONN);
+    }
+    unsafe {
+        let name = name.cast::<libc::sockaddr_in>();
+        name.write(mem::zeroed());
+        (*name).sin_family = libc::AF_INET as libc::sa_family_t;
+        *size = mem::size_of::<libc::sockaddr_in>() as libc::socklen_t;
+    }
+    0
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn setsockopt(_: c_int, _: c_int, _: c_int, _: *const c_void, _: libc::socklen_t) -> c_int {
+    0
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn send(fd: c_int, bytes: *const c_void, length: usize, _: c_int) -> isize {
+    let bytes = unsafe { slice::from_raw_parts(bytes.cast::<u8>(), length) };
+    NETWORK.with_borrow_mut(|network| network.take(fd, bytes));
+    length as isize
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn recv(fd: c_int, buffer: *mut c_void, length: usize, flags: c_int) -> isize {
+    let buffer = unsafe { slice::from_raw_parts_mut(buffer.cast::<u8>(), length) };
+    let only_looks = flags & libc::MSG_PEEK != 0;
+    match with_connection(fd, |connection| connection.give(fd, buffer, only_looks)) {
+        Some(Ok(received)) => received as isize,
+        Some(Err(errno)) => fail(errno) as isize,
+        None => fail(libc::EBADF) as isize,
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn poll(list: *mut libc::pollfd, count: libc::nfds_t, timeout: c_int) -> c_int {
+    let polled = if count == 0 { &[][..] } else { unsafe { slice::from_raw_parts(list, count as usize) } };
+    for entry in polled.iter().filter(|entry| entry.events & libc::POLLIN != 0) {
+        with_connection(entry.fd, is_awaited);
+    }
+    unsafe {
+        let next: unsafe extern "C" fn(*mut libc::pollfd, libc::nfds_t, c_int) -> c_int = next(c"poll");
+        next(list, count, timeout)
+    }
+}
+
+type GetAddrInfo = unsafe extern "C" fn(
+    *const c_char,
+    *const c_char,
+    *const libc::addrinfo,
+    *mut *mut libc::addrinfo,
+) -> c_int;
+
+/// Every name is this host's.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn getaddrinfo(
+    name: *const c_char,
+    service: *const c_char,
+    hints: *const libc::addrinfo,
+    list: *mut *mut libc::addrinfo,
+) -> c_int {
+    unsafe {
+        let asked = CStr::from_ptr(name).to_string_lossy().into_owned();
+        LOOKED_UP.lock().expect("no panic goes on").push(asked);
+        let next: GetAddrInfo = next(c"getaddrinfo");
+        next(c"127.0.0.1".as_ptr(), service, hints, list)
+    }
+}

@@ -1,0 +1,50 @@
+//! Whether an error keeps the key to itself, whatever the server echoed.
+
+use crate::interface::Failure;
+
+/// The key of all calls that are fuzzed; the dictionaries hold it.
+pub const KEY: &str = "tk_Q7z-secret";
+
+/// No part of the error holds the key, neither as it is nor with escapes.
+pub fn check_silence(failure: &Failure) {
+    let texts =
+        [Some(failure.message()), failure.http_error_type(), failure.api_code(), failure.request_id()];
+    for text in texts.into_iter().flatten() {
+        assert!(!text.contains(KEY), "the key stands in {text:?}");
+    }
+    if let Some(body) = failure.body() {
+        assert!(!contains(body, KEY) && !contains(&unescaped(body), KEY), "the key stands in the body");
+    }
+}
+
+/// Whether the beginning of the key stands in a text, be it with escapes of escapes.
+pub fn may_hold_key(text: &[u8]) -> bool {
+    let once = unescaped(text);
+    let beginning = &KEY[..4];
+    contains(text, beginning) || contains(&once, beginning) || contains(&unescaped(&once), beginning)
+}
+
+fn contains(text: &[u8], part: &str) -> bool {
+    text.windows(part.len()).any(|window| window == part.as_bytes())
+}
+
+/// A text with each escape of an ASCII character replaced by the character.
+fn unescaped(text: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let [first, more @ ..] = rest {
+        let escaped = match (first, more) {
+            (b'\\', [b'u', digits @ ..]) if digits.len() >= 4 => {
+                let digits = std::str::from_utf8(&digits[..4]).ok();
+                let code = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+                code.filter(u8::is_ascii).map(|byte| (byte, &more[5..]))
+            }
+            (b'\\', [quoted @ (b'\\' | b'"' | b'/'), after @ ..]) => Some((*quoted, after)),
+            _ => None,
+        };
+        let (byte, after) = escaped.unwrap_or((*first, more));
+        plain.push(byte);
+        rest = after;
+    }
+    plain
+}

@@ -1,0 +1,215 @@
+//! Everything that a caller sets: refused with a reason, or sent exactly as it was set, and nowhere else.
+//!
+//! An input is a byte of choices, and then the arguments, each ended by 0xff; one that is missing is NULL.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use refold_fuzz::interface::{Client, Failure, INVALID_ARGUMENT, Options, as_c_sees_it};
+use refold_fuzz::peer::{self, Act, Record};
+use url::Url;
+
+const NUMBERS: [u64; 4] = [60_000, 0, 9, u64::MAX];
+
+struct Arguments<'a> {
+    choices: u8,
+    base_url: Option<&'a [u8]>,
+    id: Option<&'a [u8]>,
+    api_key: Option<&'a [u8]>,
+    linked_account_id: Option<&'a [u8]>,
+    session_token: Option<&'a [u8]>,
+    proxy: Option<&'a [u8]>,
+    user_agent: Option<&'a [u8]>,
+    ca_pem: Option<&'a [u8]>,
+    ca_file: Option<&'a [u8]>,
+    newer_token: Option<&'a [u8]>,
+}
+
+fuzz_target!(init: refold_fuzz::prepare(), |input: &[u8]| {
+    let Some((choices, rest)) = input.split_first() else { return };
+    let mut fields = rest.split(|byte| *byte == 0xff);
+    // Those that end at a NUL for C do so here, too.
+    let mut next = || fields.next().map(as_c_sees_it);
+    let arguments = Arguments {
+        choices: *choices,
+        base_url: next(),
+        id: next(),
+        api_key: next(),
+        linked_account_id: next(),
+        session_token: next().filter(|token| !token.is_empty()),
+        proxy: next(),
+        user_agent: next(),
+        ca_pem: next().filter(|pem| !pem.is_empty()),
+        ca_file: next().filter(|path| !path.is_empty()),
+        newer_token: next(),
+    };
+    peer::begin(Box::new(answer));
+    let client = options(&arguments).client();
+    assert_eq!(peer::end().0.sent.len(), 0, "a client connects before it is asked to");
+    match client {
+        Ok(client) => call(&arguments, &client),
+        Err(failure) => check_refusal(&failure),
+    }
+});
+
+fn options(arguments: &Arguments) -> Options {
+    let options = Options::new();
+    options.api_key(Some(b"a key that is"), Some(b"taken back"));
+    options.api_key(arguments.api_key, arguments.linked_account_id);
+    options.session_token(arguments.session_token);
+    options.base_url(arguments.base_url);
+    // Never the environment's.
+    options.proxy(arguments.proxy.or(Some(b"")));
+    options.user_agent(arguments.user_agent);
+    options.ca_pem(arguments.ca_pem);
+    // No file of this machine, whatever the input.
+    let path = arguments.ca_file.map(|path| [b"/dev/null/", path].concat());
+    options.ca_file(path.as_deref());
+    options.allow_plaintext(arguments.choices & 0xf0);
+    let number = |shift: u32| NUMBERS[usize::from(arguments.choices >> shift & 3)];
+    options.numbers(60_000, number(0), 0, number(2), number(2).max(1));
+    options
+}
+
+/// What a peer of every kind answers: a proxy agrees to all, a server has an execution, and TLS is not to be had.
+fn answer(request: &[u8]) -> Vec<Act> {
+    let reply: &[u8] = match request {
+        [b'G', ..] => b"HTTP/1.1 200 OK\r\nContent-Length: 22\r\n\r\n{\"status\":\"COMPLETED\"}",
+        [b'C', ..] => b"HTTP/1.1 200 OK\r\n\r\n",
+        [5, 1, method] => return vec![Act::Send(vec![5, *method])],
+        [5, ..] => &[5, 0, 0, 1, 0, 0, 0, 0, 0, 0],
+        [1, ..] => &[1, 0],
+        _ => b"\x15\x03\x03\x00\x02\x02\x28",
+    };
+    vec![Act::Send(reply.to_vec())]
+}
+
+fn check_refusal(failure: &Failure) {
+    assert_eq!(failure.code(), INVALID_ARGUMENT, "{}", failure.message());
+    assert_eq!((failure.attempts(), failure.http_status(), failure.is_retryable()), (0, 0, false));
+    let name = failure.message().split([' ', ':']).next().unwrap_or_default();
+    let known = [
+        "api_key",
+        "linked_account_id",
+        "session_token",
+        "credentials",
+        "base_url",
+        "proxy",
+        "user_agent",
+        "ca_pem",
+        "ca_file",
+        "poll_interval_ms",
+        "execution_id",
+    ];
+    assert!(known.contains(&name), "no argument is named: {}", failure.message());
+}
+
+fn call(arguments: &Arguments, client: &Client) {
+    let mut token = arguments.session_token;
+    if let Some(newer) = arguments.newer_token {
+        match client.set_session_token(newer) {
+            0 => token = Some(newer),
+            code => assert_eq!(code, INVALID_ARGUMENT),
+        }
+        assert!(token.is_none() || arguments.api_key.is_none(), "a token for a client with a key");
+    }
+    peer::begin(Box::new(answer));
+    let id = arguments.id.unwrap_or_default();
+    let result = client.get(id);
+    let (record, looked_up) = peer::end();
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.~:".contains(byte);
+    let is_id = (1..=256).contains(&id.len()) && id.iter().all(allowed) && id != b"." && id != b"..";
+    if !is_id {
+        let failure = result.err().expect("an id that is none was accepted");
+        check_refusal(&failure);
+        assert_eq!((record.sent.len(), looked_up.len()), (0, 0));
+        return;
+    }
+    assert!(result.err().is_none_or(|failure| failure.code() != INVALID_ARGUMENT));
+    let base =
+        arguments.base_url.map_or("https://app.refold.ai", |url| std::str::from_utf8(url).expect("UTF-8"));
+    let base = Url::parse(base).expect("a base URL is a URL");
+    assert!(base.username().is_empty() && base.query().is_none() && base.fragment().is_none());
+    let proxy = arguments.proxy.filter(|proxy| !proxy.is_empty());
+    let proxy =
+        proxy.map(|url| Url::parse(std::str::from_utf8(url).expect("UTF-8")).expect("a proxy is a URL"));
+    check_address(proxy.as_ref().unwrap_or(&base), &record, &looked_up);
+    if base.scheme() == "http" {
+        check_head(arguments, token, id, &base, proxy.as_ref(), &record);
+    }
+}
+
+/// Connections go to the host and port that the URL names, as others read it.
+fn check_address(url: &Url, record: &Record, looked_up: &[String]) {
+    let default_port = match url.scheme() {
+        "http" => 80,
+        "https" => 443,
+        _ => 1080,
+    };
+    let port = url.port().unwrap_or(default_port);
+    assert!(!record.addresses.is_empty() && record.addresses.iter().all(|address| address.port() == port));
+    let host = url.host_str().expect("a URL with a host").trim_matches(['[', ']']).to_ascii_lowercase();
+    match host.parse::<std::net::IpAddr>() {
+        Ok(address) => assert!(record.addresses.iter().all(|used| used.ip() == address), "{host}"),
+        Err(_) if matches!(&host[..], "localhost" | "localhost.") => {
+            assert!(record.addresses.iter().all(|used| used.ip().is_loopback()));
+        }
+        Err(_) => assert_eq!(looked_up.first(), Some(&host)),
+    }
+}
+
+/// The head of the request that came through in plain text, line by line.
+fn check_head(
+    arguments: &Arguments,
+    token: Option<&[u8]>,
+    id: &[u8],
+    base: &Url,
+    proxy: Option<&Url>,
+    record: &Record,
+) {
+    let sent = record.sent.concat();
+    let Some(start) = sent.windows(4).position(|window| window == b"GET ") else {
+        assert!(proxy.is_some_and(|proxy| proxy.scheme() != "http"), "no request was sent");
+        return;
+    };
+    let head = &sent[start..];
+    let mut headers = [httparse::EMPTY_HEADER; 16];
+    let mut request = httparse::Request::new(&mut headers);
+    let parsed = request.parse(head).expect("a request is HTTP");
+    assert_eq!(parsed, httparse::Status::Complete(head.len()), "more than one request");
+    let is_for_proxy = proxy.is_some_and(|proxy| proxy.scheme() == "http");
+    let origin = if is_for_proxy { base.origin().ascii_serialization() } else { String::new() };
+    let prefix = base.path().trim_end_matches('/');
+    let target = format!("{origin}{prefix}/api/v2/public/execution/{}", String::from_utf8_lossy(id));
+    assert_eq!(request.path, Some(&target[..]));
+    let mut expected: Vec<(&str, Vec<u8>)> = vec![
+        ("accept", b"application/json".to_vec()),
+        ("accept-encoding", b"gzip".to_vec()),
+        ("host", base.as_str().split('/').nth(2).expect("an authority").into()),
+        ("user-agent", user_agent(arguments)),
+    ];
+    match token {
+        Some(token) => expected.push(("authorization", [b"Bearer ", token].concat())),
+        None => {
+            expected.push(("x-api-key", arguments.api_key.expect("a key").to_vec()));
+            expected.push(("linked_account_id", arguments.linked_account_id.expect("an id").to_vec()));
+        }
+    }
+    let has_login = proxy.is_some_and(|proxy| !proxy.username().is_empty() || proxy.password().is_some());
+    let mut found: Vec<(&str, Vec<u8>)> =
+        request.headers.iter().map(|header| (header.name, header.value.to_vec())).collect();
+    if is_for_proxy && has_login {
+        let at = found.iter().position(|(name, _)| name.eq_ignore_ascii_case("proxy-authorization"));
+        assert!(found.swap_remove(at.expect("a login for the proxy")).1.starts_with(b"Basic "));
+    }
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
+}
+
+fn user_agent(arguments: &Arguments) -> Vec<u8> {
+    let own = format!("librefold/{}", refold_fuzz::interface::version());
+    match arguments.user_agent.filter(|product| !product.is_empty()) {
+        Some(product) => [product, b" ", own.as_bytes()].concat(),
+        None => own.into(),
+    }
+}

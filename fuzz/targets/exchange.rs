@@ -1,0 +1,140 @@
+//! What a server, or whatever answers in its place, sends, in portions and with ends at any place.
+//!
+//! An input is a byte that chooses the way there and what is called, and a script. In the script, 0xff begins a command:
+//! `n` waits for the next request, `p` ends a portion, `c` closes, `r` resets, `h` keeps the connection open without a
+//! word. All else is sent.
+#![no_main]
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use libfuzzer_sys::fuzz_target;
+use refold_fuzz::framing;
+use refold_fuzz::interface::{CANCELLED, Client, Execution, Failure, INVALID_ARGUMENT, Options};
+use refold_fuzz::peer::{self, Act};
+use refold_fuzz::reference::Value;
+use refold_fuzz::secrets::{KEY, check_silence};
+use refold_fuzz::walk::{self, Choices};
+
+const ID: &str = "6a106ba44480b80424a65289";
+
+/// Base URL and proxy.
+const WAYS: [(&str, &str); 8] = [
+    ("http://127.0.0.1:1", ""),
+    ("http://127.0.0.1:1", "http://user:password@127.0.0.1:2"),
+    ("http://127.0.0.1:1", "socks5://127.0.0.1:2"),
+    ("http://localhost:1", "socks5h://user:password@127.0.0.1:2"),
+    ("https://127.0.0.1:1", ""),
+    ("https://name.invalid", "http://127.0.0.1:2"),
+    ("https://name.invalid", "socks5h://127.0.0.1:2"),
+    ("http://[::1]:1/a/prefix", ""),
+];
+
+fuzz_target!(init: refold_fuzz::prepare(), |input: &[u8]| {
+    let Some((mode, script)) = input.split_first() else { return };
+    let answers = answers(script);
+    let holds = answers.iter().flatten().any(|act| *act == Act::Hold);
+    let retries = if mode & 0x80 != 0 { 2 } else { 0 };
+    // Long enough for anything but what never comes, and too short for the pause before another try.
+    let timeout_ms = if holds { 5 } else if retries > 0 { 300 } else { 60_000 };
+    let client = client(*mode, timeout_ms, retries);
+    let begun = Instant::now();
+    play(answers.clone());
+    for call in 0..1 + (mode >> 3 & 3) {
+        let result = if mode & 0x20 != 0 && call == 0 { wait(&client) } else { client.get(ID.as_bytes()) };
+        match &result {
+            Ok(execution) => check_execution(execution, input),
+            Err(failure) => check_failure(failure, retries),
+        }
+        if *mode == 0 {
+            check_framing(&answers, &result);
+        }
+    }
+    let limit = if holds || retries > 0 { 2 } else { 60 };
+    assert!(begun.elapsed() < Duration::from_secs(limit), "it took {:?}", begun.elapsed());
+    drop(client);
+    peer::end();
+});
+
+fn client(mode: u8, timeout_ms: u64, retries: u32) -> Client {
+    let (base_url, proxy) = WAYS[usize::from(mode & 7)];
+    let options = Options::with_key(KEY, base_url, timeout_ms);
+    options.proxy(Some(proxy.as_bytes()));
+    options.numbers(timeout_ms, timeout_ms, retries, if mode & 0x40 != 0 { 64 } else { 1 << 16 }, 10);
+    options.client().unwrap_or_else(|why| panic!("{}", why.message()))
+}
+
+/// What is done after each request.
+fn answers(script: &[u8]) -> VecDeque<Vec<Act>> {
+    let mut answers = VecDeque::from([vec![]]);
+    let mut portion = Vec::new();
+    let mut rest = script;
+    while let [first, more @ ..] = rest {
+        let (act, after) = match (first, more) {
+            (0xff, [b'n' | b'p', after @ ..]) => (None, after),
+            (0xff, [b'c', after @ ..]) => (Some(Act::Close), after),
+            (0xff, [b'r', after @ ..]) => (Some(Act::Reset), after),
+            (0xff, [b'h', after @ ..]) => (Some(Act::Hold), after),
+            (byte, after) => {
+                portion.push(*byte);
+                rest = after;
+                continue;
+            }
+        };
+        let answer = answers.back_mut().expect("never empty");
+        answer.push(Act::Send(std::mem::take(&mut portion)));
+        answer.extend(act);
+        if more.first() == Some(&b'n') {
+            answers.push_back(vec![]);
+        }
+        rest = after;
+    }
+    answers.back_mut().expect("never empty").push(Act::Send(portion));
+    answers
+}
+
+fn play(mut answers: VecDeque<Vec<Act>>) {
+    peer::begin(Box::new(move |_| answers.pop_front().unwrap_or_else(|| vec![Act::Close])));
+}
+
+fn wait(client: &Client) -> Result<Execution, Failure> {
+    let mut seen = None;
+    let result = client.wait_for_first(ID.as_bytes(), 20, &mut seen);
+    if let Ok(execution) = &result {
+        let seen = seen.expect("every snapshot is shown");
+        assert_eq!(seen.json(), execution.json(), "another one was shown last");
+        assert!(seen.state() >= 5, "the wait was stopped");
+    } else if seen.is_some() {
+        assert_eq!(result.as_ref().err().map(Failure::code), Some(CANCELLED));
+    }
+    result
+}
+
+fn check_execution(execution: &Execution, input: &[u8]) {
+    let document = Value::of(execution.json().raw()).expect("a document is valid");
+    walk::execution(execution, document, Some(ID), &mut Choices::of(input));
+}
+
+fn check_failure(failure: &Failure, retries: u32) {
+    let code = failure.code();
+    assert!(code != INVALID_ARGUMENT && !(200..300).contains(&code), "{code}: {}", failure.message());
+    // A wait tries a few times by itself.
+    assert!((1..=6 * (1 + retries)).contains(&failure.attempts()), "{} tries", failure.attempts());
+    check_silence(failure);
+}
+
+/// A body is taken for an execution only as a whole, and only as long as its framing says.
+fn check_framing(answers: &VecDeque<Vec<Act>>, result: &Result<Execution, Failure>) {
+    let Some(sent) = framing::sent(&answers[0]) else { return };
+    let Some(expected) = framing::body(&sent) else { return };
+    match (result, expected) {
+        (Ok(execution), Some(body)) => {
+            assert_eq!(
+                Some(execution.json().raw()),
+                Value::of(body.as_slice()).map(|value| value.0.as_bytes())
+            );
+        }
+        (Ok(_), None) => panic!("half a body was taken for whole"),
+        (Err(_), _) => {}
+    }
+}
