@@ -1,0 +1,31 @@
+#!/bin/sh
+# Many threads call through shared and own clients, against servers that misbehave at random, and cancel at random
+# moments: at the end memory, descriptors and threads are where they were after the first minute (of a run of less than
+# two minutes: after the first third). A line of figures every ten seconds; the last line is `N passed, M failed`.
+#
+#     sh tests/soak.sh [MINUTES [SEED]]      1, and one of its own, which is printed
+set -eu
+minutes=${1:-1}
+seed=${2:-$(od -An -N6 -tu8 /dev/urandom | tr -d ' ')}
+cd "$(dirname "$0")/.."
+. tests/support/install.sh
+need_rust
+need cc gcc libc6-dev
+need openssl openssl
+need_file /usr/include/openssl/ssl.h libssl-dev
+need_file /usr/include/zlib.h zlib1g-dev
+
+export CARGO_TARGET_DIR=target
+unset CARGO_BUILD_TARGET
+cargo build --release --locked --lib
+sh tests/support/build.sh
+out=target/ctests
+if [ ! -e "$out/soak" ] || [ -n "$(find tests/soak tests/support include/refold.h -newer "$out/soak")" ]; then
+    cc -std=c11 -O1 -g -Wall -Wextra -Wpedantic -Werror -pthread -Itests/support -Iinclude tests/soak/*.c \
+        -o "$out/soak" "$out/libsupport.a" -L"$out/lib" -Wl,--as-needed -lrefold -Wl,-rpath,"$PWD/$out/lib" -lssl -lcrypto \
+        -lz -lm
+fi
+sh tests/support/certificates.sh "$out/certificates"
+
+echo "sh tests/soak.sh $minutes $seed"
+CHECK_CERTIFICATES=$PWD/$out/certificates SOAK_SECONDS=$((minutes * 60)) SOAK_SEED=$seed exec "$out/soak"
