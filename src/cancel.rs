@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::once::Process;
+
 /// A switch that ends every call it was handed to, now and later. Once triggered it stays so.
 #[derive(Debug)]
 pub struct Cancel {
     triggered: AtomicBool,
     /// The process that made the token: a child made by fork shares the pipe, but must not write to it.
-    owner: u32,
+    owner: Process,
     /// Readable once triggered, so that a call can wait for its socket and for this at the same time. Absent where
     /// the system had no descriptor to spare: calls then look at the flag every few milliseconds.
     pipe: Option<(PipeReader, PipeWriter)>,
@@ -19,7 +21,7 @@ pub struct Cancel {
 impl Cancel {
     /// A token that is not triggered.
     pub fn new() -> Cancel {
-        Cancel { triggered: AtomicBool::new(false), owner: std::process::id(), pipe: pipe().ok() }
+        Cancel { triggered: AtomicBool::new(false), owner: Process::current(), pipe: pipe().ok() }
     }
 
     /// Ends the calls. Stores a flag and writes one byte: a signal handler may do that.
@@ -28,7 +30,7 @@ impl Cancel {
             return;
         }
         if let Some((_, writer)) = &self.pipe
-            && self.owner == std::process::id()
+            && self.owner == Process::current()
         {
             // The first byte into an empty pipe always fits; the flag alone would do, only later.
             let _ = (&*writer).write(&[1]);
@@ -42,7 +44,7 @@ impl Cancel {
 
     /// What becomes readable when the token is triggered; `None`: look at the flag from time to time.
     pub(crate) fn signal(&self) -> Option<&PipeReader> {
-        self.pipe.as_ref().filter(|_| self.owner == std::process::id()).map(|(reader, _)| reader)
+        self.pipe.as_ref().filter(|_| self.owner == Process::current()).map(|(reader, _)| reader)
     }
 }
 

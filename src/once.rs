@@ -1,9 +1,13 @@
-//! A value that is found once and then kept.
+//! Values that are made once and then kept: in a place, or in a process.
 
 #![allow(unsafe_code)]
 
+mod process;
+
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
+
+pub use process::{PerProcess, Process};
 
 /// A box that can be made fallibly.
 pub type Boxed<T> = Box<[T; 1]>;

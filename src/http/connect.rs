@@ -15,13 +15,12 @@ use super::connection::{Connection, Session};
 use super::exchange::{Exchange, Failure};
 use super::proxy::{Protocol, Proxy};
 use super::reason;
-use super::transport::{
-    Attempt, LookupError, PerProcess, Socket, Source, look_up, pause, wait, without_signals,
-};
+use super::transport::{Attempt, LookupError, Socket, Source, look_up, pause, wait, without_signals};
 use super::tunnel;
 use super::url::{BaseUrl, Host};
 use crate::cancel::{Interruption, Watch};
 use crate::error::{Kind, Phase};
+use crate::once::PerProcess;
 
 /// RFC 8305, 5: the next address is tried after this time, the earlier ones going on.
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);

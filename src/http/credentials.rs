@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 use std::{iter, mem};
 
-use super::transport::PerProcess;
 use crate::error::Error;
+use crate::once::PerProcess;
 use crate::secret::Secret;
 
 /// One way to authenticate, ready to be sent.

@@ -25,6 +25,7 @@ use ureq::{Agent, Body};
 
 use crate::cancel::{Interruption, Watch};
 use crate::error::{Error, Kind, Phase};
+use crate::once::PerProcess;
 use crate::options::Configuration;
 use crate::secret::{Secret, blot_out, blot_out_tail};
 use answer::{Answer, BodyFault};
@@ -34,7 +35,6 @@ use credentials::Credentials;
 use exchange::{Exchange, Failure};
 use proxy::Proxy;
 use rustls::RootCertStore;
-use transport::PerProcess;
 use url::BaseUrl;
 
 /// The header of an answer, all of it.

@@ -9,9 +9,10 @@ use rustls::pki_types::{CertificateDer, IpAddr, ServerName};
 use rustls::{AlertDescription, CertificateError, ClientConfig, InvalidMessage, OtherError, RootCertStore};
 use rustls_native_certs::{CertificateResult, load_certs_from_paths, load_native_certs};
 
-use super::transport::{PerProcess, environment, is_privileged, used_up};
+use super::transport::{environment, is_privileged, used_up};
 use super::url::{BaseUrl, Host};
 use crate::error::Error;
+use crate::once::PerProcess;
 
 /// Where systems keep their roots, for programs that must not be steered by their environment.
 const SYSTEM_BUNDLES: [&str; 6] = [

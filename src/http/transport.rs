@@ -2,7 +2,6 @@
 
 #![allow(unsafe_code)]
 
-mod process;
 #[cfg_attr(any(not(unix), refold_portable), path = "transport/portable.rs")]
 #[cfg_attr(all(unix, not(refold_portable)), path = "transport/unix.rs")]
 mod system;
@@ -10,7 +9,6 @@ mod system;
 use std::io::{self, ErrorKind, PipeReader, Read, Write};
 use std::net::TcpStream;
 
-pub use process::PerProcess;
 pub use system::{Attempt, is_privileged, look_up, prefer_huge_pages, without_cancellation, without_signals};
 use zeroize::Zeroizing;
 

@@ -3,7 +3,90 @@
 use std::fmt;
 use std::process;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+
+/// One process, and no child of it. Its number alone would not tell: a child may bear its parent's, in a namespace of
+/// its own or once all other numbers were used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Process {
+    number: u32,
+    /// Grows on the way from parent to child.
+    generation: u64,
+}
+
+impl Process {
+    /// This one. Takes no lock, and allocates nothing after the first time: a signal handler may ask.
+    pub fn current() -> Process {
+        Process { number: process::id(), generation: generation() }
+    }
+}
+
+fn generation() -> u64 {
+    /// The newest one on the way to this process.
+    static NEWEST: AtomicU64 = AtomicU64::new(0);
+    static FALLBACK: AtomicU64 = AtomicU64::new(0);
+    // Where the system offers no such memory, the number has to do.
+    let current = emptied_by_fork().unwrap_or(&FALLBACK);
+    match current.load(Ordering::Acquire) {
+        0 => {
+            let next = 1 + NEWEST.fetch_add(1, Ordering::AcqRel);
+            current.compare_exchange(0, next, Ordering::AcqRel, Ordering::Acquire).err().unwrap_or(next)
+        }
+        generation => generation,
+    }
+}
+
+/// A number that is 0 in each new child, in memory that the kernel empties there; `None` where it does not.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn emptied_by_fork() -> Option<&'static AtomicU64> {
+    static PLACE: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
+    static IS_OFFERED: AtomicBool = AtomicBool::new(true);
+    // SAFETY: what stands there was mapped below, and is never unmapped.
+    if let Some(place) = unsafe { PLACE.load(Ordering::Acquire).as_ref() } {
+        return Some(place);
+    }
+    if !IS_OFFERED.load(Ordering::Relaxed) {
+        return None;
+    }
+    let Some(mapped) = map_emptied_by_fork() else {
+        IS_OFFERED.store(false, Ordering::Relaxed);
+        return None;
+    };
+    let first = match PLACE.compare_exchange(ptr::null_mut(), mapped, Ordering::AcqRel, Ordering::Acquire) {
+        Ok(_) => mapped,
+        Err(first) => {
+            // SAFETY: mapped just now, and seen by nobody else.
+            unsafe { libc::munmap(mapped.cast(), size_of::<AtomicU64>()) };
+            first
+        }
+    };
+    // SAFETY: as above.
+    unsafe { first.as_ref() }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn map_emptied_by_fork() -> Option<*mut AtomicU64> {
+    let (length, access) = (size_of::<AtomicU64>(), libc::PROT_READ | libc::PROT_WRITE);
+    let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // SAFETY: asks for new memory, wherever it may be.
+    let mapped = unsafe { libc::mmap(ptr::null_mut(), length, access, kind, -1, 0) };
+    if mapped == libc::MAP_FAILED {
+        return None;
+    }
+    // SAFETY: mapped just now, with this length.
+    if unsafe { libc::madvise(mapped, length, libc::MADV_WIPEONFORK) } != 0 {
+        // SAFETY: as above.
+        unsafe { libc::munmap(mapped, length) };
+        return None;
+    }
+    Some(mapped.cast())
+}
+
+/// The kernel has no such memory.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn emptied_by_fork() -> Option<&'static AtomicU64> {
+    None
+}
 
 /// A value that a process makes for itself when it first asks: a child made by fork gets one of its own, and never
 /// touches its parent's, whose locks may be held by threads that the child does not have. Takes no lock itself.
@@ -12,7 +95,7 @@ pub struct PerProcess<T: Send + Sync> {
 }
 
 struct Owned<T> {
-    owner: u32,
+    owner: Process,
     value: T,
 }
 
@@ -24,7 +107,7 @@ impl<T: Send + Sync> PerProcess<T> {
 
     /// This process's value, made now if it has none yet.
     pub fn get_or_try_make<E>(&self, make: impl FnOnce() -> Result<T, E>) -> Result<&T, E> {
-        let this = process::id();
+        let this = Process::current();
         let current = self.current.load(Ordering::Acquire);
         // SAFETY: what `current` points to is freed by drop alone, which has the only reference to `self`.
         if let Some(owned) = unsafe { current.as_ref() }
@@ -59,7 +142,7 @@ impl<T: Send + Sync> Drop for PerProcess<T> {
         let current = *self.current.get_mut();
         // SAFETY: made by Box::into_raw, and nobody else has a reference any more.
         let owner = unsafe { current.as_ref() }.map(|owned| owned.owner);
-        if owner == Some(process::id()) {
+        if owner == Some(Process::current()) {
             // SAFETY: as above.
             drop(unsafe { Box::from_raw(current) });
         }
@@ -93,7 +176,9 @@ mod tests {
             }
         }
         let shared = PerProcess::new();
-        let parents = Box::into_raw(Box::new(Owned { owner: process::id() ^ 1, value: Loud }));
+        let mut parent = Process::current();
+        parent.number ^= 1;
+        let parents = Box::into_raw(Box::new(Owned { owner: parent, value: Loud }));
         shared.current.store(parents, Ordering::Release);
         let own = shared.get_or_try_make(|| Err("asked for one of its own"));
         assert_eq!(own.err(), Some("asked for one of its own"));
