@@ -213,12 +213,14 @@ fn look_up_in_time(name: &str, watch: &Watch) -> Result<Result<Vec<IpAddr>, Look
     let running = without_signals(|| builder.spawn(run))
         .map_err(|_| used_up("this process can start no further thread"))?;
     loop {
+        // In this order: it may end between the two.
+        let is_over = running.is_finished();
         if let Ok(found) = receiver.try_recv() {
             // All but over: no thread of the library outlives the call.
             let _ = running.join();
             return Ok(found);
         }
-        if running.is_finished() {
+        if is_over {
             return Err(Kind::Internal(format!("the lookup of {name} ended without a result")).into());
         }
         wait(&[Source::Ended(&done)], watch)?;
