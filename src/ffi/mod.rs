@@ -278,3 +278,50 @@ unsafe fn string_and_length_out(text: Option<&[u8]>, length: *mut usize) -> *con
     unsafe { write(length, text.map_or(0, |text| text.len().saturating_sub(1))) };
     string_out(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::types::refold_execution;
+    use super::*;
+    use std::env;
+    use std::process::Command;
+
+    const SAID: &str = "what a panic says, perhaps a secret";
+
+    #[test]
+    fn a_panic_becomes_an_internal_error() {
+        let mut error = ptr::dangling_mut();
+        // SAFETY: the place for the error can be written to, and what comes there is freed once.
+        unsafe {
+            assert!(call::<refold_execution>(&mut error, || panic!("{SAID}")).is_null());
+            assert_eq!(error::refold_error_code(error), -10);
+            let message = CStr::from_ptr(error::refold_error_message(error)).to_string_lossy();
+            assert!(message.contains(&format!("{}:", file!())) && !message.contains(SAID), "{message}");
+            error::refold_error_free(error);
+            assert!(call::<refold_execution>(ptr::null_mut(), || panic!("{SAID}")).is_null());
+        }
+    }
+
+    #[test]
+    fn a_panic_becomes_the_empty_value() {
+        assert_eq!(guard(7, || panic!("{SAID}")), 7);
+        let error = give::<refold_error>(Box::new(Report::new(Error::internal("x"))));
+        // SAFETY: given just now, and freed once.
+        unsafe {
+            assert_eq!(read(error, 7, |_| panic!("{SAID}")), 7);
+            error::refold_error_free(error);
+        }
+    }
+
+    #[test]
+    fn a_panic_says_nothing() -> std::io::Result<()> {
+        for test in ["a_panic_becomes_an_internal_error", "a_panic_becomes_the_empty_value"] {
+            let name = format!("{}::{test}", module_path!().trim_start_matches("refold::"));
+            let done = Command::new(env::current_exe()?).args(["--exact", &name, "--nocapture"]).output()?;
+            let said = String::from_utf8_lossy(&done.stdout);
+            assert!(done.status.success() && said.contains("1 passed"), "{said}");
+            assert_eq!(String::from_utf8_lossy(&done.stderr), "");
+        }
+        Ok(())
+    }
+}

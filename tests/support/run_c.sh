@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs the programs that build.sh made, and sums up: the last line is `N passed, M failed`; the exit status tells, too.
 #
-#     sh tests/support/run_c.sh [--valgrind] [PROGRAM ...]      all of target/ctests (or $OUT)
+#     sh tests/support/run_c.sh [--valgrind] [PROGRAM[:TEST,TEST ...] ...]      all of target/ctests (or $OUT)
 #
 # A program that writes to standard error, or to standard output what is no report, has failed as well, for neither the
 # tests nor the library may. Valgrind cannot follow the assembly of TLS: it takes what a digest gives for undefined. So
@@ -34,13 +34,15 @@ sh "$here/certificates.sh" "$CHECK_CERTIFICATES" || exit 1
 
 passed=0
 failed=0
-for program in "$@"; do
+for entry in "$@"; do
+    program=${entry%%:*}
+    tests=$(printf '%s' "${entry#"$program"}" | tr ':,' '  ')
     lenient=
     if [ -n "$tool" ] && grep -q '\.certificate = ' "$root/tests/c/$program.c"; then
         lenient=--undef-value-errors=no
     fi
     # shellcheck disable=SC2086
-    $tool $lenient "$out/$program" >"$log/$program.out" 2>"$log/$program.err" </dev/null
+    $tool $lenient "$out/$program" $tests >"$log/$program.out" 2>"$log/$program.err" </dev/null
     status=$?
     grep '^FAIL ' "$log/$program.out"
     summary=$(tail -n 1 "$log/$program.out" | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p')

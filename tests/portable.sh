@@ -1,0 +1,35 @@
+#!/bin/sh
+# Tests the fallback for systems that are no Unix and have no poll(2): builds the library with it into target/portable,
+# and runs most of the C programs against that. The last line is `N passed, M failed`.
+#
+# Left out is what such a system does not have: lookups that tell why they failed, signals, and attempts to connect that
+# can be given up, which the fallback leaves to the system to end.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+. tests/support/install.sh
+need_rust || exit 1
+need cc gcc libc6-dev || exit 1
+need openssl openssl || exit 1
+need_file /usr/include/openssl/ssl.h libssl-dev || exit 1
+need_file /usr/include/zlib.h zlib1g-dev || exit 1
+need nginx nginx-light || exit 1
+need tinyproxy tinyproxy-bin || exit 1
+need microsocks microsocks || exit 1
+
+CARGO_TARGET_DIR=target/portable
+OUT=target/portable/ctests
+export CARGO_TARGET_DIR OUT
+cargo rustc --locked --lib --crate-type cdylib -- --cfg refold_portable || exit 1
+sh tests/support/build.sh include target/portable/debug || exit 1
+
+# The tests of a program but one, as run_c.sh takes them.
+all_but() {
+    sed -nE 's/^TEST\(([a-z0-9_]+)\).*/\1/p' "tests/c/$1.c" | grep -vx "$2" | paste -sd ,
+}
+
+# There is no SIGPIPE, either.
+trap '' PIPE
+sh tests/support/run_c.sh requests bodies redirects errors retries waiting proxy tls handshakes arguments lifetimes \
+    "deadline:$(all_but deadline nothing_is_left_behind)" \
+    "cancel:$(all_but cancel 'every_phase_of_a_.*')" \
+    "reuse:$(all_but reuse a_call_on_a_kept_connection_costs_four_system_calls)"
