@@ -1,0 +1,60 @@
+"""Reduces what abidw tells of the library to what a program can see: the exported functions, and the types that these
+reach. The rest belongs to the library and its compiler, and may change at any time.
+
+    abidw ... librefold.so | python3 reduce.py
+"""
+import sys
+import xml.etree.ElementTree as xml
+
+
+def is_public(element):
+    return element.tag == "function-decl" and element.get("elf-symbol-id") is not None
+
+
+def types_reached(corpus):
+    """The ids of all types that the functions name, and of those that these name in turn."""
+    types = {element.get("id"): element for element in corpus.iter() if element.get("id")}
+    reached = set()
+    waiting = [element for element in corpus.iter() if is_public(element)]
+    while waiting:
+        named = {element.get("type-id") for element in waiting.pop().iter()} - reached - {None}
+        reached |= named
+        waiting.extend(types[name] for name in named)
+    return reached
+
+
+def prune(parent, reached):
+    """Drops what is neither public nor reached, nor leads there."""
+    for child in list(parent):
+        if child.tag in ("abi-instr", "namespace-decl"):
+            prune(child, reached)
+            is_kept = len(child) > 0
+        else:
+            is_kept = is_public(child) or child.get("id") in reached or child.tag == "elf-function-symbols"
+        if not is_kept:
+            parent.remove(child)
+
+
+def join_units(corpus):
+    """Makes one unit of all, for how many there are and what they are called is the compiler's choice."""
+    first, *others = corpus.findall("abi-instr")
+    first.set("path", "src/lib.rs")
+    known = {child.get("id") for child in first}
+    for unit in others:
+        corpus.remove(unit)
+        for child in unit:
+            name = child.get("id")
+            if name is None or name not in known:
+                first.append(child)
+                known.add(name)
+
+
+def main():
+    corpus = xml.parse(sys.stdin).getroot()
+    prune(corpus, types_reached(corpus))
+    join_units(corpus)
+    xml.indent(corpus)
+    print(xml.tostring(corpus, encoding="unicode"))
+
+
+main()
