@@ -2,6 +2,7 @@
  * exchange in turn. Every call ends in the right error, nothing is left behind, and the next call works. */
 #define _GNU_SOURCE
 #include "client.h"
+#include "proxies.h"
 
 #include <openssl/ssl.h>
 #include <pthread.h>
@@ -103,6 +104,7 @@ enum direction { TO_CLIENT, TO_SERVER };
 /* A server, and the relay in front of it. */
 struct path {
     struct server *server, *relay;
+    uint16_t port;                         /* where the relay leads: to the server, or to a proxy */
     _Atomic(const struct script *) script; /* what the server answers */
     pthread_mutex_t lock;
     /* guarded by lock: */
@@ -141,7 +143,7 @@ static size_t admit(struct exchange *exchange, bool to_client, size_t count) {
 
 static void relay(struct exchange *exchange) {
     struct path *path = exchange_data(exchange);
-    if (!exchange_relay_in_part(exchange, server_port(path->server), admit))
+    if (!exchange_relay_in_part(exchange, path->port, admit))
         return;
     if (path->way == CLOSES)
         exchange_close(exchange);
@@ -162,6 +164,7 @@ static void path_open(struct path *path, bool secure, int maximum_tls) {
         options.private_key = certificate_path("good.key");
     }
     path->server = serve(&options);
+    path->port = server_port(path->server);
     path->relay = serve(&(struct server_options){.connected = relay, .data = path});
 }
 
@@ -179,6 +182,7 @@ struct plan {
     enum direction direction;
     bool secure;
     bool idle;            /* on a connection that has carried a call before, not on a fresh one */
+    const char *proxy;    /* what stands before host and port of a proxy; NULL: none */
     bool forgets;         /* each client makes one call, so that no TLS session is taken up again */
     uint64_t deadline_ms; /* what ends a silence; 0: a cancel */
     size_t first, step;   /* which bytes */
@@ -186,8 +190,15 @@ struct plan {
 };
 
 static refold_client *client_over(struct path *path, const struct plan *plan) {
-    char *url = text_of("%s://127.0.0.1:%u", plan->secure ? "https" : "http", server_port(path->relay));
+    uint16_t relay_port = server_port(path->relay);
+    char *url = text_of("%s://127.0.0.1:%u", plan->secure ? "https" : "http",
+                        plan->proxy == NULL ? relay_port : server_port(path->server));
     refold_options *options = test_options(url);
+    if (plan->proxy != NULL) {
+        char *proxy = text_of("%s127.0.0.1:%u", plan->proxy, relay_port);
+        refold_options_set_proxy(options, proxy);
+        free(proxy);
+    }
     if (plan->secure)
         refold_options_set_ca_file(options, certificate_path("ca.pem"));
     if (plan->deadline_ms > 0)
@@ -243,7 +254,7 @@ static struct outcome call_over(struct path *path, const struct plan *plan, cons
     }
     if (outcome.code < 0)
         CHECK_INT(refold_error_is_retryable(error),
-                  outcome.code == REFOLD_ERROR_TRANSPORT || outcome.code == REFOLD_ERROR_TIMEOUT);
+                  outcome.code != REFOLD_ERROR_CANCELLED && outcome.code != REFOLD_ERROR_INVALID_RESPONSE);
     refold_execution_free(execution);
     refold_error_free(error);
     refold_cancel_free(cancel);
@@ -263,9 +274,10 @@ static void call_well(struct path *path, const struct plan *plan, const refold_c
     CHECK_INT(code, REFOLD_OK);
 }
 
-/* How far an answer had come: not at all, so that it was asked for again; not to the end of its head, so
- * that there is none; or so far that its status counts, or what there is of its body. */
-enum stage { UNHEARD, LOST, TOLD };
+/* How far an answer had come: not at all, so that it was asked for again; to the proxy, which had not agreed
+ * yet; not to the end of its head, so that there is none; or so far that its status counts, or what there is
+ * of its body. */
+enum stage { UNHEARD, AT_PROXY, LOST, TOLD };
 
 static refold_code code_at(const struct plan *plan, enum stage stage) {
     const struct row *row = plan->row;
@@ -276,37 +288,51 @@ static refold_code code_at(const struct plan *plan, enum stage stage) {
         return REFOLD_ERROR_CANCELLED;
     if (stage == TOLD && row->code > 0)
         return row->code;
+    if (stage == AT_PROXY && plan->proxy != NULL)
+        return REFOLD_ERROR_CONNECT;
     /* In plain bytes nothing tells an end in order from a cut: half an object is no execution. */
     if (stage == TOLD && plan->way == CLOSES && row->until_close && !row->is_packed && !plan->secure)
         return REFOLD_ERROR_INVALID_RESPONSE;
     return is_silent ? REFOLD_ERROR_TIMEOUT : REFOLD_ERROR_TRANSPORT;
 }
 
-/* Where bytes are plain, or are not the server's, it is known at which one each stage begins. */
+/* Where the bytes are plain, or those of the client, it is known at which one each stage begins. */
 static enum stage stage_at(const struct plan *plan, const struct script *script, size_t passed) {
     if (plan->idle && plan->way != KEEPS_SILENT && (plan->direction == TO_SERVER || passed == 0))
         return UNHEARD;
     return plan->direction == TO_CLIENT && passed >= strlen(script->head) ? TOLD : LOST;
 }
 
+/* Elsewhere they follow each other, as far as the codes differ. */
+static enum stage stage_after(const struct plan *plan, enum stage stage, struct outcome outcome) {
+    if (outcome.went_out_again)
+        return UNHEARD;
+    if (stage == UNHEARD)
+        stage = AT_PROXY;
+    while (stage < TOLD && outcome.code != code_at(plan, stage))
+        stage++;
+    return stage;
+}
+
 static void check_outcome(const struct plan *plan, const struct script *script, size_t passed,
                           struct outcome outcome, enum stage *stage) {
-    if (!plan->secure || plan->direction == TO_SERVER)
+    enum stage before = *stage;
+    if (plan->proxy == NULL && (!plan->secure || plan->direction == TO_SERVER))
         *stage = stage_at(plan, script, passed);
-    else if (outcome.went_out_again)
-        CHECK_INT(*stage, UNHEARD);
-    else if (*stage == UNHEARD || outcome.code != code_at(plan, LOST))
-        *stage = outcome.code == code_at(plan, LOST) ? LOST : TOLD;
+    else
+        *stage = stage_after(plan, before, outcome);
+    CHECK(*stage >= before);
     CHECK_INT(outcome.went_out_again, *stage == UNHEARD);
     CHECK_INT(outcome.code, code_at(plan, *stage));
 }
 
 static void name_case(const struct plan *plan, size_t passed) {
     static const char *const ways[] = {"closed", "reset", "silent"};
-    check_case("%s, %s, %s, %s, %s after %zu bytes to the %s%s", plan->row->name,
-               plan->secure ? "TLS" : "plain", plan->idle ? "idle" : "fresh",
-               plan->forgets ? "full handshake" : "any handshake", ways[plan->way], passed,
-               plan->direction == TO_CLIENT ? "client" : "server", plan->deadline_ms > 0 ? ", deadline" : "");
+    check_case("%s, %s%s, %s, %s, %s after %zu bytes to the %s%s", plan->row->name,
+               plan->proxy == NULL ? "" : plan->proxy, plan->secure ? "TLS" : "plain",
+               plan->idle ? "idle" : "fresh", plan->forgets ? "full handshake" : "any handshake",
+               ways[plan->way], passed, plan->direction == TO_CLIENT ? "client" : "server",
+               plan->deadline_ms > 0 ? ", deadline" : "");
 }
 
 /* One call that breaks, and the next one; false: it did not break, as everything had passed. */
@@ -422,6 +448,32 @@ TEST(full_handshakes_may_break_at_any_byte) {
         path_open(&path, true, i == 0 ? 0 : TLS1_2_VERSION);
         CHECK(break_in_turns(&path, plan, 0) > 700);
         path_close(&path);
+    }
+}
+
+/* Proxies, and what follows once they have agreed: of a TLS session only the beginning. */
+TEST(tunnels_may_break_at_any_byte) {
+    static const struct {
+        const char *scheme;
+        struct proxy_options options;
+        bool secure;
+        size_t most;
+    } kinds[] = {{"http://", {.is_socks = false}, true, 100},
+                 {"http://user:word@", {.user = "user", .password = "word"}, true, 100},
+                 {"socks5h://", {.is_socks = true}, false, 0},
+                 {"socks5://user:word@", {.is_socks = true, .user = "user", .password = "word"}, false, 0}};
+    for (size_t i = 0; i < COUNT(kinds) * 3; i++) {
+        struct proxy *proxy = proxy_start(kinds[i / 3].options);
+        struct plan plan = {
+            .row = &rows[0], .way = (enum way)(i % 3), .secure = kinds[i / 3].secure, .step = 1};
+        plan.proxy = kinds[i / 3].scheme;
+        plan.most = kinds[i / 3].most;
+        struct path path;
+        path_open(&path, plan.secure, 0);
+        path.port = server_port(proxy_server(proxy));
+        CHECK(break_everywhere(&path, &plan) > 70);
+        path_close(&path);
+        proxy_stop(proxy);
     }
 }
 
