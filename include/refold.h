@@ -341,7 +341,7 @@ typedef enum refold_code_value {
     REFOLD_ERROR_INVALID_RESPONSE = -8,
     /**
      * The body of the answer is larger than refold_options_set_max_response_bytes() allows, or its header
-     * larger than 64 KiB.
+     * larger than 64 KiB or 128 fields.
      */
     REFOLD_ERROR_RESPONSE_TOO_LARGE = -9,
     /** A defect of the library, caught before it could do harm. Please report it. */
@@ -417,8 +417,8 @@ void refold_options_set_api_key(refold_options *options, const char *api_key, co
 /**
  * Authenticates with a session token, which names the linked account itself.
  *
- * It must be non-empty and without control characters. Tokens expire: refold_client_set_session_token()
- * gives a client a new one. NULL takes the token back.
+ * It must be non-empty UTF-8 without control characters, and without blanks at its ends. Tokens expire:
+ * refold_client_set_session_token() gives a client a new one. NULL takes the token back.
  */
 void refold_options_set_session_token(refold_options *options, const char *session_token);
 
@@ -510,7 +510,8 @@ void refold_options_set_ca_pem(refold_options *options, const char *pem, size_t 
 void refold_options_set_user_agent(refold_options *options, const char *product);
 
 /**
- * Whether a base URL with http is accepted for every host. Default: false, only for loopback hosts.
+ * Whether a base URL with http is accepted for every host, and with a proxy on every host. Default: false,
+ * only for loopback hosts.
  *
  * The key or token and all answers then travel in clear text, for everybody on the way to read and to
  * change.
@@ -532,7 +533,7 @@ void refold_options_set_allow_plaintext(refold_options *options, bool allow);
  *
  * The options are read, not kept. The environment is read here for the proxy (HTTPS_PROXY, ALL_PROXY,
  * NO_PROXY) and for the certificates to trust (SSL_CERT_FILE, SSL_CERT_DIR), and not at all in a program
- * that runs set-uid or set-gid.
+ * that runs set-uid or set-gid. No other thread may change it meanwhile, as for getenv().
  *
  * Returns a client to be freed with refold_client_free(), or NULL and an error:
  * REFOLD_ERROR_INVALID_ARGUMENT names the setting that is wrong, REFOLD_ERROR_RESOURCE tells that the
@@ -544,8 +545,9 @@ refold_client *refold_client_new(const refold_options *options, refold_error **e
  * Gives the client a new session token, for calls, and polls of a wait, that begin later.
  *
  * Any thread may do so at any time. The old token is wiped. Returns REFOLD_OK, or
- * REFOLD_ERROR_INVALID_ARGUMENT when a pointer is NULL, the token is empty or holds control characters, or
- * the client was made with an API key; the client then goes on as before.
+ * REFOLD_ERROR_INVALID_ARGUMENT when a pointer is NULL, the token is none that
+ * refold_options_set_session_token() takes, or the client was made with an API key; the client then goes on
+ * as before.
  */
 refold_code refold_client_set_session_token(const refold_client *client, const char *session_token);
 
@@ -861,7 +863,8 @@ const char *refold_execution_status(const refold_execution *execution);
 refold_state refold_execution_state(const refold_execution *execution);
 
 /**
- * The field `completion_percentage`: 0 to 100, possibly with decimals. -1.0 when it is absent, and for NULL.
+ * The field `completion_percentage`: 0 to 100, possibly with decimals, or whatever number the server sends.
+ * -1.0 when it is absent, and for NULL.
  */
 double refold_execution_completion_percentage(const refold_execution *execution);
 

@@ -117,8 +117,10 @@ pub enum Kind {
     },
     /// An answer whose header is above its limit.
     HeaderTooLarge {
-        /// In bytes.
-        limit: usize,
+        /// The limit of its size.
+        bytes: usize,
+        /// The limit of its fields.
+        fields: usize,
     },
     /// A defect of the library, caught.
     Internal(String),
@@ -311,8 +313,11 @@ impl fmt::Display for Error {
                 "the answer is larger than max_response_bytes ({limit}): \
                  raise it with refold_options_set_max_response_bytes"
             ),
-            Kind::HeaderTooLarge { limit } => {
-                write!(f, "the answer's header is larger than {limit} bytes or has too many fields")
+            Kind::HeaderTooLarge { bytes, fields } => {
+                write!(
+                    f,
+                    "the answer's header is larger than {bytes} bytes, or has more than {fields} fields"
+                )
             }
             Kind::Internal(message) => write!(f, "internal error of librefold: {message}"),
             Kind::Resource(message) => f.write_str(message),

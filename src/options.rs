@@ -177,13 +177,20 @@ impl Options {
     }
 
     fn checked_proxy(&self, base: &BaseUrl) -> Result<Option<Proxy>, String> {
-        match &self.proxy {
-            None => Proxy::from_environment(base),
-            Some(url) if url.bytes().is_empty() => Ok(None),
-            Some(url) => {
-                Proxy::parse(utf8("proxy", url.bytes())?).map(Some).map_err(|why| format!("proxy {why}"))
-            }
+        let url = match &self.proxy {
+            None => return Proxy::from_environment(base),
+            Some(url) if url.bytes().is_empty() => return Ok(None),
+            Some(url) => utf8("proxy", url.bytes())?,
+        };
+        let proxy = Proxy::parse(url).map_err(|why| format!("proxy {why}"))?;
+        if !base.secure && !self.allow_plaintext && !proxy.host.is_loopback() {
+            return Err(
+                "proxy must be on this host: a base_url with http would send it the credentials unencrypted \
+                        (refold_options_set_allow_plaintext allows it)"
+                    .into(),
+            );
         }
+        Ok(Some(proxy))
     }
 
     fn credentials(&self) -> Result<Credentials, String> {

@@ -38,8 +38,7 @@ static const char help[] =
     "\n"
     "Exit status:\n"
     "    0  the run completed\n"
-    "    1  an error, told on stderr\n"
-    "    2  wrong arguments\n"
+    "    1  an error, told on stderr, wrong arguments among them\n"
     "    3  the run ended in another way: ERRORED, STOPPED, TIMED_OUT\n"
     "  130  cancelled by SIGINT (Ctrl-C) or SIGTERM\n";
 

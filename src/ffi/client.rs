@@ -13,7 +13,7 @@ use crate::http::transport::without_cancellation;
 ///
 /// The options are read, not kept. The environment is read here for the proxy (HTTPS_PROXY, ALL_PROXY,
 /// NO_PROXY) and for the certificates to trust (SSL_CERT_FILE, SSL_CERT_DIR), and not at all in a program
-/// that runs set-uid or set-gid.
+/// that runs set-uid or set-gid. No other thread may change it meanwhile, as for getenv().
 ///
 /// Returns a client to be freed with refold_client_free(), or NULL and an error:
 /// REFOLD_ERROR_INVALID_ARGUMENT names the setting that is wrong, REFOLD_ERROR_RESOURCE tells that the
@@ -35,8 +35,9 @@ pub unsafe extern "C" fn refold_client_new(
 /// Gives the client a new session token, for calls, and polls of a wait, that begin later.
 ///
 /// Any thread may do so at any time. The old token is wiped. Returns REFOLD_OK, or
-/// REFOLD_ERROR_INVALID_ARGUMENT when a pointer is NULL, the token is empty or holds control characters, or
-/// the client was made with an API key; the client then goes on as before.
+/// REFOLD_ERROR_INVALID_ARGUMENT when a pointer is NULL, the token is none that
+/// refold_options_set_session_token() takes, or the client was made with an API key; the client then goes on
+/// as before.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_client_set_session_token(
     client: *const refold_client,

@@ -179,7 +179,8 @@ pub unsafe extern "C" fn refold_execution_state(execution: *const refold_executi
     unsafe { read(execution, 0, |snapshot| snapshot.execution.state() as refold_state) }
 }
 
-/// The field `completion_percentage`: 0 to 100, possibly with decimals. -1.0 when it is absent, and for NULL.
+/// The field `completion_percentage`: 0 to 100, possibly with decimals, or whatever number the server sends.
+/// -1.0 when it is absent, and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_execution_completion_percentage(execution: *const refold_execution) -> f64 {
     // SAFETY: from C, as the header demands it.

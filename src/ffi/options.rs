@@ -65,8 +65,8 @@ pub unsafe extern "C" fn refold_options_set_api_key(
 
 /// Authenticates with a session token, which names the linked account itself.
 ///
-/// It must be non-empty and without control characters. Tokens expire: refold_client_set_session_token()
-/// gives a client a new one. NULL takes the token back.
+/// It must be non-empty UTF-8 without control characters, and without blanks at its ends. Tokens expire:
+/// refold_client_set_session_token() gives a client a new one. NULL takes the token back.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_options_set_session_token(
     options: *mut refold_options,
@@ -196,7 +196,8 @@ pub unsafe extern "C" fn refold_options_set_user_agent(options: *mut refold_opti
     unsafe { set(options, |options| options.set_user_agent(string_in(product))) }
 }
 
-/// Whether a base URL with http is accepted for every host. Default: false, only for loopback hosts.
+/// Whether a base URL with http is accepted for every host, and with a proxy on every host. Default: false,
+/// only for loopback hosts.
 ///
 /// The key or token and all answers then travel in clear text, for everybody on the way to read and to
 /// change.

@@ -167,7 +167,7 @@ pub enum refold_code_value {
     /// The server said success, but the body is not an execution.
     REFOLD_ERROR_INVALID_RESPONSE = -8,
     /// The body of the answer is larger than refold_options_set_max_response_bytes() allows, or its header
-    /// larger than 64 KiB.
+    /// larger than 64 KiB or 128 fields.
     REFOLD_ERROR_RESPONSE_TOO_LARGE = -9,
     /// A defect of the library, caught before it could do harm. Please report it.
     REFOLD_ERROR_INTERNAL = -10,

@@ -7,7 +7,6 @@ use rustls::{ClientConfig, ClientConnection};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 
-use super::LARGEST_HEADER;
 use super::buffers::PortionBuffers;
 use super::connect::Target;
 use super::exchange::{self, Exchange, Failure};
@@ -16,6 +15,7 @@ use super::tls;
 use super::transport::Socket;
 use super::tunnel::ForProxy;
 use super::url::BaseUrl;
+use super::{HEADER_TOO_LARGE, LARGEST_HEADER, MOST_FIELDS};
 use crate::cancel::Watch;
 use crate::error::{Kind, Phase};
 use crate::secret::Secret;
@@ -137,7 +137,13 @@ impl Connection {
     /// Takes away what comes before the answer itself, and names its encoding as ureq knows it. ureq sees half a head
     /// as well, but makes nothing of it.
     fn prepare_head(&mut self) -> Result<(), Failure> {
-        while let Some(length) = head::length(self.buffers.input()) {
+        loop {
+            let input = self.buffers.input();
+            let whole = head::length(input);
+            if head::fields(&input[..whole.unwrap_or(input.len())]) > MOST_FIELDS {
+                return Err(HEADER_TOO_LARGE.into());
+            }
+            let Some(length) = whole else { break };
             if !head::is_interim(self.buffers.input()) {
                 head::name_gzip(&mut self.buffers.input_mut()[..length]);
                 self.awaits_head = false;
@@ -145,7 +151,7 @@ impl Connection {
             }
             self.interim += length;
             if self.interim > LARGEST_HEADER {
-                return Err(Kind::HeaderTooLarge { limit: LARGEST_HEADER }.into());
+                return Err(HEADER_TOO_LARGE.into());
             }
             self.buffers.input_consume(length);
         }

@@ -12,6 +12,14 @@ pub fn length(input: &[u8]) -> Option<usize> {
     })
 }
 
+/// How many fields there are in what has come of a head; 0 where it is none of HTTP.
+pub fn fields(head: &[u8]) -> usize {
+    let head = without_empty_lines(head);
+    let lines = head.split_inclusive(|byte| *byte == b'\n').skip(1);
+    let is_field = |line: &&[u8]| line.ends_with(b"\n") && !matches!(line, [b'\n'] | [b'\r', b'\n']);
+    if head.starts_with(b"HTTP/1.") { lines.filter(is_field).count() } else { 0 }
+}
+
 /// Whether the input begins with an interim answer, which another one follows: any 1xx but 101.
 pub fn is_interim(input: &[u8]) -> bool {
     let line = without_empty_lines(input);
@@ -63,6 +71,21 @@ mod tests {
         ];
         for (input, expected) in cases {
             assert_eq!(length(input), expected, "{:?}", String::from_utf8_lossy(input));
+        }
+    }
+
+    #[test]
+    fn fields_are_counted_once_they_are_whole() {
+        let cases = [
+            ("", 0),
+            ("\r\nHTTP/1.1 200 OK", 0),
+            ("HTTP/1.1 200 OK\r\nA: b", 0),
+            ("\nHTTP/1.1 200 OK\r\nA: b\r\nC: d\n", 2),
+            ("HTTP/1.0 200 OK\r\nA: b\r\n\r\n", 1),
+            ("<html>\n<head>\n", 0),
+        ];
+        for (head, expected) in cases {
+            assert_eq!(fields(head.as_bytes()), expected, "{head:?}");
         }
     }
 

@@ -40,6 +40,11 @@ use url::BaseUrl;
 /// The header of an answer, all of it.
 const LARGEST_HEADER: usize = 64 << 10;
 
+/// Fields of a header: ureq reads no more.
+const MOST_FIELDS: usize = 128;
+
+const HEADER_TOO_LARGE: Kind = Kind::HeaderTooLarge { bytes: LARGEST_HEADER, fields: MOST_FIELDS };
+
 /// What a message quotes of what a server sent, in characters.
 const LONGEST_QUOTE: usize = 100;
 
@@ -233,7 +238,7 @@ impl Http {
                 self.lost("the compressed body is cut off".into())
             }
             ureq::Error::Decompress(_, _) => Kind::InvalidResponse("its body is not valid gzip".into()),
-            ureq::Error::LargeResponseHeader(_, limit) => Kind::HeaderTooLarge { limit },
+            ureq::Error::LargeResponseHeader(..) => HEADER_TOO_LARGE,
             ureq::Error::Protocol(error) => not_http(error.to_string()),
             ureq::Error::Io(error) => not_http(reason(&error)),
             // What ureq says where a chunked body ends before its last line does.

@@ -601,6 +601,32 @@ TEST(plaintext_goes_past_the_proxies_of_the_environment) {
     server_stop(server);
 }
 
+/* A loopback host of the base URL is none where a proxy stands between that is on another. */
+TEST(plaintext_through_a_proxy_elsewhere_only_where_allowed) {
+    static const struct {
+        const char *base, *proxy;
+        bool is_fine;
+    } rows[] = {{"http://127.0.0.1:8080", "http://127.0.0.2:3128", true},
+                {"http://localhost", "socks5h://localhost:1080", true},
+                {"http://[::1]", "socks5://[::1]", true},
+                {"http://127.0.0.1:8080", "http://proxy.invalid:3128", false},
+                {"http://localhost", "http://user:word@192.0.2.1", false},
+                {"http://localhost", "socks5://proxy.invalid", false},
+                {"http://localhost", "socks5h://[2001:db8::1]", false},
+                {"https://localhost", "http://proxy.invalid:3128", true}};
+    for (size_t i = 0; i < 2 * COUNT(rows); i++) {
+        bool is_allowed = i % 2 == 1;
+        refold_options *options = test_options(rows[i / 2].base);
+        refold_options_set_proxy(options, rows[i / 2].proxy);
+        refold_options_set_allow_plaintext(options, is_allowed);
+        check_case("%s through %s%s", rows[i / 2].base, rows[i / 2].proxy, is_allowed ? ", allowed" : "");
+        if (rows[i / 2].is_fine || is_allowed)
+            expect_client(options);
+        else
+            expect_refusal(options, "proxy");
+    }
+}
+
 /* Certificates ------------------------------------------------------------------------------------------- */
 
 static char *read_text(const char *path) {

@@ -565,6 +565,19 @@ TEST(headers_may_have_64_kib_and_no_more) {
     }
 }
 
+TEST(headers_may_have_128_fields_and_no_more) {
+    static const char *const before[] = {"", "HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n"};
+    for (size_t i = 0; i < 2 * COUNT(before); i++) {
+        char *fields = repeated("A: b\r\n", i % 2 == 0 ? 127 : 128);
+        char *text = text_of("%s" OK_LINE "%sContent-Length: 40\r\n\r\n" BODY, before[i / 2], fields);
+        struct script script = {.answer = {text, strlen(text)}, .ending = HOLD};
+        check_case("%s%zu fields", i / 2 == 0 ? "" : "an interim answer and ", 128 + i % 2);
+        CHECK_INT(call_script(script, false, 0), i % 2 == 0 ? REFOLD_OK : REFOLD_ERROR_RESPONSE_TOO_LARGE);
+        free(text);
+        free(fields);
+    }
+}
+
 /* The body's limit, and memory ------------------------------------------------------------------------- */
 
 /* An execution of exactly so many bytes. */
@@ -654,7 +667,7 @@ static const struct stream streams[] = {
     {"a chunk's extension without end", CHUNKED_HEAD "5;", "a", 0, REFOLD_ERROR_TRANSPORT},
     {"a trailer without end", CHUNKED_HEAD "28\r\n" BODY "\r\n0\r\nA: ", "a", 0, REFOLD_ERROR_TRANSPORT},
     {"a header without end", OK_LINE "A: ", "a", 0, REFOLD_ERROR_RESPONSE_TOO_LARGE},
-    {"headers without end", OK_LINE, "A: b\r\n", 0, REFOLD_ERROR_TRANSPORT},
+    {"headers without end", OK_LINE, "A: b\r\n", 0, REFOLD_ERROR_RESPONSE_TOO_LARGE},
     {"interim answers without end", "", "HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n", 0,
      REFOLD_ERROR_RESPONSE_TOO_LARGE},
     {"a status line without end", "HTTP/1.1 200 ", "a", 0, REFOLD_ERROR_RESPONSE_TOO_LARGE},
