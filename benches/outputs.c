@@ -14,42 +14,65 @@ struct texts {
     const refold_json **values;
 };
 
+/* How many values there are, and a sum of what they hold: numbers, truths, and the lengths of strings and
+ * keys. */
+struct content {
+    size_t count;
+    double sum;
+};
+
+static struct content walk(const refold_json *value);
+
+static struct content walk_array(const refold_json *array) {
+    struct content all = {1, 0};
+    for (size_t index = 0, end = refold_json_length(array); index < end; index++) {
+        struct content element = walk(refold_json_at(array, index));
+        all.count += element.count;
+        all.sum += element.sum;
+    }
+    return all;
+}
+
+static struct content walk_object(const refold_json *object) {
+    struct content all = {1, 0};
+    for (size_t index = 0, end = refold_json_length(object); index < end; index++) {
+        size_t length;
+        refold_json_key_at(object, index, &length);
+        struct content member = walk(refold_json_at(object, index));
+        all.count += member.count;
+        all.sum += member.sum + (double)length;
+    }
+    return all;
+}
+
 /* Reads a value and all that is in it. */
-static size_t walk(const refold_json *value, double *sum) {
-    size_t count = 1, length;
+static struct content walk(const refold_json *value) {
+    size_t length;
     switch (refold_json_typeof(value)) {
     case REFOLD_JSON_BOOL:
-        *sum += refold_json_bool(value);
-        break;
+        return (struct content){1, refold_json_bool(value)};
     case REFOLD_JSON_NUMBER:
-        *sum += refold_json_double(value);
-        break;
+        return (struct content){1, refold_json_double(value)};
     case REFOLD_JSON_STRING:
         refold_json_string(value, &length);
-        *sum += (double)length;
-        break;
+        return (struct content){1, (double)length};
     case REFOLD_JSON_ARRAY:
-        for (size_t index = 0, end = refold_json_length(value); index < end; index++)
-            count += walk(refold_json_at(value, index), sum);
-        break;
+        return walk_array(value);
     case REFOLD_JSON_OBJECT:
-        for (size_t index = 0, end = refold_json_length(value); index < end; index++) {
-            refold_json_key_at(value, index, &length);
-            *sum += (double)length;
-            count += walk(refold_json_at(value, index), sum);
-        }
-        break;
+        return walk_object(value);
     default:
-        break;
+        return (struct content){1, 0};
     }
-    return count;
 }
 
 static uint64_t time_walk(const struct texts *texts, size_t *count) {
     double sum = 0;
     uint64_t before = processor_time();
-    for (size_t index = 0; index < texts->count; index++)
-        *count += walk(texts->values[index], &sum);
+    for (size_t index = 0; index < texts->count; index++) {
+        struct content output = walk(texts->values[index]);
+        *count += output.count;
+        sum += output.sum;
+    }
     uint64_t time = processor_time() - before;
     if (sum != sum)
         printf("not a number\n");

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use criterion::{BatchSize, Criterion, Throughput};
 use refold::execution::Execution;
-use refold::json::{Json, Kind};
+use refold::json::{Json, Kind, Source};
 
 /// An execution with as many nodes, each with an output of some records.
 fn document(nodes: usize, records: usize) -> Result<String, std::fmt::Error> {
@@ -33,7 +33,7 @@ fn document(nodes: usize, records: usize) -> Result<String, std::fmt::Error> {
 }
 
 /// Reads a value and all that is in it; returns how many there were.
-fn walk(value: &Json<'_>) -> usize {
+fn walk(value: Json<'_, '_>) -> usize {
     match value.kind() {
         Kind::Null => 1,
         Kind::Bool => usize::from(black_box(value.as_bool())).max(1),
@@ -62,14 +62,15 @@ fn look(criterion: &mut Criterion, execution: &Execution) -> Option<()> {
     criterion.bench_function("a node's name", |bencher| bencher.iter(|| black_box(node).name()));
     criterion
         .bench_function("a node by its id", |bencher| bencher.iter(|| execution.node_by_id(black_box(id))));
-    let seen = Json::new(output);
+    let source = Source::new(output);
+    let seen = source.json();
     criterion.bench_function("a member", |bencher| bencher.iter(|| seen.get(black_box(b"records"))));
     criterion.bench_function("a member, by pointer", |bencher| {
         bencher.iter(|| seen.pointer(black_box(b"/records/0/customer/name")));
     });
     let mut group = criterion.benchmark_group("read");
     group.throughput(Throughput::Bytes(output.len() as u64));
-    group.bench_function("all of an output", |bencher| bencher.iter(|| walk(&Json::new(output))));
+    group.bench_function("all of an output", |bencher| bencher.iter(|| walk(Source::new(output).json())));
     group.finish();
     Some(())
 }

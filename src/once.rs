@@ -34,6 +34,7 @@ impl<T> WriteOnce<T> {
     }
 
     /// What is kept.
+    #[inline]
     pub fn get(&self) -> Option<&T> {
         // SAFETY: what was put here is freed only by who has the place for himself.
         unsafe { self.kept.load(Ordering::Acquire).as_ref() }.map(|[value]| value)

@@ -1,7 +1,7 @@
 //! What the snapshot promises of documents of any size and shape, through the crate's own interface.
 
 use refold::execution::Execution;
-use refold::json::{Json, Kind};
+use refold::json::{Json, Kind, Source};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::sync::Barrier;
@@ -98,7 +98,7 @@ fn document(dice: &mut Dice, depth: usize, out: &mut String) {
 }
 
 /// Everything that a view says agrees with serde_json's value of the same text.
-fn assert_same(view: &Json, value: &Value) {
+fn assert_same(view: Json, value: &Value) {
     match value {
         Value::Null => assert_eq!(view.kind(), Kind::Null),
         Value::Bool(bool) => assert_eq!((view.kind(), view.as_bool()), (Kind::Bool, *bool)),
@@ -139,7 +139,7 @@ fn views_agree_with_serde_json_on_generated_documents() {
         let mut text = String::new();
         document(&mut dice, 6, &mut text);
         match serde_json::from_str(&text) {
-            Ok(value) => assert_same(&Json::new(&text), &value),
+            Ok(value) => assert_same(Source::new(&text).json(), &value),
             Err(error) => panic!("{error}: {text}"),
         }
     }
@@ -182,9 +182,11 @@ fn no_depth_overflows_a_small_stack_at_parsing_reading_or_freeing() {
             let chain = format!("{}1{}", open.repeat(depth), close.repeat(depth));
             let execution =
                 parse(format!("{{\"status\":\"\",\"nodes\":[{{\"latest_output\":{chain}}}],\"x\":{chain}}}"));
-            let view = Json::new(execution.node(0).and_then(|node| node.latest_output()).unwrap_or_default());
+            let source =
+                Source::new(execution.node(0).and_then(|node| node.latest_output()).unwrap_or_default());
+            let view = source.json();
             let started = Instant::now();
-            let mut value = &view;
+            let mut value = view;
             let mut levels = 0;
             while let Some(inner) = value.at(0) {
                 (value, levels) = (inner, levels + 1);
@@ -192,7 +194,10 @@ fn no_depth_overflows_a_small_stack_at_parsing_reading_or_freeing() {
             assert_eq!((levels, value.as_i64()), (depth, 1));
             let limit = Duration::from_secs(30);
             assert!(started.elapsed() < limit, "{depth} levels took {:?}: not linear", started.elapsed());
-            assert_eq!(Json::new(execution.body()).pointer(b"/x").map(|x| x.raw().len()), Some(chain.len()));
+            assert_eq!(
+                Source::new(execution.body()).json().pointer(b"/x").map(|x| x.raw().len()),
+                Some(chain.len())
+            );
         }
     });
 }
@@ -211,8 +216,9 @@ fn what_is_malformed_at_the_bottom_of_a_deep_document_is_refused() {
 fn trees_that_were_read_in_full_are_freed_on_a_small_stack() {
     on_a_small_stack(|| {
         let text = format!("{}{}", "[[],{\"a\":\"b\"},".repeat(50_000), "0".to_owned() + &"]".repeat(50_000));
-        let view = Json::new(&text);
-        let mut value = &view;
+        let source = Source::new(&text);
+        let view = source.json();
+        let mut value = view;
         while value.length() == 3 {
             assert_eq!(value.pointer(b"/1/a").and_then(Json::string), Some(&b"b\0"[..]));
             assert!(value.at(0).is_some_and(|empty| empty.length() == 0));
@@ -256,7 +262,8 @@ fn a_hundred_megabytes_are_kept_once_and_read_where_asked() {
         let address = body.as_ptr();
         let execution = parse(body);
         assert_eq!(execution.body().as_ptr(), address, "the body was copied");
-        let view = Json::new(execution.node(0).and_then(|node| node.latest_output()).unwrap_or_default());
+        let source = Source::new(execution.node(0).and_then(|node| node.latest_output()).unwrap_or_default());
+        let view = source.json();
         assert_eq!(view.length(), count + 1);
         assert_eq!(view.at(count).and_then(|last| last.pointer(b"/list/1")).map(Json::as_f64), Some(2.5));
     });
@@ -275,11 +282,12 @@ fn any_number_of_threads_read_the_same_views_at_once() {
         let Ok(value) = serde_json::from_str::<Value>(&text) else { panic!("{text}") };
         let nodes: Vec<String> = (0..40).map(|n| format!("{{\"node_id\":\"{n}\",\"x\":{n}}}")).collect();
         let execution = parse(format!("{{\"status\":\"\",\"nodes\":[{}]}}", nodes.join(",")));
-        let view = Json::new(&text);
+        let source = Source::new(&text);
+        let view = source.json();
         let start = Barrier::new(8);
         let read = || {
             start.wait();
-            assert_same(&view, &value);
+            assert_same(view, &value);
             let copies: Vec<_> =
                 (0..view.length()).filter_map(|n| view.at(n)?.text()).map(<[u8]>::as_ptr).collect();
             let found: Vec<_> = (0..40).map(|n| execution.node_by_id(n.to_string().as_bytes())).collect();

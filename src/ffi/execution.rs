@@ -3,18 +3,20 @@
 use std::ffi::c_char;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
 use super::types::{refold_execution, refold_json, refold_node, refold_state};
 use super::{free, give, guard, lend, read, share, string_in, string_out};
 use crate::error::{Error, Kind};
 use crate::execution::{Execution, Invalid, NodeView};
-use crate::json::Json;
+use crate::json::Source;
+use crate::status::State;
 
 /// An execution, with the views that C holds pointers to.
 pub(crate) struct Snapshot {
     nodes: Vec<NodeHandle>,
-    document: Json<'static>,
+    state: KnownState,
+    document: Source<'static>,
     /// What the views above borrow from: dropped after them, as fields are dropped in this order.
     execution: Arc<Execution>,
 }
@@ -29,7 +31,12 @@ impl Snapshot {
         let mut nodes = Vec::new();
         nodes.try_reserve_exact(count).map_err(|_| refusal(Invalid::OutOfMemory))?;
         nodes.extend((0..count).filter_map(|index| lasting.node(index)).map(NodeHandle::new));
-        Ok(Arc::new(Snapshot { nodes, document: Json::new(lasting.body()), execution }))
+        Ok(Arc::new(Snapshot {
+            nodes,
+            state: KnownState::default(),
+            document: Source::new(lasting.body()),
+            execution,
+        }))
     }
 
     /// Whether this is a view of the very same execution.
@@ -43,23 +50,42 @@ pub(super) fn refusal(why: Invalid) -> Error {
     Kind::from(why).into()
 }
 
+/// What a text means, once somebody has asked: who asks in a loop need not wait for texts to be compared.
+#[derive(Default)]
+struct KnownState(AtomicI32);
+
+impl KnownState {
+    /// 0 stands for what is not known yet, so one more is kept.
+    fn get(&self, make: impl FnOnce() -> State) -> refold_state {
+        match self.0.load(Ordering::Relaxed) {
+            0 => {
+                let state = make() as refold_state;
+                self.0.store(state + 1, Ordering::Relaxed);
+                state
+            }
+            kept => kept - 1,
+        }
+    }
+}
+
 /// What a pointer to a node points at.
 pub(crate) struct NodeHandle {
     node: NodeView<'static>,
+    state: KnownState,
     /// NULL until somebody asks: most nodes of a large run are never looked into.
     values: AtomicPtr<Values>,
 }
 
 /// The JSON values of a node.
 struct Values {
-    whole: Json<'static>,
-    latest_output: Option<Json<'static>>,
-    input_data: Option<Json<'static>>,
+    whole: Source<'static>,
+    latest_output: Option<Source<'static>>,
+    input_data: Option<Source<'static>>,
 }
 
 impl NodeHandle {
     fn new(node: NodeView<'static>) -> NodeHandle {
-        NodeHandle { node, values: AtomicPtr::new(ptr::null_mut()) }
+        NodeHandle { node, state: KnownState::default(), values: AtomicPtr::new(ptr::null_mut()) }
     }
 
     /// None where memory is too short. Takes no lock, which a fork could leave behind for ever: of two
@@ -76,9 +102,9 @@ impl NodeHandle {
         let mut list = Vec::new();
         list.try_reserve_exact(1).ok()?;
         list.push(Values {
-            whole: Json::new(self.node.json()),
-            latest_output: self.node.latest_output().map(Json::new),
-            input_data: self.node.input_data().map(Json::new),
+            whole: Source::new(self.node.json()),
+            latest_output: self.node.latest_output().map(Source::new),
+            input_data: self.node.input_data().map(Source::new),
         });
         Some(list)
     }
@@ -176,7 +202,7 @@ pub unsafe extern "C" fn refold_execution_status(execution: *const refold_execut
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_execution_state(execution: *const refold_execution) -> refold_state {
     // SAFETY: from C, as the header demands it.
-    unsafe { read(execution, 0, |snapshot| snapshot.execution.state() as refold_state) }
+    unsafe { read(execution, 0, |snapshot| snapshot.state.get(|| snapshot.execution.state())) }
 }
 
 /// The field `completion_percentage`: 0 to 100, possibly with decimals, or whatever number the server sends.
@@ -304,7 +330,7 @@ pub unsafe extern "C" fn refold_node_status(node: *const refold_node) -> *const 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_node_state(node: *const refold_node) -> refold_state {
     // SAFETY: from C, as the header demands it.
-    unsafe { read(node, 0, |handle| handle.node.state() as refold_state) }
+    unsafe { read(node, 0, |handle| handle.state.get(|| handle.node.state())) }
 }
 
 /// The field `is_batch`. false when it is absent, and for NULL.

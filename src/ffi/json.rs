@@ -1,24 +1,26 @@
 //! `refold_json`: values of any shape.
 
 use std::ffi::c_char;
+use std::hint::unreachable_unchecked;
 use std::ptr;
+use std::sync::atomic::Ordering;
 
 use super::types::{refold_json, refold_json_type};
-use super::{borrow, guard, lend, read, string_and_length_out, string_in, write};
-use crate::json::Json;
+use super::{borrow, guard_accessor, guard_apart, lend, string_and_length_out, string_in, write};
+use crate::json::{Entry, Json};
 
 /// What a value is. REFOLD_JSON_NULL for null, and for NULL, which is no value.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_json_typeof(value: *const refold_json) -> refold_json_type {
     // SAFETY: from C, as the header demands it.
-    unsafe { read(value, 0, |json| json.kind() as refold_json_type) }
+    unsafe { look_up(value, 0, |json| json.kind() as refold_json_type) }
 }
 
 /// Whether a value is true. false for false and for anything else.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_json_bool(value: *const refold_json) -> bool {
     // SAFETY: from C, as the header demands it.
-    unsafe { read(value, false, Json::as_bool) }
+    unsafe { look_up(value, false, Json::as_bool) }
 }
 
 /// A number as an integer: truncated towards zero, and the nearest that there is when it is out of range. 0
@@ -26,7 +28,7 @@ pub unsafe extern "C" fn refold_json_bool(value: *const refold_json) -> bool {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_json_int64(value: *const refold_json) -> i64 {
     // SAFETY: from C, as the header demands it.
-    unsafe { read(value, 0, Json::as_i64) }
+    unsafe { look_up(value, 0, Json::as_i64) }
 }
 
 /// A number as a double: the nearest that there is, and infinite when it is out of range. 0 for anything
@@ -34,7 +36,7 @@ pub unsafe extern "C" fn refold_json_int64(value: *const refold_json) -> i64 {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_json_double(value: *const refold_json) -> f64 {
     // SAFETY: from C, as the header demands it.
-    unsafe { read(value, 0.0, Json::as_f64) }
+    unsafe { look_up(value, 0.0, Json::as_f64) }
 }
 
 /// A string, unescaped. NULL for anything else.
@@ -52,7 +54,7 @@ pub unsafe extern "C" fn refold_json_string(value: *const refold_json, length: *
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_json_length(value: *const refold_json) -> usize {
     // SAFETY: from C, as the header demands it.
-    unsafe { read(value, 0, Json::length) }
+    unsafe { look_up(value, 0, Json::length) }
 }
 
 /// The element of an array, or the value of an object's member, at a position counted from 0. NULL when there
@@ -62,7 +64,7 @@ pub unsafe extern "C" fn refold_json_length(value: *const refold_json) -> usize 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_json_at(value: *const refold_json, index: usize) -> *const refold_json {
     // SAFETY: from C, as the header demands it.
-    unsafe { read(value, ptr::null(), |json| lend(json.at(index))) }
+    unsafe { look_up(value, ptr::null(), |json| hand_out(json.at(index))) }
 }
 
 /// The key of an object's member at a position counted from 0, unescaped. NULL when there is none.
@@ -86,7 +88,7 @@ pub unsafe extern "C" fn refold_json_get(
     key: *const c_char,
 ) -> *const refold_json {
     // SAFETY: from C, as the header demands it.
-    unsafe { read(value, ptr::null(), |json| lend(string_in(key).and_then(|key| json.get(key)))) }
+    unsafe { look_up(value, ptr::null(), |json| hand_out(string_in(key).and_then(|key| json.get(key)))) }
 }
 
 /// The value that a JSON pointer (RFC 6901) leads to, such as "/nodes/0/node_name". NULL when it leads
@@ -99,7 +101,9 @@ pub unsafe extern "C" fn refold_json_pointer(
     pointer: *const c_char,
 ) -> *const refold_json {
     // SAFETY: from C, as the header demands it.
-    unsafe { read(value, ptr::null(), |json| lend(string_in(pointer).and_then(|path| json.pointer(path)))) }
+    unsafe {
+        look_up(value, ptr::null(), |json| hand_out(string_in(pointer).and_then(|path| json.pointer(path))))
+    }
 }
 
 /// The JSON text of a value of any type, byte for byte as the server sent it, without a copy, and so without
@@ -109,16 +113,14 @@ pub unsafe extern "C" fn refold_json_pointer(
 /// function returns NULL. The text lives until the execution is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_json_raw(value: *const refold_json, length: *mut usize) -> *const c_char {
-    guard(ptr::null(), || {
-        if length.is_null() {
-            return ptr::null();
-        }
-        // SAFETY: from C, as the header demands it.
-        let raw = unsafe { borrow(value) }.map(Json::raw);
-        // SAFETY: as above.
-        unsafe { write(length, raw.map_or(0, str::len)) };
-        raw.map_or(ptr::null(), |raw| raw.as_ptr().cast())
-    })
+    if length.is_null() {
+        return ptr::null();
+    }
+    // SAFETY: from C, as the header demands it.
+    let raw = unsafe { look_up(value, None, |json| Some(json.raw())) };
+    // SAFETY: as above.
+    unsafe { write(length, raw.map_or(0, str::len)) };
+    raw.map_or(ptr::null(), |raw| raw.as_ptr().cast())
 }
 
 /// The JSON text of a value of any type as refold_json_raw(), with a NUL at its end: a copy that is made when
@@ -132,17 +134,78 @@ pub unsafe extern "C" fn refold_json_text(value: *const refold_json, length: *mu
     unsafe { look_up_string(value, length, Json::text) }
 }
 
+/// Added to a pointer at an entry of a list, to tell it from one at a source: both are at even addresses.
+const IS_ENTRY: usize = 1;
+
+/// Shows C a value; NULL stands for none.
+#[inline(always)]
+fn hand_out(value: Option<Json<'_, 'static>>) -> *const refold_json {
+    match value {
+        None => ptr::null(),
+        Some(Json::Whole(source)) => lend(Some(source)),
+        Some(Json::Part(flat, slot)) => flat.entry(slot).wrapping_byte_add(IS_ENTRY).cast(),
+    }
+}
+
+/// The value behind a pointer; none behind NULL.
+///
+/// # Safety
+/// `pointer` is NULL or came from [`hand_out`] or [`lend`], and lives for `'v`.
+#[inline(always)]
+unsafe fn take_in<'v>(pointer: *const refold_json) -> Option<Json<'v, 'static>> {
+    if pointer.addr() & IS_ENTRY == 0 {
+        // SAFETY: as this function's caller promised.
+        return unsafe { borrow(pointer) }.map(Json::Whole);
+    }
+    let entry = pointer.wrapping_byte_sub(IS_ENTRY).cast::<Entry<'static>>();
+    // SAFETY: an entry of a list, as this function's caller promised; the list's first one is never handed out.
+    let slot = unsafe {
+        match &*entry {
+            Entry::Value(slot) => slot,
+            Entry::Home(_) => unreachable_unchecked(),
+        }
+    };
+    // SAFETY: the first entry of the same list, which knows where it belongs to since the first one was handed out.
+    let flat = unsafe {
+        match &*entry.sub(slot.position.into()) {
+            Entry::Home(home) => &*home.load(Ordering::Relaxed),
+            Entry::Value(_) => unreachable_unchecked(),
+        }
+    };
+    Some(Json::Part(flat, slot))
+}
+
+/// What is found in a value; `empty` in none.
+///
+/// # Safety
+/// As for [`take_in`], until this returns.
+#[inline(always)]
+unsafe fn look_up<'v, T>(
+    value: *const refold_json,
+    empty: T,
+    look: impl FnOnce(Json<'v, 'static>) -> T,
+) -> T {
+    // SAFETY: as this function's caller promised.
+    match unsafe { take_in(value) } {
+        None => empty,
+        // What has been read takes no further work.
+        Some(json @ Json::Part(..)) => guard_accessor(empty, || look(json)),
+        Some(json) => guard_apart(empty, || look(json)),
+    }
+}
+
 /// A string that belongs to a value, and its length.
 ///
 /// # Safety
-/// As for [`borrow`], until this returns; `length` is NULL or can be written to.
-unsafe fn look_up_string(
+/// As for [`take_in`], until this returns; `length` is NULL or can be written to.
+#[inline(always)]
+unsafe fn look_up_string<'v>(
     value: *const refold_json,
     length: *mut usize,
-    look: impl for<'v> FnOnce(&'v Json<'static>) -> Option<&'v [u8]>,
+    look: impl FnOnce(Json<'v, 'static>) -> Option<&'v [u8]>,
 ) -> *const c_char {
     // SAFETY: as this function's caller promised.
-    let string = guard(None, || unsafe { borrow(value) }.and_then(look));
+    let string = unsafe { look_up(value, None, look) };
     // SAFETY: as above.
     unsafe { string_and_length_out(string, length) }
 }

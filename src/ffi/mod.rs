@@ -41,6 +41,19 @@ fn guard<T>(empty: T, body: impl FnOnce() -> T) -> T {
     catch(body).unwrap_or(empty)
 }
 
+/// The same without inlining: what is rare in an accessor goes here, and so costs what is common nothing.
+#[inline(never)]
+extern "C" fn guard_apart<T>(empty: T, body: impl FnOnce() -> T) -> T {
+    guard(empty, body)
+}
+
+/// Runs the body of an accessor, as [`guard`]. Whoever made the object that it reads has silenced panics before. Where
+/// the compiler sees that there is none, nothing remains of this.
+#[inline(always)]
+fn guard_accessor<T>(empty: T, body: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or(empty)
+}
+
 /// Runs the body of an exported call: what it returns goes to the caller, its error through `error`.
 ///
 /// # Safety
@@ -216,7 +229,7 @@ where
 /// As for [`borrow`], until this returns.
 unsafe fn read<H: Handle, T: Copy>(pointer: *const H, empty: T, look: impl FnOnce(&H::Value) -> T) -> T {
     // SAFETY: as this function's caller promised.
-    guard(empty, || unsafe { borrow(pointer) }.map_or(empty, look))
+    guard_accessor(empty, || unsafe { borrow(pointer) }.map_or(empty, look))
 }
 
 /// Stores a result where C asked for it; NULL asks for nothing.

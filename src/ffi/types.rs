@@ -7,7 +7,7 @@ use super::execution::{NodeHandle, Snapshot};
 use super::{Borrowed, Handle};
 use crate::cancel::Cancel;
 use crate::client::Client;
-use crate::json::Json;
+use crate::json::Source;
 use crate::options::Options;
 
 /// Settings from which clients are made: how to authenticate, where to, limits and time-outs.
@@ -103,7 +103,7 @@ pub struct refold_json {
 }
 
 impl Handle for refold_json {
-    type Value = Json<'static>;
+    type Value = Source<'static>;
     type Owner = Borrowed;
 }
 

@@ -9,7 +9,7 @@ use ureq::http::{HeaderMap, Response, header};
 
 use super::transport::prefer_huge_pages;
 use crate::error::{Answer as AnswerInError, Error, Kind};
-use crate::json::{Json, Kind as JsonKind};
+use crate::json::{Kind as JsonKind, Source};
 use crate::retry::parse_retry_after;
 use crate::secret::{Secret, blot_out, blot_out_tail};
 
@@ -186,7 +186,8 @@ impl Envelope {
     /// `None`: the body is not one JSON object.
     fn read(body: &[u8]) -> Option<Envelope> {
         let valid: &RawValue = serde_json::from_slice(body).ok()?;
-        let envelope = Json::new(valid.get());
+        let source = Source::new(valid.get());
+        let envelope = source.json();
         if envelope.kind() != JsonKind::Object {
             return None;
         }

@@ -15,18 +15,19 @@
 
 /* The allocator ---------------------------------------------------------------------------------------- */
 
-/* What has a fixed size is smaller: the buffers of a connection take 128 KiB at most. */
-enum { LARGE = 200 * 1024 };
+/* What has a fixed size is smaller: the buffers of a connection take 128 KiB at most. A look has no such, and
+ * reads at most 64 KiB at once. */
+enum { LARGE = 200 * 1024, LARGE_FOR_A_LOOK = 32 * 1024 };
 
 /* Of the thread that makes the calls. */
 static _Thread_local struct {
     bool is_watched;
-    size_t large_ones, first_refused, last_refused;
+    size_t large, large_ones, first_refused, last_refused;
     bool has_refused;
 } memory;
 
 static bool is_refused(size_t size) {
-    if (!memory.is_watched || size < LARGE)
+    if (!memory.is_watched || size < memory.large)
         return false;
     size_t number = memory.large_ones++;
     if (number < memory.first_refused || number > memory.last_refused)
@@ -327,6 +328,7 @@ static void do_in_want(const struct deed *deed, const struct server *server, con
     const void *of = deed->prepare == NULL ? text : deed->prepare(deed, server, text);
     memory.first_refused = first;
     memory.last_refused = last;
+    memory.large = deed->prepare == parse_well ? LARGE_FOR_A_LOOK : LARGE;
     memory.is_watched = true;
     told->in_want = deed->run(of);
     memory.is_watched = false;

@@ -1,0 +1,84 @@
+//! Strings of JSON as the text that they stand for.
+
+use crate::scan;
+
+/// Appends bytes and a U+0000. Nothing where there is no memory.
+pub(crate) fn append_with_nul(out: &mut Vec<u8>, bytes: &[u8]) -> Option<()> {
+    out.try_reserve(bytes.len() + 1).ok()?;
+    out.extend_from_slice(bytes);
+    out.push(0);
+    Some(())
+}
+
+/// Appends the content of a valid string, unescaped, and a U+0000. Nothing where there is no memory.
+pub(crate) fn append_unescaped(out: &mut Vec<u8>, content: &[u8]) -> Option<()> {
+    // No escape is shorter than the character it stands for.
+    out.try_reserve(content.len() + 1).ok()?;
+    let mut rest = content;
+    loop {
+        let (plain, escape) = rest.split_at(scan::next_escape(rest, 0));
+        out.extend_from_slice(plain);
+        if escape.len() < 2 {
+            out.push(0);
+            return Some(());
+        }
+        let (character, length) = unescape(escape);
+        out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+        rest = &escape[length..];
+    }
+}
+
+/// Unescapes the content of a valid string, from the escape at `at` on, within a copy of the text that has a byte at
+/// every place where the text has one. Returns where the content ends in the copy, and where the quote is in the text.
+#[inline(never)]
+pub(super) fn unescape_within(text: &[u8], mut at: usize, copy: &mut [u8]) -> Option<(usize, usize)> {
+    let mut to = at;
+    while *text.get(at)? == b'\\' {
+        let escape = text.get(at..)?;
+        let (character, length) = unescape(escape);
+        if character.is_ascii() {
+            *copy.get_mut(to)? = character as u8;
+            to += 1;
+        } else {
+            to += character.encode_utf8(copy.get_mut(to..at + length)?).len();
+        }
+        at += length;
+        let plain = text.get(at..scan::next_escape(text, at))?;
+        copy.get_mut(to..to + plain.len())?.copy_from_slice(plain);
+        to += plain.len();
+        at += plain.len();
+    }
+    Some((to, at))
+}
+
+/// The character that an escape means, and the length of the escape. A lone surrogate means U+FFFD.
+fn unescape(escape: &[u8]) -> (char, usize) {
+    let character = match escape[1] {
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        b'u' => return unescape_unit(escape),
+        other => char::from(other),
+    };
+    (character, 2)
+}
+
+fn unescape_unit(escape: &[u8]) -> (char, usize) {
+    let first = code_unit(escape).unwrap_or(0xfffd);
+    let second = if escape.len() > 6 { code_unit(&escape[6..]) } else { None };
+    match (first, second) {
+        (0xd800..=0xdbff, Some(second @ 0xdc00..=0xdfff)) => {
+            let code = 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00);
+            (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), 12)
+        }
+        _ => (char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER), 6),
+    }
+}
+
+/// The number in `\uXXXX`; nothing if something else stands there.
+fn code_unit(escape: &[u8]) -> Option<u32> {
+    let digits = escape.strip_prefix(b"\\u")?.get(..4)?;
+    u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}

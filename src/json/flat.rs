@@ -1,0 +1,418 @@
+//! Arrays and objects of moderate size, read at once: all values that are in them, in one list.
+//!
+//! What is directly in one array or object stands next to each other in the list. Strings and keys stand, unescaped and
+//! each with a U+0000 behind it, in a copy of the text, at the same place: there is room for that, as a quote ends each of
+//! them, and no escape is shorter than what it stands for. Places in a text of less than 64 KiB take 16 bits, so that a
+//! value takes 16 bytes.
+
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use super::escape::{append_with_nul, unescape_within};
+use super::keys::Keys;
+use super::number::{self, Number};
+use super::{Inside, Kind, Link};
+use crate::once::{WriteOnce, boxed};
+use crate::scan;
+
+/// Arrays and objects with a text of up to so many bytes are read at once.
+pub(super) const MOST: usize = u16::MAX as usize;
+
+/// All that is in an array or an object.
+pub struct Flat<'a> {
+    text: &'a str,
+    copy: Vec<u8>,
+    /// The first is `Home`, all others are values.
+    entries: Vec<Entry<'a>>,
+    /// What is directly in the array or object.
+    children: Children,
+    /// A chain for each entry, made when the first one is needed.
+    chains: WriteOnce<Vec<Link<'a>>>,
+}
+
+/// An element of the list.
+pub enum Entry<'a> {
+    /// A value.
+    Value(Slot),
+    /// Where the list belongs to, which is so found from each value. Written when somebody looks, and always the same.
+    Home(AtomicPtr<Flat<'a>>),
+}
+
+/// One value.
+#[derive(Clone, Copy)]
+pub struct Slot {
+    tag: Tag,
+    /// Where the value is in the list.
+    pub(crate) position: u16,
+    /// Where its text begins and ends.
+    start: u16,
+    end: u16,
+    key: Key,
+    /// What depends on the tag.
+    content: u32,
+}
+
+/// The kind of a value, and how it is kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Tag {
+    Null,
+    False,
+    True,
+    /// An integer, in `content`.
+    Short,
+    /// An integer. Its lower half is in `content`, the upper one in the copy, where its text was.
+    Integer,
+    /// The bits of a double, in the same way.
+    Double,
+    /// `-0`, whose text leaves no room for a double.
+    MinusZero,
+    /// `content` is the length of the unescaped string.
+    String,
+    /// `content` is `Children`. While the end has not been found, it is the position of the open array or object around.
+    Array,
+    /// As for an array.
+    Object,
+}
+
+/// Where a member's key is in the copy, without its U+0000.
+#[derive(Clone, Copy, Default)]
+struct Key {
+    start: u16,
+    length: u16,
+}
+
+/// The values directly in an array or object: the position of the first one, and their number.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Children {
+    first: u16,
+    pub(super) count: u16,
+}
+
+impl Slot {
+    #[inline]
+    pub(super) fn kind(&self) -> Kind {
+        match self.tag {
+            Tag::Null => Kind::Null,
+            Tag::False | Tag::True => Kind::Bool,
+            Tag::Short | Tag::Integer | Tag::Double | Tag::MinusZero => Kind::Number,
+            Tag::String => Kind::String,
+            Tag::Array => Kind::Array,
+            Tag::Object => Kind::Object,
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_true(&self) -> bool {
+        self.tag == Tag::True
+    }
+
+    /// What is directly in an array or object.
+    #[inline]
+    pub(super) fn children(&self) -> Option<Children> {
+        let is_container = matches!(self.tag, Tag::Array | Tag::Object);
+        is_container.then_some(Children { first: self.content as u16, count: (self.content >> 16) as u16 })
+    }
+
+    /// What is directly in an object.
+    #[inline]
+    pub(super) fn members(&self) -> Option<Children> {
+        if self.tag == Tag::Object { self.children() } else { None }
+    }
+}
+
+impl<'a> Flat<'a> {
+    /// Reads what is in an array or an object: elements or members, with the bracket, comma or blank before them, and with
+    /// the closing bracket or nothing behind them. No more than `MOST` bytes.
+    pub(super) fn read(text: &'a str, in_object: bool) -> Option<Flat<'a>> {
+        let mut copy = Vec::new();
+        copy.try_reserve_exact(text.len()).ok()?;
+        copy.extend_from_slice(text.as_bytes());
+        let (entries, children) = Reader::new(text.as_bytes(), &mut copy)?.read(in_object)?;
+        Some(Flat { text, copy, entries, children, chains: WriteOnce::new() })
+    }
+
+    /// What is directly in the array or object. The list learns where it belongs to; from then on it must not be moved.
+    #[inline]
+    pub(super) fn inside(&self) -> Inside<'_, 'a> {
+        if let Some(Entry::Home(home)) = self.entries.first()
+            && home.load(Ordering::Relaxed).is_null()
+        {
+            home.store(ptr::from_ref(self).cast_mut(), Ordering::Release);
+        }
+        Inside::Flat(self, self.children)
+    }
+
+    /// The entry that a value is, as a pointer from which the others can be reached.
+    #[inline]
+    pub(crate) fn entry(&self, slot: &Slot) -> *const Entry<'a> {
+        self.entries.as_ptr().wrapping_add(slot.position.into())
+    }
+
+    pub(super) fn raw(&self, slot: &Slot) -> &'a str {
+        self.text.get(slot.start.into()..slot.end.into()).unwrap_or_default()
+    }
+
+    #[inline]
+    pub(super) fn number(&self, slot: &Slot) -> Option<Number> {
+        match slot.tag {
+            Tag::Short => Some(Number::Integer((slot.content as i32).into())),
+            Tag::Integer => Some(Number::Integer(self.wide(slot)? as i64)),
+            Tag::Double => Some(Number::Double(f64::from_bits(self.wide(slot)?))),
+            Tag::MinusZero => Some(Number::Double(-0.0)),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    fn wide(&self, slot: &Slot) -> Option<u64> {
+        let upper = self.copy.get(usize::from(slot.start).wrapping_sub(1)..)?.first_chunk()?;
+        Some(u64::from(u32::from_le_bytes(*upper)) << 32 | u64::from(slot.content))
+    }
+
+    /// An unescaped string with its U+0000.
+    #[inline]
+    pub(super) fn string(&self, slot: &Slot) -> Option<&[u8]> {
+        if slot.tag != Tag::String {
+            return None;
+        }
+        let start = usize::from(slot.start) + 1;
+        self.copy.get(start..start + slot.content as usize + 1)
+    }
+
+    /// One of the values that are directly in an array or object.
+    #[inline]
+    pub(super) fn child(&self, children: Children, index: usize) -> Option<&Slot> {
+        if index >= children.count.into() {
+            return None;
+        }
+        match self.entries.get(usize::from(children.first) + index)? {
+            Entry::Value(slot) => Some(slot),
+            Entry::Home(_) => None,
+        }
+    }
+
+    /// The key of a member with its U+0000.
+    #[inline]
+    pub(super) fn key(&self, members: Children, index: usize) -> Option<&[u8]> {
+        let key = self.child(members, index)?.key;
+        let start = usize::from(key.start);
+        self.copy.get(start..start + usize::from(key.length) + 1)
+    }
+
+    /// The position of the last member with a key.
+    pub(super) fn find_backwards(&self, members: Children, key: &[u8]) -> Option<usize> {
+        let first = usize::from(members.first);
+        let slots = self.entries.get(first..first + usize::from(members.count))?;
+        slots.iter().rposition(|entry| match entry {
+            Entry::Value(Slot { key: own, .. }) if usize::from(own.length) == key.len() => {
+                let start = usize::from(own.start);
+                self.copy.get(start..start + key.len()) == Some(key)
+            }
+            _ => false,
+        })
+    }
+
+    /// The keys of an object.
+    pub(super) fn keys(&self, members: Children) -> Option<Keys> {
+        let mut keys = Keys::for_members(members.count.into())?;
+        for index in 0..members.count.into() {
+            let (_, key) = self.key(members, index)?.split_last()?;
+            keys.push(key, append_with_nul)?;
+        }
+        keys.ordered()
+    }
+
+    /// The place for what is kept of a value besides; none where there is no memory for it.
+    pub(super) fn chain(&self, slot: &Slot) -> Option<&Link<'a>> {
+        if self.chains.get().is_none() {
+            let mut chains = Vec::new();
+            chains.try_reserve_exact(self.entries.len()).ok()?;
+            chains.resize_with(self.entries.len(), WriteOnce::new);
+            // Where another thread was faster, its chains stay.
+            let _ = self.chains.set(boxed(chains)?);
+        }
+        self.chains.get()?.get(usize::from(slot.position))
+    }
+}
+
+/// So long is a value with its key, if not longer.
+const BYTES_PER_VALUE: usize = 16;
+/// In many documents no more values are open at once.
+const FEW: usize = 60;
+/// No position in `Reader::open`.
+const NONE: u32 = u32::MAX;
+
+struct Reader<'t, 'a> {
+    text: &'t [u8],
+    copy: &'t mut [u8],
+    entries: Vec<Entry<'a>>,
+    /// Arrays and objects whose end has not been found, each before what has been found directly in it.
+    open: Vec<Slot>,
+    /// The position of the innermost open one.
+    innermost: u32,
+}
+
+impl<'t, 'a> Reader<'t, 'a> {
+    fn new(text: &'t [u8], copy: &'t mut [u8]) -> Option<Self> {
+        let (mut entries, mut open) = (Vec::new(), Vec::new());
+        entries.try_reserve_exact(text.len() / BYTES_PER_VALUE + 2).ok()?;
+        entries.push(Entry::Home(AtomicPtr::new(ptr::null_mut())));
+        open.try_reserve_exact(FEW).ok()?;
+        Some(Reader { text, copy, entries, open, innermost: NONE })
+    }
+
+    fn read(mut self, mut in_object: bool) -> Option<(Vec<Entry<'a>>, Children)> {
+        let mut key = Key::default();
+        self.begin(0, key, in_object)?;
+        let mut at = self.whitespace(1);
+        let mut is_empty = matches!(self.byte(at), b']' | b'}');
+        if in_object && !is_empty {
+            (key, at) = self.key(at)?;
+        }
+        loop {
+            if !is_empty {
+                // Here a value begins.
+                match self.byte(at) {
+                    b'"' => at = self.string_value(at, key)?,
+                    bracket @ (b'{' | b'[') => {
+                        in_object = bracket == b'{';
+                        self.begin(at, key, in_object)?;
+                        at = self.whitespace(at + 1);
+                        // An opening bracket and its closing one differ by two.
+                        is_empty = self.byte(at) == bracket + 2;
+                        if in_object && !is_empty {
+                            (key, at) = self.key(at)?;
+                        }
+                        continue;
+                    }
+                    b't' => at = self.word(at, key, Tag::True, 4)?,
+                    b'f' => at = self.word(at, key, Tag::False, 5)?,
+                    b'n' => at = self.word(at, key, Tag::Null, 4)?,
+                    _ => at = self.number(at, key)?,
+                }
+                at = self.whitespace(at);
+            }
+            // Behind a value, or within empty brackets.
+            is_empty = false;
+            while self.byte(at) != b',' {
+                at += 1;
+                self.end(at)?;
+                if self.innermost == NONE {
+                    let children = self.open.first()?.children()?;
+                    return Some((self.entries, children));
+                }
+                in_object = self.open.get(self.innermost as usize)?.tag == Tag::Object;
+                at = self.whitespace(at);
+            }
+            at = self.whitespace(at + 1);
+            if in_object {
+                (key, at) = self.key(at)?;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn byte(&self, at: usize) -> u8 {
+        self.text.get(at).copied().unwrap_or(0)
+    }
+
+    #[inline(always)]
+    fn whitespace(&self, at: usize) -> usize {
+        if self.byte(at) > b' ' { at } else { skip_whitespace(self.text, at) }
+    }
+
+    /// Keeps a value that begins at `start` and ends at `end`.
+    #[inline(always)]
+    fn push(&mut self, start: usize, end: usize, key: Key, tag: Tag, content: u32) -> Option<()> {
+        if self.open.len() == self.open.capacity() {
+            self.open.try_reserve(1).ok()?;
+        }
+        self.open.push(Slot { tag, position: 0, start: start as u16, end: end as u16, key, content });
+        Some(())
+    }
+
+    /// Goes over `true`, `false` or `null`.
+    #[inline(always)]
+    fn word(&mut self, at: usize, key: Key, tag: Tag, length: usize) -> Option<usize> {
+        self.push(at, at + length, key, tag, 0)?;
+        Some(at + length)
+    }
+
+    #[inline(always)]
+    fn number(&mut self, at: usize, key: Key) -> Option<usize> {
+        let (number, end) = number::read(self.text, at)?;
+        let (tag, bits) = match number {
+            Number::Integer(integer) => match i32::try_from(integer) {
+                Ok(_) => (Tag::Short, integer as u64),
+                Err(_) => (Tag::Integer, integer as u64),
+            },
+            Number::Double(_) if end - at < 3 => (Tag::MinusZero, 0),
+            Number::Double(double) => (Tag::Double, double.to_bits()),
+        };
+        if matches!(tag, Tag::Integer | Tag::Double) {
+            // What stands before a number is of no use in the copy.
+            let place = self.copy.get_mut(at.wrapping_sub(1)..)?.first_chunk_mut()?;
+            *place = ((bits >> 32) as u32).to_le_bytes();
+        }
+        self.push(at, end, key, tag, bits as u32)?;
+        Some(end)
+    }
+
+    #[inline(always)]
+    fn string_value(&mut self, at: usize, key: Key) -> Option<usize> {
+        let (length, end) = self.string(at)?;
+        self.push(at, end, key, Tag::String, length as u32)?;
+        Some(end)
+    }
+
+    /// Unescapes a string in the copy. Returns its length there, and its end in the text.
+    #[inline(always)]
+    fn string(&mut self, at: usize) -> Option<(usize, usize)> {
+        let stop = scan::next_escape(self.text, at + 1);
+        let (end, quote) = match self.byte(stop) {
+            b'"' => (stop, stop),
+            _ => unescape_within(self.text, stop, self.copy)?,
+        };
+        *self.copy.get_mut(end)? = 0;
+        Some((end - at - 1, quote + 1))
+    }
+
+    /// Goes from a key to its value.
+    #[inline(always)]
+    fn key(&mut self, at: usize) -> Option<(Key, usize)> {
+        let (length, end) = self.string(at)?;
+        let colon = self.whitespace(end);
+        Some((Key { start: at as u16 + 1, length: length as u16 }, self.whitespace(colon + 1)))
+    }
+
+    #[inline(always)]
+    fn begin(&mut self, at: usize, key: Key, is_object: bool) -> Option<()> {
+        let around = std::mem::replace(&mut self.innermost, self.open.len() as u32);
+        self.push(at, at, key, if is_object { Tag::Object } else { Tag::Array }, around)
+    }
+
+    /// Ends the innermost array or object: what is directly in it goes to the list.
+    #[inline(always)]
+    fn end(&mut self, end: usize) -> Option<()> {
+        let own = self.innermost as usize;
+        let first = self.entries.len();
+        let children = self.open.get(own + 1..)?;
+        let count = children.len();
+        self.entries.try_reserve(count).ok()?;
+        let placed = |(slot, position): (&Slot, usize)| Slot { position: position as u16, ..*slot };
+        self.entries.extend(children.iter().zip(first..).map(placed).map(Entry::Value));
+        self.open.truncate(own + 1);
+        let ended = self.open.get_mut(own)?;
+        self.innermost = ended.content;
+        ended.end = end as u16;
+        ended.content = first as u32 | (count as u32) << 16;
+        Some(())
+    }
+}
+
+/// Not inlined: there is none in most texts.
+#[inline(never)]
+fn skip_whitespace(text: &[u8], at: usize) -> usize {
+    scan::skip_whitespace(text, at)
+}
