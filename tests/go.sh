@@ -7,7 +7,8 @@ cd "$(dirname "$0")/.." || exit 1
 . tests/support/sandbox.sh
 . tests/support/check.sh
 . tests/support/prefix.sh
-need go golang-go || exit 1
+. tests/support/go.sh
+use_go || exit 1
 need cc gcc libc6-dev || exit 1
 need pkg-config pkg-config || exit 1
 
@@ -17,9 +18,10 @@ rm -rf "$work/run"
 mkdir -p "$work/run"
 make_prefix "$work/prefix" || exit 1
 export PKG_CONFIG_PATH="$work/prefix/lib/pkgconfig" LD_LIBRARY_PATH="$work/prefix/lib"
-# Only what is in the module and in Go itself is used, and nothing is left outside of target/.
-export GOCACHE="$work/cache" GOPATH="$work/path" GOENV=off GOFLAGS=-mod=mod GOPROXY=off GOSUMDB=off GOTOOLCHAIN=local
-export GOWORK=off CGO_ENABLED=1 GODEBUG=cgocheck=2
+case $(go env GOVERSION) in
+    go1.19* | go1.20*) export GODEBUG=cgocheck=2 ;;
+    *) export GOEXPERIMENT=cgocheck2 ;;
+esac
 
 is_formatted() {
     [ -z "$(gofmt -l examples/go)" ] || { gofmt -d examples/go && return 1; }

@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.." || exit 1
 . tests/support/install.sh
 . tests/support/sandbox.sh
 . tests/support/check.sh
+. tests/support/go.sh
 need_rust || exit 1
 need cc gcc libc6-dev || exit 1
 need c++ g++ || exit 1
@@ -14,7 +15,7 @@ need make make || exit 1
 need cmake cmake || exit 1
 need pkg-config pkg-config || exit 1
 need readelf binutils || exit 1
-need go golang-go || exit 1
+use_go || exit 1
 
 root=$(pwd)
 work=$root/target/install
@@ -26,21 +27,27 @@ stage=$work/stage
 installed=$stage$prefix
 unset CARGO_BUILD_TARGET PKG_CONFIG_PATH PKG_CONFIG_LIBDIR DESTDIR
 
-# The version that was built is told by the file that cargo writes.
-build_cargo_c() {
-    if grep -qsF "cargo-c $cargo_c " target/cargo-c/.crates.toml; then
-        return
-    fi
+has_cargo_c() {
+    cargo cinstall --version 2>/dev/null | grep -qF "$cargo_c"
+}
+
+# That of the machine, if it is the one that README names. Where there is another one, that stays: ours goes to target/.
+need_cargo_c() {
+    has_cargo_c && return
     need_file /usr/include/openssl/ssl.h libssl-dev || return 1
-    cargo install cargo-c --version "$cargo_c" --locked --root target/cargo-c --target-dir target/cargo-c-build &&
-        rm -rf target/cargo-c-build
+    if command -v cargo-cinstall >/dev/null; then
+        set -- --root target/cargo-c
+        PATH=$root/target/cargo-c/bin:$PATH
+        has_cargo_c && return
+    fi
+    cargo install cargo-c --version "$cargo_c" --locked --target-dir target/cargo-c-build "$@" &&
+        rm -rf target/cargo-c-build && has_cargo_c
 }
 
 # The build has a folder of its own, as it uses another cargo than the other ones.
 install_library() {
     rm -rf "$stage"
-    PATH=$root/target/cargo-c/bin:$PATH CARGO_TARGET_DIR=$work/build cargo cinstall --release --locked \
-        --destdir="$stage" --prefix="$prefix" --libdir=lib
+    CARGO_TARGET_DIR=$work/build cargo cinstall --release --locked --destdir="$stage" --prefix="$prefix" --libdir=lib
 }
 
 is_link() {
@@ -125,8 +132,6 @@ with_static_prefix() {
     PKG_CONFIG_SYSROOT_DIR=$work/static "$@"
 }
 
-export GOCACHE="$root/target/go/cache" GOPATH="$root/target/go/path" GOENV=off GOFLAGS=-mod=mod GOPROXY=off GOSUMDB=off
-export GOTOOLCHAIN=local GOWORK=off CGO_ENABLED=1
 build_go() {
     (cd examples/go && go build -o "$work/programs/$1" ./cmd/refold-watch)
 }
@@ -168,7 +173,7 @@ check_program() {
 mkdir -p "$work"
 rm -rf "$work/programs" "$work/cmake"
 mkdir -p "$work/programs"
-build_cargo_c || exit 1
+need_cargo_c || exit 1
 check "cargo cinstall" install_library
 check "all files are installed" has_all_files
 check "nothing is installed outside of the prefix" stays_in_prefix

@@ -27,7 +27,7 @@ install_package() {
         (cd "$work/package" && npm_config_cache=../npm npm ci --ignore-scripts --no-audit --no-fund) || return 1
         cp examples/node/package-lock.json "$work/package/node_modules/lock"
     fi
-    find "$work/package" -name node_modules -prune -o -name '*.js' -exec rm {} +
+    find "$work/package" -name node_modules -prune -o -name '*.*js' -exec rm {} +
     cp -R examples/node/. "$work/package/"
 }
 
@@ -47,11 +47,12 @@ test_package() {
     fi
 }
 
-# runs STATUS ARGUMENT...: what the program prints is kept.
+# runs STATUS PROGRAM ARGUMENT...: what the program prints is kept.
 runs() {
     wanted=$1
-    shift
-    node "$work/package/watch.js" "$@" >"$work/run/out" 2>"$work/run/err" 3>&- 4<&-
+    program=$2
+    shift 2
+    node "$work/package/$program" "$@" >"$work/run/out" 2>"$work/run/err" 3>&- 4<&-
     got=$?
     [ "$got" -eq "$wanted" ] || { echo "status $got" && cat "$work/run/out" "$work/run/err" && return 1; }
 }
@@ -60,21 +61,23 @@ runs() {
 complains() {
     words=$1
     shift
-    runs 1 "$@" && [ "$(wc -l <"$work/run/err")" -eq 1 ] && grep -qF "$words" "$work/run/err"
+    runs 1 watch.js "$@" && [ "$(wc -l <"$work/run/err")" -eq 1 ] && grep -qF "$words" "$work/run/err"
 }
 
 install_package || exit 1
 stop_sandbox_at_exit
 start_sandbox "$work/run" --run-seconds 1
 test_package
-check "the program shows a run to its end" runs 0 running-program
+check "the program in the README shows a finished run" runs 0 get.mjs 6a106ba44480b80424a65289
+check "and its node" grep -q "^  Start: Success {" "$work/run/out"
+check "the program shows a run to its end" runs 0 watch.js running-program
 check "the program shows the end" grep -q ": COMPLETED, 100 %$" "$work/run/out"
 check "the program shows its nodes" grep -q "Wait for approval" "$work/run/out"
-check "the program tells a failed run" runs 3 errored
+check "the program tells a failed run" runs 3 watch.js errored
 check "the program tells an error" complains "Execution not found" nobody
 REFOLD_API_KEY='' check "the program tells wrong settings" complains "linked_account_id" nobody
-check "the program takes one id" runs 2
-REFOLD_LIBRARY=nowhere/librefold.so check "the package tells where it looks for the library" runs 1
+check "the program takes one id" runs 2 watch.js
+REFOLD_LIBRARY=nowhere/librefold.so check "the package tells where it looks for the library" runs 1 watch.js
 check "and how to help" grep -q "nowhere/librefold.so cannot be loaded; REFOLD_LIBRARY" "$work/run/err"
 
 # Ctrl-C, once the wait has begun.

@@ -1,5 +1,7 @@
 // The functions of librefold that this package uses, as koffi calls them. Pointers are numbers here.
 
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import koffi from 'koffi';
 
 // koffi runs a call on a stack of its own. The library needs up to 128 KiB; the callbacks of a busy program queue up.
@@ -8,8 +10,8 @@ if (settings.async_stack_size < 512 * 1024) {
     koffi.config({ async_stack_size: 512 * 1024, max_async_calls: 4096 });
 }
 
-const names = { darwin: 'librefold.dylib', win32: 'refold.dll' };
-const library = load(process.env.REFOLD_LIBRARY ?? names[process.platform] ?? 'librefold.so.0');
+const names = { darwin: ['librefold.0.dylib', 'librefold.dylib'], win32: ['refold.dll'] };
+const library = load(process.env.REFOLD_LIBRARY || place(names[process.platform] ?? ['librefold.so.0', 'librefold.so']));
 
 const object = 'void *';
 const size = koffi.out(koffi.pointer('size_t'));
@@ -101,6 +103,14 @@ export const failure = {
 };
 
 const jsonRaw = declare(object, 'json_raw', object, size);
+
+/** Where the library is: beside this file or in the build folder, else where the system looks for libraries. */
+function place(names) {
+    const paths = ['.', '../../target/release'].flatMap((folder) =>
+        names.map((name) => fileURLToPath(new URL(`${folder}/${name}`, import.meta.url))),
+    );
+    return paths.find(existsSync) ?? names[0];
+}
 
 function load(path) {
     try {

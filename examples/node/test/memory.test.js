@@ -10,7 +10,7 @@ import { Client, RefoldError, parseExecution } from '../refold.js';
 
 const documented = '6a106ba44480b80424a65289';
 /** How long a test waits for something that should happen at once. */
-const patience = 20_000;
+const patience = 60_000;
 
 const openFiles = async () => (await readdir('/proc/self/fd')).length;
 

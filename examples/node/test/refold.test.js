@@ -6,11 +6,13 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
-import { test } from 'node:test';
-import { setImmediate as turn } from 'node:timers/promises';
+import { test as run } from 'node:test';
 import { Client, Code, RefoldError, parseExecution, version } from '../refold.js';
 
 const documented = '6a106ba44480b80424a65289';
+/** How long a test waits for something that should happen at once. */
+const patience = 60_000;
+const test = (name, body) => run(name, { timeout: patience }, body);
 const failure = (code) => (error) => error instanceof RefoldError && error.code === code;
 let runs = 0;
 /** The id of a run that begins with the first request for it. */
@@ -21,17 +23,36 @@ function sandboxClient(options = {}) {
     return Client.fromEnv({ maxRetries: 0, pollIntervalMs: 20, ...options });
 }
 
-/** A server that never answers; `request` settles when the first one has come. */
-async function silentServer(t) {
+/**
+ * A server on this event loop that answers so, or never. The options have no time-out of their own; `request` settles
+ * when the first request has come, `hangUp` when its client has gone.
+ */
+async function startServer(t, body) {
     const server = createServer();
-    const request = once(server, 'connection').then(([socket]) => {
-        t.after(() => socket.destroy());
-        return once(socket, 'data');
+    const sockets = new Set();
+    const first = (event) => new Promise((settle) => server.once('connection', (socket) => socket.once(event, settle)));
+    const request = first('data');
+    const hangUp = first('close');
+    server.on('connection', (socket) => {
+        sockets.add(socket);
+        socket.on('error', () => {});
+        socket.on('data', () => {
+            if (body !== undefined) {
+                socket.end(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`);
+            }
+        });
     });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
-    t.after(() => server.close());
-    return { baseUrl: `http://127.0.0.1:${server.address().port}`, request };
+    t.after(() => {
+        server.close();
+        sockets.forEach((socket) => socket.destroy());
+    });
+    return {
+        options: { baseUrl: `http://127.0.0.1:${server.address().port}`, timeoutMs: 0 },
+        request,
+        hangUp,
+    };
 }
 
 test('the version is that of the library', () => {
@@ -137,11 +158,10 @@ test('Code names what the library does', () => {
     }
 });
 
-test('a call that takes too long times out', async () => {
-    const begun = performance.now();
-    const call = sandboxClient({ timeoutMs: 100 }).getExecution('slow-60000');
+test('a call that takes too long times out', async (t) => {
+    const { options } = await startServer(t);
+    const call = sandboxClient({ ...options, timeoutMs: 100 }).getExecution(documented);
     await assert.rejects(call, (error) => failure(Code.TIMEOUT)(error) && error.retryable);
-    assert.ok(performance.now() - begun < 5000);
 });
 
 test('options are checked', () => {
@@ -195,18 +215,9 @@ test('a closed client makes no calls, but ends those that have begun', async () 
     assert.throws(() => client.setSessionToken('a'), failure(Code.INVALID_ARGUMENT));
 });
 
-test('a call does not block the event loop', async () => {
-    let turns = 0;
-    let ended = false;
-    const call = sandboxClient().getExecution('slow-300').finally(() => (ended = true));
-    let longest = 0;
-    for (let last = performance.now(); !ended; turns += 1) {
-        await turn();
-        longest = Math.max(longest, performance.now() - last);
-        last = performance.now();
-    }
-    await call;
-    assert.ok(turns > 100 && longest < 200, `${turns} turns, the longest ${longest} ms`);
+test('a call does not block the event loop, which may even serve it', async (t) => {
+    const { options } = await startServer(t, '{"status":"COMPLETED"}');
+    assert.equal((await sandboxClient(options).getExecution(documented)).state, 'COMPLETED');
 });
 
 test('a signal that has aborted before prevents the call', async () => {
@@ -217,34 +228,32 @@ test('a signal that has aborted before prevents the call', async () => {
 });
 
 test('a signal cancels a call at once', async (t) => {
-    const { baseUrl, request } = await silentServer(t);
+    const { options, request, hangUp } = await startServer(t);
     const controller = new AbortController();
-    const call = sandboxClient({ baseUrl }).getExecution(documented, { signal: controller.signal });
+    const call = sandboxClient(options).getExecution(documented, { signal: controller.signal });
     await request;
-    const begun = performance.now();
     controller.abort();
     await assert.rejects(call, { name: 'AbortError' });
-    t.diagnostic(`${(performance.now() - begun).toFixed(2)} ms`);
-    assert.ok(performance.now() - begun < 1000);
+    await hangUp;
 });
 
-test('a signal cancels calls that are queued, too', async () => {
+test('a signal cancels calls that are queued, too', async (t) => {
+    const { options } = await startServer(t);
     const controller = new AbortController();
-    const client = sandboxClient();
-    const calls = Array.from({ length: 12 }, () => client.getExecution('slow-60000', { signal: controller.signal }));
-    const begun = performance.now();
+    const client = sandboxClient(options);
+    const calls = Array.from({ length: 12 }, () => client.getExecution(documented, { signal: controller.signal }));
     controller.abort(new Error('enough'));
     for (const { reason } of await Promise.allSettled(calls)) {
         assert.equal(reason.message, 'enough');
     }
     // The threads are free again.
-    assert.equal((await client.getExecution(documented)).id, documented);
-    assert.ok(performance.now() - begun < 5000);
+    assert.equal((await sandboxClient().getExecution(documented)).id, documented);
 });
 
-test('a signal can be a deadline', async () => {
+test('a signal can be a deadline', async (t) => {
+    const { options } = await startServer(t);
     const signal = AbortSignal.timeout(100);
-    await assert.rejects(sandboxClient().getExecution('slow-60000', { signal }), { name: 'TimeoutError' });
+    await assert.rejects(sandboxClient(options).getExecution(documented, { signal }), { name: 'TimeoutError' });
     const wait = sandboxClient().waitExecution('stuck', { signal: AbortSignal.timeout(100) });
     await assert.rejects(wait, { name: 'TimeoutError' });
 });
@@ -275,7 +284,7 @@ test('what progress throws ends the wait', async () => {
 
 test('a signal ends a wait in its pause', async () => {
     const controller = new AbortController();
-    const wait = sandboxClient({ pollIntervalMs: 60_000 }).waitExecution('stuck', {
+    const wait = sandboxClient({ pollIntervalMs: 3_600_000 }).waitExecution('stuck', {
         signal: controller.signal,
         onProgress: () => void setImmediate(() => controller.abort()),
     });
@@ -295,7 +304,7 @@ test('a wait heeds the server, however long that takes', async () => {
 
 test('many waits leave the threads to others', async () => {
     const controller = new AbortController();
-    const client = sandboxClient({ pollIntervalMs: 60_000 });
+    const client = sandboxClient({ pollIntervalMs: 3_600_000 });
     let shown = 0;
     let allShown;
     const all = new Promise((resolve) => (allShown = resolve));
