@@ -1,75 +1,108 @@
 #!/bin/sh
-# Holds README.md and the header to the programs that they show: each is the file that is tested, compiles without a
-# warning, and runs against the sandbox. The last line is `N passed, M failed`.
+# Holds README.md and the headers to the programs and commands that they show: each program of README is the file that
+# is tested, every block compiles without a warning, and programs run against the sandbox. The last line is
+# `N passed, M failed`.
 set -u
 cd "$(dirname "$0")/.." || exit 1
+. tests/support/install.sh
 . tests/support/sandbox.sh
 . tests/support/check.sh
-. tests/support/install.sh
+. tests/support/go.sh
 . tests/support/prefix.sh
-need go golang-go || exit 1
+need cc gcc libc6-dev || exit 1
+need c++ g++ || exit 1
 need pkg-config pkg-config || exit 1
 need python3 python3 || exit 1
+use_go || exit 1
+if [ ! -e target/release/librefold.so ] || [ ! -x target/release/examples/sandbox ]; then
+    need_rust && CARGO_TARGET_DIR=target cargo build --release --locked --quiet --lib --example sandbox || exit 1
+fi
+
 work=target/tests/readme
 rm -rf "$work"
-mkdir -p "$work"
-ln -sf ../../release/librefold.so "$work/librefold.so.0"
-# block LANGUAGE: the first block of that language in README.md.
-block() {
-    awk -v begin="\`\`\`$1" '$0 == "```" && inside { exit } inside; $0 == begin { inside = 1 }' README.md
+mkdir -p "$work/tree/target/release"
+work=$(cd "$work" && pwd)
+make_prefix "$work/prefix"
+
+# readme_blocks LANGUAGE FILE: writes the blocks of that language to FILE, with 1, 2 ... for its %.
+readme_blocks() {
+    awk -v begin="\`\`\`$1" -v file="$work/$2" '
+        $0 == "```" { name = "" }
+        name { print >name }
+        $0 == begin { name = file; sub("%", ++count, name) }' README.md
 }
 
-# shows LANGUAGE FILE: README.md prints the file as it is.
-shows() {
-    block "$1" >"$work/block"
-    [ -s "$work/block" ] && cmp "$work/block" "$2"
+# header_blocks HEADER LANGUAGE FILE: the same for a header, where they have the margin of a comment.
+header_blocks() {
+    awk -v begin="\\\\\\\\code{.$2}" -v file="$work/$3" '
+        /\\endcode/ { name = "" }
+        name { sub("^ *[*] ?", ""); print >name }
+        $0 ~ begin { name = file; sub("%", ++count, name) }' "include/$1"
 }
 
-# The program in the header's introduction, whose lines have the margin of a comment.
-program_of_header() {
-    awk '/\\endcode/ { exit } inside; /\\code\{.c\}/ { inside = 1 }' include/refold.h | sed 's/^ \* \{0,1\}//'
-}
-
-compile() {
-    cc -std=c11 -Wall -Wextra -Wpedantic -Werror -Iinclude "$work/$1.c" -Ltarget/release -lrefold \
-        -Wl,-rpath,"\$ORIGIN" -o "$work/$1"
-}
-
+# prints PROGRAM...: shows the documented run.
 prints() {
-    "$work/$1" 6a106ba44480b80424a65289 3>&- 4<&- >"$work/out" && grep -qF COMPLETED "$work/out"
+    "$@" 6a106ba44480b80424a65289 3>&- 4<&- >"$work/out" && grep -qF COMPLETED "$work/out"
 }
 
-check "README shows examples/c/get_execution.c" shows c examples/c/get_execution.c
-block c >"$work/readme.c"
-program_of_header >"$work/header.c"
+# compiles COMPILER SOURCE PROGRAM
+compiles() {
+    $1 -Wall -Wextra -Wpedantic -Wconversion -Werror -Iinclude "$2" -Ltarget/release -lrefold \
+        -Wl,-rpath,"$work/prefix/lib" -o "$3"
+}
+
+# What README says of linking from the build folder, in a tree that looks like this one.
+links_as_told() {
+    grep -E '^    (ln|cc -Iinclude) ' README.md >"$work/commands" && [ "$(wc -l <"$work/commands")" -eq 3 ] || return 1
+    ln -s "$(pwd)/include" "$work/tree/include"
+    ln -s "$(pwd)/target/release/librefold.so" "$(pwd)/target/release/librefold.a" "$work/tree/target/release/"
+    cp "$work/readme-1.c" "$work/tree/program.c"
+    while read -r command <&5; do
+        (cd "$work/tree" && rm -f program && eval "$command") || return 1
+        case $command in
+            cc*) prints "$work/tree/program" || return 1 ;;
+        esac
+    done 5<"$work/commands"
+}
+
+python() {
+    PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=examples/python python3 "$@"
+}
+
+build_go() {
+    (cd examples/go && PKG_CONFIG_PATH=$work/prefix/lib/pkgconfig CGO_LDFLAGS="-Wl,-rpath,$work/prefix/lib" \
+        go build -o "$work/go" ./cmd/refold-get)
+}
+
+readme_blocks c readme-%.c
+readme_blocks cpp readme-%.cpp
+readme_blocks go readme-%.go
+readme_blocks python readme-%.py
+readme_blocks js readme-%.mjs
+header_blocks refold.h c header-%.c
+header_blocks refold.hpp cpp header-%.cpp
+check "README shows examples/c/get_execution.c" cmp "$work/readme-1.c" examples/c/get_execution.c
+check "README shows examples/cpp/get.cpp" cmp "$work/readme-1.cpp" examples/cpp/get.cpp
+check "README shows examples/go/cmd/refold-get/main.go" cmp "$work/readme-1.go" examples/go/cmd/refold-get/main.go
+check "README shows examples/python/get.py" cmp "$work/readme-1.py" examples/python/get.py
+check "README shows examples/node/get.mjs" cmp "$work/readme-1.mjs" examples/node/get.mjs # which tests/node.sh runs
+check "the header shows a program" [ -s "$work/header-1.c" ]
+check "the header for C++ shows a program" [ -s "$work/header-1.cpp" ]
+
 stop_sandbox_at_exit
 start_sandbox "$work"
-for program in readme header; do
-    check "the program in the $program compiles" compile "$program"
-    check "the program in the $program works" prints "$program"
+for source in "$work"/*.c "$work"/*.cpp; do
+    case $source in
+        *.c) compiler="cc -std=c11" ;;
+        *) compiler="c++ -std=c++17" ;;
+    esac
+    check "$(basename "$source") compiles" compiles "$compiler" "$source" "$source.program"
+    check "$(basename "$source") works" prints "$source.program"
 done
-cc -std=c11 -Iinclude "$work/readme.c" target/release/librefold.a -lgcc_s -lutil -lrt -lpthread -lm -ldl -o "$work/static"
-check "it works with the static library" prints static
-
-check "README shows examples/cpp/get.cpp" shows cpp examples/cpp/get.cpp
-check "the program in C++ compiles" c++ -std=c++17 -Wall -Wextra -Wpedantic -Werror -Iinclude examples/cpp/get.cpp \
-    -Ltarget/release -lrefold -Wl,-rpath,"\$ORIGIN" -o "$work/cpp"
-check "it works" prints cpp
-
-check "README shows examples/python/get.py" shows python examples/python/get.py
-python() {
-    PYTHONDONTWRITEBYTECODE=1 python3 examples/python/get.py completed 3>&- 4<&- >"$work/out" &&
-        grep -qF COMPLETED "$work/out"
-}
-check "the program in Python works" python
-
-check "README shows examples/go/cmd/refold-get/main.go" shows go examples/go/cmd/refold-get/main.go
-make_prefix "$(pwd)/$work/prefix"
-go_build() {
-    (cd examples/go && PKG_CONFIG_PATH=$OLDPWD/$work/prefix/lib/pkgconfig \
-        CGO_LDFLAGS="-Wl,-rpath,$OLDPWD/$work" go build -o "$OLDPWD/$work/go" ./cmd/refold-get)
-}
-check "the program in Go compiles" go_build
-check "it works" prints go
+check "programs are linked as README says" links_as_told
+check "the program in Go compiles" build_go
+check "it works" prints "$work/go"
+check "the program in Python works" prints python "$work/readme-1.py"
+check "the module is a program" prints python -m refold
 
 sum_up
