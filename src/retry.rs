@@ -231,6 +231,7 @@ mod tests {
             ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
             ("Tue, 29 Feb 2000 00:00:00 GMT", Some(951_782_400 - 784_111_747)),
             ("Sun, 06 Foo 1994 08:49:37 GMT", None),
+            ("Sun, 06 Nov 994 08:49:37 GMT", None),
             ("Sun, 32 Nov 1994 08:49:37 GMT", None),
             ("Sun, 06 Nov 1994 24:49:37 GMT", None),
             ("Sun, 06 Nov 1994 08:49 GMT", None),

@@ -296,3 +296,23 @@ fn reason(error: &io::Error) -> String {
         (kind, _) => kind.to_string(),
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_in_words_that_people_know() {
+        let cases = [
+            (libc::ECONNRESET, "connection reset by the other side"),
+            (libc::EPIPE, "connection closed by the other side"),
+            (libc::ECONNREFUSED, "connection refused"),
+            (libc::EINVAL, "invalid input parameter (errno 22)"),
+            (libc::EPROTO, "system error 71"),
+        ];
+        for (number, expected) in cases {
+            assert_eq!(reason(&io::Error::from_raw_os_error(number)), expected);
+        }
+        assert_eq!(reason(&ErrorKind::UnexpectedEof.into()), "unexpected end of file");
+    }
+}

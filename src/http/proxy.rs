@@ -211,6 +211,7 @@ mod tests {
             "http://proxy/path",
             "http://pro xy",
             "http://a%zz@proxy",
+            "http://a%4@proxy",
             "http://a%0d@proxy",
             "http://a%3Ab:c@proxy",
             "socks5://user@proxy",
@@ -250,6 +251,8 @@ mod tests {
             ("https://[::1]", "::1", true),
             ("https://[::1]:9", "[::1]:9", true),
             ("https://[fd00::5]", "fd00::/8", true),
+            ("https://[::1]", "0.0.0.0/0", false),
+            ("https://10.1.2.3", "::/0", false),
         ];
         for (url, list, expected) in cases {
             assert_eq!(is_excepted(list, &BaseUrl::parse(url, false)?), expected, "{url} in {list:?}");

@@ -183,3 +183,23 @@ impl Socket {
         }
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_used_up_is_named() {
+        let cases = [
+            (libc::EMFILE, Some("this process has no file descriptor left")),
+            (libc::ENFILE, Some("the system has no file descriptor left")),
+            (libc::ENOMEM, Some("memory is used up")),
+            (libc::ENOBUFS, Some("memory is used up")),
+            (libc::ECONNREFUSED, None),
+        ];
+        for (number, expected) in cases {
+            assert_eq!(used_up(&io::Error::from_raw_os_error(number)), expected, "{number}");
+        }
+        assert_eq!(used_up(&io::Error::from(ErrorKind::OutOfMemory)), None);
+    }
+}

@@ -4,6 +4,7 @@
 #include "lookup.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -240,23 +241,25 @@ TEST(localhost_and_addresses_are_not_looked_up) {
 TEST(lookups_that_failed_for_now_are_tried_again_and_no_others) {
     static const struct {
         const char *name;
-        int error;
+        int error, number;
         bool again;
         refold_code code;
     } rows[] = {
-        {"EAI_AGAIN", EAI_AGAIN, true, REFOLD_ERROR_RESOLVE},
-        {"EAI_NONAME", EAI_NONAME, false, REFOLD_ERROR_RESOLVE},
-        {"EAI_NODATA", EAI_NODATA, false, REFOLD_ERROR_RESOLVE},
-        {"EAI_FAIL", EAI_FAIL, false, REFOLD_ERROR_RESOLVE},
-        {"EAI_MEMORY", EAI_MEMORY, false, REFOLD_ERROR_RESOURCE},
-        {"no address", 0, false, REFOLD_ERROR_RESOLVE},
+        {"EAI_AGAIN", EAI_AGAIN, 0, true, REFOLD_ERROR_RESOLVE},
+        {"EAI_NONAME", EAI_NONAME, 0, false, REFOLD_ERROR_RESOLVE},
+        {"EAI_NODATA", EAI_NODATA, 0, false, REFOLD_ERROR_RESOLVE},
+        {"EAI_FAIL", EAI_FAIL, 0, false, REFOLD_ERROR_RESOLVE},
+        {"EAI_MEMORY", EAI_MEMORY, 0, false, REFOLD_ERROR_RESOURCE},
+        {"EAI_SYSTEM, EMFILE", EAI_SYSTEM, EMFILE, false, REFOLD_ERROR_RESOURCE},
+        {"EAI_SYSTEM, EIO", EAI_SYSTEM, EIO, true, REFOLD_ERROR_RESOLVE},
+        {"no address", 0, 0, false, REFOLD_ERROR_RESOLVE},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         refold_options *options = test_options("https://server.invalid");
         refold_options_set_max_retries(options, 1);
         refold_client *client = client_of(options);
         refold_error *error = NULL;
-        lookup_answer((struct lookup){.error = rows[i].error});
+        lookup_answer((struct lookup){.error = rows[i].error, .number = rows[i].number});
         check_case("%s", rows[i].name);
         CHECK(get(client, &error) == NULL);
         CHECK_INT(lookup_count(), rows[i].again ? 2 : 1);

@@ -271,6 +271,18 @@ TEST(credentials_hold_no_control_characters_and_are_utf8) {
     }
 }
 
+TEST(the_product_in_the_user_agent_has_a_limit) {
+    char *product = repeated("p", 1025);
+    refold_options *options = test_options(NULL);
+    refold_options_set_user_agent(options, product);
+    expect_refusal(options, "user agent");
+    product[1024] = '\0';
+    options = test_options(NULL);
+    refold_options_set_user_agent(options, product);
+    refold_client_free(client_of(options));
+    free(product);
+}
+
 TEST(refusals_keep_the_secret) {
     static const char secret[] = "geheim\x01geheim";
     refold_options *options = with_credentials(secret, "account", NULL);

@@ -466,7 +466,7 @@ TEST(in_the_body_of_an_error_it_counts_as_well) {
 }
 
 /* A process that has no descriptor left gets a token that works. */
-static int64_t cancel_without_descriptors(struct server *server) {
+static int64_t cancel_without_descriptors(struct server *server, uint64_t timeout_ms) {
     struct rlimit before;
     getrlimit(RLIMIT_NOFILE, &before);
     size_t requests = server_requests(server);
@@ -474,7 +474,9 @@ static int64_t cancel_without_descriptors(struct server *server) {
     struct running_call call = {.cancel = refold_cancel_new()};
     setrlimit(RLIMIT_NOFILE, &before);
     CHECK(call.cancel != NULL);
-    call.client = client_to(server);
+    refold_options *options = test_options(server_url(server));
+    refold_options_set_timeout_ms(options, timeout_ms);
+    call.client = client_of(options);
     begin_call(&call);
     CHECK(server_await_requests(server, requests + 1, 10000));
     pause_ms(20);
@@ -488,13 +490,16 @@ static int64_t cancel_without_descriptors(struct server *server) {
 }
 
 TEST(a_token_made_without_descriptors_works) {
+    static const uint64_t timeouts_ms[] = {20000, 0};
     struct server *server = serve_answers(1, &(struct answer){.silent = true, .ending = HOLD});
-    int64_t best = INT64_MAX;
-    for (int i = 0; i < TRIES && best > LATE_US * check_patience(); i++) {
-        int64_t took = cancel_without_descriptors(server);
-        best = took < best ? took : best;
+    for (size_t row = 0; row < COUNT(timeouts_ms); row++) {
+        int64_t best = INT64_MAX;
+        for (int i = 0; i < TRIES && best > LATE_US * check_patience(); i++) {
+            int64_t took = cancel_without_descriptors(server, timeouts_ms[row]);
+            best = took < best ? took : best;
+        }
+        CHECK_TIME(best / 1000, 0, LATE_US / 1000);
     }
-    CHECK_TIME(best / 1000, 0, LATE_US / 1000);
     server_stop(server);
 }
 

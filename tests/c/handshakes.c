@@ -2,6 +2,7 @@
 #include "client.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static void hang_up(struct exchange *exchange) { exchange_close(exchange); }
 
@@ -51,6 +52,72 @@ TEST(a_lost_handshake_is_tried_again_and_a_bad_certificate_is_not) {
         options.private_key = certificate_path(key);
         check_case("%s", bad[i]);
         call_tls(options, REFOLD_ERROR_TLS, 1, false);
+    }
+}
+
+/* Fatal, "access denied": what a server says that wants a certificate of its clients, say. */
+static void refuse(struct exchange *exchange) {
+    char hello;
+    exchange_read(exchange, &hello, 1);
+    exchange_send(exchange, "\x15\3\3\0\2\2\x31", 7);
+    exchange_await_close(exchange);
+}
+
+/* A record that nobody has the keys of. */
+static void send_a_forged_record(struct exchange *exchange) {
+    static const char record[5 + 64] = {0x17, 3, 3, 0, 64};
+    exchange_send_plain(exchange, record, sizeof record);
+    exchange_await_close(exchange);
+}
+
+static refold_error *tls_error(const struct server_options *server_options) {
+    struct server *server = serve(server_options);
+    refold_options *options = test_options(server_url(server));
+    refold_options_set_ca_file(options, certificate_path("ca.pem"));
+    refold_client *client = client_of(options);
+    refold_error *error = NULL;
+    CHECK(get(client, &error) == NULL);
+    refold_client_free(client);
+    server_stop(server);
+    return error;
+}
+
+TEST(a_server_that_refuses_the_handshake_is_heard) {
+    struct server_options options = {.connected = refuse};
+    options.certificate = certificate_path("good.pem");
+    options.private_key = certificate_path("good.key");
+    refold_error *error = tls_error(&options);
+    CHECK(!refold_error_is_retryable(error));
+    EXPECT_ERROR(error, REFOLD_ERROR_TLS, "the server refused the handshake (access denied)");
+}
+
+TEST(a_forged_record_breaks_the_connection) {
+    struct server_options options = {.handler = send_a_forged_record};
+    options.certificate = certificate_path("good.pem");
+    options.private_key = certificate_path("good.key");
+    refold_error *error = tls_error(&options);
+    CHECK(refold_error_is_retryable(error));
+    EXPECT_ERROR(error, REFOLD_ERROR_TRANSPORT, "what came is not valid TLS");
+}
+
+TEST(a_long_key_arrives_whole) {
+    struct server_options server_options = {.answers = &(struct answer){.body = COMPLETED},
+                                            .answer_count = 1};
+    for (int i = 0; i < 2; i++) {
+        check_case("%s", i == 0 ? "plain" : "TLS");
+        server_options.certificate = i == 0 ? NULL : certificate_path("good.pem");
+        server_options.private_key = i == 0 ? NULL : certificate_path("good.key");
+        struct server *server = serve(&server_options);
+        refold_options *options = test_options(server_url(server));
+        refold_options_set_ca_file(options, certificate_path("ca.pem"));
+        char *key = repeated("0123456789", 20000);
+        refold_options_set_api_key(options, key, TEST_ACCOUNT);
+        refold_client *client = client_of(options);
+        CHECK_INT(get_code(client), REFOLD_OK);
+        CHECK_CONTAINS(server_head(server, 0), key);
+        free(key);
+        refold_client_free(client);
+        server_stop(server);
     }
 }
 

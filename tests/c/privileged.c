@@ -26,19 +26,7 @@ unsigned long getauxval(unsigned long type) {
 /* What the environment says is unusable: whoever reads any of it fails. */
 static void poison(const char *name) { setenv(name, "\n", 1); }
 
-TEST(a_privileged_program_reads_no_credentials_from_its_environment) {
-    setenv("REFOLD_API_KEY", "key", 1);
-    setenv("REFOLD_LINKED_ACCOUNT_ID", "account", 1);
-    is_privileged = true;
-    EXPECT_ERROR(client_error(refold_options_new_from_env()), REFOLD_ERROR_INVALID_ARGUMENT,
-                 "credentials are missing");
-    CHECK(asked > 0);
-    is_privileged = false;
-    refold_client_free(client_of(refold_options_new_from_env()));
-    unsetenv("REFOLD_API_KEY");
-    unsetenv("REFOLD_LINKED_ACCOUNT_ID");
-}
-
+/* First of all: what the system trusts is looked up once. */
 TEST(a_privileged_program_reads_no_proxy_and_no_roots_from_its_environment) {
     static const char *const names[] = {"https_proxy", "HTTPS_PROXY",   "all_proxy",   "ALL_PROXY",
                                         "no_proxy",    "SSL_CERT_FILE", "SSL_CERT_DIR"};
@@ -51,4 +39,17 @@ TEST(a_privileged_program_reads_no_proxy_and_no_roots_from_its_environment) {
                  NULL);
     for (size_t i = 0; i < COUNT(names); i++)
         unsetenv(names[i]);
+}
+
+TEST(a_privileged_program_reads_no_credentials_from_its_environment) {
+    setenv("REFOLD_API_KEY", "key", 1);
+    setenv("REFOLD_LINKED_ACCOUNT_ID", "account", 1);
+    is_privileged = true;
+    EXPECT_ERROR(client_error(refold_options_new_from_env()), REFOLD_ERROR_INVALID_ARGUMENT,
+                 "credentials are missing");
+    CHECK(asked > 0);
+    is_privileged = false;
+    refold_client_free(client_of(refold_options_new_from_env()));
+    unsetenv("REFOLD_API_KEY");
+    unsetenv("REFOLD_LINKED_ACCOUNT_ID");
 }

@@ -367,12 +367,23 @@ SCRIPT(want_nothing, exchange_send(exchange, "\5\xff", 2))
 SCRIPT(speak_socks4, exchange_send(exchange, "\0\x5a\0\0\0\0\0\0", 8))
 SCRIPT(refuse_the_login, exchange_send(exchange, "\5\2", 2); exchange_read(exchange, asked, sizeof asked);
        exchange_send(exchange, "\1\1", 2))
-SCRIPT(refuse_by_rule, exchange_send(exchange, "\5\0", 2); exchange_read(exchange, asked, sizeof asked);
-       exchange_send(exchange, "\5\2\0\1\0\0\0\0\0\0", 10))
-SCRIPT(cannot_reach, exchange_send(exchange, "\5\0", 2); exchange_read(exchange, asked, sizeof asked);
-       exchange_send(exchange, "\5\4\0\1\0\0\0\0\0\0", 10))
 SCRIPT(reply_of_another_kind, exchange_send(exchange, "\5\0", 2);
        exchange_read(exchange, asked, sizeof asked); exchange_send(exchange, "\5\0\0\x09\0\0\0\0\0\0", 10))
+
+/* A reply that refuses, RFC 1928, section 6. */
+#define REFUSE(name, reply)                                                                                  \
+    SCRIPT(name, exchange_send(exchange, "\5\0", 2); exchange_read(exchange, asked, sizeof asked);           \
+           exchange_send(exchange, "\5" reply "\0\1\0\0\0\0\0\0", 10))
+
+REFUSE(fail_somehow, "\1")
+REFUSE(refuse_by_rule, "\2")
+REFUSE(reach_no_network, "\3")
+REFUSE(reach_no_host, "\4")
+REFUSE(be_refused, "\5")
+REFUSE(go_too_far, "\6")
+REFUSE(know_no_command, "\7")
+REFUSE(know_no_address, "\10")
+REFUSE(fail_oddly, "\11")
 
 static void answer_without_end(struct exchange *exchange) {
     static const char line[] = "X-More: and more and more and more and more and more and more and more\r\n";
@@ -409,8 +420,15 @@ static const struct failure failures[] = {
     {"SOCKS5 wants neither", "socks5h://", want_nothing, "wants a user", NULL},
     {"SOCKS5 refuses the login", "socks5h://user:hush-hush@", refuse_the_login, "refused user or password",
      NULL},
+    {"SOCKS5 fails", "socks5h://", fail_somehow, "general failure", NULL},
     {"SOCKS5 refuses by rule", "socks5://", refuse_by_rule, "not allowed by its rules", NULL},
-    {"SOCKS5 cannot reach", "socks5h://", cannot_reach, "host unreachable", NULL},
+    {"SOCKS5 reaches no network", "socks5h://", reach_no_network, "network unreachable", NULL},
+    {"SOCKS5 reaches no host", "socks5h://", reach_no_host, "host unreachable", NULL},
+    {"SOCKS5 is refused", "socks5h://", be_refused, "connection refused", NULL},
+    {"SOCKS5 goes too far", "socks5h://", go_too_far, "time to live expired", NULL},
+    {"SOCKS5 knows no such command", "socks5h://", know_no_command, "does not support that", NULL},
+    {"SOCKS5 knows no such address", "socks5h://", know_no_address, "does not support that", NULL},
+    {"SOCKS5 fails oddly", "socks5h://", fail_oddly, "does not say why", NULL},
     {"SOCKS5 replies oddly", "socks5h://", reply_of_another_kind, "does not speak SOCKS5", NULL},
     {"SOCKS4", "socks5h://", speak_socks4, "does not speak SOCKS5", NULL},
     {"HTTP where SOCKS5 should be", "socks5h://", answer_502, "does not speak SOCKS5", NULL},

@@ -144,8 +144,10 @@ int getaddrinfo(const char *restrict name, const char *restrict service,
     struct lookup own = take_answer(name);
     if (own.silent)
         return EAI_AGAIN;
-    if (own.error != 0)
+    if (own.error != 0) {
+        errno = own.number;
         return own.error;
+    }
     *list = NULL;
     for (size_t i = COUNT(own.addresses); i-- > 0;) {
         if (own.addresses[i] == NULL)

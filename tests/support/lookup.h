@@ -10,6 +10,7 @@
 struct lookup {
     const char *addresses[8]; /* numeric, handed out in this order */
     int error;                /* EAI_AGAIN, ...: this instead */
+    int number;               /* errno, which EAI_SYSTEM points at */
     bool silent;              /* nothing before lookup_release(), and then EAI_AGAIN */
 };
 

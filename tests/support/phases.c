@@ -6,11 +6,12 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { DRIP_MS = 10 };
+enum { DRIP_MS = 10, LARGE_KEY = 16 << 20, SMALL_BUFFER = 65536 };
 
 static void reach(struct exchange *exchange) { event_add(exchange_data(exchange), 1); }
 
@@ -152,6 +153,7 @@ static void stay_running(struct exchange *exchange) {
 #define LOOKUP .told = "while looking up the host name", .is_connecting = true, .has_lookup = true
 #define TLS .told = "in the TLS handshake", .is_connecting = true, .scheme = "https"
 #define PROXY .told = "while the proxy was asked for a tunnel", .is_connecting = true, .scheme = "https"
+#define SENDING .told = "while sending the request"
 #define HEADER .told = "while waiting for the answer"
 #define BODY .told = "while receiving the answer"
 
@@ -170,6 +172,7 @@ const struct phase phases[] = {
      .connected = leave_socks_later},
     {"a SOCKS proxy silent after the request", PROXY, .proxy = "socks5h://", .connected = leave_socks_later},
     {"a dripping SOCKS proxy", PROXY, .proxy = "socks5h://", .connected = drip_socks},
+    {"a request that nobody reads", SENDING, .has_large_request = true},
     {"a silent header", HEADER, .handler = keep_silent},
     {"a silent header on a connection in use", HEADER, .is_warm = true, .handler = answer_once},
     {"a silent header in TLS", HEADER, .has_tls = true, .handler = keep_silent},
@@ -194,6 +197,7 @@ const size_t phase_count = COUNT(phases);
 static struct server *serve_phase(const struct phase *phase, struct event *reached) {
     struct server_options options = {
         .connected = phase->connected, .handler = phase->handler, .data = reached};
+    options.unserved = phase->has_large_request;
     if (phase->has_tls) {
         options.certificate = certificate_path("good.pem");
         options.private_key = certificate_path("good.key");
@@ -218,7 +222,8 @@ struct scene scene_open(const struct phase *phase) {
     }
     if (phase->has_lookup)
         lookup_answer((struct lookup){.silent = true});
-    note_attempts(phase->has_silent_address ? scene.reached : NULL);
+    note_attempts(phase->has_silent_address || phase->has_large_request ? scene.reached : NULL);
+    limit_sending(phase->has_large_request ? SMALL_BUFFER : 0);
     return scene;
 }
 
@@ -232,6 +237,11 @@ refold_options *scene_options(const struct scene *scene) {
         refold_options_set_proxy(options, scene->proxy);
     if (scene->phase->has_tls)
         refold_options_set_ca_file(options, certificate_path("ca.pem"));
+    if (scene->phase->has_large_request) {
+        char *key = repeated("k", LARGE_KEY);
+        refold_options_set_api_key(options, key, TEST_ACCOUNT);
+        free(key);
+    }
     return options;
 }
 
@@ -244,6 +254,7 @@ bool scene_await(struct scene *scene, int count) {
 
 void scene_close(struct scene *scene) {
     note_attempts(NULL);
+    limit_sending(0);
     server_stop(scene->server);
     dead_port_free(scene->hole);
     if (scene->phase->has_lookup)

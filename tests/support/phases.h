@@ -24,6 +24,7 @@ struct phase {
     bool has_lookup;         /* a lookup that never ends */
     bool has_silent_address; /* nobody answers there */
     bool has_tls;            /* the server speaks it */
+    bool has_large_request;  /* more than the system takes where nobody reads */
     void (*connected)(struct exchange *exchange);
     void (*handler)(struct exchange *exchange);
 };

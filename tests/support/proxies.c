@@ -118,7 +118,9 @@ static void serve_socks(struct exchange *exchange) {
     int address_type;
     if (greet(exchange, &proxy->options) && read_target(exchange, target, &address_type)) {
         note_target(proxy, target, address_type);
-        exchange_send(exchange, "\5\0\0\1\0\0\0\0\0\0", 10);
+        /* Where it connects from: by IPv6 where it was given a name. */
+        char reply[22] = {5, 0, 0, address_type == 3 ? 4 : 1};
+        exchange_send(exchange, reply, address_type == 3 ? 22 : 10);
         exchange_relay(exchange, port_of(target));
     }
     exchange_close(exchange);
