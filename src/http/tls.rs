@@ -234,7 +234,6 @@ fn explain_certificate(error: &CertificateError) -> String {
                                             (refold_options_set_ca_file adds an issuer)"
                 .into()
         }
-        CertificateError::Revoked => "the server's certificate was revoked".into(),
         CertificateError::Other(OtherError(why)) if why.to_string() == "CaUsedAsEndEntity" => {
             "the server's certificate is that of an authority: it needs one of its own, signed by the authority"
                 .into()

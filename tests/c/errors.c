@@ -488,6 +488,19 @@ TEST(used_up_descriptors_are_a_want_of_resources) {
     server_stop(server);
 }
 
+TEST(roots_that_cannot_be_read_for_want_of_descriptors_are_no_mistake_of_the_callers) {
+    setenv("SSL_CERT_FILE", certificate_path("ca.pem"), 1);
+    refold_options *options = test_options("https://server.invalid");
+    refold_error *error = NULL;
+    struct rlimit before = forbid_descriptors();
+    refold_client *client = refold_client_new(options, &error);
+    setrlimit(RLIMIT_NOFILE, &before);
+    CHECK(client == NULL);
+    EXPECT_ERROR(error, REFOLD_ERROR_RESOURCE, "ca.pem");
+    refold_client_free(client_of(options));
+    unsetenv("SSL_CERT_FILE");
+}
+
 /* "Making a token never fails"; and one that was made in want still cancels. */
 TEST(tokens_are_made_without_descriptors) {
     struct server *server = serve_body(COMPLETED);

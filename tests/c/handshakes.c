@@ -63,6 +63,14 @@ static void refuse(struct exchange *exchange) {
     exchange_await_close(exchange);
 }
 
+/* The last message of a server's part of a handshake, as its first one. */
+static void begin_at_the_end(struct exchange *exchange) {
+    char hello;
+    exchange_read(exchange, &hello, 1);
+    exchange_send(exchange, "\x16\3\3\0\4\x0e\0\0\0", 9);
+    exchange_await_close(exchange);
+}
+
 /* A record that nobody has the keys of. */
 static void send_a_forged_record(struct exchange *exchange) {
     static const char record[5 + 64] = {0x17, 3, 3, 0, 64};
@@ -89,6 +97,15 @@ TEST(a_server_that_refuses_the_handshake_is_heard) {
     refold_error *error = tls_error(&options);
     CHECK(!refold_error_is_retryable(error));
     EXPECT_ERROR(error, REFOLD_ERROR_TLS, "the server refused the handshake (access denied)");
+}
+
+TEST(a_server_that_breaks_the_rules_is_named) {
+    struct server_options options = {.connected = begin_at_the_end};
+    options.certificate = certificate_path("good.pem");
+    options.private_key = certificate_path("good.key");
+    refold_error *error = tls_error(&options);
+    CHECK(!refold_error_is_retryable(error));
+    EXPECT_ERROR(error, REFOLD_ERROR_TLS, "its messages come in a wrong order");
 }
 
 TEST(a_forged_record_breaks_the_connection) {

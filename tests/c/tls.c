@@ -197,6 +197,8 @@ static const struct refusal refusals[] = {
     {"own root, unknown", "own-root", .code = REFOLD_ERROR_TLS, .told = "is that of an authority"},
     {"own root, trusted", "own-root", "own-root.pem", .code = REFOLD_ERROR_TLS,
      .told = "is that of an authority"},
+    {"demanding", "demanding", .code = REFOLD_ERROR_TLS,
+     .told = "is not valid (unsupported critical extension"},
     {"another address",
      "good",
      NULL,

@@ -5,6 +5,7 @@
 #   expired       the same, but of the past                 wrong-host    other.invalid
 #   self-signed   the same, signed by itself                early         the same, but of the future
 #   own-root      the same, an authority, too               forged        it claims a public authority's signature
+#   demanding     with an extension that nobody knows, and must be understood
 # and the folder hashed, which holds ca.pem as SSL_CERT_DIR wants it.
 set -eu
 folder=$1
@@ -76,6 +77,10 @@ sign wrong-host ca DNS:other.invalid "$yesterday" "$later"
 key self-signed
 openssl_quietly req -x509 -new -key self-signed.key -subj "/CN=Test self-signed" -days 300 -out self-signed.pem \
     -addext basicConstraints=critical,CA:FALSE -addext subjectAltName="$here" -addext extendedKeyUsage=serverAuth
+
+key demanding
+openssl_quietly req -x509 -new -key demanding.key -subj "/CN=Test demanding" -days 300 -out demanding.pem \
+    -addext basicConstraints=critical,CA:FALSE -addext subjectAltName="$here" -addext 1.2.3.4=critical,ASN1:UTF8String:what
 
 key own-root
 openssl_quietly req -x509 -new -key own-root.key -subj "/CN=Test own-root" -days 300 -out own-root.pem \
