@@ -1,5 +1,6 @@
 # shellcheck shell=sh
-# Shell functions, to be sourced: what a command needs of a Debian machine, installed where it is missing.
+# Shell functions, to be sourced in the project's folder: what a command needs of a Debian machine, installed where it is
+# missing.
 
 # need COMMAND PACKAGE...: makes sure that COMMAND is there; the Debian packages named bring it.
 need() {
@@ -21,14 +22,17 @@ need() {
         return 1
     fi
     echo "Installing $* ..."
-    # The package lists of a fresh machine are empty or old: they are fetched only where they do not suffice.
-    if install_packages "$@" >/dev/null 2>&1; then
-        return
-    fi
-    if ! { $as_root apt-get update -qq && install_packages "$@" >/dev/null; }; then
+    mkdir -p target
+    # One at a time: scripts that run side by side may lack the same.
+    if ! (flock 9 && fetch_packages "$@" 9>&-) 9>target/install.lock; then
         echo "$needed is missing and could not be installed: please try: apt-get install $*" >&2
         return 1
     fi
+}
+
+# The package lists of a fresh machine are empty or old: they are fetched only where they do not suffice.
+fetch_packages() {
+    install_packages "$@" >/dev/null 2>&1 || { $as_root apt-get update -qq && install_packages "$@" >/dev/null; }
 }
 
 install_packages() {
