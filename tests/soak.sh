@@ -19,13 +19,16 @@ export CARGO_TARGET_DIR=target
 unset CARGO_BUILD_TARGET
 cargo build --release --locked --lib
 sh tests/support/build.sh
-out=target/ctests
+built=$PWD/target/ctests
+out=$PWD/target/soak
+mkdir -p "$out"
 if [ ! -e "$out/soak" ] || [ -n "$(find tests/soak tests/support include/refold.h -newer "$out/soak")" ]; then
     cc -std=c11 -O1 -g -Wall -Wextra -Wpedantic -Werror -pthread -Itests/support -Iinclude tests/soak/*.c \
-        -o "$out/soak" "$out/libsupport.a" -L"$out/lib" -Wl,--as-needed -lrefold -Wl,-rpath,"$PWD/$out/lib" -lssl -lcrypto \
-        -lz -lm
+        -o "$out/soak" "$built/libsupport.a" -L"$built/lib" -Wl,--as-needed -lrefold -Wl,-rpath,"$built/lib" \
+        -lssl -lcrypto -lz -lm
 fi
+# Its own: other tests may be making theirs at the same time.
 sh tests/support/certificates.sh "$out/certificates"
 
 echo "sh tests/soak.sh $minutes $seed"
-CHECK_CERTIFICATES=$PWD/$out/certificates SOAK_SECONDS=$((minutes * 60)) SOAK_SEED=$seed exec "$out/soak"
+CHECK_CERTIFICATES=$out/certificates SOAK_SECONDS=$((minutes * 60)) SOAK_SEED=$seed exec "$out/soak"
