@@ -57,7 +57,9 @@ pub struct Source<'a> {
 pub enum Json<'v, 'a> {
     /// All of a source.
     Whole(&'v Source<'a>),
-    /// One of many.
+    /// The same, an array or an object, and all that is in it.
+    Read(&'v Source<'a>, &'v Flat<'a>),
+    /// One value of many.
     Part(&'v Flat<'a>, &'v Slot),
 }
 
@@ -97,7 +99,7 @@ impl<'v, 'a> Json<'v, 'a> {
     pub fn kind(self) -> Kind {
         match self {
             Json::Part(_, slot) => slot.kind(),
-            Json::Whole(source) => source.kind(),
+            Json::Whole(source) | Json::Read(source, _) => source.kind(),
         }
     }
 
@@ -107,6 +109,7 @@ impl<'v, 'a> Json<'v, 'a> {
         match self {
             Json::Part(_, slot) => slot.is_true(),
             Json::Whole(source) => source.text == "true",
+            Json::Read(..) => false,
         }
     }
 
@@ -128,6 +131,7 @@ impl<'v, 'a> Json<'v, 'a> {
         match self {
             Json::Part(flat, slot) => flat.string(slot),
             Json::Whole(source) => source.string(),
+            Json::Read(..) => None,
         }
     }
 
@@ -136,47 +140,62 @@ impl<'v, 'a> Json<'v, 'a> {
     pub fn length(self) -> usize {
         match self {
             Json::Part(_, slot) => slot.children().map_or(0, |children| children.count.into()),
-            Json::Whole(source) => source.inside().map_or(0, |inside| inside.count()),
+            Json::Whole(source) => source.length(),
+            Json::Read(_, flat) => flat.children().count.into(),
         }
     }
 
     /// An element, or a member's value, by its position.
     #[inline]
     pub fn at(self, index: usize) -> Option<Json<'v, 'a>> {
-        match self {
-            Json::Part(flat, slot) => Some(Json::Part(flat, flat.child(slot.children()?, index)?)),
-            Json::Whole(source) => source.inside()?.at(index),
-        }
+        let (flat, children) = match self {
+            Json::Part(flat, slot) => (flat, slot.children()?),
+            Json::Read(_, flat) => (flat, flat.children()),
+            Json::Whole(source) => return source.at(index),
+        };
+        flat.child(children, index).map(|slot| Json::Part(flat, slot))
     }
 
     /// A member's key by its position, as `string` would return it.
     #[inline]
     pub fn key_at(self, index: usize) -> Option<&'v [u8]> {
-        match self {
-            Json::Part(flat, slot) => flat.key(slot.members()?, index),
-            Json::Whole(source) if source.kind() == Kind::Object => source.inside()?.key(index),
-            Json::Whole(_) => None,
-        }
+        let (flat, members) = match self {
+            Json::Part(flat, slot) => (flat, slot.members()?),
+            Json::Read(source, flat) if source.is_object() => (flat, flat.children()),
+            Json::Read(..) => return None,
+            Json::Whole(source) => return source.key_at(index),
+        };
+        flat.key(members, index)
     }
 
     /// The value of the last member with this key.
+    #[inline]
     pub fn get(self, key: &[u8]) -> Option<Json<'v, 'a>> {
-        let inside = match self {
-            Json::Part(flat, slot) => Inside::Flat(flat, slot.members()?),
-            Json::Whole(source) if source.kind() == Kind::Object => source.inside()?,
-            Json::Whole(_) => return None,
+        let (flat, members) = match self {
+            Json::Part(flat, slot) => (flat, slot.members()?),
+            Json::Read(source, flat) if source.is_object() => (flat, flat.children()),
+            Json::Whole(source) if source.is_object() => {
+                return self.get_among(source.look_inside()?, key);
+            }
+            Json::Whole(_) | Json::Read(..) => return None,
         };
-        if inside.count() <= FEW_MEMBERS {
-            return inside.at(inside.find_backwards(key)?);
+        if usize::from(members.count) > FEW_MEMBERS {
+            return self.get_among(Inside::Flat(flat, members), key);
+        }
+        flat.find(members, key).map(|slot| Json::Part(flat, slot))
+    }
+
+    #[inline(never)]
+    fn get_among(self, members: Inside<'v, 'a>, key: &[u8]) -> Option<Json<'v, 'a>> {
+        if members.count() <= FEW_MEMBERS {
+            return members.find(key);
         }
         let is_keys = |content: &Content| matches!(content, Content::Keys(_));
-        let found =
-            match self.chain().and_then(|chain| find(chain, is_keys, || inside.keys().map(Content::Keys))) {
-                Some(Content::Keys(keys)) => keys.find(key),
-                // No memory for them.
-                _ => inside.find_backwards(key),
-            };
-        inside.at(found?)
+        match self.chain().and_then(|chain| find(chain, is_keys, || members.keys().map(Content::Keys))) {
+            Some(Content::Keys(keys)) => members.at(keys.find(key)?),
+            // No memory for them.
+            _ => members.find(key),
+        }
     }
 
     /// The value that a JSON pointer (RFC 6901) leads to from here. The empty pointer leads to the value itself.
@@ -199,7 +218,7 @@ impl<'v, 'a> Json<'v, 'a> {
     pub fn raw(self) -> &'a str {
         match self {
             Json::Part(flat, slot) => flat.raw(slot),
-            Json::Whole(source) => source.text,
+            Json::Whole(source) | Json::Read(source, _) => source.text,
         }
     }
 
@@ -217,6 +236,7 @@ impl<'v, 'a> Json<'v, 'a> {
         match self {
             Json::Part(flat, slot) => flat.number(slot),
             Json::Whole(source) => source.number(),
+            Json::Read(..) => None,
         }
     }
 
@@ -224,7 +244,7 @@ impl<'v, 'a> Json<'v, 'a> {
     fn chain(self) -> Option<&'v Link<'a>> {
         match self {
             Json::Part(flat, slot) => flat.chain(slot),
-            Json::Whole(source) => Some(&source.found),
+            Json::Whole(source) | Json::Read(source, _) => Some(&source.found),
         }
     }
 }
@@ -262,12 +282,14 @@ impl<'v, 'a> Inside<'v, 'a> {
         }
     }
 
-    fn find_backwards(self, key: &[u8]) -> Option<usize> {
+    /// The last member with a key, searched from the last to the first.
+    fn find(self, key: &[u8]) -> Option<Json<'v, 'a>> {
         let has_key = |found: &[u8]| found.split_last().is_some_and(|(_, found)| found == key);
         match self {
-            Inside::Flat(flat, members) => flat.find_backwards(members, key),
+            Inside::Flat(flat, members) => flat.find(members, key).map(|slot| Json::Part(flat, slot)),
             Inside::Pieces(pieces) => {
-                (0..pieces.count).rev().find(|index| pieces.key(*index).is_some_and(has_key))
+                let index = (0..pieces.count).rev().find(|index| pieces.key(*index).is_some_and(has_key));
+                pieces.at(index?)
             }
         }
     }
@@ -291,8 +313,12 @@ impl<'a> Source<'a> {
     }
 
     /// The value.
+    #[inline]
     pub fn json(&self) -> Json<'_, 'a> {
-        Json::Whole(self)
+        match self.found.get().map(|found| &found.content) {
+            Some(Content::Flat(flat)) => Json::Read(self, flat),
+            _ => Json::Whole(self),
+        }
     }
 
     fn kind(&self) -> Kind {
@@ -304,6 +330,11 @@ impl<'a> Source<'a> {
             Some(b'-' | b'0'..=b'9') => Kind::Number,
             _ => Kind::Null,
         }
+    }
+
+    #[inline]
+    fn is_object(&self) -> bool {
+        self.text.starts_with('{')
     }
 
     fn number(&self) -> Option<Number> {
@@ -322,15 +353,24 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// What is in an array or object; nothing for other kinds.
-    #[inline]
-    fn inside(&self) -> Option<Inside<'_, 'a>> {
-        match self.found.get().map(|found| &found.content) {
-            Some(Content::Flat(flat)) => Some(flat.inside()),
-            _ => self.look_inside(),
-        }
+    // What follows stays out of line, so that the accessors of what has been read are short.
+
+    #[inline(never)]
+    fn length(&self) -> usize {
+        self.look_inside().map_or(0, Inside::count)
     }
 
+    #[inline(never)]
+    fn at(&self, index: usize) -> Option<Json<'_, 'a>> {
+        self.look_inside()?.at(index)
+    }
+
+    #[inline(never)]
+    fn key_at(&self, index: usize) -> Option<&[u8]> {
+        if self.is_object() { self.look_inside()?.key(index) } else { None }
+    }
+
+    /// What is in an array or object, read at the first look; nothing for other kinds.
     #[inline(never)]
     fn look_inside(&self) -> Option<Inside<'_, 'a>> {
         if !matches!(self.kind(), Kind::Array | Kind::Object) {
@@ -346,7 +386,7 @@ impl<'a> Source<'a> {
 
     fn expanded(&self) -> Option<Content<'a>> {
         if self.text.len() <= flat::MOST {
-            return Flat::read(self.text, self.kind() == Kind::Object).map(Content::Flat);
+            return Flat::read(self.text, self.is_object()).map(Content::Flat);
         }
         let inherited = self.found.get().and_then(|found| match &found.content {
             Content::Extents(extents) => Some(extents.clone()),

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use super::types::{refold_json, refold_json_type};
 use super::{borrow, guard_accessor, guard_apart, lend, string_and_length_out, string_in, write};
-use crate::json::{Entry, Json};
+use crate::json::{Entry, Json, Source};
 
 /// What a value is. REFOLD_JSON_NULL for null, and for NULL, which is no value.
 #[unsafe(no_mangle)]
@@ -142,7 +142,7 @@ const IS_ENTRY: usize = 1;
 fn hand_out(value: Option<Json<'_, 'static>>) -> *const refold_json {
     match value {
         None => ptr::null(),
-        Some(Json::Whole(source)) => lend(Some(source)),
+        Some(Json::Whole(source) | Json::Read(source, _)) => lend(Some(source)),
         Some(Json::Part(flat, slot)) => flat.entry(slot).wrapping_byte_add(IS_ENTRY).cast(),
     }
 }
@@ -155,7 +155,7 @@ fn hand_out(value: Option<Json<'_, 'static>>) -> *const refold_json {
 unsafe fn take_in<'v>(pointer: *const refold_json) -> Option<Json<'v, 'static>> {
     if pointer.addr() & IS_ENTRY == 0 {
         // SAFETY: as this function's caller promised.
-        return unsafe { borrow(pointer) }.map(Json::Whole);
+        return unsafe { borrow(pointer) }.map(Source::json);
     }
     let entry = pointer.wrapping_byte_sub(IS_ENTRY).cast::<Entry<'static>>();
     // SAFETY: an entry of a list, as this function's caller promised; the list's first one is never handed out.
@@ -188,9 +188,9 @@ unsafe fn look_up<'v, T>(
     // SAFETY: as this function's caller promised.
     match unsafe { take_in(value) } {
         None => empty,
-        // What has been read takes no further work.
-        Some(json @ Json::Part(..)) => guard_accessor(empty, || look(json)),
-        Some(json) => guard_apart(empty, || look(json)),
+        // Only what has not been read takes any work.
+        Some(json @ Json::Whole(_)) => guard_apart(empty, || look(json)),
+        Some(json) => guard_accessor(empty, || look(json)),
     }
 }
 

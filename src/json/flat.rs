@@ -38,6 +38,9 @@ pub enum Entry<'a> {
     Home(AtomicPtr<Flat<'a>>),
 }
 
+/// A value is at the place of its entry.
+const _: () = assert!(size_of::<Slot>() == size_of::<Entry>());
+
 /// One value.
 #[derive(Clone, Copy)]
 pub struct Slot {
@@ -128,25 +131,38 @@ impl<'a> Flat<'a> {
         let mut copy = Vec::new();
         copy.try_reserve_exact(text.len()).ok()?;
         copy.extend_from_slice(text.as_bytes());
-        let (entries, children) = Reader::new(text.as_bytes(), &mut copy)?.read(in_object)?;
+        let (entries, children) =
+            Reader::new(text.as_bytes())?.read(text.as_bytes(), &mut copy, in_object)?;
         Some(Flat { text, copy, entries, children, chains: WriteOnce::new() })
     }
 
-    /// What is directly in the array or object. The list learns where it belongs to; from then on it must not be moved.
+    /// What is directly in the array or object.
+    #[inline]
+    pub(super) fn children(&self) -> Children {
+        self.settle();
+        self.children
+    }
+
+    /// The same.
     #[inline]
     pub(super) fn inside(&self) -> Inside<'_, 'a> {
+        Inside::Flat(self, self.children())
+    }
+
+    /// Lets the list know where it belongs to. From then on it must not be moved.
+    #[inline]
+    fn settle(&self) {
         if let Some(Entry::Home(home)) = self.entries.first()
             && home.load(Ordering::Relaxed).is_null()
         {
             home.store(ptr::from_ref(self).cast_mut(), Ordering::Release);
         }
-        Inside::Flat(self, self.children)
     }
 
     /// The entry that a value is, as a pointer from which the others can be reached.
     #[inline]
     pub(crate) fn entry(&self, slot: &Slot) -> *const Entry<'a> {
-        self.entries.as_ptr().wrapping_add(slot.position.into())
+        self.entries.as_ptr().with_addr(ptr::from_ref(slot).addr())
     }
 
     pub(super) fn raw(&self, slot: &Slot) -> &'a str {
@@ -155,12 +171,17 @@ impl<'a> Flat<'a> {
 
     #[inline]
     pub(super) fn number(&self, slot: &Slot) -> Option<Number> {
-        match slot.tag {
-            Tag::Short => Some(Number::Integer((slot.content as i32).into())),
-            Tag::Integer => Some(Number::Integer(self.wide(slot)? as i64)),
-            Tag::Double => Some(Number::Double(f64::from_bits(self.wide(slot)?))),
-            Tag::MinusZero => Some(Number::Double(-0.0)),
-            _ => None,
+        // One after the other, the more likely ones first: that is faster than a table of jumps.
+        if slot.tag == Tag::Short {
+            Some(Number::Integer((slot.content as i32).into()))
+        } else if slot.tag == Tag::Double {
+            Some(Number::Double(f64::from_bits(self.wide(slot)?)))
+        } else if slot.tag == Tag::Integer {
+            Some(Number::Integer(self.wide(slot)? as i64))
+        } else if slot.tag == Tag::MinusZero {
+            Some(Number::Double(-0.0))
+        } else {
+            None
         }
     }
 
@@ -200,16 +221,17 @@ impl<'a> Flat<'a> {
         self.copy.get(start..start + usize::from(key.length) + 1)
     }
 
-    /// The position of the last member with a key.
-    pub(super) fn find_backwards(&self, members: Children, key: &[u8]) -> Option<usize> {
+    /// The last member with a key.
+    #[inline]
+    pub(super) fn find(&self, members: Children, key: &[u8]) -> Option<&Slot> {
         let first = usize::from(members.first);
-        let slots = self.entries.get(first..first + usize::from(members.count))?;
-        slots.iter().rposition(|entry| match entry {
-            Entry::Value(Slot { key: own, .. }) if usize::from(own.length) == key.len() => {
-                let start = usize::from(own.start);
-                self.copy.get(start..start + key.len()) == Some(key)
+        let list = self.entries.get(first..first + usize::from(members.count))?;
+        list.iter().rev().find_map(|entry| match entry {
+            Entry::Value(slot) if usize::from(slot.key.length) == key.len() => {
+                let start = usize::from(slot.key.start);
+                (self.copy.get(start..start + key.len()) == Some(key)).then_some(slot)
             }
-            _ => false,
+            _ => None,
         })
     }
 
@@ -243,75 +265,13 @@ const FEW: usize = 60;
 /// No position in `Reader::open`.
 const NONE: u32 = u32::MAX;
 
-struct Reader<'t, 'a> {
+/// The text and its copy, in which strings are unescaped.
+struct Strings<'t> {
     text: &'t [u8],
     copy: &'t mut [u8],
-    entries: Vec<Entry<'a>>,
-    /// Arrays and objects whose end has not been found, each before what has been found directly in it.
-    open: Vec<Slot>,
-    /// The position of the innermost open one.
-    innermost: u32,
 }
 
-impl<'t, 'a> Reader<'t, 'a> {
-    fn new(text: &'t [u8], copy: &'t mut [u8]) -> Option<Self> {
-        let (mut entries, mut open) = (Vec::new(), Vec::new());
-        entries.try_reserve_exact(text.len() / BYTES_PER_VALUE + 2).ok()?;
-        entries.push(Entry::Home(AtomicPtr::new(ptr::null_mut())));
-        open.try_reserve_exact(FEW).ok()?;
-        Some(Reader { text, copy, entries, open, innermost: NONE })
-    }
-
-    fn read(mut self, mut in_object: bool) -> Option<(Vec<Entry<'a>>, Children)> {
-        let mut key = Key::default();
-        self.begin(0, key, in_object)?;
-        let mut at = self.whitespace(1);
-        let mut is_empty = matches!(self.byte(at), b']' | b'}');
-        if in_object && !is_empty {
-            (key, at) = self.key(at)?;
-        }
-        loop {
-            if !is_empty {
-                // Here a value begins.
-                match self.byte(at) {
-                    b'"' => at = self.string_value(at, key)?,
-                    bracket @ (b'{' | b'[') => {
-                        in_object = bracket == b'{';
-                        self.begin(at, key, in_object)?;
-                        at = self.whitespace(at + 1);
-                        // An opening bracket and its closing one differ by two.
-                        is_empty = self.byte(at) == bracket + 2;
-                        if in_object && !is_empty {
-                            (key, at) = self.key(at)?;
-                        }
-                        continue;
-                    }
-                    b't' => at = self.word(at, key, Tag::True, 4)?,
-                    b'f' => at = self.word(at, key, Tag::False, 5)?,
-                    b'n' => at = self.word(at, key, Tag::Null, 4)?,
-                    _ => at = self.number(at, key)?,
-                }
-                at = self.whitespace(at);
-            }
-            // Behind a value, or within empty brackets.
-            is_empty = false;
-            while self.byte(at) != b',' {
-                at += 1;
-                self.end(at)?;
-                if self.innermost == NONE {
-                    let children = self.open.first()?.children()?;
-                    return Some((self.entries, children));
-                }
-                in_object = self.open.get(self.innermost as usize)?.tag == Tag::Object;
-                at = self.whitespace(at);
-            }
-            at = self.whitespace(at + 1);
-            if in_object {
-                (key, at) = self.key(at)?;
-            }
-        }
-    }
-
+impl Strings<'_> {
     #[inline(always)]
     fn byte(&self, at: usize) -> u8 {
         self.text.get(at).copied().unwrap_or(0)
@@ -322,51 +282,7 @@ impl<'t, 'a> Reader<'t, 'a> {
         if self.byte(at) > b' ' { at } else { skip_whitespace(self.text, at) }
     }
 
-    /// Keeps a value that begins at `start` and ends at `end`.
-    #[inline(always)]
-    fn push(&mut self, start: usize, end: usize, key: Key, tag: Tag, content: u32) -> Option<()> {
-        if self.open.len() == self.open.capacity() {
-            self.open.try_reserve(1).ok()?;
-        }
-        self.open.push(Slot { tag, position: 0, start: start as u16, end: end as u16, key, content });
-        Some(())
-    }
-
-    /// Goes over `true`, `false` or `null`.
-    #[inline(always)]
-    fn word(&mut self, at: usize, key: Key, tag: Tag, length: usize) -> Option<usize> {
-        self.push(at, at + length, key, tag, 0)?;
-        Some(at + length)
-    }
-
-    #[inline(always)]
-    fn number(&mut self, at: usize, key: Key) -> Option<usize> {
-        let (number, end) = number::read(self.text, at)?;
-        let (tag, bits) = match number {
-            Number::Integer(integer) => match i32::try_from(integer) {
-                Ok(_) => (Tag::Short, integer as u64),
-                Err(_) => (Tag::Integer, integer as u64),
-            },
-            Number::Double(_) if end - at < 3 => (Tag::MinusZero, 0),
-            Number::Double(double) => (Tag::Double, double.to_bits()),
-        };
-        if matches!(tag, Tag::Integer | Tag::Double) {
-            // What stands before a number is of no use in the copy.
-            let place = self.copy.get_mut(at.wrapping_sub(1)..)?.first_chunk_mut()?;
-            *place = ((bits >> 32) as u32).to_le_bytes();
-        }
-        self.push(at, end, key, tag, bits as u32)?;
-        Some(end)
-    }
-
-    #[inline(always)]
-    fn string_value(&mut self, at: usize, key: Key) -> Option<usize> {
-        let (length, end) = self.string(at)?;
-        self.push(at, end, key, Tag::String, length as u32)?;
-        Some(end)
-    }
-
-    /// Unescapes a string in the copy. Returns its length there, and its end in the text.
+    /// Unescapes the string at `at`. Returns its length in the copy, and its end in the text.
     #[inline(always)]
     fn string(&mut self, at: usize) -> Option<(usize, usize)> {
         let stop = scan::next_escape(self.text, at + 1);
@@ -385,15 +301,127 @@ impl<'t, 'a> Reader<'t, 'a> {
         let colon = self.whitespace(end);
         Some((Key { start: at as u16 + 1, length: length as u16 }, self.whitespace(colon + 1)))
     }
+}
+
+/// Not inlined: there is none in most texts.
+#[inline(never)]
+fn skip_whitespace(text: &[u8], at: usize) -> usize {
+    scan::skip_whitespace(text, at)
+}
+
+/// The number at `at`: how it is kept, and where it ends.
+#[inline(never)]
+fn read_number(text: &[u8], copy: &mut [u8], at: usize) -> Option<(Tag, u32, u16)> {
+    let (number, end) = number::read(text, at)?;
+    let (tag, bits) = match number {
+        Number::Integer(integer) if i32::try_from(integer).is_ok() => (Tag::Short, integer as u64),
+        Number::Integer(integer) => (Tag::Integer, integer as u64),
+        Number::Double(_) if end - at < 3 => (Tag::MinusZero, 0),
+        Number::Double(double) => (Tag::Double, double.to_bits()),
+    };
+    if matches!(tag, Tag::Integer | Tag::Double) {
+        // What stands before a number is of no use in the copy.
+        let place = copy.get_mut(at.wrapping_sub(1)..)?.first_chunk_mut()?;
+        *place = ((bits >> 32) as u32).to_le_bytes();
+    }
+    Some((tag, bits as u32, end as u16))
+}
+
+struct Reader<'a> {
+    entries: Vec<Entry<'a>>,
+    /// Arrays and objects whose end has not been found, each before what has been found directly in it.
+    open: Vec<Slot>,
+    /// The position of the innermost open one.
+    innermost: u32,
+}
+
+impl<'a> Reader<'a> {
+    fn new(text: &[u8]) -> Option<Self> {
+        let (mut entries, mut open) = (Vec::new(), Vec::new());
+        entries.try_reserve_exact(text.len() / BYTES_PER_VALUE + 2).ok()?;
+        entries.push(Entry::Home(AtomicPtr::new(ptr::null_mut())));
+        open.try_reserve_exact(FEW).ok()?;
+        Some(Reader { entries, open, innermost: NONE })
+    }
+
+    fn read(
+        mut self,
+        text: &[u8],
+        copy: &mut [u8],
+        mut in_object: bool,
+    ) -> Option<(Vec<Entry<'a>>, Children)> {
+        let mut strings = Strings { text, copy };
+        let mut key = Key::default();
+        self.begin(0, key, in_object)?;
+        let mut at = strings.whitespace(1);
+        let mut is_empty = matches!(strings.byte(at), b']' | b'}');
+        loop {
+            if !is_empty {
+                if in_object {
+                    (key, at) = strings.key(at)?;
+                }
+                // Here a value begins.
+                let start = at;
+                let (tag, content);
+                match strings.byte(at) {
+                    b'"' => {
+                        let (length, end) = strings.string(at)?;
+                        (tag, content, at) = (Tag::String, length as u32, end);
+                    }
+                    bracket @ (b'{' | b'[') => {
+                        in_object = bracket == b'{';
+                        self.begin(at, key, in_object)?;
+                        at = strings.whitespace(at + 1);
+                        // An opening bracket and its closing one differ by two.
+                        is_empty = strings.byte(at) == bracket + 2;
+                        continue;
+                    }
+                    b't' => (tag, content, at) = (Tag::True, 0, at + 4),
+                    b'f' => (tag, content, at) = (Tag::False, 0, at + 5),
+                    b'n' => (tag, content, at) = (Tag::Null, 0, at + 4),
+                    _ => {
+                        let end;
+                        (tag, content, end) = read_number(text, strings.copy, at)?;
+                        at = end.into();
+                    }
+                }
+                self.push(Slot { tag, position: 0, start: start as u16, end: at as u16, key, content })?;
+                at = strings.whitespace(at);
+            }
+            // Behind a value, or within empty brackets.
+            is_empty = false;
+            while strings.byte(at) != b',' {
+                at += 1;
+                self.end(at)?;
+                if self.innermost == NONE {
+                    let children = self.open.first()?.children()?;
+                    return Some((self.entries, children));
+                }
+                in_object = self.open.get(self.innermost as usize)?.tag == Tag::Object;
+                at = strings.whitespace(at);
+            }
+            at = strings.whitespace(at + 1);
+        }
+    }
+
+    #[inline(always)]
+    fn push(&mut self, slot: Slot) -> Option<()> {
+        if self.open.len() == self.open.capacity() {
+            self.open.try_reserve(1).ok()?;
+        }
+        self.open.push(slot);
+        Some(())
+    }
 
     #[inline(always)]
     fn begin(&mut self, at: usize, key: Key, is_object: bool) -> Option<()> {
-        let around = std::mem::replace(&mut self.innermost, self.open.len() as u32);
-        self.push(at, at, key, if is_object { Tag::Object } else { Tag::Array }, around)
+        let content = std::mem::replace(&mut self.innermost, self.open.len() as u32);
+        let tag = if is_object { Tag::Object } else { Tag::Array };
+        self.push(Slot { tag, position: 0, start: at as u16, end: 0, key, content })
     }
 
     /// Ends the innermost array or object: what is directly in it goes to the list.
-    #[inline(always)]
+    #[inline(never)]
     fn end(&mut self, end: usize) -> Option<()> {
         let own = self.innermost as usize;
         let first = self.entries.len();
@@ -409,10 +437,4 @@ impl<'t, 'a> Reader<'t, 'a> {
         ended.content = first as u32 | (count as u32) << 16;
         Some(())
     }
-}
-
-/// Not inlined: there is none in most texts.
-#[inline(never)]
-fn skip_whitespace(text: &[u8], at: usize) -> usize {
-    scan::skip_whitespace(text, at)
 }

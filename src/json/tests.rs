@@ -10,7 +10,7 @@ fn string(text: &str) -> Option<Vec<u8>> {
 /// Where the library keeps a value, which is what C knows it by.
 fn place(value: Json) -> usize {
     match value {
-        Json::Whole(source) => std::ptr::from_ref(source).addr(),
+        Json::Whole(source) | Json::Read(source, _) => std::ptr::from_ref(source).addr(),
         Json::Part(flat, slot) => flat.entry(slot).addr(),
     }
 }
