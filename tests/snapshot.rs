@@ -241,7 +241,7 @@ fn a_hundred_thousand_nodes_are_found_by_id() {
         for n in 0..COUNT {
             assert_eq!(execution.node_by_id(format!("{:024x}", n * 7_919 % COUNT).as_bytes()), Some(n));
         }
-        assert!(started.elapsed() < Duration::from_secs(10), "{:?}: not fast", started.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(60), "{:?}: not fast", started.elapsed());
         assert_eq!(execution.node_by_id(b"0"), Some(COUNT));
         assert_eq!(execution.node_by_id(b"none"), None);
     });
