@@ -1,9 +1,11 @@
-/* `outputs refold|yyjson FILE TIMES`: reads every output of an execution as JSON, once: the library walks
- * every value, yyjson parses the text of each. Prints the median of a time in us, and how many values there
- * were. What was read is freed while the clock stands still; so are the executions made. */
+/* `outputs refold|yyjson|yyjson-walk FILE TIMES`: reads every output of an execution as JSON, once: the
+ * library walks every value, yyjson parses the text of each, and walks what it has parsed, too. Prints the
+ * median of a time in us, and how many values there were. What was read is freed while the clock stands
+ * still; so are the executions made. */
 #include "peers/measure.h"
 
 #include <refold.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,15 +81,47 @@ static uint64_t time_walk(const struct texts *texts, size_t *count) {
     return time;
 }
 
-static uint64_t time_yyjson(const struct texts *texts, size_t *count) {
+/* The same of what yyjson has parsed. */
+static struct content walk_yyjson(yyjson_val *value) {
+    struct content all = {1, 0};
+    size_t index, end;
+    yyjson_val *key, *inner;
+    if (yyjson_is_arr(value)) {
+        yyjson_arr_foreach(value, index, end, inner) {
+            struct content element = walk_yyjson(inner);
+            all.count += element.count;
+            all.sum += element.sum;
+        }
+    } else if (yyjson_is_obj(value)) {
+        yyjson_obj_foreach(value, index, end, key, inner) {
+            struct content member = walk_yyjson(inner);
+            all.count += member.count;
+            all.sum += member.sum + (double)yyjson_get_len(key);
+        }
+    } else if (yyjson_is_str(value)) {
+        all.sum = (double)yyjson_get_len(value);
+    } else if (yyjson_is_num(value)) {
+        all.sum = yyjson_get_num(value);
+    } else {
+        all.sum = yyjson_is_true(value);
+    }
+    return all;
+}
+
+static uint64_t time_yyjson(const struct texts *texts, bool walks, size_t *count) {
     yyjson_doc **documents = allocate((texts->count + 1) * sizeof(yyjson_doc *));
+    double sum = 0;
     uint64_t before = processor_time();
     for (size_t index = 0; index < texts->count; index++) {
         size_t length;
         const char *text = refold_json_raw(texts->values[index], &length);
         documents[index] = yyjson_read(text, length, YYJSON_READ_NOFLAG);
+        if (walks)
+            sum += walk_yyjson(yyjson_doc_get_root(documents[index])).sum;
     }
     uint64_t time = processor_time() - before;
+    if (sum != sum)
+        printf("not a number\n");
     for (size_t index = 0; index < texts->count; index++) {
         *count += yyjson_doc_get_val_count(documents[index]);
         yyjson_doc_free(documents[index]);
@@ -98,7 +132,7 @@ static uint64_t time_yyjson(const struct texts *texts, size_t *count) {
 
 int main(int count, char **arguments) {
     if (count != 4) {
-        fprintf(stderr, "usage: outputs refold|yyjson FILE TIMES\n");
+        fprintf(stderr, "usage: outputs refold|yyjson|yyjson-walk FILE TIMES\n");
         return 2;
     }
     size_t length, rounds = number_of(arguments[3]), values = 0;
@@ -111,8 +145,8 @@ int main(int count, char **arguments) {
         for (size_t index = 0; index < texts.count; index++)
             texts.values[index] = refold_node_latest_output(refold_execution_node(execution, index));
         values = 0;
-        times[round] =
-            strcmp(arguments[1], "refold") == 0 ? time_walk(&texts, &values) : time_yyjson(&texts, &values);
+        bool is_ours = strcmp(arguments[1], "refold") == 0, walks = strcmp(arguments[1], "yyjson") != 0;
+        times[round] = is_ours ? time_walk(&texts, &values) : time_yyjson(&texts, walks, &values);
         free(texts.values);
         refold_execution_free(execution);
     }
