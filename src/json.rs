@@ -1,10 +1,9 @@
 //! A view of one JSON value that is read on demand.
 //!
 //! A value knows its text and nothing else until somebody looks into it. The first look into an array or an object of
-//! moderate size reads all that is in it at once, into one block (`flat`). A large one is divided into pieces, and no more
-//! (`pieces`): each knows only its text. So what
-//! nobody looks at costs nothing, one look into a large document costs no tree of all of it, and no depth of nesting can
-//! overflow the stack.
+//! moderate size reads all that is in it at once, into one list (`flat`). A large one is divided into pieces that know
+//! only their texts (`pieces`). So what nobody looks at costs nothing, a look into a large document makes no tree of all
+//! of it, and no depth of nesting can overflow the stack.
 //!
 //! What a look finds is kept in cells that are written once, so any number of threads may look at the same value.
 //! Where two of them do the same work at once, one result is dropped.
