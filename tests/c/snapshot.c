@@ -964,3 +964,14 @@ TEST(reading_is_safe_from_many_threads) {
     }
     free(body);
 }
+
+TEST(a_state_is_the_same_at_every_look) {
+    refold_execution *execution =
+        parsed("{\"status\": \"TIMED_OUT\", \"nodes\": [{\"node_status\": \"Rejected\"}, {}]}");
+    for (int look = 0; look < 3; look++) {
+        CHECK_INT(refold_execution_state(execution), REFOLD_STATE_TIMED_OUT);
+        CHECK_INT(refold_node_state(refold_execution_node(execution, 0)), REFOLD_STATE_REJECTED);
+        CHECK_INT(refold_node_state(refold_execution_node(execution, 1)), REFOLD_STATE_UNKNOWN);
+    }
+    refold_execution_free(execution);
+}
