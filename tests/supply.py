@@ -75,8 +75,8 @@ def commands_without_lock():
                              stdout=subprocess.PIPE).stdout.split()
     for script in scripts:
         for line in (ROOT / script).read_text().replace("\\\n", " ").splitlines():
-            command = re.sub(r'#.*|"[^"$]*"', "", line)
-            if re.search(r"\bcargo (build|test|clippy|install|rustc|run|bench|cinstall)( |$)", command) \
+            command = re.sub(r'"[^"]*"|#.*', "", line)
+            if re.search(r"\bcargo (build|test|clippy|install|rustc|run|bench|cinstall)( (?!--version)|$)", command) \
                     and not re.search(r"--locked|--frozen", command):
                 yield f"{script}: {line.strip()}"
 
