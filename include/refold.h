@@ -138,8 +138,8 @@
  *   function that users call (close, Dispose, with), and by the collector for those who forget. A free
  *   function may run on any thread, a collector's too, and in any order; it waits for nothing and calls
  *   nobody back. A collector may take an object whose method is still inside C: refer to it once more
- *   behind the call (KeepAlive, reachabilityFence). A borrowed pointer keeps nothing alive: let what wraps
- *   a node refer to its execution, or copy all you need at once.
+ *   behind the call (Go's runtime.KeepAlive, GC.KeepAlive, reachabilityFence). A borrowed pointer keeps
+ *   nothing alive: let what wraps a node refer to its execution, or copy all you need at once.
  * - Text: hand in real UTF-8, which that of JNI is not, and refuse text that holds U+0000, because it
  *   would end there. Copy what you get. For outputs of any type take refold_json_raw(), one call for the
  *   whole value, to a JSON parser of your language: it may meet halves of surrogate pairs, numbers beyond
@@ -147,12 +147,13 @@
  * - Errors: start with a NULL, hand in its address, copy what the error says, free it, and only then raise
  *   an exception. As nothing is kept per thread, it does not matter on which thread that happens, and
  *   threads that move between carriers (goroutines, virtual threads) need not be pinned.
- * - Threads: refold_get_execution() and refold_wait_execution() block their thread. Release a lock of the
- *   interpreter around them (Python's ctypes does; in Ruby rb_thread_call_without_gvl(), with
- *   refold_cancel_trigger() to unblock), and keep them away from an event loop and from small pools: make
- *   them on threads for blocking work, whose stacks may be small. refold_client_new() reads certificates
- *   from the disk; all other functions wait for nothing, though a first look into a large value takes the
- *   time to parse it.
+ * - Threads: refold_get_execution() and refold_wait_execution() block their thread. Release the lock of an
+ *   interpreter around them: Python's ctypes does, and takes it again for a callback; in Ruby
+ *   rb_thread_call_without_gvl() does, with refold_cancel_trigger() to unblock. Go lets other goroutines
+ *   run meanwhile, and gives every call under way a thread of its own. Keep them away from an event loop
+ *   and from small pools: make them on threads for blocking work, whose stacks may be small.
+ *   refold_client_new() reads certificates from the disk; all other functions wait for nothing, though a
+ *   first look into a large value takes the time to parse it.
  * - Cancelling: make a token for each call and trigger it from what your users cancel by (a context, a
  *   CancellationToken, an interruption, an AbortSignal). Free it when the call has returned and nothing
  *   can trigger it any more; report what is usual in your language then, such as the context's own error.

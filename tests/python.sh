@@ -29,7 +29,7 @@ fi
 passed=0
 failed=0
 if (cd examples/python && "../../$work/venv/bin/python" -m mypy --strict --python-version 3.9 \
-    --cache-dir "../../$work/mypy-cache" refold.py test_refold.py); then
+    --cache-dir "../../$work/mypy-cache" refold.py test_refold.py get.py); then
     passed=1
     echo "ok types"
 else

@@ -946,8 +946,9 @@ def _node_line(node: Node) -> str:
         line += f", {node.execution_time * 1000:.0f} ms"
     if node.attempts_made is not None and node.attempts_made > 1:
         line += f", {node.attempts_made} attempts"
-    if node.state in (State.ERRORED, State.SKIPPED, State.TIMED_OUT, State.REJECTED):
-        line += f"\n    {_printable(node.latest_output_text)[:1000]}"
+    output = node.latest_output_text
+    if node.state in (State.ERRORED, State.SKIPPED, State.TIMED_OUT, State.REJECTED) and output not in (None, "null"):
+        line += f"\n    {_printable(output)[:1000]}"
     return line
 
 
