@@ -676,7 +676,9 @@ class ProcessTest(TestCase):
         )
 
     def ends(self, process: subprocess.Popen[str], status: int, output: str) -> str:
-        out, err = process.communicate(timeout=PATIENCE)
+        assert process.stdout is not None and process.stderr is not None
+        with process:  # communicate() would miss what a readline() before has read beyond its line
+            out, err = process.stdout.read(), process.stderr.read()
         self.assertEqual((process.returncode, out), (status, output), err)
         return err
 
