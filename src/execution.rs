@@ -1,12 +1,13 @@
 //! From the body of an answer to a typed snapshot.
 //!
-//! One pass over the body finds the typed fields and checks that everything else is JSON; what is in it stays unread
-//! until somebody looks (see `json`). The body itself is kept, unchanged. The typed strings are copied out of it,
-//! unescaped and with a U+0000 behind each, so that they are there for C without any further work.
+//! The body is validated while it comes (see `scan`). Then the typed fields are found; large values that nobody has
+//! asked for are jumped over, and what is in them stays unread until somebody looks (see `json`). The body itself is
+//! kept, unchanged. The typed strings are copied out of it, unescaped and with a U+0000 behind each, so that they are
+//! there for C without any further work.
 
 use crate::json::{append_unescaped, append_with_nul, truncate};
 use crate::once::{WriteOnce, boxed};
-use crate::scan::{self, Fault};
+use crate::scan::{self, Document, Extent, Fault, Text, Unfit};
 use crate::status::State;
 use serde_json::value::RawValue;
 use std::fmt;
@@ -26,24 +27,24 @@ pub struct Execution {
 /// Where the typed fields of an execution are.
 #[derive(Default)]
 struct Fields {
-    id: Text,
-    name: Text,
-    org_id: Text,
-    environment: Text,
-    status: Text,
-    config_id: Text,
-    linked_account_id: Text,
-    created_at: Text,
+    id: StringSpan,
+    name: StringSpan,
+    org_id: StringSpan,
+    environment: StringSpan,
+    status: StringSpan,
+    config_id: StringSpan,
+    linked_account_id: StringSpan,
+    created_at: StringSpan,
     completion_percentage: Option<f64>,
 }
 
 /// Where the typed fields of a node are. `Execution::node` reads them.
 #[derive(Default)]
 pub struct Node {
-    id: Text,
-    name: Text,
-    node_type: Text,
-    status: Text,
+    id: StringSpan,
+    name: StringSpan,
+    node_type: StringSpan,
+    status: StringSpan,
     attempts_made: Count,
     maximum_attempts: Count,
     execution_time_ms: Count,
@@ -68,7 +69,7 @@ struct Span {
 }
 
 /// A typed string's place among the typed strings, its U+0000 included.
-type Text = Span;
+type StringSpan = Span;
 
 /// A whole number that is not negative, or nothing.
 #[derive(Clone, Copy)]
@@ -131,12 +132,13 @@ impl fmt::Display for Invalid {
 impl std::error::Error for Invalid {}
 
 impl Invalid {
-    fn because(fault: Fault, body: &str) -> Invalid {
-        match fault {
-            Fault::Malformed { at } => {
+    fn because(fault: Fault, body: &[u8]) -> Invalid {
+        match (fault, std::str::from_utf8(body)) {
+            (Fault::OutOfMemory, _) => Invalid::OutOfMemory,
+            (_, Err(error)) => Invalid::NotUtf8 { offset: error.valid_up_to() },
+            (Fault::Malformed { at }, Ok(body)) => {
                 Invalid::explained(body, at).unwrap_or_else(|| Invalid::located(body, at))
             }
-            Fault::OutOfMemory => Invalid::OutOfMemory,
         }
     }
 
@@ -193,31 +195,37 @@ impl From<Refused> for Invalid {
 /// The typed strings of a small execution fit.
 const FEW_STRINGS: usize = 512;
 
+/// An `i64` holds every number of so many digits.
+const FEW_DIGITS: usize = 18;
+
 /// Up to this many nodes are searched one after the other.
 const FEW_NODES: usize = 16;
 
 impl Execution {
     /// Reads a body. `asked_id` is the id where the body names none.
-    pub fn parse(body: Vec<u8>, asked_id: Option<&str>) -> Result<Execution, Refused> {
-        let body = String::from_utf8(body).map_err(|error| Refused {
-            why: Invalid::NotUtf8 { offset: error.utf8_error().valid_up_to() },
-            body: error.into_bytes(),
+    pub fn parse(body: impl Into<Text>, asked_id: Option<&str>) -> Result<Execution, Refused> {
+        let document = body.into().finish().map_err(|Unfit { fault, bytes }| Refused {
+            why: Invalid::because(fault, &bytes),
+            body: bytes,
         })?;
-        match Execution::read(&body, asked_id) {
+        match Execution::read(&document, asked_id) {
             Ok((strings, fields, nodes)) => {
-                Ok(Execution { body, strings, fields, nodes, by_id: WriteOnce::new() })
+                Ok(Execution { body: document.into_text(), strings, fields, nodes, by_id: WriteOnce::new() })
             }
-            Err(why) => Err(Refused { why, body: body.into_bytes() }),
+            Err(why) => Err(Refused { why, body: document.into_text().into_bytes() }),
         }
     }
 
-    fn read(body: &str, asked_id: Option<&str>) -> Result<(Vec<u8>, Fields, Vec<Node>), Invalid> {
-        let mut reader = Reader::new(body);
-        reader.strings.try_reserve(FEW_STRINGS.min(body.len())).map_err(|_| Invalid::OutOfMemory)?;
+    fn read(document: &Document, asked_id: Option<&str>) -> Result<(Vec<u8>, Fields, Vec<Node>), Invalid> {
+        let mut reader = Reader::new(document);
+        reader
+            .strings
+            .try_reserve(FEW_STRINGS.min(document.text().len()))
+            .map_err(|_| Invalid::OutOfMemory)?;
         reader.read_document()?;
         if let (true, Some(id)) = (reader.fields.id.is_empty(), asked_id) {
             let append = |strings: &mut Vec<u8>| append_with_nul(strings, id.as_bytes());
-            reader.fields.id = reader.append(append).map_err(|_| Invalid::OutOfMemory)?;
+            reader.fields.id = reader.append(append)?;
         }
         let Reader { strings, fields, nodes, .. } = reader;
         Ok((strings, fields, nodes))
@@ -323,7 +331,7 @@ impl Execution {
         Some(id)
     }
 
-    fn string(&self, text: Text) -> Option<&[u8]> {
+    fn string(&self, text: StringSpan) -> Option<&[u8]> {
         self.strings.get(text.range()?)
     }
 
@@ -422,9 +430,11 @@ fn plain(string: Option<&[u8]>) -> Option<&str> {
     std::str::from_utf8(text).ok()
 }
 
-/// What one pass over the body collects.
+/// Reads the typed fields of a document.
 struct Reader<'a> {
-    body: &'a str,
+    text: &'a [u8],
+    /// Where the large arrays and objects are that have not been passed.
+    extents: &'a [Extent],
     strings: Vec<u8>,
     fields: Fields,
     nodes: Vec<Node>,
@@ -435,9 +445,10 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(body: &'a str) -> Reader<'a> {
+    fn new(document: &'a Document) -> Reader<'a> {
         Reader {
-            body,
+            text: document.text().as_bytes(),
+            extents: document.extents(),
             strings: Vec::new(),
             fields: Fields::default(),
             nodes: Vec::new(),
@@ -447,30 +458,28 @@ impl<'a> Reader<'a> {
     }
 
     fn read_document(&mut self) -> Result<(), Invalid> {
-        let start = scan::skip_whitespace(self.body.as_bytes(), 0);
-        let is_object = self.byte(start) == Some(b'{');
-        let end = if is_object { self.read_execution(start) } else { self.skip(start) };
-        end.and_then(|end| self.expect_nothing(end)).map_err(|fault| Invalid::because(fault, self.body))?;
-        if !is_object {
+        let start = scan::skip_whitespace(self.text, 0);
+        if self.byte(start) != Some(b'{') {
             return Err(Invalid::NotAnObject { offset: start });
         }
+        self.read_execution(start)?;
         if self.fields.status.is_empty() {
             return Err(Invalid::NoStatus { offset: self.odd_status });
         }
         Ok(())
     }
 
-    fn read_execution(&mut self, at: usize) -> Result<usize, Fault> {
-        let mut walk = Walk::new(self.body, at);
-        while let Some(key) = walk.next_member()? {
+    fn read_execution(&mut self, at: usize) -> Result<usize, Invalid> {
+        let mut walk = Walk::new(self.text, at);
+        while let Some(key) = walk.next_member() {
             walk.at = self.read_field(key, walk.at)?;
         }
         Ok(walk.at)
     }
 
     /// Reads a member of the execution. Returns the end of its value, which begins at `at`.
-    fn read_field(&mut self, key: Range<usize>, at: usize) -> Result<usize, Fault> {
-        let field: fn(&mut Fields) -> &mut Text = match self.plain_key(key)? {
+    fn read_field(&mut self, key: Key, at: usize) -> Result<usize, Invalid> {
+        let field: fn(&mut Fields) -> &mut StringSpan = match self.plain_key(key)? {
             b"_id" => |fields| &mut fields.id,
             b"name" => |fields| &mut fields.name,
             b"org_id" => |fields| &mut fields.org_id,
@@ -483,65 +492,65 @@ impl<'a> Reader<'a> {
                 |fields| &mut fields.status
             }
             b"completion_percentage" => {
-                let end = self.skip(at)?;
+                let end = self.skip(at);
                 self.fields.completion_percentage =
                     self.number(at, end).and_then(|number| number.parse().ok());
                 return Ok(end);
             }
             b"nodes" => return self.read_nodes(at),
-            _ => return self.skip(at),
+            _ => return Ok(self.skip(at)),
         };
         let (text, end) = self.read_text(at)?;
         *field(&mut self.fields) = text;
         Ok(end)
     }
 
-    fn read_nodes(&mut self, at: usize) -> Result<usize, Fault> {
+    fn read_nodes(&mut self, at: usize) -> Result<usize, Invalid> {
         self.nodes.clear();
         if self.byte(at) != Some(b'[') {
-            return self.skip(at);
+            return Ok(self.skip(at));
         }
-        let mut walk = Walk::new(self.body, at);
-        while walk.next_element()? {
+        let mut walk = Walk::new(self.text, at);
+        while walk.next_element() {
             let start = walk.at;
             let mut node = Node::default();
             walk.at = if self.byte(start) == Some(b'{') {
                 self.read_node(start, &mut node)?
             } else {
-                self.skip(start)?
+                self.skip(start)
             };
             node.json = Span { start, end: walk.at };
-            self.nodes.try_reserve(1).map_err(|_| Fault::OutOfMemory)?;
+            self.nodes.try_reserve(1).map_err(|_| Invalid::OutOfMemory)?;
             self.nodes.push(node);
         }
         Ok(walk.at)
     }
 
-    fn read_node(&mut self, at: usize, node: &mut Node) -> Result<usize, Fault> {
-        let mut walk = Walk::new(self.body, at);
-        while let Some(key) = walk.next_member()? {
+    fn read_node(&mut self, at: usize, node: &mut Node) -> Result<usize, Invalid> {
+        let mut walk = Walk::new(self.text, at);
+        while let Some(key) = walk.next_member() {
             walk.at = self.read_node_field(key, walk.at, node)?;
         }
         Ok(walk.at)
     }
 
     /// Reads a member of a node. Returns the end of its value, which begins at `at`.
-    fn read_node_field(&mut self, key: Range<usize>, at: usize, node: &mut Node) -> Result<usize, Fault> {
+    fn read_node_field(&mut self, key: Key, at: usize, node: &mut Node) -> Result<usize, Invalid> {
         let text = match self.plain_key(key)? {
             b"node_id" => &mut node.id,
             b"node_name" => &mut node.name,
             b"node_type" => &mut node.node_type,
             b"node_status" => &mut node.status,
-            b"attempts_made" => return self.read_count(at, &mut node.attempts_made),
-            b"maximum_attempts" => return self.read_count(at, &mut node.maximum_attempts),
-            b"execution_time" => return self.read_count(at, &mut node.execution_time_ms),
-            b"latest_output" => return self.read_raw(at, &mut node.latest_output),
-            b"input_data" => return self.read_raw(at, &mut node.input_data),
+            b"attempts_made" => return Ok(self.read_count(at, &mut node.attempts_made)),
+            b"maximum_attempts" => return Ok(self.read_count(at, &mut node.maximum_attempts)),
+            b"execution_time" => return Ok(self.read_count(at, &mut node.execution_time_ms)),
+            b"latest_output" => return Ok(self.read_raw(at, &mut node.latest_output)),
+            b"input_data" => return Ok(self.read_raw(at, &mut node.input_data)),
             b"is_batch" => {
                 node.is_batch = self.byte(at) == Some(b't');
-                return self.skip(at);
+                return Ok(self.skip(at));
             }
-            _ => return self.skip(at),
+            _ => return Ok(self.skip(at)),
         };
         let end;
         (*text, end) = self.read_text(at)?;
@@ -549,64 +558,104 @@ impl<'a> Reader<'a> {
     }
 
     /// Copies the string that begins at `at`. A value of another kind is skipped and reads as absent.
-    fn read_text(&mut self, at: usize) -> Result<(Text, usize), Fault> {
+    fn read_text(&mut self, at: usize) -> Result<(StringSpan, usize), Invalid> {
         if self.byte(at) != Some(b'"') {
-            return Ok((Text::default(), self.skip(at)?));
+            return Ok((Span::default(), self.skip(at)));
         }
-        let body = self.body.as_bytes();
-        let end = scan::skip_string(body, at)?;
-        let text = self.append(|strings| append_unescaped(strings, &body[at + 1..end - 1]))?;
-        Ok((text, end))
+        let (end, has_escapes) = scan::string_end(self.text, at + 1);
+        let content = &self.text[at + 1..end];
+        let append = if has_escapes { append_unescaped } else { append_with_nul };
+        let text = self.append(|strings| append(strings, content))?;
+        Ok((text, end + 1))
     }
 
-    fn append(&mut self, append: impl FnOnce(&mut Vec<u8>) -> Option<()>) -> Result<Text, Fault> {
+    fn append(&mut self, append: impl FnOnce(&mut Vec<u8>) -> Option<()>) -> Result<StringSpan, Invalid> {
         let start = self.strings.len();
-        append(&mut self.strings).ok_or(Fault::OutOfMemory)?;
-        Ok(Text { start, end: self.strings.len() })
+        append(&mut self.strings).ok_or(Invalid::OutOfMemory)?;
+        Ok(Span { start, end: self.strings.len() })
     }
 
-    fn read_count(&self, at: usize, count: &mut Count) -> Result<usize, Fault> {
-        let end = self.skip(at)?;
+    fn read_count(&mut self, at: usize, count: &mut Count) -> usize {
+        if let Some((number, end)) = self.plain_count(at) {
+            *count = Count(number);
+            return end;
+        }
+        let end = self.skip(at);
         *count = self.number(at, end).map_or(Count::default(), Count::of);
-        Ok(end)
+        end
     }
 
-    fn read_raw(&self, at: usize, span: &mut Span) -> Result<usize, Fault> {
-        let end = self.skip(at)?;
+    /// A number of few digits, and its end.
+    fn plain_count(&self, at: usize) -> Option<(i64, usize)> {
+        let mut number = 0;
+        for end in at.. {
+            match self.byte(end)? {
+                digit @ b'0'..=b'9' if end < at + FEW_DIGITS => {
+                    number = 10 * number + i64::from(digit - b'0')
+                }
+                b',' | b'}' if end > at => return Some((number, end)),
+                _ => return None,
+            }
+        }
+        None
+    }
+
+    fn read_raw(&mut self, at: usize, span: &mut Span) -> usize {
+        let end = self.skip(at);
         *span = Span { start: at, end };
-        Ok(end)
+        end
     }
 
     /// The text of a value, if it is a number.
     fn number(&self, start: usize, end: usize) -> Option<&'a str> {
-        let text = self.body.get(start..end)?;
+        let text = std::str::from_utf8(self.text.get(start..end)?).ok()?;
         text.starts_with(|first: char| first == '-' || first.is_ascii_digit()).then_some(text)
     }
 
     /// A key without escapes.
-    fn plain_key(&mut self, key: Range<usize>) -> Result<&[u8], Fault> {
-        let written = self.body.as_bytes().get(key).unwrap_or_default();
-        if !written.contains(&b'\\') {
+    fn plain_key(&mut self, key: Key) -> Result<&[u8], Invalid> {
+        let written = self.text.get(key.start..key.end).unwrap_or_default();
+        if !key.has_escapes {
             return Ok(written);
         }
         self.key.clear();
-        append_unescaped(&mut self.key, written).ok_or(Fault::OutOfMemory)?;
+        append_unescaped(&mut self.key, written).ok_or(Invalid::OutOfMemory)?;
         self.key.pop();
         Ok(&self.key)
     }
 
-    fn skip(&self, at: usize) -> Result<usize, Fault> {
-        scan::skip_value(self.body.as_bytes(), at)
+    /// The end of the value that begins at `at`.
+    fn skip(&mut self, at: usize) -> usize {
+        match self.byte(at) {
+            Some(b'"') => scan::string_end(self.text, at + 1).0 + 1,
+            Some(b'{' | b'[') => self.skip_container(at),
+            _ => scan::scalar_end(self.text, at),
+        }
     }
 
-    fn expect_nothing(&self, at: usize) -> Result<(), Fault> {
-        let at = scan::skip_whitespace(self.body.as_bytes(), at);
-        if at == self.body.len() { Ok(()) } else { Err(Fault::Malformed { at }) }
+    fn skip_container(&mut self, at: usize) -> usize {
+        while let [extent, rest @ ..] = self.extents
+            && extent.start <= at
+        {
+            self.extents = rest;
+            if extent.start == at {
+                return extent.end;
+            }
+        }
+        scan::container_end(self.text, at)
     }
 
     fn byte(&self, at: usize) -> Option<u8> {
-        self.body.as_bytes().get(at).copied()
+        self.text.get(at).copied()
     }
+}
+
+/// Where the content of a key is.
+#[derive(Clone, Copy)]
+struct Key {
+    start: usize,
+    end: usize,
+    has_escapes: bool,
 }
 
 /// Steps through the members of an object or the elements of an array, whose values somebody else reads.
@@ -614,52 +663,38 @@ struct Walk<'a> {
     text: &'a [u8],
     /// Before a step: behind the opening bracket or the last value. After it: the value, or behind the closing bracket.
     at: usize,
-    is_first: bool,
 }
 
 impl<'a> Walk<'a> {
     /// Enters the array or object whose opening bracket stands at `at`.
-    fn new(text: &'a str, at: usize) -> Walk<'a> {
-        Walk { text: text.as_bytes(), at: at + 1, is_first: true }
+    fn new(text: &'a [u8], at: usize) -> Walk<'a> {
+        Walk { text, at: at + 1 }
     }
 
-    /// Goes to the next member's value. Returns where the content of its key is; nothing at the end of the object.
-    fn next_member(&mut self) -> Result<Option<Range<usize>>, Fault> {
-        if !self.next(b'}')? {
-            return Ok(None);
+    /// Goes to the next member's value, and tells its key; nothing at the end of the object.
+    #[inline(always)]
+    fn next_member(&mut self) -> Option<Key> {
+        if !self.next_element() {
+            return None;
         }
-        let start = self.at;
-        let end = scan::skip_string(self.text, start)?;
-        self.skip_whitespace(end);
-        if self.text.get(self.at) != Some(&b':') {
-            return Err(Fault::Malformed { at: self.at });
+        let start = self.at + 1;
+        let (end, has_escapes) = scan::string_end(self.text, start);
+        self.at = end + 1;
+        while let Some(b':' | b' ' | b'\n' | b'\r' | b'\t') = self.text.get(self.at) {
+            self.at += 1;
         }
-        self.skip_whitespace(self.at + 1);
-        Ok(Some(start + 1..end - 1))
+        Some(Key { start, end, has_escapes })
     }
 
-    /// Goes to the next element; false at the end of the array.
-    fn next_element(&mut self) -> Result<bool, Fault> {
-        self.next(b']')
-    }
-
-    fn next(&mut self, closing: u8) -> Result<bool, Fault> {
-        self.skip_whitespace(self.at);
-        let is_first = std::mem::replace(&mut self.is_first, false);
-        match self.text.get(self.at) {
-            Some(byte) if *byte == closing => {
-                self.at += 1;
-                return Ok(false);
-            }
-            Some(b',') if !is_first => self.skip_whitespace(self.at + 1),
-            _ if is_first => {}
-            _ => return Err(Fault::Malformed { at: self.at }),
+    /// Goes to the next element, or to the next member's key; false at the end of the array or object.
+    #[inline(always)]
+    fn next_element(&mut self) -> bool {
+        while let Some(b',' | b' ' | b'\n' | b'\r' | b'\t') = self.text.get(self.at) {
+            self.at += 1;
         }
-        Ok(true)
-    }
-
-    fn skip_whitespace(&mut self, at: usize) {
-        self.at = scan::skip_whitespace(self.text, at);
+        let is_over = matches!(self.text.get(self.at), Some(b'}' | b']') | None);
+        self.at += usize::from(is_over);
+        !is_over
     }
 }
 

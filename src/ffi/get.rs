@@ -8,7 +8,7 @@ use super::types::{refold_cancel, refold_client, refold_error, refold_execution}
 use super::{Truth, bytes_in, call, lend, share, string_in};
 use crate::error::Error;
 use crate::execution::{Execution, Invalid};
-use crate::http::transport::prefer_huge_pages;
+use crate::scan::Text;
 
 /// Gets one execution, with the detail of every node.
 ///
@@ -127,18 +127,11 @@ pub unsafe extern "C" fn refold_parse_execution(
                 let wrong = if json.is_null() { "json is NULL" } else { "length is larger than any object" };
                 Error::invalid_argument(wrong)
             })?;
-            let execution = Execution::parse(copy(text)?, None).map_err(|refused| refusal(refused.why))?;
+            let text = Text::copy_of(text).ok_or_else(|| refusal(Invalid::OutOfMemory))?;
+            let execution = Execution::parse(text, None).map_err(|refused| refusal(refused.why))?;
             Snapshot::new(Arc::new(execution))
         })
     }
-}
-
-fn copy(text: &[u8]) -> Result<Vec<u8>, Error> {
-    let mut copy = Vec::new();
-    copy.try_reserve_exact(text.len()).map_err(|_| refusal(Invalid::OutOfMemory))?;
-    prefer_huge_pages(&mut copy);
-    copy.extend_from_slice(text);
-    Ok(copy)
 }
 
 fn no_client() -> Error {
