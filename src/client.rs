@@ -105,7 +105,7 @@ impl Client {
                 Ok(Polled { execution: Arc::new(execution), retry_after: answer.retry_after, attempts: 1 })
             }
             Err(refused) => {
-                answer.body = refused.body;
+                answer.body = refused.body.into();
                 Err(self.http.error(answer, refused.why.into(), credentials))
             }
         }

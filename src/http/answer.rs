@@ -7,10 +7,10 @@ use serde_json::value::RawValue;
 use ureq::Body;
 use ureq::http::{HeaderMap, Response, header};
 
-use super::transport::prefer_huge_pages;
 use crate::error::{Answer as AnswerInError, Error, Kind};
 use crate::json::{Kind as JsonKind, Source};
 use crate::retry::parse_retry_after;
+use crate::scan::Text;
 use crate::secret::{Secret, blot_out, blot_out_tail};
 
 /// The envelope of an error is looked for in bodies up to this size.
@@ -38,7 +38,7 @@ pub struct Answer {
     /// What x-request-id says.
     pub request_id: Option<String>,
     /// The body, after decompression; what there is of it where `fault` says that it is not whole.
-    pub body: Vec<u8>,
+    pub body: Text,
     /// Why the body is not whole.
     pub fault: Option<BodyFault>,
 }
@@ -67,7 +67,7 @@ impl Answer {
             retry_after: text(&head.headers, header::RETRY_AFTER)
                 .and_then(|value| parse_retry_after(&value, SystemTime::now())),
             request_id: text(&head.headers, "x-request-id").filter(|id| !id.is_empty()),
-            body: Vec::new(),
+            body: Text::new(),
             fault: None,
         };
         answer.fault = match unknown_encoding(&head.headers) {
@@ -88,15 +88,17 @@ impl Answer {
 
     /// The error that this answer is, told without the secrets that it may echo. What there is no memory for is left
     /// out.
-    pub fn into_error(mut self, kind: Kind, secrets: &[Secret]) -> Error {
+    pub fn into_error(self, kind: Kind, secrets: &[Secret]) -> Error {
+        let is_success = self.is_success();
+        let mut body = self.body.into_bytes();
         // The body of an execution may have any size: of one that is none, no more is looked at than is kept.
-        if self.is_success() {
+        if is_success {
             let longest = secrets.iter().map(|secret| secret.bytes().len()).max().unwrap_or(0);
-            self.body.truncate(KEPT_OF_BODY + LONGEST_ESCAPE * longest);
+            body.truncate(KEPT_OF_BODY + LONGEST_ESCAPE * longest);
         }
-        let envelope = Envelope::read(&self.body).unwrap_or_default();
+        let envelope = Envelope::read(&body).unwrap_or_default();
         let hide = |text: String| blot_out(text.into_bytes(), secrets).map(into_text);
-        let mut body = blot_out_tail(blot_out(self.body, secrets).unwrap_or_default(), secrets);
+        let mut body = blot_out_tail(blot_out(body, secrets).unwrap_or_default(), secrets);
         body.truncate(KEPT_OF_BODY);
         Error::from(kind).with_answer(AnswerInError {
             status: self.status,
@@ -123,53 +125,39 @@ fn unknown_encoding(headers: &HeaderMap) -> Option<String> {
 }
 
 /// Fills `whole`, whose memory grows with what arrives, up to the size that was announced.
-fn receive_body(body: &mut Body, limit: u64, whole: &mut Vec<u8>) -> Result<(), BodyFault> {
+fn receive_body(body: &mut Body, limit: u64, whole: &mut Text) -> Result<(), BodyFault> {
     let announced = body.content_length();
+    let most = usize::try_from(announced.unwrap_or(limit).min(limit)).unwrap_or(usize::MAX);
     let mut reader = body.as_reader();
-    let mut filled = 0;
-    let result = loop {
-        if filled == whole.len()
-            && let Err(fault) = make_room(whole, filled, announced, limit)
-        {
-            break Err(fault);
-        }
-        match reader.read(&mut whole[filled..]) {
-            Ok(0) => break Ok(()),
-            Ok(received) => filled += received,
+    loop {
+        let end = make_room(whole, most, announced.is_some())?;
+        match reader.read(whole.room(end)) {
+            Ok(0) => return Ok(()),
+            Ok(received) if (whole.length() + received) as u64 > limit => {
+                whole.has_come(most - whole.length());
+                return Err(BodyFault::TooLarge);
+            }
+            Ok(received) => whole.has_come(received),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => break Err(BodyFault::Stopped(error.into())),
+            Err(error) => return Err(BodyFault::Stopped(error.into())),
         }
-        if filled as u64 > limit {
-            break Err(BodyFault::TooLarge);
-        }
-    };
-    whole.truncate(filled.min(usize::try_from(limit).unwrap_or(usize::MAX)));
-    result
+    }
 }
 
-/// One more portion, never empty: where all that was announced has come, there is room for the one byte that must not.
-fn make_room(
-    whole: &mut Vec<u8>,
-    filled: usize,
-    announced: Option<u64>,
-    limit: u64,
-) -> Result<(), BodyFault> {
-    let expected = announced.unwrap_or(limit).min(limit);
-    let most = usize::try_from(expected).unwrap_or(usize::MAX).saturating_add(1).max(filled + 1);
+/// Reserves memory for more where it is full, and returns how far the next portion may reach, which is never empty:
+/// where all that was announced has come, there is room for the one byte that must not.
+fn make_room(whole: &mut Text, most: usize, is_announced: bool) -> Result<usize, BodyFault> {
+    let filled = whole.length();
+    let most = most.saturating_add(1).max(filled + 1);
     if filled == whole.capacity() {
         let doubled = most.min((2 * filled).max(PORTION));
-        let is_believed = announced.is_some() && filled >= CREDIBLE;
-        reserve(whole, if is_believed { most } else { doubled }).or_else(|_| reserve(whole, doubled))?;
+        let is_believed = is_announced && filled >= CREDIBLE;
+        whole
+            .reserve(if is_believed { most } else { doubled })
+            .or_else(|| whole.reserve(doubled))
+            .ok_or(BodyFault::OutOfMemory)?;
     }
-    let end = whole.capacity().min(most).min(filled + 2 * PORTION);
-    whole.resize(end, 0);
-    Ok(())
-}
-
-fn reserve(whole: &mut Vec<u8>, size: usize) -> Result<(), BodyFault> {
-    whole.try_reserve_exact(size - whole.len()).map_err(|_| BodyFault::OutOfMemory)?;
-    prefer_huge_pages(whole);
-    Ok(())
+    Ok(whole.capacity().min(most).min(filled + 2 * PORTION))
 }
 
 /// What the API says of an error.

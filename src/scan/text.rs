@@ -8,6 +8,7 @@ use crate::http::transport::prefer_huge_pages;
 const STRETCH: usize = 16 << 10;
 
 /// Bytes as they come. What has come can no longer be changed, as it has been looked at.
+#[derive(Debug)]
 pub struct Text {
     bytes: Vec<u8>,
     /// So many have come; those behind are room.

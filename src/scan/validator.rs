@@ -23,7 +23,7 @@ const BLOCK: usize = 64;
 
 /// So many blocks are looked at together, for one question after the other: what one question needs fits into the
 /// processor's registers, what all of them need does not.
-const BATCH: usize = 32;
+const BATCH: usize = 16;
 
 /// An escape that begins in a block has no more bytes behind it.
 const LONGEST_ESCAPE: usize = 8;
@@ -44,6 +44,7 @@ pub struct Extent {
 }
 
 /// What is known of a text after its first bytes.
+#[derive(Debug)]
 pub(super) struct Validator {
     /// So many bytes have been looked at.
     at: usize,
@@ -66,7 +67,7 @@ pub(super) struct Validator {
 }
 
 /// What a block leaves to the next for the grammar: bits for its first byte, if not said otherwise.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Carry {
     /// It is inside of a string: all bits.
     inside: u64,
@@ -83,7 +84,7 @@ struct Carry {
 }
 
 /// What is still to come of characters that have begun.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Utf8 {
     /// Continuation bytes are expected here.
     continued: u64,
@@ -146,6 +147,9 @@ impl Validator {
     /// Looks at what has come behind that which was looked at before; at all of it where the text is whole.
     #[inline(always)]
     pub(super) fn look<B: Block>(&mut self, text: &[u8], is_whole: bool) {
+        if !is_whole && text.len() < self.at + BLOCK + LONGEST_ESCAPE {
+            return;
+        }
         let mut masks = [Masks::default(); BATCH];
         while let (None, Some(rest)) = (self.fault, text.get(self.at..)) {
             let ready = if is_whole { rest.len() } else { rest.len().saturating_sub(LONGEST_ESCAPE) } / BLOCK;
