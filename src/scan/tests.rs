@@ -262,7 +262,7 @@ fn agrees_with_serde_json_on_texts_cut_anywhere() {
 fn agrees_with_serde_json_on_generated_and_mutated_texts() {
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
     let mut accepted = 0;
-    for round in 0..20_000 {
+    for round in 0..10_000 {
         let mut text = " ".repeat(dice.below(64));
         dice.value(&mut text, 4);
         let mut bytes = text.into_bytes();
@@ -281,7 +281,7 @@ fn agrees_with_serde_json_on_generated_and_mutated_texts() {
         }
         accepted += usize::from(judge(&bytes));
     }
-    assert!((1_000..19_000).contains(&accepted), "{accepted} of the mutated texts are JSON");
+    assert!((500..9_500).contains(&accepted), "{accepted} of the mutated texts are JSON");
 }
 
 #[test]
@@ -307,25 +307,21 @@ fn says_the_same_however_a_text_comes() {
 #[test]
 fn takes_what_is_utf8_and_nothing_else() {
     let bytes = [
-        0x20, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xec, 0xed,
-        0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff,
+        0x41, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xed, 0xef, 0xf0, 0xf3, 0xf4,
+        0xf5,
     ];
     let mut accepted = 0;
-    for (round, four) in
-        (0..bytes.len().pow(4)).map(|n| [1, 25, 625, 15_625].map(|power| bytes[n / power % 25])).enumerate()
-    {
-        let length = 1 + round % 4;
-        for before in [0, 56 + round % 8] {
-            let text = [&vec![b'x'; before], &four[..], &vec![b'y'; length]].concat();
-            let text = [&b"\""[..], &text, b"\""].concat();
-            let is_utf8 = std::str::from_utf8(&text).is_ok();
-            accepted += usize::from(is_utf8);
-            for look in kinds() {
-                assert_eq!(validated(look, &text, &[]).is_ok(), is_utf8, "{text:02x?}");
-            }
+    for round in 0..18_usize.pow(4) {
+        let four = [1, 18, 324, 5_832].map(|power| bytes[round / power % 18]);
+        let before = if round % 3 == 0 { 0 } else { 56 + round % 8 };
+        let text = [&b"\""[..], &vec![b'x'; before], &four, &vec![b'y'; round % 4], b"\""].concat();
+        let is_utf8 = std::str::from_utf8(&text).is_ok();
+        accepted += usize::from(is_utf8);
+        for look in kinds() {
+            assert_eq!(validated(look, &text, &[]).is_ok(), is_utf8, "{text:02x?}");
         }
     }
-    assert!(accepted > 1_000, "{accepted}");
+    assert!(accepted > 500, "{accepted}");
 }
 
 #[test]
@@ -343,7 +339,7 @@ fn every_character_at_every_place() {
 fn sees_every_byte_at_every_offset_of_a_block() {
     for special in (0..=0x7f).map(char::from).chain(['é', '客', '😀']) {
         for before in 0..70 {
-            for after in [0, 1, 33] {
+            for after in [0, 33] {
                 let (before, after) = ("x".repeat(before), "y".repeat(after));
                 judge(format!("\"{before}{special}{after}\"").as_bytes());
                 judge(format!("\"{before}\\{special}{after}\"").as_bytes());
