@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use zeroize::Zeroizing;
 
 use super::exchange::Failure;
+use super::head;
 use super::proxy::{Protocol, Proxy};
 use super::reason;
 use super::transport::{Fault, Socket};
@@ -42,8 +43,8 @@ pub fn open_http(socket: &mut Socket, proxy: &Proxy, target: &str, watch: &Watch
     let mut answer = Zeroizing::new(vec![0; LONGEST_ANSWER]);
     let mut length = 0;
     let end = loop {
-        if let Some(end) = answer[..length].windows(4).position(|end| end == b"\r\n\r\n") {
-            break end + 4;
+        if let Some(end) = head::length(&answer[..length]) {
+            break end;
         }
         if length == answer.len() {
             return Err(link.refused("its answer to CONNECT has no end".into()));
@@ -64,7 +65,7 @@ pub fn open_http(socket: &mut Socket, proxy: &Proxy, target: &str, watch: &Watch
 fn status(answer: &[u8]) -> Option<u16> {
     let text = std::str::from_utf8(answer.get(..12)?).ok()?;
     let digits = text.strip_prefix("HTTP/1.0 ").or_else(|| text.strip_prefix("HTTP/1.1 "))?;
-    let ends = answer.get(12).is_some_and(|next| matches!(next, b' ' | b'\r'));
+    let ends = answer.get(12).is_some_and(|next| matches!(next, b' ' | b'\r' | b'\n'));
     digits.parse().ok().filter(|status| ends && (100..=999).contains(status))
 }
 
@@ -242,9 +243,10 @@ mod tests {
 
     #[test]
     fn status_of_an_answer_to_connect() {
-        let cases: [(&[u8], Option<u16>); 6] = [
+        let cases: [(&[u8], Option<u16>); 7] = [
             (b"HTTP/1.1 200 OK\r\n\r\n", Some(200)),
             (b"HTTP/1.0 407 \r\n\r\n", Some(407)),
+            (b"HTTP/1.1 200\n\n", Some(200)),
             (b"HTTP/1.1 2000\r\n\r\n", None),
             (b"HTTP/1.1 +20\r\n\r\n", None),
             (b"HTTP/2 200\r\n\r\n", None),

@@ -35,6 +35,9 @@ impl Attempt {
         let connect = move || {
             let connected = TcpStream::connect_timeout(&address, LONGEST_ATTEMPT);
             let _ = sender.send(connected.and_then(|stream| {
+                if stream.local_addr()? == stream.peer_addr()? {
+                    return Err(io::ErrorKind::ConnectionRefused.into());
+                }
                 stream.set_nonblocking(true)?;
                 stream.set_nodelay(true)?;
                 Ok(stream)

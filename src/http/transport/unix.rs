@@ -85,6 +85,11 @@ impl Attempt {
             Ok(Some(error)) | Err(error) => return Ok(Err(error)),
         }
         match self.stream.peer_addr() {
+            // Where nobody listens on a port that the system gives to whoever connects, it may give just that one: then
+            // the socket is its own peer.
+            Ok(peer) if self.stream.local_addr().is_ok_and(|own| own == peer) => {
+                Ok(Err(io::ErrorKind::ConnectionRefused.into()))
+            }
             Ok(_) => Ok(self.stream.set_nodelay(true).map(|()| self.stream)),
             Err(_) => Err(self),
         }
@@ -284,4 +289,38 @@ pub fn is_privileged() -> bool {
     // SAFETY: take no pointers.
     let privileged = unsafe { libc::getuid() != libc::geteuid() || libc::getgid() != libc::getegid() };
     privileged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    fn outcome_of(stream: TcpStream) -> Option<io::Result<TcpStream>> {
+        Attempt { stream }.outcome().ok()
+    }
+
+    #[test]
+    fn a_socket_that_is_its_own_peer_is_connected_to_nobody() -> io::Result<()> {
+        let socket = TcpStream::from(new_socket(libc::AF_INET)?);
+        // SAFETY: all-zero bytes are a valid sockaddr_in.
+        let mut name: libc::sockaddr_in = unsafe { mem::zeroed() };
+        name.sin_family = libc::AF_INET as libc::sa_family_t;
+        name.sin_addr.s_addr = u32::from(Ipv4Addr::LOCALHOST).to_be();
+        let size = mem::size_of_val(&name) as libc::socklen_t;
+        // SAFETY: `name` is a socket address of that size.
+        assert_eq!(unsafe { libc::bind(socket.as_raw_fd(), ptr::from_ref(&name).cast(), size) }, 0);
+        connect(socket.as_fd(), socket.local_addr()?)?;
+        let outcome = outcome_of(socket).and_then(Result::err).map(|error| error.kind());
+        assert_eq!(outcome, Some(io::ErrorKind::ConnectionRefused));
+        Ok(())
+    }
+
+    #[test]
+    fn a_socket_with_a_peer_is_connected() -> io::Result<()> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let stream = TcpStream::connect(listener.local_addr()?)?;
+        assert!(outcome_of(stream).is_some_and(|outcome| outcome.is_ok()));
+        Ok(())
+    }
 }
