@@ -156,7 +156,6 @@ static void fork_while_calls_run(bool is_secure) {
     struct family family = {.client = client_of(options_to(server))};
     pthread_t threads[THREADS];
     book.delay_ms = 5; /* So they are inside calls nearly all the time. */
-    check_limit(120);
     for (int i = 0; i < THREADS; i++)
         pthread_create(&threads[i], NULL, call_until_over, &family);
     for (int round = 0; round < ROUNDS; round++) {
@@ -338,6 +337,25 @@ TEST(a_lookup_under_way_at_a_fork_ends_its_call_in_the_parent) {
     }
     event_free(call.done);
     refold_client_free(call.client);
+}
+
+/* Closing alone would not end them. */
+TEST(a_freed_clients_connections_end_though_a_child_has_them_open) {
+    static struct book book;
+    for (int secure = 0; secure < 2; secure++) {
+        struct server *server = serve_ids(&book, secure);
+        refold_client *client = client_of(options_to(server));
+        check_case("%s", secure ? "TLS" : "plain");
+        CHECK_INT(call_once(&client), CHILD_IS_WELL);
+        pid_t child = begin_child(live_on, NULL);
+        refold_client_free(client);
+        CHECK(server_await_open(server, 0, 5000));
+        int status = 0;
+        CHECK_INT(waitpid(child, &status, WNOHANG), 0);
+        kill(child, SIGKILL);
+        CHECK_INT(waitpid(child, &status, 0), child);
+        server_stop(server);
+    }
 }
 
 /* Tokens

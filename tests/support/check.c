@@ -378,6 +378,9 @@ void run_on_threads(int count, void (*work)(void *data), void *data, size_t size
 
 /* The watchdog ------------------------------------------------------------------------------------------- */
 
+/* Seconds. Only what hangs takes so long, on a busy machine, too. */
+enum { LONGEST_TEST = 300 };
+
 static pthread_mutex_t limit_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t limit_changed;
 static int64_t limit_at; /* milliseconds; 0: the program is done */
@@ -419,7 +422,7 @@ static pthread_t start_watchdog(void) {
     pthread_t thread;
     sigset_t all, before;
     condition_init(&limit_changed);
-    check_limit(60);
+    check_limit(LONGEST_TEST);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     if (pthread_create(&thread, NULL, watch, NULL) != 0)
@@ -451,7 +454,7 @@ static void run_test(const struct check_test *test) {
     running = test->name;
     failures = 0;
     pthread_mutex_unlock(&report_lock);
-    check_limit(60);
+    check_limit(LONGEST_TEST);
     check_case(NULL);
     test->run();
     pthread_mutex_lock(&report_lock);

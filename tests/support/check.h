@@ -15,7 +15,7 @@
  * from elsewhere.
  *
  * Every check may be made on any thread. A failing CHECK is noted and the test goes on; a failing REQUIRE
- * returns from the function it stands in. A test that takes longer than its limit (60 s, see check_limit)
+ * returns from the function it stands in. A test that takes longer than its limit (300 s, see check_limit)
  * ends the program as failed.
  *
  * Before the first test the environment loses every variable that a library may read: REFOLD_*, *_PROXY in

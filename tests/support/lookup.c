@@ -48,6 +48,9 @@ void lookup_answer(struct lookup lookup) {
 void lookup_release(void) {
     take_lock();
     generation++;
+    /* A thread that has not come so far when its call gives up must not wait, either. */
+    if (answer.silent)
+        answer = (struct lookup){.error = EAI_AGAIN};
     pthread_cond_broadcast(&changed);
     while (running > 0)
         pthread_cond_wait(&changed, &lock);

@@ -16,7 +16,7 @@ struct lookup {
 
 /* What lookups that begin from now on get; counting begins anew. */
 void lookup_answer(struct lookup lookup);
-/* Ends the silent ones, and waits until all are over. */
+/* Ends the silent ones, and those still to come, and waits until all that run are over. */
 void lookup_release(void);
 int lookup_count(void);   /* begun since lookup_answer() */
 int lookup_running(void); /* of all that were ever begun */
