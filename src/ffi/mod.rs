@@ -17,6 +17,7 @@ pub mod execution;
 pub mod get;
 pub mod json;
 pub mod library;
+mod memory;
 pub mod options;
 pub mod status;
 pub mod types;

@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { DELAY_MS = 250, TRIES = 5 };
+enum { DELAY_MS = 250, TRIES = 10 };
 
 /* A client of http://server.invalid:port, for which the name service has these addresses. */
 static refold_client *client_by_name(uint16_t port, struct lookup lookup) {

@@ -156,7 +156,7 @@ TEST(all_tries_share_the_time_out) {
 /* The first try is refused at once; the second one, after Retry-After, gets no answer. */
 static void fall_silent(struct exchange *exchange) {
     if (exchange_index(exchange) == 0)
-        exchange_answer(exchange, &(struct answer){.status = 503, .headers = "Retry-After: 1\r\n"});
+        exchange_answer(exchange, &(struct answer){.status = 503, .headers = "Retry-After: 0\r\n"});
     else
         exchange_hold(exchange);
 }
@@ -235,14 +235,14 @@ TEST(the_time_out_for_connecting_does_not_bound_the_answer) {
 TEST(a_poll_has_a_time_out_of_its_own) {
     struct server *server = serve(&(struct server_options){.handler = fall_silent});
     refold_options *options = test_options(server_url(server));
-    refold_options_set_timeout_ms(options, 150);
+    refold_options_set_timeout_ms(options, 500);
     refold_options_set_poll_interval_ms(options, 10);
     refold_client *client = client_of(options);
-    /* A 503 and four polls that take 150 ms each are waited out; the sixth failure in a row ends the wait. */
+    /* A 503 and four polls that take 500 ms each are waited out; the sixth failure in a row ends the wait. */
     struct outcome outcome = timed_wait(client, 0);
     CHECK_INT(outcome.code, REFOLD_ERROR_TIMEOUT);
     CHECK_INT(server_requests(server), 6);
-    CHECK_TIME(outcome.us / 1000, 1000 + 5 * 150, 1000 + 5 * 150 + 1500);
+    CHECK_TIME(outcome.us / 1000, 5 * 500, 5 * 500 + 1500);
     refold_client_free(client);
     server_stop(server);
 }

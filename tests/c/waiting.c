@@ -131,10 +131,33 @@ TEST(nobody_needs_to_look_on) {
 
 enum { INTERVAL = 40, LATE = 90 };
 
-static void check_gap(struct server *server, size_t index, int64_t want) {
-    check_case("before request %zu", index);
-    CHECK_TIME(server_request_ms(server, index) - server_request_ms(server, index - 1), want - 2,
-               want + LATE);
+/* How much later than wanted the last request after a pause of one wait came; none may come early. */
+static int64_t latest_of(const struct answer *answers, const int64_t *want, size_t count) {
+    struct server *server = serve_answers(count + 1, answers);
+    refold_client *client = poller_of(server, INTERVAL);
+    struct seen seen = {0};
+    int64_t latest = 0;
+    refold_execution_free(wait_seeing(client, &seen, 0, REFOLD_OK));
+    CHECK_INT(seen.count, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        int64_t late = server_request_ms(server, i + 1) - server_request_ms(server, i) - want[i];
+        check_case("before request %zu", i + 1);
+        CHECK_BETWEEN(late, -2, INT64_MAX);
+        latest = late > latest ? late : latest;
+    }
+    refold_client_free(client);
+    server_stop(server);
+    return latest;
+}
+
+/* In the best of a few waits: the machine has other things to do, too. */
+static void check_pauses(const struct answer *answers, const int64_t *want, size_t count) {
+    int64_t best = INT64_MAX;
+    for (int i = 0; i < 5 && best > LATE * check_patience(); i++) {
+        int64_t latest = latest_of(answers, want, count);
+        best = latest < best ? latest : best;
+    }
+    CHECK_TIME(best, 0, LATE);
 }
 
 /* Half as long again each time the body came back the same, ten times at most. */
@@ -143,15 +166,7 @@ TEST(pauses_grow_while_nothing_changes) {
     struct answer answers[COUNT(want) + 1];
     for (size_t i = 0; i < COUNT(answers); i++)
         answers[i] = (struct answer){.body = i == COUNT(want) ? COMPLETED : RUNNING};
-    struct server *server = serve_answers(COUNT(answers), answers);
-    refold_client *client = poller_of(server, INTERVAL);
-    struct seen seen = {0};
-    refold_execution_free(wait_seeing(client, &seen, 0, REFOLD_OK));
-    CHECK_INT(seen.count, COUNT(answers));
-    for (size_t i = 0; i < COUNT(want); i++)
-        check_gap(server, i + 1, want[i]);
-    refold_client_free(client);
-    server_stop(server);
+    check_pauses(answers, want, COUNT(want));
 }
 
 TEST(a_change_brings_short_pauses_back) {
@@ -160,15 +175,7 @@ TEST(a_change_brings_short_pauses_back) {
                                             {.body = NAMED("RUNNING", "a")}, {.body = NAMED("RUNNING", "b")},
                                             {.body = NAMED("RUNNING", "b")}, {.body = NAMED("RUNNING", "a")},
                                             {.body = NAMED("RUNNING", "b")}, {.body = COMPLETED}};
-    struct server *server = serve_answers(COUNT(answers), answers);
-    refold_client *client = poller_of(server, INTERVAL);
-    struct seen seen = {0};
-    refold_execution_free(wait_seeing(client, &seen, 0, REFOLD_OK));
-    CHECK_INT(seen.count, COUNT(answers));
-    for (size_t i = 0; i < COUNT(want); i++)
-        check_gap(server, i + 1, want[i]);
-    refold_client_free(client);
-    server_stop(server);
+    check_pauses(answers, want, COUNT(want));
 }
 
 TEST(one_second_is_the_default_pause) {
