@@ -332,8 +332,13 @@ static void check_growth(const char *name, int64_t before, int64_t after, int64_
 }
 
 /* N threads on one client need no more than N connections, and each of these may be in use, or idle with its
- * buffers and its TLS session. */
-enum { CONNECTIONS = WORKERS * SHARED, CONNECTION_BYTES = 64 * 1024, ALLOCATOR_BYTES = 8 * 1024 * 1024 };
+ * buffers and its TLS session. The allocator has an arena for each thread, which keeps what the largest
+ * answer took. */
+enum {
+    CONNECTIONS = WORKERS * SHARED,
+    CONNECTION_BYTES = 64 * 1024,
+    ALLOCATOR_BYTES = WORKERS * 1024 * 1024
+};
 
 static void run_soak(struct soak *soak, uint64_t seed, int64_t seconds) {
     struct worker workers[WORKERS];
