@@ -17,6 +17,7 @@ use refold::ffi::{Truth, status::*};
 
 pub const INVALID_ARGUMENT: i32 = -1;
 pub const CANCELLED: i32 = -2;
+pub const TIMEOUT: i32 = -3;
 pub const INVALID_RESPONSE: i32 = -8;
 pub const INTERNAL: i32 = -10;
 

@@ -8,7 +8,9 @@ use refold_fuzz::interface::{Client, Failure, INVALID_ARGUMENT, Options, as_c_se
 use refold_fuzz::peer::{self, Act, Record};
 use url::Url;
 
+/// Good for whatever a caller sets, with one too small for an interval; and none that passes while a name is looked up.
 const NUMBERS: [u64; 4] = [60_000, 0, 9, u64::MAX];
+const TIMEOUTS: [u64; 4] = [60_000, 0, 1 << 40, u64::MAX];
 
 struct Arguments<'a> {
     choices: u8,
@@ -65,8 +67,9 @@ fn options(arguments: &Arguments) -> Options {
     let path = arguments.ca_file.map(|path| [b"/dev/null/", path].concat());
     options.ca_file(path.as_deref());
     options.allow_plaintext(arguments.choices & 0xf0);
-    let number = |shift: u32| NUMBERS[usize::from(arguments.choices >> shift & 3)];
-    options.numbers(60_000, number(0), 0, number(2), number(2).max(1));
+    let number = NUMBERS[usize::from(arguments.choices >> 2 & 3)];
+    let timeout = TIMEOUTS[usize::from(arguments.choices & 3)];
+    options.numbers(60_000, timeout, 0, number, number);
     options
 }
 
@@ -125,16 +128,21 @@ fn call(arguments: &Arguments, client: &Client) {
         return;
     }
     assert!(result.err().is_none_or(|failure| failure.code() != INVALID_ARGUMENT));
-    let base =
-        arguments.base_url.map_or("https://app.refold.ai", |url| std::str::from_utf8(url).expect("UTF-8"));
-    let base = Url::parse(base).expect("a base URL is a URL");
+    let proxy = arguments.proxy.filter(|proxy| !proxy.is_empty()).map(as_others_read);
+    let base = as_others_read(arguments.base_url.unwrap_or(b"https://app.refold.ai"));
+    let (Some(base), Some(proxy)) = (base, proxy.map_or(Some(None), |proxy| proxy.map(Some))) else { return };
     assert!(base.username().is_empty() && base.query().is_none() && base.fragment().is_none());
-    let proxy = arguments.proxy.filter(|proxy| !proxy.is_empty());
-    let proxy =
-        proxy.map(|url| Url::parse(std::str::from_utf8(url).expect("UTF-8")).expect("a proxy is a URL"));
     check_address(proxy.as_ref().unwrap_or(&base), &record, &looked_up);
     if base.scheme() == "http" {
         check_head(arguments, token, id, &base, proxy.as_ref(), &record);
+    }
+}
+
+/// A URL as others read it; `None` where they find fault with its punycode, which is the caller's business.
+fn as_others_read(url: &[u8]) -> Option<Url> {
+    match Url::parse(std::str::from_utf8(url).expect("what is accepted is UTF-8")) {
+        Err(url::ParseError::IdnaError) => None,
+        parsed => Some(parsed.expect("what is accepted is a URL")),
     }
 }
 

@@ -83,6 +83,10 @@ impl Proxy {
 }
 
 fn parse_login(login: &str, protocol: Protocol) -> Result<(Secret, Secret), &'static str> {
+    // Others would take what stands before it for the host.
+    if login.contains(['/', '\\', '?', '#']) {
+        return Err("has a slash, backslash, ? or # in its user or password, which needs a percent escape");
+    }
     let (user, password) = login.split_once(':').unwrap_or((login, ""));
     let (user, password) = (percent_decode(user)?, percent_decode(password)?);
     let fits_socks = |part: &Secret| (1..=255).contains(&part.bytes().len());
@@ -212,6 +216,10 @@ mod tests {
             "http://pro xy",
             "http://a%zz@proxy",
             "http://a%4@proxy",
+            "http://a/b:c@proxy",
+            "http://a:b\\c@proxy",
+            "socks5h://a:b?c@proxy",
+            "socks5h://a:b#c@proxy",
             "http://a%0d@proxy",
             "http://a%3Ab:c@proxy",
             "socks5://user@proxy",

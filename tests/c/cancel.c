@@ -7,6 +7,9 @@
 
 #include <errno.h>
 #include <pthread.h>
+#ifdef CHECK_SANITIZED
+#include <sanitizer/allocator_interface.h>
+#endif
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -19,12 +22,6 @@ enum { LATE_US = 50 * 1000, TRIES = 5 };
 
 /* Memory: what a signal handler must not ask for ------------------------------------------------------- */
 
-/* glibc's own names for what stands below malloc and its like. */
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *memory, size_t size);
-void __libc_free(void *memory);
-
 static _Thread_local bool in_trigger;
 static atomic_int memory_calls;
 
@@ -32,6 +29,33 @@ static void note_memory(void) {
     if (in_trigger)
         memory_calls++;
 }
+
+#ifdef CHECK_SANITIZED
+
+/* A sanitizer has malloc and its like for itself. */
+static void note_malloc(const volatile void *memory, size_t size) {
+    (void)memory;
+    (void)size;
+    note_memory();
+}
+
+static void note_free(const volatile void *memory) {
+    (void)memory;
+    note_memory();
+}
+
+__attribute__((constructor)) static void watch_memory(void) {
+    if (__sanitizer_install_malloc_and_free_hooks(note_malloc, note_free) == 0)
+        abort();
+}
+
+#else
+
+/* glibc's own names for what stands below malloc and its like. */
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *memory, size_t size);
+void __libc_free(void *memory);
 
 void *malloc(size_t size) {
     note_memory();
@@ -52,6 +76,8 @@ void free(void *memory) {
     note_memory();
     __libc_free(memory);
 }
+
+#endif
 
 /* The system's write, which leaves errno changed where a trigger uses it, as one that fails would. */
 ssize_t write(int descriptor, const void *bytes, size_t length) {

@@ -373,6 +373,8 @@ static size_t break_everywhere(struct path *path, const struct plan *plan) {
     CHECK(passed < MOST);
     refold_client_free(client);
     CHECK_INT(descriptor_count(), descriptors);
+    /* Until then the server may read what it answers. */
+    CHECK(server_await_open(path->server, 0, 5000));
     script_free(&script);
     return passed;
 }

@@ -3,7 +3,7 @@
 #
 #     sh tests/support/build.sh [INCLUDE_FOLDER [LIBRARY_FOLDER]]      include, target/release
 #
-# CC and EXTRA_CFLAGS (sanitizers, say) are taken from the environment.
+# CC, EXTRA_CFLAGS (sanitizers, say) and PROGRAMS, where not all are wanted, are taken from the environment.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -45,7 +45,12 @@ fi
 
 for source in "$root"/tests/c/*.c; do
     [ -e "$source" ] || continue
-    program=$out/$(basename "$source" .c)
+    name=$(basename "$source" .c)
+    case " ${PROGRAMS:-$name} " in
+        *" $name "*) ;;
+        *) continue ;;
+    esac
+    program=$out/$name
     if is_stale "$program" "$source" "$here"/*.c "$here"/*.h "$here/build.sh" "$include/refold.h"; then
         # shellcheck disable=SC2086
         $cc $flags -I"$here" -I"$include" "$source" -o "$program" "$out/libsupport.a" \

@@ -15,6 +15,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifdef CHECK_SANITIZED
+enum { THREADS_OF_SANITIZER = CHECK_SANITIZED };
+#else
+enum { THREADS_OF_SANITIZER = 0 };
+#endif
+
 extern char **environ;
 
 /* Failures ----------------------------------------------------------------------------------------------- */
@@ -287,7 +293,7 @@ static bool is_own_thread(const char *task) {
 
 int thread_count(void) {
     DIR *folder = opendir("/proc/self/task");
-    int count = 0;
+    int count = -THREADS_OF_SANITIZER;
     for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;)
         if (entry->d_name[0] != '.' && !is_own_thread(entry->d_name))
             count++;
@@ -344,6 +350,9 @@ static struct job make_job(void (*work)(void *), void *data, pthread_barrier_t *
 }
 
 void run_on_stack(size_t stack_bytes, void (*work)(void *data), void *data) {
+#ifdef CHECK_SANITIZED
+    stack_bytes *= 8; /* The instrumentation surrounds each variable with room. */
+#endif
     struct job job = make_job(work, data, NULL);
     pthread_attr_t attributes;
     pthread_t thread;

@@ -21,6 +21,9 @@
  * Before the first test the environment loses every variable that a library may read: REFOLD_*, *_PROXY in
  * both cases and SSL_CERT_*.
  *
+ * CHECK_SANITIZED is defined where the program is built with a sanitizer: the number of threads that this
+ * runs.
+ *
  * CHECK_PATIENCE=N in the environment (default 1) stretches every upper bound on time, for runs under
  * valgrind.
  */

@@ -5,23 +5,31 @@
 #
 # A program that writes to standard error, or to standard output what is no report, has failed as well, for neither the
 # tests nor the library may. Valgrind cannot follow the assembly of TLS: it takes what a digest gives for undefined. So
-# programs whose servers speak TLS run without that one check.
+# programs whose servers speak TLS run without that one check. These cannot run in it at all:
+#   deadline  gives calls a tenth of a second, which is too short there
+#   memory    limits the address space, of which valgrind takes more
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 out=${OUT:-$root/target/ctests}
 log=$out/log
 tool=
+without=
 if [ "${1:-}" = --valgrind ]; then
     shift
     tool="valgrind -q --leak-check=full --show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite,indirect \
         --error-exitcode=99 --fair-sched=yes"
+    without='deadline memory'
     CHECK_PATIENCE=${CHECK_PATIENCE:-10}
     export CHECK_PATIENCE
 fi
 if [ $# -eq 0 ]; then
     for source in "$root"/tests/c/*.c; do
-        set -- "$@" "$(basename "$source" .c)"
+        program=$(basename "$source" .c)
+        case " $without " in
+            *" $program "*) ;;
+            *) set -- "$@" "$program" ;;
+        esac
     done
 fi
 
@@ -38,7 +46,7 @@ for entry in "$@"; do
     program=${entry%%:*}
     tests=$(printf '%s' "${entry#"$program"}" | tr ':,' '  ')
     lenient=
-    if [ -n "$tool" ] && grep -q '\.certificate = ' "$root/tests/c/$program.c"; then
+    if [ -n "$tool" ] && grep -q '\.certificate = \|"phases\.h"' "$root/tests/c/$program.c"; then
         lenient=--undef-value-errors=no
     fi
     # shellcheck disable=SC2086

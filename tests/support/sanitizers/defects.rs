@@ -1,0 +1,40 @@
+//! Deliberate defects, built as the library is: what a sanitizer keeps silent about here, it would not see there.
+
+use std::ffi::c_void;
+use std::hint::black_box;
+
+/// Reads behind the end of a buffer.
+#[unsafe(no_mangle)]
+pub extern "C" fn overflow() {
+    let buffer = black_box(vec![1_u8; 16]);
+    // SAFETY: there is none, that is the defect.
+    black_box(unsafe { buffer.as_ptr().add(16).read() });
+}
+
+/// Reads what has been freed.
+#[unsafe(no_mangle)]
+pub extern "C" fn use_after_free() {
+    let freed = Box::into_raw(black_box(Box::new(1_u64)));
+    // SAFETY: as above.
+    unsafe {
+        drop(Box::from_raw(freed));
+        black_box(freed.read());
+    }
+}
+
+/// Forgets what it took.
+#[unsafe(no_mangle)]
+pub extern "C" fn leak() {
+    std::mem::forget(black_box(vec![1_u8; 1000]));
+}
+
+/// Counts in a place that other threads count in, too, without a lock.
+#[unsafe(no_mangle)]
+pub extern "C" fn race(count: *mut c_void) -> *mut c_void {
+    let count = count.cast::<u64>();
+    for _ in 0..1000 {
+        // SAFETY: as above.
+        unsafe { black_box(count).write(count.read() + 1) };
+    }
+    count.cast()
+}
