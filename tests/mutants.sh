@@ -45,7 +45,8 @@ export CARGO="$PWD/tests/mutants/cargo.sh"
 sh tests/support/build.sh include "$work/build/debug"
 CHECK_CERTIFICATES=$OUT/certificates
 CHECK_PATIENCE=3
-export CHECK_CERTIFICATES CHECK_PATIENCE
+RUST_BACKTRACE=0
+export CHECK_CERTIFICATES CHECK_PATIENCE RUST_BACKTRACE
 sh tests/support/certificates.sh "$CHECK_CERTIFICATES"
 
 for file; do
