@@ -233,6 +233,7 @@ mod tests {
             ("Wednesday, 06-Nov-69 08:49:37 GMT", Some(3_150_953_377 - 784_111_747)),
             ("Friday, 06-Nov-70 08:49:37 GMT", Some(0)),
             ("Sat, 31 Dec 2016 23:59:60 GMT", Some(1_483_228_800 - 784_111_747)),
+            ("Sun 06 Nov 1994 08:49:37 GMT", None),
             ("Sun, 06 Nov 1994 08:49:61 GMT", None),
             ("Sun, 06 Nov 1994 08:60:37 GMT", None),
             ("Sun, +6 Nov 1994 08:49:37 GMT", None),
