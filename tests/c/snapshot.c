@@ -975,3 +975,27 @@ TEST(a_state_is_the_same_at_every_look) {
     }
     refold_execution_free(execution);
 }
+
+static void look_into(const refold_json *value) {
+    size_t length = 99;
+    REQUIRE(value != NULL);
+    for (int look = 0; look < 2; look++) {
+        CHECK(!refold_json_bool(value));
+        CHECK(refold_json_string(value, &length) == NULL);
+        CHECK_INT(length, 0);
+        CHECK_INT(refold_json_int64(value), 0);
+        CHECK_DOUBLE(refold_json_double(value), 0.0);
+        CHECK_INT(refold_json_typeof(refold_json_at(value, 0)), REFOLD_JSON_STRING);
+    }
+}
+
+TEST(arrays_and_objects_are_nothing_else_once_they_were_looked_into) {
+    refold_execution *execution = parsed("{\"status\": \"RUNNING\", \"nodes\": [{\"a\": \"b\", "
+                                         "\"latest_output\": [\"c\"], \"input_data\": {\"d\": \"e\"}}]}");
+    const refold_node *node = refold_execution_node(execution, 0);
+    look_into(refold_execution_json(execution));
+    look_into(refold_node_json(node));
+    look_into(refold_node_latest_output(node));
+    look_into(refold_node_input_data(node));
+    refold_execution_free(execution);
+}
