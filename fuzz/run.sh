@@ -81,9 +81,9 @@ build_cargo_fuzz && build_targets >target/fuzz/build.log 2>&1 || {
 if [ $# -eq 0 ]; then
     set -- $(basename -s .rs fuzz/targets/*.rs)
 fi
-printf '%s\n' "$@" | xargs -P 2 -I '{}' sh fuzz/run.sh --one "$seconds" '{}' >target/fuzz/results
-cat target/fuzz/results
-passed=$(grep -c '^ok ' target/fuzz/results)
+results=$(printf '%s\n' "$@" | xargs -P 2 -I '{}' sh fuzz/run.sh --one "$seconds" '{}')
+printf '%s\n' "$results"
+passed=$(printf '%s\n' "$results" | grep -c '^ok ')
 failed=$(($# - passed))
 printf '%s passed, %s failed\n' "$passed" "$failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -31,9 +31,10 @@ need_file /usr/include/zlib.h zlib1g-dev || exit 1
 # These cannot run with AddressSanitizer:
 #   allocations  stands where malloc does, and so does the sanitizer
 #   fork         forks processes with threads, and a child hangs in locks of the sanitizer's allocator that it inherited
+#   host         stands where pthread_create does, by which the sanitizer knows threads
 #   memory       limits the address space, of which the sanitizer takes terabytes
 #   secrets      looks through all memory for secrets: through those terabytes, and what is freed and in quarantine
-without_address='allocations fork memory secrets'
+without_address='allocations fork host memory secrets'
 
 # What shares something between threads.
 with_thread='cancel lifetimes requests reuse snapshot waiting'
