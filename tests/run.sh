@@ -7,8 +7,8 @@ usage() {
 usage: sh tests/run.sh [all]
 
 Builds the library, and holds it to its promises: Rust tests, C programs against the shared library and servers on
-loopback, memory checks, the examples, the README. What is missing on a Debian machine is installed. `all` adds what
-takes long.
+loopback, memory checks, the examples, the README, the packages for other languages. What is missing on a Debian machine is
+installed. `all` adds what takes long: installing with cargo-c, sanitizers, fuzzing, a soak, other systems' fallback.
 
 The last line is `N passed, M failed`; the exit status is 0 where nothing failed. What each step printed is kept in
 target/tests/.
@@ -108,7 +108,27 @@ c() {
 languages() {
     step examples sh tests/examples.sh
     step readme sh tests/readme.sh
+    step docs sh tests/docs.sh
     step cpp sh tests/cpp.sh
+    step go sh tests/go.sh
+    step python sh tests/python.sh
+    step node sh tests/node.sh
+    step supply sh tests/supply.sh
+    step abi sh tests/abi.sh
+}
+
+# What keeps one waiting.
+
+installing() {
+    step install sh tests/install.sh
+    step portable sh tests/portable.sh
+    step soak sh tests/soak.sh 1
+}
+
+breaking() {
+    step asan sh tests/sanitizers.sh address
+    step tsan sh tests/sanitizers.sh thread
+    step fuzz sh fuzz/run.sh 15
 }
 
 case $#:${1-} in
@@ -149,6 +169,7 @@ rm -f target/tests/*.sum target/tests/*.report
 side_by_side release rust
 if [ -e target/release/librefold.so ] && [ "$failed" -eq 0 ]; then
     side_by_side c languages
+    [ "$scope" = usual ] || side_by_side installing breaking
 fi
 printf '%s passed, %s failed\n' "$passed" "$failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
