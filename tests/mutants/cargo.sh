@@ -6,7 +6,11 @@ set -eu
 programs_for() {
     case $1 in
         src/retry.rs) echo retries errors waiting ;;
-        src/options.rs) echo arguments requests errors tls deadline retries proxy waiting ;;
+        src/options.rs)
+            echo arguments requests errors tls
+            echo deadline:all_tries_share_the_time_out deadline:the_earlier_of_both_time_outs_counts
+            echo retries proxy waiting
+            ;;
         src/cancel.rs)
             echo fork:a_token_triggered_in_a_child_disturbs_nothing_in_the_parent
             echo fork:a_token_triggered_in_the_parent_disturbs_nothing_in_a_child
