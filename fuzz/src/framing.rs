@@ -45,9 +45,9 @@ fn chunks(mut content: &[u8]) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     loop {
         let end = content.windows(2).position(|end| end == b"\r\n")?;
-        let line = std::str::from_utf8(&content[..end]).ok()?;
-        let digits = line.split(';').next()?.trim();
-        let size = usize::from_str_radix(digits, 16).ok()?;
+        // What stands behind a semicolon may be anything.
+        let digits = content[..end].split(|byte| *byte == b';').next()?.trim_ascii();
+        let size = usize::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
         let chunk = content.get(end + 2..)?;
         if size == 0 {
             // The last chunk, perhaps trailers, and an empty line.
