@@ -1,23 +1,23 @@
 //! The head of an answer, made plain before ureq reads it: it knows fewer forms than HTTP allows.
 
+use std::io::BufRead;
+use std::iter;
+
 /// Where the first head of the input ends, its empty line included; `None`: not all of it has come. A line may end in
 /// LF alone, and empty ones may stand before it (RFC 9112, 2.2).
 pub fn length(input: &[u8]) -> Option<usize> {
-    let before = input.len() - without_empty_lines(input).len();
-    let mut ends = (before..input.len()).filter(|at| input[*at] == b'\n');
-    ends.find_map(|end| match input[end + 1..] {
-        [b'\n', ..] => Some(end + 2),
-        [b'\r', b'\n', ..] => Some(end + 3),
-        _ => None,
+    let mut end = input.len() - without_empty_lines(input).len();
+    lines(&input[end..]).find_map(|line| {
+        end += line.len();
+        is_empty(line).then_some(end)
     })
 }
 
 /// How many fields there are in what has come of a head; 0 where it is none of HTTP.
 pub fn fields(head: &[u8]) -> usize {
     let head = without_empty_lines(head);
-    let lines = head.split_inclusive(|byte| *byte == b'\n').skip(1);
-    let is_field = |line: &&[u8]| line.ends_with(b"\n") && !matches!(line, [b'\n'] | [b'\r', b'\n']);
-    if head.starts_with(b"HTTP/1.") { lines.filter(is_field).count() } else { 0 }
+    let is_field = |line: &&[u8]| line.ends_with(b"\n") && !is_empty(line);
+    if head.starts_with(b"HTTP/1.") { lines(head).skip(1).filter(is_field).count() } else { 0 }
 }
 
 /// Whether the input begins with an interim answer, which another one follows: any 1xx but 101.
@@ -32,20 +32,47 @@ pub fn is_interim(input: &[u8]) -> bool {
 
 /// Calls gzip by its one name where a head calls it in other letters, or x-gzip (RFC 9110, 8.4.1.3).
 pub fn name_gzip(head: &mut [u8]) {
-    for line in head.split_mut(|byte| *byte == b'\n') {
-        let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
-        let (name, value) = line.split_at_mut(colon);
-        if !name.eq_ignore_ascii_case(b"content-encoding") {
-            continue;
+    let mut rest = head;
+    while !rest.is_empty() {
+        let length = line_length(rest);
+        let (line, behind) = rest.split_at_mut(length);
+        if let Some((name, value)) = line.split_at_mut_checked(CONTENT_ENCODING.len())
+            && name.eq_ignore_ascii_case(CONTENT_ENCODING)
+        {
+            name_gzip_in(value);
         }
-        let coding = value[1..].trim_ascii();
-        if coding.eq_ignore_ascii_case(b"gzip") {
-            value.make_ascii_lowercase();
-        } else if coding.eq_ignore_ascii_case(b"x-gzip") {
-            value.make_ascii_lowercase();
-            value.iter_mut().filter(|byte| matches!(byte, b'x' | b'-')).for_each(|byte| *byte = b' ');
-        }
+        rest = behind;
     }
+}
+
+const CONTENT_ENCODING: &[u8] = b"content-encoding:";
+
+fn name_gzip_in(value: &mut [u8]) {
+    let coding = value.trim_ascii();
+    if coding.eq_ignore_ascii_case(b"gzip") {
+        value.make_ascii_lowercase();
+    } else if coding.eq_ignore_ascii_case(b"x-gzip") {
+        value.make_ascii_lowercase();
+        value.iter_mut().filter(|byte| matches!(byte, b'x' | b'-')).for_each(|byte| *byte = b' ');
+    }
+}
+
+/// The lines with their ends, which the last one may lack.
+fn lines(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
+    iter::from_fn(move || {
+        let (line, behind) = rest.split_at(line_length(rest));
+        rest = behind;
+        (!line.is_empty()).then_some(line)
+    })
+}
+
+fn line_length(mut rest: &[u8]) -> usize {
+    // Reading from a slice cannot fail.
+    rest.skip_until(b'\n').unwrap_or_default()
+}
+
+fn is_empty(line: &[u8]) -> bool {
+    matches!(line, b"\n" | b"\r\n")
 }
 
 fn without_empty_lines(input: &[u8]) -> &[u8] {
