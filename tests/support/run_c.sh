@@ -7,8 +7,11 @@
 # tests nor the library may. Valgrind cannot follow the assembly of TLS: it takes what a digest gives for undefined. So
 # programs whose servers speak TLS run without that one check. In the child of a fork it takes for leaked what only the
 # threads of its parent held: programs that fork are not asked about leaks. These cannot run in it at all:
-#   deadline  gives calls a tenth of a second, which is too short there
-#   memory    limits the address space, of which valgrind takes more
+#   allocations  stands where malloc does, and so does valgrind
+#   deadline     gives calls a tenth of a second, which is too short there
+#   fork         forks hundreds of times, which takes longer than its tests may
+#   memory       limits the address space, of which valgrind takes more
+#   secrets      looks through all memory for secrets, in which valgrind keeps what was freed
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -20,7 +23,7 @@ if [ "${1:-}" = --valgrind ]; then
     shift
     tool="valgrind -q --leak-check=full --show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite,indirect \
         --error-exitcode=99 --fair-sched=yes"
-    without='deadline memory'
+    without='allocations deadline fork memory secrets'
     CHECK_PATIENCE=${CHECK_PATIENCE:-10}
     export CHECK_PATIENCE
 fi
