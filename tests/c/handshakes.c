@@ -74,7 +74,7 @@ static void begin_at_the_end(struct exchange *exchange) {
 /* A record that nobody has the keys of. */
 static void send_a_forged_record(struct exchange *exchange) {
     static const char record[5 + 64] = {0x17, 3, 3, 0, 64};
-    exchange_send_plain(exchange, record, sizeof record);
+    exchange_send_below_tls(exchange, record, sizeof record);
     exchange_await_close(exchange);
 }
 

@@ -312,14 +312,6 @@ bool exchange_send(struct exchange *exchange, const void *bytes, size_t length) 
     return exchange->socket >= 0;
 }
 
-bool exchange_send_plain(struct exchange *exchange, const void *bytes, size_t length) {
-    SSL *tls = exchange->tls;
-    exchange->tls = NULL;
-    bool sent = exchange_send(exchange, bytes, length);
-    exchange->tls = tls;
-    return sent;
-}
-
 bool exchange_send_text(struct exchange *exchange, const char *text) {
     return exchange_send(exchange, text, strlen(text));
 }

@@ -154,8 +154,6 @@ size_t exchange_read(struct exchange *exchange, void *buffer,
                      size_t size); /* what is there, at least 1 byte; 0: the end */
 bool exchange_read_exactly(struct exchange *exchange, void *buffer, size_t size);
 bool exchange_send(struct exchange *exchange, const void *bytes, size_t length);
-/* Past TLS, where there is TLS. */
-bool exchange_send_plain(struct exchange *exchange, const void *bytes, size_t length);
 bool exchange_send_text(struct exchange *exchange, const char *text);
 /* With TLS: past it, as no server should; and its goodbye, after which the connection stays as it is. */
 bool exchange_send_below_tls(struct exchange *exchange, const void *bytes, size_t length);
