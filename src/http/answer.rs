@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::value::RawValue;
 use ureq::Body;
-use ureq::http::{HeaderMap, Response, header};
+use ureq::http::{HeaderMap, HeaderValue, Response, header};
 
 use crate::error::{Answer as AnswerInError, Error, Kind};
 use crate::json::{Kind as JsonKind, Source};
@@ -36,7 +36,7 @@ pub struct Answer {
     /// What Retry-After says.
     pub retry_after: Option<Duration>,
     /// What x-request-id says.
-    pub request_id: Option<String>,
+    pub request_id: Option<HeaderValue>,
     /// The body, after decompression; what there is of it where `fault` says that it is not whole.
     pub body: Text,
     /// Why the body is not whole.
@@ -64,9 +64,11 @@ impl Answer {
         let limit = if head.status.is_success() { limit } else { limit.min(LARGEST_ENVELOPE) };
         let mut answer = Answer {
             status,
-            retry_after: text(&head.headers, header::RETRY_AFTER)
-                .and_then(|value| parse_retry_after(&value, SystemTime::now())),
-            request_id: text(&head.headers, "x-request-id").filter(|id| !id.is_empty()),
+            retry_after: head
+                .headers
+                .get(header::RETRY_AFTER)
+                .and_then(|value| parse_retry_after(&text(value), SystemTime::now())),
+            request_id: head.headers.get("x-request-id").filter(|id| !id.is_empty()).cloned(),
             body: Text::new(),
             fault: None,
         };
@@ -90,6 +92,7 @@ impl Answer {
     /// out.
     pub fn into_error(self, kind: Kind, secrets: &[Secret]) -> Error {
         let is_success = self.is_success();
+        let request_id = self.request_id.as_ref().map(text);
         let mut body = self.body.into_bytes();
         // The body of an execution may have any size: of one that is none, no more is looked at than is kept.
         if is_success {
@@ -106,15 +109,15 @@ impl Answer {
             http_error_type: envelope.http_error_type.and_then(hide),
             api_code: envelope.api_code.and_then(hide),
             message: envelope.message.and_then(hide),
-            request_id: envelope.request_id.or(self.request_id).and_then(hide),
+            request_id: envelope.request_id.or(request_id).and_then(hide),
             body: (!body.is_empty()).then_some(body),
             retry_after: self.retry_after,
         })
     }
 }
 
-fn text(headers: &HeaderMap, name: impl header::AsHeaderName) -> Option<String> {
-    headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+fn text(value: &HeaderValue) -> String {
+    String::from_utf8_lossy(value.as_bytes()).into_owned()
 }
 
 /// ureq takes the header away where it decodes.

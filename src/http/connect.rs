@@ -45,6 +45,8 @@ pub struct Target {
     pub tls: Option<Arc<ClientConfig>>,
     /// The limit of all that is done here.
     pub connect_timeout: Option<Duration>,
+    /// Header lines of every request.
+    pub header: Arc<str>,
 }
 
 impl Target {
@@ -73,10 +75,13 @@ impl Target {
         if let Some(proxy) = &self.proxy {
             self.pass_proxy(proxy, &mut socket, exchange, watch)?;
         }
-        let Some(config) = &self.tls else { return Ok(Connection::plain(socket, self.request_prefix())) };
+        let header = self.header.clone();
+        let Some(config) = &self.tls else {
+            return Ok(Connection::plain(socket, self.request_prefix(), header));
+        };
         exchange.phase = Phase::Handshake;
         let session = Session::agree(&mut socket, config, &self.base, watch)?;
-        Ok(Connection::secure(socket, session))
+        Ok(Connection::secure(socket, session, header))
     }
 
     /// What is connected to: the proxy, or the server itself.

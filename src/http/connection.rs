@@ -7,15 +7,15 @@ use rustls::{ClientConfig, ClientConnection};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 
+use super::HEADER_TOO_LARGE;
 use super::buffers::PortionBuffers;
 use super::connect::Target;
 use super::exchange::{self, Exchange, Failure};
-use super::head;
+use super::head::Plain;
 use super::tls;
 use super::transport::Socket;
 use super::tunnel::ForProxy;
 use super::url::BaseUrl;
-use super::{HEADER_TOO_LARGE, LARGEST_HEADER, MOST_FIELDS};
 use crate::cancel::Watch;
 use crate::error::{Kind, Phase};
 use crate::secret::Secret;
@@ -58,10 +58,10 @@ impl Resolver for NoLookup {
 pub struct Connection {
     channel: Channel,
     buffers: PortionBuffers,
+    /// What stands in the head of every request, in whole lines: ureq never sees it.
+    header: Arc<str>,
     /// The request is out, and the whole head of its answer has not come.
-    awaits_head: bool,
-    /// The size of all interim answers before it.
-    interim: usize,
+    awaited: Option<Plain>,
     /// ureq asks whether the connection is open when it puts it aside and when it takes it up again.
     is_idle: bool,
     is_broken: bool,
@@ -75,21 +75,21 @@ enum Channel {
 
 impl Connection {
     /// Bytes as they are.
-    pub fn plain(socket: Socket, for_proxy: Option<ForProxy>) -> Connection {
-        Connection::over(Channel::Plain { socket, for_proxy })
+    pub fn plain(socket: Socket, for_proxy: Option<ForProxy>, header: Arc<str>) -> Connection {
+        Connection::over(Channel::Plain { socket, for_proxy }, header)
     }
 
     /// Bytes in TLS.
-    pub fn secure(socket: Socket, session: Session) -> Connection {
-        Connection::over(Channel::Secure { socket, session: Box::new(session) })
+    pub fn secure(socket: Socket, session: Session, header: Arc<str>) -> Connection {
+        Connection::over(Channel::Secure { socket, session: Box::new(session) }, header)
     }
 
-    fn over(channel: Channel) -> Connection {
+    fn over(channel: Channel, header: Arc<str>) -> Connection {
         Connection {
             channel,
             buffers: PortionBuffers::default(),
-            awaits_head: false,
-            interim: 0,
+            header,
+            awaited: None,
             is_idle: false,
             is_broken: false,
         }
@@ -99,19 +99,19 @@ impl Connection {
         exchange.phase = Phase::Sending;
         let bytes = self.buffers.outgoing(amount);
         let head_without_end = bytes.strip_suffix(END_OF_HEAD);
-        let credentials = exchange.credentials.header();
+        let header = [self.header.as_bytes(), exchange.credentials.header()];
         match (&mut self.channel, head_without_end) {
             (Channel::Plain { socket, for_proxy }, Some(head)) => {
-                socket.send(whole_head(head, credentials, for_proxy.as_ref()).bytes(), &exchange.watch)?;
+                socket.send(whole_head(head, header, for_proxy.as_ref()).bytes(), &exchange.watch)?;
             }
             (Channel::Plain { socket, .. }, None) => socket.send(bytes, &exchange.watch)?,
             (Channel::Secure { socket, session }, Some(head)) => {
-                session.send(socket, &[head, b"\r\n", credentials, b"\r\n"], &exchange.watch)?;
+                session.send(socket, &[head, b"\r\n", header[0], header[1], b"\r\n"], &exchange.watch)?;
             }
             (Channel::Secure { socket, session }, None) => session.send(socket, &[bytes], &exchange.watch)?,
         }
         exchange.phase = Phase::Waiting;
-        (self.awaits_head, self.interim) = (true, 0);
+        self.awaited = Some(Plain::default());
         Ok(())
     }
 
@@ -128,48 +128,37 @@ impl Connection {
         }
         exchange.has_received |= received > 0;
         exchange.has_ended |= received == 0;
-        if self.awaits_head {
-            self.prepare_head()?;
-        }
+        self.make_head_plain()?;
         Ok(received > 0)
     }
 
-    /// Takes away what comes before the answer itself, and names its encoding as ureq knows it. ureq sees half a head
-    /// as well, but makes nothing of it.
-    fn prepare_head(&mut self) -> Result<(), Failure> {
-        loop {
-            let input = self.buffers.input();
-            let whole = head::length(input);
-            if head::fields(&input[..whole.unwrap_or(input.len())]) > MOST_FIELDS {
-                return Err(HEADER_TOO_LARGE.into());
-            }
-            let Some(length) = whole else { break };
-            if !head::is_interim(self.buffers.input()) {
-                head::name_gzip(&mut self.buffers.input_mut()[..length]);
-                self.awaits_head = false;
-                break;
-            }
-            self.interim += length;
-            if self.interim > LARGEST_HEADER {
-                return Err(HEADER_TOO_LARGE.into());
-            }
-            self.buffers.input_consume(length);
+    /// ureq sees half a head as well, but makes nothing of it.
+    fn make_head_plain(&mut self) -> Result<(), Failure> {
+        let Some(head) = &mut self.awaited else { return Ok(()) };
+        let progress = head.look(self.buffers.input_mut()).map_err(|_| HEADER_TOO_LARGE)?;
+        if progress.is_whole {
+            self.awaited = None;
+        }
+        if progress.dropped > 0 {
+            self.buffers.input_consume(progress.dropped);
         }
         Ok(())
     }
 }
 
-/// The head as it goes out: with the credentials, which ureq never sees, and what a proxy wants.
-fn whole_head(head: &[u8], credentials: &[u8], for_proxy: Option<&ForProxy>) -> Secret {
-    let Some(for_proxy) = for_proxy else { return Secret::concat(&[head, b"\r\n", credentials, b"\r\n"]) };
+/// The head as it goes out: with the lines that ureq never sees, credentials among them, and what a proxy wants.
+fn whole_head(head: &[u8], header: [&[u8]; 2], for_proxy: Option<&ForProxy>) -> Secret {
+    let [first, second] = header;
+    let Some(for_proxy) = for_proxy else { return Secret::concat(&[head, b"\r\n", first, second, b"\r\n"]) };
     let (method, rest) = head.split_at(head.iter().position(|byte| *byte == b'/').unwrap_or(0));
     Secret::concat(&[
         method,
         for_proxy.origin.as_bytes(),
         rest,
         b"\r\n",
+        first,
         for_proxy.header.bytes(),
-        credentials,
+        second,
         b"\r\n",
     ])
 }
@@ -437,8 +426,8 @@ mod tests {
 
     #[test]
     fn credentials_stand_at_the_end_of_the_head() {
-        let head = whole_head(b"GET /a HTTP/1.1\r\nhost: b", b"x-api-key: k\r\n", None);
-        assert_eq!(head.as_str(), "GET /a HTTP/1.1\r\nhost: b\r\nx-api-key: k\r\n\r\n");
+        let head = whole_head(b"GET /a HTTP/1.1\r\nhost: b", [b"accept: c\r\n", b"x-api-key: k\r\n"], None);
+        assert_eq!(head.as_str(), "GET /a HTTP/1.1\r\nhost: b\r\naccept: c\r\nx-api-key: k\r\n\r\n");
     }
 
     #[test]
@@ -470,7 +459,8 @@ mod tests {
     #[test]
     fn a_proxy_gets_the_whole_url_and_its_own_login() -> Result<(), &'static str> {
         let for_proxy = ForProxy::new("http://b:1", &Proxy::parse("http://u:p@proxy:1")?);
-        let head = whole_head(b"GET /a/b HTTP/1.1\r\nhost: b", b"x-api-key: k\r\n", Some(&for_proxy));
+        let header: [&[u8]; 2] = [b"", b"x-api-key: k\r\n"];
+        let head = whole_head(b"GET /a/b HTTP/1.1\r\nhost: b", header, Some(&for_proxy));
         let expected = "GET http://b:1/a/b HTTP/1.1\r\nhost: b\r\nproxy-authorization: Basic dTpw\r\nx-api-key: k\r\n\r\n";
         assert_eq!(head.as_str(), expected);
         Ok(())

@@ -3,6 +3,8 @@
 use std::io::BufRead;
 use std::iter;
 
+use super::{LARGEST_HEADER, MOST_FIELDS};
+
 /// Where the first head of the input ends, its empty line included; `None`: not all of it has come. A line may end in
 /// LF alone, and empty ones may stand before it (RFC 9112, 2.2).
 pub fn length(input: &[u8]) -> Option<usize> {
@@ -13,39 +15,137 @@ pub fn length(input: &[u8]) -> Option<usize> {
     })
 }
 
-/// How many fields there are in what has come of a head; 0 where it is none of HTTP.
-pub fn fields(head: &[u8]) -> usize {
-    let head = without_empty_lines(head);
-    let is_field = |line: &&[u8]| line.ends_with(b"\n") && !is_empty(line);
-    if head.starts_with(b"HTTP/1.") { lines(head).skip(1).filter(is_field).count() } else { 0 }
+/// What became of a head's beginning.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// So many bytes at the beginning of the input are of no use any more.
+    pub dropped: usize,
+    /// The head of the answer itself has come to its end.
+    pub is_whole: bool,
 }
 
-/// Whether the input begins with an interim answer, which another one follows: any 1xx but 101.
-pub fn is_interim(input: &[u8]) -> bool {
-    let line = without_empty_lines(input);
-    match line.strip_prefix(b"HTTP/1.1 ").or_else(|| line.strip_prefix(b"HTTP/1.0 ")) {
+/// A head is larger than it may be, or has more fields.
+#[derive(Debug, PartialEq, Eq)]
+pub struct TooLarge;
+
+/// Makes the head of an answer plain while it comes: interim answers before it are left out, and fields that nobody
+/// here asks for, which ureq would have to keep; gzip gets its one name. What is not as HTTP wants it stays: ureq
+/// refuses it.
+#[derive(Debug, Default)]
+pub struct Plain {
+    /// The part of the input that has been looked at, and stays.
+    kept: usize,
+    has_status: bool,
+    /// Any 1xx but 101, which another answer follows.
+    is_interim: bool,
+    /// What has come of this head, and of all interim ones before it.
+    size: usize,
+    interim: usize,
+    fields: usize,
+}
+
+impl Plain {
+    /// Looks at what is new in the input, which begins with what an earlier look has left.
+    pub fn look(&mut self, input: &mut [u8]) -> Result<Progress, TooLarge> {
+        let mut at = self.kept;
+        let mut is_whole = false;
+        while !is_whole
+            && let length = line_length(&input[at..])
+            && let Some(line) = input[at..at + length].strip_suffix(b"\n")
+        {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            self.size += length;
+            let (is_kept, is_last) = match (self.has_status, line) {
+                (false, b"") => (false, false),
+                (false, _) if !line.starts_with(b"HTTP/1.") => (true, true),
+                (false, _) => {
+                    (self.has_status, self.is_interim) = (true, is_interim(line));
+                    (true, false)
+                }
+                (true, b"") => (true, true),
+                (true, _) => {
+                    self.fields += 1;
+                    (stays(line), false)
+                }
+            };
+            if self.fields > MOST_FIELDS {
+                return Err(TooLarge);
+            }
+            if is_kept {
+                input.copy_within(at..at + length, self.kept);
+                name_gzip(&mut input[self.kept..self.kept + length]);
+                self.kept += length;
+            }
+            at += length;
+            if is_last && self.is_interim {
+                *self = Plain { interim: self.interim + self.size, ..Plain::default() };
+            } else {
+                is_whole = is_last;
+            }
+            if self.size.max(self.interim) > LARGEST_HEADER {
+                return Err(TooLarge);
+            }
+        }
+        // The gap goes to the front, from where it can be given back.
+        let dropped = at - self.kept;
+        input.copy_within(..self.kept, dropped);
+        Ok(Progress { dropped, is_whole })
+    }
+}
+
+/// Fields that are asked for, by ureq or here.
+const OF_USE: [&[u8]; 6] = [
+    b"connection",
+    b"retry-after",
+    b"x-request-id",
+    b"content-length",
+    CONTENT_ENCODING,
+    b"transfer-encoding",
+];
+
+const CONTENT_ENCODING: &[u8] = b"content-encoding";
+
+/// Whether a field is of use, or not as HTTP wants it (RFC 9110, 5.1 and 5.5) with a name of letters, digits, `-`, `_`.
+fn stays(field: &[u8]) -> bool {
+    let length = field.iter().take_while(|byte| OF_NAME[usize::from(**byte)]).count();
+    let (name, value) = field.split_at(length);
+    let is_of_use = |of_use: &&[u8]| of_use.len() == length && of_use.eq_ignore_ascii_case(name);
+    length == 0 || !value.starts_with(b":") || has_control(value) || OF_USE.iter().any(is_of_use)
+}
+
+const OF_NAME: [bool; 256] = {
+    let mut of_name = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        of_name[byte] = (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'-' | b'_');
+        byte += 1;
+    }
+    of_name
+};
+
+/// Any but the tab. Looks at all without an early end, and so at many at once.
+fn has_control(value: &[u8]) -> bool {
+    value.iter().fold(0, |has, byte| has | u8::from(*byte < b' ' && *byte != b'\t') | u8::from(*byte == 127))
+        != 0
+}
+
+fn is_interim(status: &[u8]) -> bool {
+    match status.strip_prefix(b"HTTP/1.1 ").or_else(|| status.strip_prefix(b"HTTP/1.0 ")) {
         Some([b'1', b'0', b'1', ..]) => false,
-        Some([b'1', tens, ones, b' ' | b'\r' | b'\n', ..]) => tens.is_ascii_digit() && ones.is_ascii_digit(),
+        Some([b'1', tens, ones]) | Some([b'1', tens, ones, b' ', ..]) => {
+            tens.is_ascii_digit() && ones.is_ascii_digit()
+        }
         _ => false,
     }
 }
 
-/// Calls gzip by its one name where a head calls it in other letters, or x-gzip (RFC 9110, 8.4.1.3).
-pub fn name_gzip(head: &mut [u8]) {
-    let mut rest = head;
-    while !rest.is_empty() {
-        let length = line_length(rest);
-        let (line, behind) = rest.split_at_mut(length);
-        if let Some((name, value)) = line.split_at_mut_checked(CONTENT_ENCODING.len())
-            && name.eq_ignore_ascii_case(CONTENT_ENCODING)
-        {
-            name_gzip_in(value);
-        }
-        rest = behind;
+/// Calls gzip by its one name where a field calls it in other letters, or x-gzip (RFC 9110, 8.4.1.3).
+fn name_gzip(line: &mut [u8]) {
+    let name = CONTENT_ENCODING.len();
+    if line.get(name) == Some(&b':') && line[..name].eq_ignore_ascii_case(CONTENT_ENCODING) {
+        name_gzip_in(&mut line[name + 1..]);
     }
 }
-
-const CONTENT_ENCODING: &[u8] = b"content-encoding:";
 
 fn name_gzip_in(value: &mut [u8]) {
     let coding = value.trim_ascii();
@@ -101,55 +201,104 @@ mod tests {
         }
     }
 
+    /// What is left of the input, looked at as it comes, and whether that is a whole head.
+    fn look_at(portions: &[&str]) -> Result<(String, bool), TooLarge> {
+        let mut plain = Plain::default();
+        let mut input = Vec::new();
+        let mut is_whole = false;
+        for portion in portions {
+            input.extend_from_slice(portion.as_bytes());
+            let progress = plain.look(&mut input)?;
+            input.drain(..progress.dropped);
+            is_whole = progress.is_whole;
+            if is_whole {
+                break;
+            }
+        }
+        Ok((String::from_utf8_lossy(&input).into_owned(), is_whole))
+    }
+
     #[test]
-    fn fields_are_counted_once_they_are_whole() {
-        let cases = [
-            ("", 0),
-            ("\r\nHTTP/1.1 200 OK", 0),
-            ("HTTP/1.1 200 OK\r\nA: b", 0),
-            ("\nHTTP/1.1 200 OK\r\nA: b\r\nC: d\n", 2),
-            ("HTTP/1.0 200 OK\r\nA: b\r\n\r\n", 1),
-            ("<html>\n<head>\n", 0),
+    fn fields_of_no_use_are_left_out() {
+        let whole = [
+            // Those of use stay as they are, and so does what follows.
+            ("HTTP/1.1 200 OK\r\n\r\n{}\nA: b\r\n", "HTTP/1.1 200 OK\r\n\r\n{}\nA: b\r\n"),
+            ("HTTP/1.0 200 OK\nA: b\nCONTENT-LENGTH:2\n\n{}", "HTTP/1.0 200 OK\nCONTENT-LENGTH:2\n\n{}"),
+            (
+                "HTTP/1.1 429 \r\nRetry-After: 1\r\nA_1: \t\u{e4}\r\nConnection: close\r\nX-Request-Id: i\r\n\r\n",
+                "HTTP/1.1 429 \r\nRetry-After: 1\r\nConnection: close\r\nX-Request-Id: i\r\n\r\n",
+            ),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encodings: a\r\nB:\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n"),
+            ("\r\n\nHTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n"),
+            // What is for ureq to refuse.
+            ("HTTP/1.1 200 OK\r\nA : b\r\n\r\n", "HTTP/1.1 200 OK\r\nA : b\r\n\r\n"),
+            ("HTTP/1.1 200 OK\r\nA\r\n: b\r\n\r\n", "HTTP/1.1 200 OK\r\nA\r\n: b\r\n\r\n"),
+            ("HTTP/1.1 200 OK\r\nA: b\rc\r\n\r\n", "HTTP/1.1 200 OK\r\nA: b\rc\r\n\r\n"),
+            ("HTTP/1.1 200 OK\r\nA: \0\r\nB: \x7f\r\n\r\n", "HTTP/1.1 200 OK\r\nA: \0\r\nB: \x7f\r\n\r\n"),
+            ("HTTP/1.1 200 OK\r\nA: b\r\n folded\r\n\r\n", "HTTP/1.1 200 OK\r\n folded\r\n\r\n"),
+            ("<html>\nA: b\n\n", "<html>\nA: b\n\n"),
+            ("HTTP/2 200\r\nA: b\r\n\r\n", "HTTP/2 200\r\nA: b\r\n\r\n"),
         ];
-        for (head, expected) in cases {
-            assert_eq!(fields(head.as_bytes()), expected, "{head:?}");
+        for (input, expected) in whole {
+            assert_eq!(look_at(&[input]), Ok((expected.into(), true)), "{input:?}");
         }
     }
 
     #[test]
-    fn interim_answers_are_told_by_their_status() {
-        let cases = [
-            ("HTTP/1.1 100 Continue\r\n", true),
-            ("HTTP/1.0 103\r\n", true),
-            ("\r\nHTTP/1.1 199 \n", true),
-            ("HTTP/1.1 101 Switching Protocols\r\n", false),
-            ("HTTP/1.1 10", false),
-            ("HTTP/1.1 100", false),
-            ("HTTP/1.1 1000\r\n", false),
-            ("HTTP/1.1 1a0 \r\n", false),
-            ("HTTP/1.1 200 OK\r\n", false),
-            ("HTTP/2 100 \r\n", false),
-            ("", false),
-        ];
-        for (input, expected) in cases {
-            assert_eq!(is_interim(input.as_bytes()), expected, "{input:?}");
+    fn interim_answers_are_left_out() {
+        for status in ["HTTP/1.1 100 Continue", "HTTP/1.0 103", "\r\nHTTP/1.1 199 "] {
+            let input = format!("{status}\r\nRetry-After: 1\r\n\r\n{status}\n\nHTTP/1.1 200 OK\n\n");
+            assert_eq!(look_at(&[&input]), Ok(("HTTP/1.1 200 OK\n\n".into(), true)), "{status}");
+            assert_eq!(look_at(&[status, "\r\n\r\n"]), Ok((String::new(), false)), "{status}");
         }
+        for status in ["HTTP/1.1 101 Switching Protocols", "HTTP/1.1 1000", "HTTP/1.1 1a0 ", "HTTP/1.1 200"] {
+            let input = format!("{status}\r\n\r\nHTTP/1.1 200 OK\r\n\r\n");
+            assert_eq!(look_at(&[&input]), Ok((input.clone(), true)), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_head_may_come_in_any_portions() {
+        let input = "\r\nHTTP/1.1 100 \r\nA: b\r\n\r\nHTTP/1.1 200 OK\r\nA: b\r\nContent-Encoding: X-GZIP\r\nB:\r\n\r\n";
+        let expected = Ok(("HTTP/1.1 200 OK\r\nContent-Encoding:   gzip\r\n\r\n".to_string(), true));
+        for first in 0..input.len() {
+            for second in first..input.len() {
+                let portions = [&input[..first], &input[first..second], &input[second..]];
+                assert_eq!(look_at(&portions), expected, "{first}, {second}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_counts() {
+        let head = |fields: usize, length: usize| {
+            let field = format!("A: {}\r\n", "b".repeat(length));
+            look_at(&["HTTP/1.1 200 OK\r\n", &field.repeat(fields), "\r\n"]).is_ok()
+        };
+        assert!(head(MOST_FIELDS, 1));
+        assert!(!head(MOST_FIELDS + 1, 1));
+        // The status line, what a field has beside its value, and the empty line.
+        let most = LARGEST_HEADER - 17 - 5 - 2;
+        assert!(head(1, most));
+        assert!(!head(1, most + 1));
+        let interim = format!("HTTP/1.1 100 \r\nA: {}\r\n\r\n", "b".repeat(LARGEST_HEADER / 2));
+        assert!(look_at(&[&interim]).is_ok());
+        assert_eq!(look_at(&[&interim, &interim]), Err(TooLarge));
+        assert_eq!(look_at(&["\r\n".repeat(LARGEST_HEADER).as_str()]), Err(TooLarge));
     }
 
     #[test]
     fn gzip_has_one_name() {
         let cases = [
-            ("Content-Encoding: GZIP\r\nA: GZIP\r\n\r\n", "Content-Encoding: gzip\r\nA: GZIP\r\n\r\n"),
-            ("content-encoding:x-gzip\n\n", "content-encoding:  gzip\n\n"),
-            ("CONTENT-ENCODING: \tX-GZip \r\n\r\n", "CONTENT-ENCODING: \t  gzip \r\n\r\n"),
-            ("Content-Encoding: GZIP, BR\r\n\r\n", "Content-Encoding: GZIP, BR\r\n\r\n"),
-            (
-                "Content-Encoding\r\nA-Content-Encoding: GZIP\r\n",
-                "Content-Encoding\r\nA-Content-Encoding: GZIP\r\n",
-            ),
+            ("Content-Encoding: GZIP\r\n", "Content-Encoding: gzip\r\n"),
+            ("content-encoding:x-gzip\n", "content-encoding:  gzip\n"),
+            ("CONTENT-ENCODING: \tX-GZip \r\n", "CONTENT-ENCODING: \t  gzip \r\n"),
+            ("Content-Encoding: GZIP, BR\r\n", "Content-Encoding: GZIP, BR\r\n"),
+            ("Content-Encodings: GZIP\r\n", "Content-Encodings: GZIP\r\n"),
+            ("Content-Encoding\r\n", "Content-Encoding\r\n"),
         ];
-        for (head, expected) in cases {
-            let mut bytes = head.as_bytes().to_vec();
+        for (line, expected) in cases {
+            let mut bytes = line.as_bytes().to_vec();
             name_gzip(&mut bytes);
             assert_eq!(String::from_utf8_lossy(&bytes), expected);
         }

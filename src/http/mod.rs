@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ureq::config::Config;
-use ureq::http::{HeaderValue, Request, Response, Version, header};
+use ureq::http::{Request, Response, Version, header};
 use ureq::{Agent, Body};
 
 use crate::cancel::{Interruption, Watch};
@@ -63,7 +63,7 @@ pub struct Http {
     connect_timeout: Option<Duration>,
     timeout: Option<Duration>,
     max_response_bytes: u64,
-    user_agent: HeaderValue,
+    header: Arc<str>,
     config: Config,
     /// ureq's pool, and the TLS sessions to resume: full of locks and sockets, and so one for each process.
     agents: PerProcess<Agent>,
@@ -82,9 +82,14 @@ impl Http {
             .max_idle_connections(usize::MAX)
             .max_idle_connections_per_host(usize::MAX)
             .max_idle_age(LONGEST_IDLE)
+            // These are the same in all requests, and added below ureq.
+            .user_agent("")
+            .accept("")
+            .accept_encoding("")
             .build();
-        let user_agent = HeaderValue::from_bytes(configuration.user_agent.as_bytes())
-            .map_err(|_| Error::invalid_argument("user_agent cannot stand in a header"))?;
+        let user_agent = &configuration.user_agent;
+        let header =
+            format!("user-agent: {user_agent}\r\naccept: application/json\r\naccept-encoding: gzip\r\n");
         let http = Http {
             base: configuration.base.clone(),
             proxy: configuration.proxy.clone(),
@@ -92,7 +97,7 @@ impl Http {
             connect_timeout: configuration.connect_timeout,
             timeout: configuration.timeout,
             max_response_bytes: configuration.max_response_bytes,
-            user_agent,
+            header: header.into(),
             config,
             agents: PerProcess::new(),
         };
@@ -112,6 +117,7 @@ impl Http {
                 proxy: self.proxy.clone(),
                 tls,
                 connect_timeout: self.connect_timeout,
+                header: self.header.clone(),
             };
             Ok(Agent::with_parts(self.config.clone(), Dialer(Arc::new(target)), NoLookup))
         })
@@ -130,13 +136,15 @@ impl Http {
         watch: &Watch,
     ) -> Result<Answer, Error> {
         let agent = self.agent()?;
-        let uri = self.base.execution(id);
+        let uri = self.base.execution(id).map_err(|error| Error::internal(error.to_string()))?;
         let mut only_fresh = false;
         loop {
             watch.check().map_err(|interruption| self.interrupted(interruption, Phase::Starting))?;
             let exchange = Rc::new(RefCell::new(Exchange::new(watch, credentials, only_fresh)));
             let result = exchange::run(&exchange, || {
-                let response = agent.run(self.request(&uri)?)?;
+                let mut request = Request::new(());
+                *request.uri_mut() = uri.clone();
+                let response = agent.run(request)?;
                 exchange.borrow_mut().phase = Phase::Receiving;
                 let is_chunked = is_chunked(&response);
                 Ok((Answer::receive(response, self.max_response_bytes), is_chunked))
@@ -148,14 +156,6 @@ impl Http {
                 Ok((answer, is_chunked)) => return self.finish(answer, is_chunked, exchange, credentials),
             }
         }
-    }
-
-    fn request(&self, uri: &str) -> Result<Request<()>, ureq::Error> {
-        Ok(Request::get(uri)
-            .header(header::USER_AGENT, self.user_agent.clone())
-            .header(header::ACCEPT, "application/json")
-            .header(header::ACCEPT_ENCODING, "gzip")
-            .body(())?)
     }
 
     /// An answer as it is, or the error that its body makes of it.

@@ -3,6 +3,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use ureq::http::{self, Uri};
+
 /// Longer ones would not fit the limits of common servers.
 const LONGEST_URL: usize = 2000;
 const LONGEST_EXECUTION_ID: usize = 256;
@@ -88,7 +90,9 @@ pub struct BaseUrl {
     pub host: Host,
     /// Its port.
     pub port: u16,
-    /// What the URLs of executions begin with.
+    /// The root of the server.
+    origin: Uri,
+    /// What the paths of executions begin with.
     executions: String,
 }
 
@@ -123,8 +127,9 @@ impl BaseUrl {
                         (refold_options_set_allow_plaintext allows it)"
                 .into());
         }
-        let mut base = BaseUrl { secure, host, port, executions: String::new() };
-        base.executions = [&base.origin(), &parse_prefix(path)?, EXECUTION_PATH].concat();
+        let executions = [&parse_prefix(path)?, EXECUTION_PATH].concat();
+        let mut base = BaseUrl { secure, host, port, origin: Uri::default(), executions };
+        base.origin = Uri::try_from(base.origin()).map_err(|error| format!("base_url: {error}"))?;
         Ok(base)
     }
 
@@ -143,8 +148,10 @@ impl BaseUrl {
     }
 
     /// The URL of an execution.
-    pub fn execution(&self, id: &ExecutionId) -> String {
-        [&self.executions, id.0].concat()
+    pub fn execution(&self, id: &ExecutionId) -> Result<Uri, http::Error> {
+        let mut parts = self.origin.clone().into_parts();
+        parts.path_and_query = Some([&self.executions, id.0].concat().try_into()?);
+        Ok(Uri::from_parts(parts)?)
     }
 }
 
@@ -239,8 +246,9 @@ mod tests {
             ("https://xn--bcher-kva.example.", "https://xn--bcher-kva.example."),
         ];
         for (url, expected) in cases {
-            let taken = BaseUrl::parse(url, false).map(|base| base.execution(&id));
-            assert_eq!(taken, Ok(format!("{expected}/api/v2/public/execution/1")), "{url}");
+            let taken = BaseUrl::parse(url, false).map(|base| base.execution(&id).map(|uri| uri.to_string()));
+            let expected = format!("{expected}/api/v2/public/execution/1");
+            assert_eq!(taken.map(Result::ok), Ok(Some(expected)), "{url}");
         }
     }
 
