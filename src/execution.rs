@@ -5,7 +5,7 @@
 //! kept, unchanged. The typed strings are copied out of it, unescaped and with a U+0000 behind each, so that they are
 //! there for C without any further work.
 
-use crate::json::{append_unescaped, append_with_nul, truncate};
+use crate::json::{append_unescaped, truncate};
 use crate::once::{WriteOnce, boxed};
 use crate::scan::{self, Document, Extent, Fault, Text, Unfit};
 use crate::status::State;
@@ -193,10 +193,13 @@ impl From<Refused> for Invalid {
 }
 
 /// The typed strings of a small execution fit.
-const FEW_STRINGS: usize = 512;
+const FEW_BYTES: usize = 512;
 
-/// An `i64` holds every number of so many digits.
-const FEW_DIGITS: usize = 18;
+/// An execution has as many nodes, or more.
+const FIRST_NODES: usize = 16;
+
+/// Most counts have no more digits.
+const FEW_DIGITS: usize = 7;
 
 /// Up to this many nodes are searched one after the other.
 const FEW_NODES: usize = 16;
@@ -218,16 +221,12 @@ impl Execution {
 
     fn read(document: &Document, asked_id: Option<&str>) -> Result<(Vec<u8>, Fields, Vec<Node>), Invalid> {
         let mut reader = Reader::new(document);
-        reader
-            .strings
-            .try_reserve(FEW_STRINGS.min(document.text().len()))
-            .map_err(|_| Invalid::OutOfMemory)?;
         reader.read_document()?;
         if let (true, Some(id)) = (reader.fields.id.is_empty(), asked_id) {
-            let append = |strings: &mut Vec<u8>| append_with_nul(strings, id.as_bytes());
-            reader.fields.id = reader.append(append)?;
+            reader.fields.id = reader.append(id.as_bytes())?;
         }
-        let Reader { strings, fields, nodes, .. } = reader;
+        let Reader { mut strings, used, fields, nodes, .. } = reader;
+        strings.truncate(used);
         Ok((strings, fields, nodes))
     }
 
@@ -430,18 +429,126 @@ fn plain(string: Option<&[u8]>) -> Option<&str> {
     std::str::from_utf8(text).ok()
 }
 
+/// A key that has a meaning, written as servers write it.
+struct Known<F> {
+    field: F,
+    /// With quotes and a colon.
+    written: [u64; KEY_WORDS],
+    /// Which bytes of these belong to it.
+    mask: [u64; KEY_WORDS],
+    length: usize,
+    name: &'static [u8],
+}
+
+/// The longest key, its quotes and its colon fit into so many integers of eight bytes.
+const KEY_WORDS: usize = 3;
+
+impl<F: Copy> Known<F> {
+    const fn new(name: &'static str, field: F) -> Known<F> {
+        let name = name.as_bytes();
+        let mut bytes = [0; KEY_WORDS * 8];
+        let mut mask = [0; KEY_WORDS * 8];
+        bytes[0] = b'"';
+        let mut at = 0;
+        while at < name.len() {
+            bytes[at + 1] = name[at];
+            at += 1;
+        }
+        bytes[at + 1] = b'"';
+        bytes[at + 2] = b':';
+        let length = name.len() + 3;
+        let mut at = 0;
+        while at < length {
+            mask[at] = 0xff;
+            at += 1;
+        }
+        Known { field, written: words(bytes), mask: words(mask), length, name }
+    }
+
+    /// Whether these bytes begin with the key.
+    #[inline(always)]
+    fn begins(&self, bytes: &[u8; KEY_WORDS * 8]) -> bool {
+        let words = words(*bytes);
+        (0..KEY_WORDS).fold(0, |differs, at| differs | (words[at] ^ self.written[at]) & self.mask[at]) == 0
+    }
+}
+
+const fn words(bytes: [u8; KEY_WORDS * 8]) -> [u64; KEY_WORDS] {
+    let (chunks, _) = bytes.as_chunks::<8>();
+    [u64::from_le_bytes(chunks[0]), u64::from_le_bytes(chunks[1]), u64::from_le_bytes(chunks[2])]
+}
+
+/// The typed fields of an execution.
+#[derive(Clone, Copy)]
+enum Field {
+    Id,
+    Name,
+    OrgId,
+    Environment,
+    Status,
+    CompletionPercentage,
+    ConfigId,
+    LinkedAccountId,
+    CreatedAt,
+    Nodes,
+}
+
+static FIELDS: [Known<Field>; 10] = [
+    Known::new("_id", Field::Id),
+    Known::new("name", Field::Name),
+    Known::new("org_id", Field::OrgId),
+    Known::new("environment", Field::Environment),
+    Known::new("status", Field::Status),
+    Known::new("completion_percentage", Field::CompletionPercentage),
+    Known::new("config_id", Field::ConfigId),
+    Known::new("linked_account_id", Field::LinkedAccountId),
+    Known::new("createdAt", Field::CreatedAt),
+    Known::new("nodes", Field::Nodes),
+];
+
+/// The typed fields of a node.
+#[derive(Clone, Copy)]
+enum NodeField {
+    Id,
+    Name,
+    Type,
+    Status,
+    IsBatch,
+    AttemptsMade,
+    MaximumAttempts,
+    ExecutionTime,
+    LatestOutput,
+    InputData,
+}
+
+static NODE_FIELDS: [Known<NodeField>; 10] = [
+    Known::new("node_id", NodeField::Id),
+    Known::new("node_name", NodeField::Name),
+    Known::new("node_type", NodeField::Type),
+    Known::new("node_status", NodeField::Status),
+    Known::new("is_batch", NodeField::IsBatch),
+    Known::new("attempts_made", NodeField::AttemptsMade),
+    Known::new("maximum_attempts", NodeField::MaximumAttempts),
+    Known::new("execution_time", NodeField::ExecutionTime),
+    Known::new("latest_output", NodeField::LatestOutput),
+    Known::new("input_data", NodeField::InputData),
+];
+
 /// Reads the typed fields of a document.
 struct Reader<'a> {
     text: &'a [u8],
     /// Where the large arrays and objects are that have not been passed.
     extents: &'a [Extent],
+    /// The typed strings, and room for more.
     strings: Vec<u8>,
+    /// So many bytes of these are in use.
+    used: usize,
     fields: Fields,
     nodes: Vec<Node>,
     /// The last `status` that is not a string.
     odd_status: Option<usize>,
-    /// A key that was written with escapes.
-    key: Vec<u8>,
+    /// What was written with escapes, without them.
+    unescaped: Vec<u8>,
 }
 
 impl<'a> Reader<'a> {
@@ -450,10 +557,11 @@ impl<'a> Reader<'a> {
             text: document.text().as_bytes(),
             extents: document.extents(),
             strings: Vec::new(),
+            used: 0,
             fields: Fields::default(),
             nodes: Vec::new(),
             odd_status: None,
-            key: Vec::new(),
+            unescaped: Vec::new(),
         }
     }
 
@@ -462,46 +570,42 @@ impl<'a> Reader<'a> {
         if self.byte(start) != Some(b'{') {
             return Err(Invalid::NotAnObject { offset: start });
         }
-        self.read_execution(start)?;
+        let mut walk = Walk::new(self.text, start);
+        let mut order = Order::of(&FIELDS);
+        while let Some(field) = self.next_member(&mut walk, &mut order)? {
+            walk.at = self.read_field(field, walk.at)?;
+        }
         if self.fields.status.is_empty() {
             return Err(Invalid::NoStatus { offset: self.odd_status });
         }
         Ok(())
     }
 
-    fn read_execution(&mut self, at: usize) -> Result<usize, Invalid> {
-        let mut walk = Walk::new(self.text, at);
-        while let Some(key) = walk.next_member() {
-            walk.at = self.read_field(key, walk.at)?;
-        }
-        Ok(walk.at)
-    }
-
     /// Reads a member of the execution. Returns the end of its value, which begins at `at`.
-    fn read_field(&mut self, key: Key, at: usize) -> Result<usize, Invalid> {
-        let field: fn(&mut Fields) -> &mut StringSpan = match self.plain_key(key)? {
-            b"_id" => |fields| &mut fields.id,
-            b"name" => |fields| &mut fields.name,
-            b"org_id" => |fields| &mut fields.org_id,
-            b"environment" => |fields| &mut fields.environment,
-            b"config_id" => |fields| &mut fields.config_id,
-            b"linked_account_id" => |fields| &mut fields.linked_account_id,
-            b"createdAt" => |fields| &mut fields.created_at,
-            b"status" => {
+    fn read_field(&mut self, field: Option<Field>, at: usize) -> Result<usize, Invalid> {
+        let Some(field) = field else { return Ok(self.skip(at)) };
+        let place: fn(&mut Fields) -> &mut StringSpan = match field {
+            Field::Id => |fields| &mut fields.id,
+            Field::Name => |fields| &mut fields.name,
+            Field::OrgId => |fields| &mut fields.org_id,
+            Field::Environment => |fields| &mut fields.environment,
+            Field::ConfigId => |fields| &mut fields.config_id,
+            Field::LinkedAccountId => |fields| &mut fields.linked_account_id,
+            Field::CreatedAt => |fields| &mut fields.created_at,
+            Field::Status => {
                 self.odd_status = (self.byte(at) != Some(b'"')).then_some(at);
                 |fields| &mut fields.status
             }
-            b"completion_percentage" => {
+            Field::CompletionPercentage => {
                 let end = self.skip(at);
                 self.fields.completion_percentage =
                     self.number(at, end).and_then(|number| number.parse().ok());
                 return Ok(end);
             }
-            b"nodes" => return self.read_nodes(at),
-            _ => return Ok(self.skip(at)),
+            Field::Nodes => return self.read_nodes(at),
         };
         let (text, end) = self.read_text(at)?;
-        *field(&mut self.fields) = text;
+        *place(&mut self.fields) = text;
         Ok(end)
     }
 
@@ -511,68 +615,131 @@ impl<'a> Reader<'a> {
             return Ok(self.skip(at));
         }
         let mut walk = Walk::new(self.text, at);
-        while walk.next_element() {
+        let mut order = Order::of(&NODE_FIELDS);
+        while walk.next() {
             let start = walk.at;
             let mut node = Node::default();
             walk.at = if self.byte(start) == Some(b'{') {
-                self.read_node(start, &mut node)?
+                self.read_node(start, &mut order, &mut node)?
             } else {
                 self.skip(start)
             };
             node.json = Span { start, end: walk.at };
-            self.nodes.try_reserve(1).map_err(|_| Invalid::OutOfMemory)?;
+            if self.nodes.len() == self.nodes.capacity() {
+                self.nodes.try_reserve(FIRST_NODES).map_err(|_| Invalid::OutOfMemory)?;
+            }
             self.nodes.push(node);
         }
         Ok(walk.at)
     }
 
-    fn read_node(&mut self, at: usize, node: &mut Node) -> Result<usize, Invalid> {
+    /// Reads the node that begins at `at`. Returns its end.
+    fn read_node(
+        &mut self,
+        at: usize,
+        order: &mut Order<NodeField>,
+        node: &mut Node,
+    ) -> Result<usize, Invalid> {
         let mut walk = Walk::new(self.text, at);
-        while let Some(key) = walk.next_member() {
-            walk.at = self.read_node_field(key, walk.at, node)?;
+        order.restart();
+        while let Some(field) = self.next_member(&mut walk, order)? {
+            let at = walk.at;
+            walk.at = match field {
+                Some(NodeField::Id) => self.read_text_into(at, &mut node.id)?,
+                Some(NodeField::Name) => self.read_text_into(at, &mut node.name)?,
+                Some(NodeField::Type) => self.read_text_into(at, &mut node.node_type)?,
+                Some(NodeField::Status) => self.read_text_into(at, &mut node.status)?,
+                Some(NodeField::AttemptsMade) => self.read_count(at, &mut node.attempts_made),
+                Some(NodeField::MaximumAttempts) => self.read_count(at, &mut node.maximum_attempts),
+                Some(NodeField::ExecutionTime) => self.read_count(at, &mut node.execution_time_ms),
+                Some(NodeField::LatestOutput) => self.read_raw(at, &mut node.latest_output),
+                Some(NodeField::InputData) => self.read_raw(at, &mut node.input_data),
+                Some(NodeField::IsBatch) => {
+                    node.is_batch = self.byte(at) == Some(b't');
+                    self.skip(at)
+                }
+                None => self.skip(at),
+            };
         }
         Ok(walk.at)
     }
 
-    /// Reads a member of a node. Returns the end of its value, which begins at `at`.
-    fn read_node_field(&mut self, key: Key, at: usize, node: &mut Node) -> Result<usize, Invalid> {
-        let text = match self.plain_key(key)? {
-            b"node_id" => &mut node.id,
-            b"node_name" => &mut node.name,
-            b"node_type" => &mut node.node_type,
-            b"node_status" => &mut node.status,
-            b"attempts_made" => return Ok(self.read_count(at, &mut node.attempts_made)),
-            b"maximum_attempts" => return Ok(self.read_count(at, &mut node.maximum_attempts)),
-            b"execution_time" => return Ok(self.read_count(at, &mut node.execution_time_ms)),
-            b"latest_output" => return Ok(self.read_raw(at, &mut node.latest_output)),
-            b"input_data" => return Ok(self.read_raw(at, &mut node.input_data)),
-            b"is_batch" => {
-                node.is_batch = self.byte(at) == Some(b't');
-                return Ok(self.skip(at));
-            }
-            _ => return Ok(self.skip(at)),
-        };
+    /// Goes to the next member's value, and tells which field it is, if it is one; nothing at the end of the object.
+    #[inline(always)]
+    fn next_member<F: Copy>(
+        &mut self,
+        walk: &mut Walk,
+        order: &mut Order<F>,
+    ) -> Result<Option<Option<F>>, Invalid> {
+        if let Some((field, end)) = order.foreseen(self.text, walk.at) {
+            walk.value(end);
+            return Ok(Some(Some(field)));
+        }
+        if !walk.next() {
+            return Ok(None);
+        }
+        let key = walk.key();
+        Ok(Some(order.find(self.plain_key(key)?)))
+    }
+
+    fn read_text_into(&mut self, at: usize, place: &mut StringSpan) -> Result<usize, Invalid> {
         let end;
-        (*text, end) = self.read_text(at)?;
+        (*place, end) = self.read_text(at)?;
         Ok(end)
     }
 
     /// Copies the string that begins at `at`. A value of another kind is skipped and reads as absent.
+    #[inline(always)]
     fn read_text(&mut self, at: usize) -> Result<(StringSpan, usize), Invalid> {
         if self.byte(at) != Some(b'"') {
             return Ok((Span::default(), self.skip(at)));
         }
-        let (end, has_escapes) = scan::string_end(self.text, at + 1);
-        let content = &self.text[at + 1..end];
-        let append = if has_escapes { append_unescaped } else { append_with_nul };
-        let text = self.append(|strings| append(strings, content))?;
-        Ok((text, end + 1))
+        let start = self.used;
+        let room = self.strings.get_mut(start..).unwrap_or_default();
+        let length = scan::copy_plain(self.text, at + 1, room);
+        match (self.text.get(at + 1 + length), room.get_mut(length)) {
+            (Some(b'"'), Some(behind)) => *behind = 0,
+            _ => return self.read_odd_text(at),
+        }
+        self.used = start + length + 1;
+        Ok((Span { start, end: self.used }, at + length + 2))
     }
 
-    fn append(&mut self, append: impl FnOnce(&mut Vec<u8>) -> Option<()>) -> Result<StringSpan, Invalid> {
-        let start = self.strings.len();
-        append(&mut self.strings).ok_or(Invalid::OutOfMemory)?;
-        Ok(Span { start, end: self.strings.len() })
+    /// The same for what has escapes, is too long for the room that there is, or stands at the end of the document.
+    #[inline(never)]
+    fn read_odd_text(&mut self, at: usize) -> Result<(StringSpan, usize), Invalid> {
+        let (end, has_escapes) = scan::string_end(self.text, at + 1);
+        let content = self.text.get(at + 1..end).unwrap_or_default();
+        let span = if has_escapes {
+            let mut unescaped = std::mem::take(&mut self.unescaped);
+            unescaped.clear();
+            append_unescaped(&mut unescaped, content).ok_or(Invalid::OutOfMemory)?;
+            unescaped.pop();
+            let span = self.append(&unescaped);
+            self.unescaped = unescaped;
+            span?
+        } else {
+            self.append(content)?
+        };
+        Ok((span, end + 1))
+    }
+
+    /// Appends to the typed strings, and sees to it that there is room for some more.
+    fn append(&mut self, string: &[u8]) -> Result<StringSpan, Invalid> {
+        let start = self.used;
+        let end = start + string.len() + 1;
+        if end + FEW_BYTES > self.strings.len() {
+            let size = end + FEW_BYTES.max(start);
+            let more = size - self.strings.len();
+            self.strings.try_reserve(more).map_err(|_| Invalid::OutOfMemory)?;
+            self.strings.resize(size, 0);
+        }
+        if let Some((behind, place)) = self.strings.get_mut(start..end).and_then(<[u8]>::split_last_mut) {
+            place.copy_from_slice(string);
+            *behind = 0;
+        }
+        self.used = end;
+        Ok(Span { start, end })
     }
 
     fn read_count(&mut self, at: usize, count: &mut Count) -> usize {
@@ -586,14 +753,14 @@ impl<'a> Reader<'a> {
     }
 
     /// A number of few digits, and its end.
+    #[inline(always)]
     fn plain_count(&self, at: usize) -> Option<(i64, usize)> {
+        let bytes: &[u8; FEW_DIGITS + 1] = self.text.get(at..)?.first_chunk()?;
         let mut number = 0;
-        for end in at.. {
-            match self.byte(end)? {
-                digit @ b'0'..=b'9' if end < at + FEW_DIGITS => {
-                    number = 10 * number + i64::from(digit - b'0')
-                }
-                b',' | b'}' if end > at => return Some((number, end)),
+        for (length, byte) in bytes.iter().enumerate() {
+            match byte {
+                digit @ b'0'..=b'9' => number = 10 * number + i64::from(digit - b'0'),
+                b',' | b'}' if length > 0 => return Some((number, at + length)),
                 _ => return None,
             }
         }
@@ -618,10 +785,10 @@ impl<'a> Reader<'a> {
         if !key.has_escapes {
             return Ok(written);
         }
-        self.key.clear();
-        append_unescaped(&mut self.key, written).ok_or(Invalid::OutOfMemory)?;
-        self.key.pop();
-        Ok(&self.key)
+        self.unescaped.clear();
+        append_unescaped(&mut self.unescaped, written).ok_or(Invalid::OutOfMemory)?;
+        self.unescaped.pop();
+        Ok(&self.unescaped)
     }
 
     /// The end of the value that begins at `at`.
@@ -629,6 +796,8 @@ impl<'a> Reader<'a> {
         match self.byte(at) {
             Some(b'"') => scan::string_end(self.text, at + 1).0 + 1,
             Some(b'{' | b'[') => self.skip_container(at),
+            Some(b't' | b'n') => at + 4,
+            Some(b'f') => at + 5,
             _ => scan::scalar_end(self.text, at),
         }
     }
@@ -650,6 +819,55 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// The order in which the fields of objects come. All nodes have them in the same one, mostly, so that a key need only be
+/// compared with the one that stood there in the node before.
+struct Order<F: 'static> {
+    fields: &'static [Known<F>],
+    /// For each field, the position of the one that came behind it; at last, of the one that came first.
+    next: [u8; MOST_FIELDS + 1],
+    /// The position of the last field that came.
+    latest: usize,
+}
+
+const MOST_FIELDS: usize = 10;
+
+impl<F: Copy> Order<F> {
+    /// That of the documentation.
+    fn of(fields: &'static [Known<F>]) -> Order<F> {
+        let mut next = std::array::from_fn(|position| position as u8 + 1);
+        next[MOST_FIELDS] = 0;
+        Order { fields, next, latest: MOST_FIELDS }
+    }
+
+    /// Another object begins.
+    fn restart(&mut self) {
+        self.latest = MOST_FIELDS;
+    }
+
+    /// The field whose key stands at `at`, or behind a comma there, if it is the expected one; and where the key ends.
+    #[inline(always)]
+    fn foreseen(&mut self, text: &[u8], at: usize) -> Option<(F, usize)> {
+        let start = at + usize::from(*text.get(at)? == b',');
+        let position = usize::from(*self.next.get(self.latest)?);
+        let known = self.fields.get(position)?;
+        if !known.begins(text.get(start..)?.first_chunk()?) {
+            return None;
+        }
+        self.latest = position;
+        Some((known.field, start + known.length))
+    }
+
+    /// The field with this key, which will be expected here the next time.
+    fn find(&mut self, key: &[u8]) -> Option<F> {
+        let position = self.fields.iter().position(|known| known.name == key)?;
+        if let Some(next) = self.next.get_mut(self.latest) {
+            *next = position as u8;
+        }
+        self.latest = position;
+        Some(self.fields[position].field)
+    }
+}
+
 /// Where the content of a key is.
 #[derive(Clone, Copy)]
 struct Key {
@@ -661,7 +879,8 @@ struct Key {
 /// Steps through the members of an object or the elements of an array, whose values somebody else reads.
 struct Walk<'a> {
     text: &'a [u8],
-    /// Before a step: behind the opening bracket or the last value. After it: the value, or behind the closing bracket.
+    /// Before a step: behind the opening bracket or the last value. After it: the element or the key, or behind the
+    /// closing bracket.
     at: usize,
 }
 
@@ -671,30 +890,32 @@ impl<'a> Walk<'a> {
         Walk { text, at: at + 1 }
     }
 
-    /// Goes to the next member's value, and tells its key; nothing at the end of the object.
-    #[inline(always)]
-    fn next_member(&mut self) -> Option<Key> {
-        if !self.next_element() {
-            return None;
-        }
-        let start = self.at + 1;
-        let (end, has_escapes) = scan::string_end(self.text, start);
-        self.at = end + 1;
-        while let Some(b':' | b' ' | b'\n' | b'\r' | b'\t') = self.text.get(self.at) {
-            self.at += 1;
-        }
-        Some(Key { start, end, has_escapes })
-    }
-
     /// Goes to the next element, or to the next member's key; false at the end of the array or object.
     #[inline(always)]
-    fn next_element(&mut self) -> bool {
+    fn next(&mut self) -> bool {
         while let Some(b',' | b' ' | b'\n' | b'\r' | b'\t') = self.text.get(self.at) {
             self.at += 1;
         }
         let is_over = matches!(self.text.get(self.at), Some(b'}' | b']') | None);
         self.at += usize::from(is_over);
         !is_over
+    }
+
+    /// Goes from a key to its value.
+    fn key(&mut self) -> Key {
+        let start = self.at + 1;
+        let (end, has_escapes) = scan::string_end(self.text, start);
+        self.value(end + 1);
+        Key { start, end, has_escapes }
+    }
+
+    /// Goes to the value of the key that ends at `end`.
+    #[inline(always)]
+    fn value(&mut self, end: usize) {
+        self.at = end;
+        while let Some(..=b' ' | b':') = self.text.get(self.at) {
+            self.at += 1;
+        }
     }
 }
 
@@ -792,6 +1013,80 @@ mod tests {
             for (members, text) in cases {
                 assert_eq!(question(&with(&members)?), text.map(str::as_bytes), "{members}");
             }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn strings_of_any_length_are_read_wherever_they_stand() -> Result<(), Invalid> {
+        let pieces = ["", "\\n", "ü", "\\u00fc\\\\"];
+        for (before, after, piece) in (0..36)
+            .flat_map(|before| [0, 1, 15, 16, 17, 700].map(|after| (before, after)))
+            .flat_map(|(before, after)| pieces.map(|piece| (before, after, piece)))
+        {
+            let text = format!("{}{piece}{}", "b".repeat(before), "a".repeat(after));
+            let read = text.replace("\\n", "\n").replace("\\u00fc", "ü").replace("\\\\", "\\") + "\0";
+            for body in [
+                format!("{{\"status\":\"{text}\"}}"),
+                format!("{{\"status\":\"{text}\",\"name\":\"{text}\"}}"),
+            ] {
+                let execution = parse(&body)?;
+                assert_eq!(execution.status(), Some(read.as_bytes()), "{body}");
+                assert_eq!(execution.name().is_some(), execution.name() == Some(read.as_bytes()), "{body}");
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn the_fields_of_nodes_stand_in_any_order() -> Result<(), Invalid> {
+        let members = |n: usize| {
+            [
+                format!("\"node_id\":\"i{n}\""),
+                format!("\"node_type\":\"t{n}\""),
+                "\"node_ids\":\"other\"".to_owned(),
+                format!("\"attempts_made\":{n}"),
+                format!("\"is_batch\":{}", n.is_multiple_of(2)),
+                format!("\"latest_output\":[{n}]"),
+                format!("\"execution_time\" : {n}000"),
+                "\"maximum_attempt\":7".to_owned(),
+            ]
+        };
+        let node = |n: usize| {
+            let mut members = members(n);
+            members.rotate_left(n / 3 % 8);
+            if n % 5 == 4 {
+                members.reverse();
+            }
+            format!("{{{}}}", members[..8 - n % 2].join([",", ", ", "\n,"][n % 3]))
+        };
+        let execution = with(&format!("\"nodes\":[{}]", (1..61).map(node).collect::<Vec<_>>().join(",")))?;
+        for n in 1..61 {
+            let Some(view) = execution.node(n - 1) else { panic!("{n} is missing") };
+            let text = node(n);
+            let sent =
+                |key: &str, value: &str| text.contains(&format!("\"{key}\"")).then(|| value.to_owned());
+            let read =
+                |string: Option<&[u8]>| string.map(|string| String::from_utf8_lossy(string).into_owned());
+            assert_eq!(read(view.id()), sent("node_id", &format!("i{n}\0")), "{text}");
+            assert_eq!(read(view.node_type()), sent("node_type", &format!("t{n}\0")), "{text}");
+            assert_eq!(view.attempts_made(), sent("attempts_made", "").map(|_| n as i64), "{text}");
+            assert_eq!(
+                view.execution_time_ms(),
+                sent("execution_time", "").map(|_| n as i64 * 1000),
+                "{text}"
+            );
+            assert_eq!(view.is_batch(), n.is_multiple_of(2) && sent("is_batch", "").is_some(), "{text}");
+            assert_eq!(
+                view.latest_output().map(str::to_owned),
+                sent("latest_output", &format!("[{n}]")),
+                "{text}"
+            );
+            assert_eq!(
+                (view.name(), view.maximum_attempts(), view.input_data()),
+                (None, None, None),
+                "{text}"
+            );
         }
         Ok(())
     }

@@ -71,6 +71,13 @@ pub fn string_end(text: &[u8], at: usize) -> (usize, bool) {
     Scanner::<Native>::new(text).string_end(at)
 }
 
+/// Copies the content of a string, which begins at `at`, up to its end or its first escape. Returns how many bytes were
+/// copied: fewer where the room, or the text, ends soon.
+#[inline(always)]
+pub fn copy_plain(text: &[u8], at: usize, room: &mut [u8]) -> usize {
+    Scanner::<Native>::new(text).copy_plain(at, room)
+}
+
 /// The end of the number, `true`, `false` or `null` that begins at `at`.
 #[inline]
 pub fn scalar_end(text: &[u8], at: usize) -> usize {
@@ -236,6 +243,22 @@ impl<'a, L: Lanes> Scanner<'a, L> {
     fn string_end(&self, at: usize) -> (usize, bool) {
         let end = find(self.text, at, L::quotes);
         if self.byte(end) == b'\\' { (self.escaped_string_end(end), true) } else { (end, false) }
+    }
+
+    #[inline(always)]
+    fn copy_plain(&self, at: usize, room: &mut [u8]) -> usize {
+        let mut copied = 0;
+        while let Some(lanes) = L::load(self.text, at + copied)
+            && let Some(place) = room.get_mut(copied..copied + L::WIDTH)
+        {
+            place.copy_from_slice(&self.text[at + copied..at + copied + L::WIDTH]);
+            let mask = lanes.quotes();
+            if mask != 0 {
+                return copied + mask.trailing_zeros() as usize / L::MASK_BITS;
+            }
+            copied += L::WIDTH;
+        }
+        copied
     }
 
     fn escaped_string_end(&self, mut at: usize) -> usize {

@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use super::types::{refold_execution, refold_json, refold_node, refold_state};
 use super::{free, give, guard, lend, read, share, string_in, string_out};
@@ -72,12 +72,6 @@ impl KnownState {
 pub(crate) struct NodeHandle {
     node: NodeView<'static>,
     state: KnownState,
-    /// NULL until somebody asks: most nodes of a large run are never looked into.
-    values: AtomicPtr<Values>,
-}
-
-/// The JSON values of a node.
-struct Values {
     whole: Source<'static>,
     latest_output: Option<Source<'static>>,
     input_data: Option<Source<'static>>,
@@ -85,58 +79,14 @@ struct Values {
 
 impl NodeHandle {
     fn new(node: NodeView<'static>) -> NodeHandle {
-        NodeHandle { node, state: KnownState::default(), values: AtomicPtr::new(ptr::null_mut()) }
-    }
-
-    /// None where memory is too short. Takes no lock, which a fork could leave behind for ever: of two
-    /// threads that make the values at the same time, the second one drops its own.
-    fn values(&self) -> Option<&Values> {
-        let kept = self.values.load(Ordering::Acquire);
-        let values = if kept.is_null() { self.keep(self.make_values()?) } else { kept };
-        // SAFETY: not NULL, so it was kept, and what is kept is freed only when this handle is dropped.
-        Some(unsafe { &*values })
-    }
-
-    /// In a list of one, which can be made fallibly, unlike a box.
-    fn make_values(&self) -> Option<Vec<Values>> {
-        let mut list = Vec::new();
-        list.try_reserve_exact(1).ok()?;
-        list.push(Values {
-            whole: Source::new(self.node.json()),
-            latest_output: self.node.latest_output().map(Source::new),
-            input_data: self.node.input_data().map(Source::new),
-        });
-        Some(list)
-    }
-
-    fn keep(&self, list: Vec<Values>) -> *mut Values {
-        let made = Box::into_raw(list.into_boxed_slice()).cast::<Values>();
-        match self.values.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => made,
-            Err(first) => {
-                // SAFETY: made above, and seen by nobody else.
-                unsafe { free_values(made) };
-                first
-            }
+        NodeHandle {
+            node,
+            state: KnownState::default(),
+            whole: Source::new(node.json()),
+            latest_output: node.latest_output().map(Source::new),
+            input_data: node.input_data().map(Source::new),
         }
     }
-}
-
-impl Drop for NodeHandle {
-    fn drop(&mut self) {
-        let values = *self.values.get_mut();
-        if !values.is_null() {
-            // SAFETY: kept here alone, and nobody looks at a handle that is being dropped.
-            unsafe { free_values(values) };
-        }
-    }
-}
-
-/// # Safety
-/// `values` came from [`NodeHandle::keep`], and is freed once.
-unsafe fn free_values(values: *mut Values) {
-    // SAFETY: made there from a boxed slice of one.
-    drop(unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(values, 1)) });
 }
 
 // Execution -------------------------------------------------------------------------------------------------
@@ -369,11 +319,7 @@ pub unsafe extern "C" fn refold_node_execution_time_ms(node: *const refold_node)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_node_latest_output(node: *const refold_node) -> *const refold_json {
     // SAFETY: from C, as the header demands it.
-    unsafe {
-        read(node, ptr::null(), |handle| {
-            lend(handle.values().and_then(|values| values.latest_output.as_ref()))
-        })
-    }
+    unsafe { read(node, ptr::null(), |handle| lend(handle.latest_output.as_ref())) }
 }
 
 /// The field `input_data`: what the node was given, JSON of any type and size. NULL when it is absent, and
@@ -383,9 +329,7 @@ pub unsafe extern "C" fn refold_node_latest_output(node: *const refold_node) -> 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_node_input_data(node: *const refold_node) -> *const refold_json {
     // SAFETY: from C, as the header demands it.
-    unsafe {
-        read(node, ptr::null(), |handle| lend(handle.values().and_then(|values| values.input_data.as_ref())))
-    }
+    unsafe { read(node, ptr::null(), |handle| lend(handle.input_data.as_ref())) }
 }
 
 /// The whole node, with the fields that this header has no function for. NULL only for NULL.
@@ -394,7 +338,7 @@ pub unsafe extern "C" fn refold_node_input_data(node: *const refold_node) -> *co
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_node_json(node: *const refold_node) -> *const refold_json {
     // SAFETY: from C, as the header demands it.
-    unsafe { read(node, ptr::null(), |handle| lend(handle.values().map(|values| &values.whole))) }
+    unsafe { read(node, ptr::null(), |handle| lend(Some(&handle.whole))) }
 }
 
 /// # Safety

@@ -478,6 +478,29 @@ fn classes_mean_the_same_in_every_kind_of_vector() {
 }
 
 #[test]
+fn copies_strings_as_far_as_they_are_plain() {
+    fn copies<L: Lanes>() {
+        for (length, room, behind) in
+            (0..50).flat_map(|length| [0, 8, 16, 49, 100].map(|room| (length, room, length % 40)))
+        {
+            for end in ["\"", "\\n\""] {
+                let text = format!("\"{}{end}{}", "x".repeat(length), "\"".repeat(behind));
+                let mut place = vec![b'-'; room];
+                let copied = Scanner::<L>::new(text.as_bytes()).copy_plain(1, &mut place);
+                assert!(copied <= length);
+                assert_eq!(&place[..copied], "x".repeat(copied).as_bytes());
+                assert!(
+                    copied == length || length + L::WIDTH > room.min(length + end.len() + behind),
+                    "{text}"
+                );
+            }
+        }
+    }
+    copies::<Native>();
+    copies::<Word>();
+}
+
+#[test]
 fn finds_ends_in_text_that_is_known_to_be_valid() {
     fn ends<L: Lanes>(text: &str) {
         let scanner = Scanner::<L>::new(text.as_bytes());
