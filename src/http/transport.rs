@@ -6,9 +6,10 @@
 #[cfg_attr(all(unix, not(refold_portable)), path = "transport/unix.rs")]
 mod system;
 
-use std::io::{self, ErrorKind, PipeReader, Read, Write};
+use std::io::{self, ErrorKind, PipeReader};
 use std::net::TcpStream;
 
+use system::Patience;
 pub use system::{Attempt, is_privileged, look_up, prefer_huge_pages, without_cancellation, without_signals};
 use zeroize::Zeroizing;
 
@@ -107,19 +108,20 @@ pub struct Socket {
     stream: TcpStream,
     /// The last read filled its whole buffer: more is likely to be there already.
     streaming: bool,
+    patience: Patience,
 }
 
 impl Socket {
-    /// Takes over a stream that does not block.
+    /// Takes over the stream of an [`Attempt`].
     pub fn new(stream: TcpStream) -> Socket {
-        Socket { stream, streaming: false }
+        Socket { stream, streaming: false, patience: Patience::default() }
     }
 
     /// Sends all of it.
     pub fn send(&self, mut bytes: &[u8], watch: &Watch) -> Result<(), Fault> {
         watch.check()?;
         while !bytes.is_empty() {
-            match (&self.stream).write(bytes) {
+            match system::send_now(&self.stream, bytes) {
                 Ok(0) => return Err(Fault::Lost(ErrorKind::WriteZero.into())),
                 Ok(sent) => bytes = &bytes[sent..],
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -134,14 +136,22 @@ impl Socket {
 
     /// Receives what is there, waiting for the first byte; 0: the peer has ended the stream.
     pub fn receive(&mut self, buffer: &mut [u8], watch: &Watch) -> Result<usize, Fault> {
-        watch.check()?;
-        if !self.streaming {
-            wait(&[Source::Readable(&self.stream)], watch)?;
-        }
+        let mut is_likely = self.streaming;
         loop {
-            match self.receive_now(buffer) {
+            watch.check()?;
+            let received = match watch.cancel() {
+                // Nothing but this socket is waited for, which the system does while it receives.
+                None => self.patience.receive(&self.stream, buffer, watch.left()),
+                Some(_) => {
+                    if !is_likely {
+                        wait(&[Source::Readable(&self.stream)], watch)?;
+                    }
+                    system::receive_now(&self.stream, buffer)
+                }
+            };
+            match self.note(received, buffer.len()) {
                 Ok(Some(received)) => return Ok(received),
-                Ok(None) => wait(&[Source::Readable(&self.stream)], watch)?,
+                Ok(None) => is_likely = false,
                 Err(error) => return Err(Fault::Lost(error)),
             }
         }
@@ -149,16 +159,18 @@ impl Socket {
 
     /// Receives what is there, without waiting; `None`: nothing is.
     pub fn receive_now(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        loop {
-            match (&self.stream).read(buffer) {
-                Ok(received) => {
-                    self.streaming = received == buffer.len();
-                    return Ok(Some(received));
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+        let received = system::receive_now(&self.stream, buffer);
+        self.note(received, buffer.len())
+    }
+
+    fn note(&mut self, received: io::Result<usize>, room: usize) -> io::Result<Option<usize>> {
+        match received {
+            Ok(received) => {
+                self.streaming = received == room;
+                Ok(Some(received))
             }
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -169,18 +181,12 @@ impl Socket {
 
     /// Sends what fits now, on the way to closing: nobody waits for it.
     pub fn send_farewell(&self, bytes: &[u8]) {
-        let _ = (&self.stream).write(bytes);
+        let _ = system::send_now(&self.stream, bytes);
     }
 
     /// Whether nothing has come, not even the end. Takes nothing away.
     pub fn is_quiet(&self) -> bool {
-        loop {
-            match self.stream.peek(&mut [0]) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return error.kind() == ErrorKind::WouldBlock,
-                Ok(_) => return false,
-            }
-        }
+        system::peek_now(&self.stream, &mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 }
 

@@ -5,28 +5,30 @@ use std::process;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
-/// One process, and no child of it. Its number alone would not tell: a child may bear its parent's, in a namespace of
-/// its own or once all other numbers were used.
+/// One process, and no child of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Process {
-    number: u32,
+pub enum Process {
     /// Grows on the way from parent to child.
-    generation: u64,
+    Generation(u64),
+    /// Where the system has nothing better. A child may bear its parent's number, in a namespace of its own or once all
+    /// others were used.
+    Number(u32),
 }
 
 impl Process {
-    /// This one. Takes no lock, and allocates nothing after the first time: a signal handler may ask.
+    /// This one. Takes no lock, and allocates nothing after the first time: a signal handler may ask. No system call
+    /// after that, either, but for the number.
     pub fn current() -> Process {
-        Process { number: process::id(), generation: generation() }
+        match emptied_by_fork() {
+            Some(place) => Process::Generation(generation(place)),
+            None => Process::Number(process::id()),
+        }
     }
 }
 
-fn generation() -> u64 {
+fn generation(current: &AtomicU64) -> u64 {
     /// The newest one on the way to this process.
     static NEWEST: AtomicU64 = AtomicU64::new(0);
-    static FALLBACK: AtomicU64 = AtomicU64::new(0);
-    // Where the system offers no such memory, the number has to do.
-    let current = emptied_by_fork().unwrap_or(&FALLBACK);
     match current.load(Ordering::Acquire) {
         0 => {
             let next = 1 + NEWEST.fetch_add(1, Ordering::AcqRel);
@@ -74,7 +76,9 @@ fn map_emptied_by_fork() -> Option<*mut AtomicU64> {
         return None;
     }
     // SAFETY: mapped just now, with this length.
-    if unsafe { libc::madvise(mapped, length, libc::MADV_WIPEONFORK) } != 0 {
+    let follows = |advice| unsafe { libc::madvise(mapped, length, advice) } == 0;
+    // Emulators that follow no advice say that they do, of any: this is none.
+    if follows(-1) || !follows(libc::MADV_WIPEONFORK) {
         // SAFETY: as above.
         unsafe { libc::munmap(mapped, length) };
         return None;
@@ -176,8 +180,7 @@ mod tests {
             }
         }
         let shared = PerProcess::new();
-        let mut parent = Process::current();
-        parent.number ^= 1;
+        let parent = Process::Number(0);
         let parents = Box::into_raw(Box::new(Owned { owner: parent, value: Loud }));
         shared.current.store(parents, Ordering::Release);
         let own = shared.get_or_try_make(|| Err("asked for one of its own"));

@@ -1,7 +1,7 @@
 //! The same as on Unix where nothing more is known than the standard library: short naps instead of poll(2), and
 //! threads for what would block.
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::thread;
@@ -54,6 +54,41 @@ impl Attempt {
             Err(TryRecvError::Empty) => Err(self),
             Err(TryRecvError::Disconnected) => Ok(Err(io::ErrorKind::Other.into())),
         }
+    }
+}
+
+/// Sends what fits now.
+pub fn send_now(mut stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    stream.write(bytes)
+}
+
+/// Receives what is there.
+pub fn receive_now(mut stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    stream.read(buffer)
+}
+
+/// Looks at what is there, and leaves it.
+pub fn peek_now(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    stream.peek(buffer)
+}
+
+/// Sockets never wait here.
+#[derive(Debug, Default)]
+pub struct Patience {}
+
+impl Patience {
+    /// Receives what is there, after a nap where nothing is. `WouldBlock`: nothing yet.
+    pub fn receive(
+        &mut self,
+        stream: &TcpStream,
+        buffer: &mut [u8],
+        left: Option<Duration>,
+    ) -> io::Result<usize> {
+        let received = receive_now(stream, buffer);
+        if received.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+            thread::sleep(left.unwrap_or(NAP).min(NAP));
+        }
+        received
     }
 }
 

@@ -78,7 +78,14 @@ impl Attempt {
         }
     }
 
-    /// The connection, or why there is none; the attempt itself while neither is known.
+    fn finish(self) -> io::Result<TcpStream> {
+        self.stream.set_nodelay(true)?;
+        self.stream.set_nonblocking(false)?;
+        Ok(self.stream)
+    }
+
+    /// The connection, or why there is none; the attempt itself while neither is known. What is sent and received on it
+    /// says each time whether it may wait.
     pub fn outcome(self) -> Result<io::Result<TcpStream>, Attempt> {
         match self.stream.take_error() {
             Ok(None) => {}
@@ -90,8 +97,70 @@ impl Attempt {
             Ok(peer) if self.stream.local_addr().is_ok_and(|own| own == peer) => {
                 Ok(Err(io::ErrorKind::ConnectionRefused.into()))
             }
-            Ok(_) => Ok(self.stream.set_nodelay(true).map(|()| self.stream)),
+            Ok(_) => Ok(self.finish()),
             Err(_) => Err(self),
+        }
+    }
+}
+
+/// Flags of what waits for nothing, and raises no signal where the peer is gone.
+#[cfg(not(target_vendor = "apple"))]
+const NOW: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+#[cfg(target_vendor = "apple")]
+const NOW: libc::c_int = libc::MSG_DONTWAIT;
+
+/// Sends what fits now.
+pub fn send_now(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    // SAFETY: the bytes are as many as told.
+    let sent = unsafe { libc::send(stream.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), NOW) };
+    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+}
+
+/// Receives what is there.
+pub fn receive_now(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    receive(stream, buffer, NOW)
+}
+
+/// Looks at what is there, and leaves it.
+pub fn peek_now(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    receive(stream, buffer, NOW | libc::MSG_PEEK)
+}
+
+fn receive(stream: &TcpStream, buffer: &mut [u8], flags: libc::c_int) -> io::Result<usize> {
+    // SAFETY: the buffer is as long as told.
+    let received = unsafe { libc::recv(stream.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), flags) };
+    usize::try_from(received).map_err(|_| io::Error::last_os_error())
+}
+
+/// For how long the system lets a socket's receives wait. It is told anew only where that has become wrong, which saves
+/// most calls a system call.
+#[derive(Debug, Default)]
+pub struct Patience(Option<Duration>);
+
+impl Patience {
+    /// By so much a receive may wait for longer than it should.
+    const SLACK: Duration = Duration::from_millis(20);
+
+    /// Receives, waiting for the first byte for as long as is `left`. `WouldBlock`: it has not come in time.
+    pub fn receive(
+        &mut self,
+        stream: &TcpStream,
+        buffer: &mut [u8],
+        left: Option<Duration>,
+    ) -> io::Result<usize> {
+        if !self.is_right(left) {
+            // A little more, which is right for the next call as well; 0 would be no limit.
+            let told = left.map(|left| left.saturating_add(Patience::SLACK / 2));
+            stream.set_read_timeout(told)?;
+            self.0 = told;
+        }
+        receive(stream, buffer, 0)
+    }
+
+    fn is_right(&self, left: Option<Duration>) -> bool {
+        match (self.0, left) {
+            (Some(told), Some(left)) => (left..=left.saturating_add(Patience::SLACK)).contains(&told),
+            (told, left) => told == left,
         }
     }
 }
@@ -314,6 +383,17 @@ mod tests {
         let outcome = outcome_of(socket).and_then(Result::err).map(|error| error.kind());
         assert_eq!(outcome, Some(io::ErrorKind::ConnectionRefused));
         Ok(())
+    }
+
+    #[test]
+    fn the_system_is_told_how_long_to_wait_only_where_that_changes() {
+        let milliseconds = |number| Some(Duration::from_millis(number));
+        let told = Patience(milliseconds(1000));
+        assert!(told.is_right(milliseconds(1000)) && told.is_right(milliseconds(980)));
+        assert!(
+            !told.is_right(milliseconds(1001)) && !told.is_right(milliseconds(979)) && !told.is_right(None)
+        );
+        assert!(Patience(None).is_right(None) && !Patience(None).is_right(milliseconds(1000)));
     }
 
     #[test]
