@@ -11,9 +11,11 @@
 #![allow(unsafe_code)]
 
 mod block;
+mod brackets;
 mod text;
 mod validator;
 
+pub use brackets::Brackets;
 pub use text::{Document, Text, Unfit};
 pub use validator::Extent;
 use validator::Validator;
@@ -53,6 +55,29 @@ fn look(validator: &mut Validator, text: &[u8], is_whole: bool) {
     validator.look::<block::portable::Words>(text, is_whole);
 }
 
+/// Lets the brackets of the next blocks be found with the best vectors that this machine has.
+fn look_for_brackets(brackets: &mut Brackets) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use block::{avx2, sse2};
+
+        #[target_feature(enable = "avx2,bmi1,bmi2,pclmulqdq")]
+        fn look_with_avx2(brackets: &mut Brackets) {
+            brackets.look::<avx2::Avx2>();
+        }
+        if avx2::is_there() {
+            // SAFETY: it is.
+            unsafe { look_with_avx2(brackets) }
+        } else {
+            brackets.look::<sse2::Sse2>();
+        }
+    }
+    #[cfg(target_arch = "aarch64")]
+    brackets.look::<block::neon::Neon>();
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    brackets.look::<block::portable::Words>();
+}
+
 /// The end of the number that begins at `at`; where it is none, the first byte that does not belong.
 #[inline(always)]
 fn number_end(text: &[u8], at: usize) -> Result<usize, usize> {
@@ -89,12 +114,6 @@ pub fn scalar_end(text: &[u8], at: usize) -> usize {
 /// The end of the array or object that begins at `at`.
 pub fn container_end(text: &[u8], at: usize) -> usize {
     Scanner::<Native>::new(text).container_end(at)
-}
-
-/// The next bracket, of any kind and outside of strings, at or after `at`, which stands outside of a string.
-#[inline]
-pub fn next_bracket(text: &[u8], at: usize) -> Option<usize> {
-    Scanner::<Native>::new(text).next_bracket(at)
 }
 
 /// The offset of the first escape in the content of a string, at or after `at`; the end if there is none.

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use refold::scan::{self, Document, Fault, Text};
+use refold::scan::{self, Brackets, Document, Fault, Text};
 use refold_fuzz::reference::Value;
 
 fuzz_target!(init: refold_fuzz::prepare(), |input: &[u8]| {
@@ -51,13 +51,13 @@ fn ends(text: &[u8], start: usize, end: usize) {
         }
         b'[' | b'{' => {
             assert_eq!(scan::container_end(text, start), end);
-            let mut at = start;
-            let mut depth = 0;
-            while let Some(bracket) = scan::next_bracket(text, at) {
-                depth += if matches!(text[bracket], b'[' | b'{') { 1 } else { -1 };
-                at = bracket + 1;
+            let (mut last, mut depth) = (start, 0);
+            for (bracket, opens) in Brackets::new(text) {
+                assert_eq!(opens, matches!(text[bracket], b'[' | b'{'));
+                depth += if opens { 1 } else { -1 };
+                last = bracket;
             }
-            assert_eq!((at, depth), (end, 0));
+            assert_eq!((last + 1, depth), (end, 0));
         }
         _ => assert_eq!(scan::scalar_end(text, start), end),
     }

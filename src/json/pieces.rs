@@ -12,7 +12,7 @@ use super::keys::Keys;
 use super::number::is_numeric;
 use super::{Content, Found, Inside, Json, Source, find};
 use crate::once::{WriteOnce, boxed};
-use crate::scan;
+use crate::scan::{self, Brackets};
 
 /// The elements or members of a large array or object.
 pub(super) struct Pieces<'a> {
@@ -265,17 +265,15 @@ fn extents_in(text: &[u8]) -> Option<Vec<Extent>> {
     let mut extents: Vec<Extent> = Vec::new();
     // While an extent is open, `end` is the position of the one around it.
     let mut innermost = usize::MAX;
-    let mut at = 0;
-    while let Some(bracket) = scan::next_bracket(text, at) {
-        at = bracket + 1;
-        if matches!(text[bracket], b'{' | b'[') {
+    for (bracket, opens) in Brackets::new(text) {
+        if opens {
             push(&mut extents, Extent { start: bracket, end: innermost })?;
             innermost = extents.len() - 1;
             continue;
         }
         let closed = extents.get_mut(innermost)?;
-        let around = std::mem::replace(&mut closed.end, at);
-        let length = at - closed.start;
+        let around = std::mem::replace(&mut closed.end, bracket + 1);
+        let length = closed.end - closed.start;
         if length <= MOST {
             extents.truncate(innermost + usize::from(length > SMALL));
         }

@@ -3,7 +3,7 @@
 use super::block::{Block, portable::Words};
 use super::portable::Word;
 use super::validator::{Extent, Validator};
-use super::{Fault, Lanes, Native, Scanner, find, scalar_end};
+use super::{Brackets, Fault, Lanes, Native, Scanner, brackets, find, scalar_end};
 use serde_json::value::RawValue;
 
 /// A validator's look with one kind of vectors.
@@ -538,4 +538,33 @@ fn finds_ends_in_text_that_is_known_to_be_valid() {
             assert_eq!(scalar_end(format!("{scalar}{behind}").as_bytes(), 0), scalar.len());
         }
     }
+}
+
+#[test]
+fn finds_brackets_in_texts_of_any_length() {
+    let mut kinds: Vec<brackets::Look> = vec![super::look_for_brackets, |brackets| brackets.look::<Words>()];
+    #[cfg(target_arch = "x86_64")]
+    kinds.push(|brackets| brackets.look::<super::block::sse2::Sse2>());
+    #[cfg(target_arch = "aarch64")]
+    kinds.push(|brackets| brackets.look::<super::block::neon::Neon>());
+    let mut dice = Dice(5);
+    let mut text = String::from("[");
+    for round in 0..400 {
+        let scanner = Scanner::<Word>::new(text.as_bytes());
+        let mut at = 0;
+        let next = std::iter::from_fn(|| {
+            let bracket = scanner.next_bracket(at)?;
+            at = bracket + 1;
+            Some((bracket, text[bracket..].starts_with(['{', '['])))
+        });
+        let expected: Vec<_> = next.collect();
+        for look in &kinds {
+            assert!(Brackets::found_by(*look, text.as_bytes()).eq(expected.iter().copied()), "{text:?}");
+        }
+        // Escapes come to stand at all places of a block.
+        text.push_str(["", " ", "\"\\\\[\"", "\"{\\\"\""][round % 4]);
+        text.push(',');
+        dice.value(&mut text, 2);
+    }
+    assert!(text.len() > 10_000);
 }

@@ -19,7 +19,7 @@ use super::block::Block;
 use super::{Fault, is_plain_number, number_end};
 
 /// Bytes in a block.
-const BLOCK: usize = 64;
+pub(super) const BLOCK: usize = 64;
 
 /// So many blocks are looked at together, for one question after the other: what one question needs fits into the
 /// processor's registers, what all of them need does not.
@@ -420,7 +420,7 @@ fn pass(strings: u64, carry: &mut u64, inside: u64) -> u64 {
 
 /// The position of the lowest bit, which is taken away; 64 where there is none.
 #[inline(always)]
-fn take_lowest(mask: &mut u64) -> usize {
+pub(super) fn take_lowest(mask: &mut u64) -> usize {
     let lowest = mask.trailing_zeros() as usize;
     *mask &= mask.wrapping_sub(1);
     lowest
@@ -428,7 +428,7 @@ fn take_lowest(mask: &mut u64) -> usize {
 
 /// The backslashes that begin an escape, of all that are not escaped by the block before.
 #[inline(always)]
-fn begin_of_escapes(mut backslashes: u64) -> u64 {
+pub(super) fn begin_of_escapes(mut backslashes: u64) -> u64 {
     let mut begin = 0;
     while backslashes != 0 {
         let escape = backslashes & backslashes.wrapping_neg();
