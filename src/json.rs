@@ -16,7 +16,7 @@ mod keys;
 mod number;
 mod pieces;
 
-use self::flat::{Children, Flat, Slot};
+use self::flat::Children;
 use self::keys::Keys;
 use self::number::Number;
 use self::pieces::{Extents, Pieces};
@@ -24,7 +24,7 @@ use crate::once::{WriteOnce, boxed};
 use crate::scan;
 
 pub(crate) use self::escape::{append_unescaped, append_with_nul};
-pub(crate) use self::flat::Entry;
+pub(crate) use self::flat::{Entry, Flat, Slot};
 pub(crate) use self::number::truncate;
 
 /// The six kinds of JSON values.
@@ -164,19 +164,17 @@ impl<'v, 'a> Json<'v, 'a> {
             Json::Read(..) => return None,
             Json::Whole(source) => return source.key_at(index),
         };
-        flat.key(members, index)
+        flat.key(flat.child(members, index)?)
     }
 
     /// The value of the last member with this key.
-    #[inline]
+    #[inline(always)]
     pub fn get(self, key: &[u8]) -> Option<Json<'v, 'a>> {
         let (flat, members) = match self {
             Json::Part(flat, slot) => (flat, slot.members()?),
             Json::Read(source, flat) if source.is_object() => (flat, flat.children()),
-            Json::Whole(source) if source.is_object() => {
-                return self.get_among(source.look_inside()?, key);
-            }
-            Json::Whole(_) | Json::Read(..) => return None,
+            Json::Read(..) => return None,
+            Json::Whole(source) => return source.get(key),
         };
         if usize::from(members.count) > FEW_MEMBERS {
             return self.get_among(Inside::Flat(flat, members), key);
@@ -276,7 +274,7 @@ impl<'v, 'a> Inside<'v, 'a> {
     #[inline]
     fn key(self, index: usize) -> Option<&'v [u8]> {
         match self {
-            Inside::Flat(flat, members) => flat.key(members, index),
+            Inside::Flat(flat, members) => flat.key(flat.child(members, index)?),
             Inside::Pieces(pieces) => pieces.key(index),
         }
     }
@@ -367,6 +365,11 @@ impl<'a> Source<'a> {
     #[inline(never)]
     fn key_at(&self, index: usize) -> Option<&[u8]> {
         if self.is_object() { self.look_inside()?.key(index) } else { None }
+    }
+
+    #[inline(never)]
+    fn get(&self, key: &[u8]) -> Option<Json<'_, 'a>> {
+        if self.is_object() { Json::Whole(self).get_among(self.look_inside()?, key) } else { None }
     }
 
     /// What is in an array or object, read at the first look; nothing for other kinds.

@@ -3,11 +3,10 @@
 use std::ffi::c_char;
 use std::hint::unreachable_unchecked;
 use std::ptr;
-use std::sync::atomic::Ordering;
 
 use super::types::{refold_json, refold_json_type};
 use super::{borrow, guard_accessor, guard_apart, lend, string_and_length_out, string_in, write};
-use crate::json::{Entry, Json, Source};
+use crate::json::{Entry, Flat, Json, Slot, Source};
 
 /// What a value is. REFOLD_JSON_NULL for null, and for NULL, which is no value.
 #[unsafe(no_mangle)]
@@ -64,7 +63,12 @@ pub unsafe extern "C" fn refold_json_length(value: *const refold_json) -> usize 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_json_at(value: *const refold_json, index: usize) -> *const refold_json {
     // SAFETY: from C, as the header demands it.
-    unsafe { look_up(value, ptr::null(), |json| hand_out(json.at(index))) }
+    unsafe {
+        match entry_in(value) {
+            Some(entry) => child(entry, index).map_or(ptr::null(), entry_out),
+            None => look_up(value, ptr::null(), move |json| hand_out(json.at(index))),
+        }
+    }
 }
 
 /// The key of an object's member at a position counted from 0, unescaped. NULL when there is none.
@@ -77,7 +81,12 @@ pub unsafe extern "C" fn refold_json_key_at(
     length: *mut usize,
 ) -> *const c_char {
     // SAFETY: from C, as the header demands it.
-    unsafe { look_up_string(value, length, |json| json.key_at(index)) }
+    unsafe {
+        match entry_in(value) {
+            Some(entry) => string_and_length_out(key_of_child(entry, index), length),
+            None => look_up_string(value, length, move |json| json.key_at(index)),
+        }
+    }
 }
 
 /// The value of an object's member with a key; of a key that was sent twice, the last one. NULL when there is
@@ -88,7 +97,13 @@ pub unsafe extern "C" fn refold_json_get(
     key: *const c_char,
 ) -> *const refold_json {
     // SAFETY: from C, as the header demands it.
-    unsafe { look_up(value, ptr::null(), |json| hand_out(string_in(key).and_then(|key| json.get(key)))) }
+    unsafe {
+        let Some(key) = string_in(key) else { return ptr::null() };
+        match entry_in(value) {
+            Some(entry) => guard_accessor(ptr::null(), || hand_out(part(entry).get(key))),
+            None => look_up(value, ptr::null(), move |json| hand_out(json.get(key))),
+        }
+    }
 }
 
 /// The value that a JSON pointer (RFC 6901) leads to, such as "/nodes/0/node_name". NULL when it leads
@@ -143,8 +158,13 @@ fn hand_out(value: Option<Json<'_, 'static>>) -> *const refold_json {
     match value {
         None => ptr::null(),
         Some(Json::Whole(source) | Json::Read(source, _)) => lend(Some(source)),
-        Some(Json::Part(flat, slot)) => flat.entry(slot).wrapping_byte_add(IS_ENTRY).cast(),
+        Some(Json::Part(flat, slot)) => entry_out(flat.entry(slot)),
     }
+}
+
+#[inline(always)]
+fn entry_out(entry: *const Entry<'static>) -> *const refold_json {
+    entry.wrapping_byte_add(IS_ENTRY).cast()
 }
 
 /// The value behind a pointer; none behind NULL.
@@ -153,26 +173,77 @@ fn hand_out(value: Option<Json<'_, 'static>>) -> *const refold_json {
 /// `pointer` is NULL or came from [`hand_out`] or [`lend`], and lives for `'v`.
 #[inline(always)]
 unsafe fn take_in<'v>(pointer: *const refold_json) -> Option<Json<'v, 'static>> {
-    if pointer.addr() & IS_ENTRY == 0 {
-        // SAFETY: as this function's caller promised.
-        return unsafe { borrow(pointer) }.map(Source::json);
+    // SAFETY: as this function's caller promised.
+    unsafe {
+        match entry_in(pointer) {
+            Some(entry) => Some(part(entry)),
+            None => borrow(pointer).map(Source::json),
+        }
     }
-    let entry = pointer.wrapping_byte_sub(IS_ENTRY).cast::<Entry<'static>>();
-    // SAFETY: an entry of a list, as this function's caller promised; the list's first one is never handed out.
-    let slot = unsafe {
+}
+
+/// The entry of a list that a pointer from C points at, if it does.
+#[inline(always)]
+fn entry_in(pointer: *const refold_json) -> Option<*const Entry<'static>> {
+    let is_entry = pointer.addr() & IS_ENTRY != 0;
+    is_entry.then(|| pointer.wrapping_byte_sub(IS_ENTRY).cast())
+}
+
+/// # Safety
+/// As for [`slot`].
+#[inline(always)]
+unsafe fn part<'v>(entry: *const Entry<'static>) -> Json<'v, 'static> {
+    // SAFETY: as this function's caller promised.
+    unsafe { Json::Part(home(entry), slot(entry)) }
+}
+
+/// # Safety
+/// The entry was handed out, and lives for `'v`.
+#[inline(always)]
+unsafe fn slot<'v>(entry: *const Entry<'static>) -> &'v Slot {
+    // SAFETY: as this function's caller promised; the list's first entry is never handed out.
+    unsafe {
         match &*entry {
             Entry::Value(slot) => slot,
             Entry::Home(_) => unreachable_unchecked(),
         }
-    };
-    // SAFETY: the first entry of the same list, which knows where it belongs to since the first one was handed out.
-    let flat = unsafe {
-        match &*entry.sub(slot.position.into()) {
-            Entry::Home(home) => &*home.load(Ordering::Relaxed),
+    }
+}
+
+/// What the list belongs to.
+///
+/// # Safety
+/// As for [`slot`].
+#[inline(always)]
+unsafe fn home<'v>(entry: *const Entry<'static>) -> &'v Flat<'static> {
+    // SAFETY: the first entry of the same list, which was written before another one was handed out, and never again.
+    unsafe {
+        match &*entry.sub(slot(entry).position.into()) {
+            Entry::Home(home) => &**home.as_ptr(),
             Entry::Value(_) => unreachable_unchecked(),
         }
-    };
-    Some(Json::Part(flat, slot))
+    }
+}
+
+/// An element, or a member's value, of an array or object: it is in the same list.
+///
+/// # Safety
+/// As for [`slot`].
+#[inline(always)]
+unsafe fn child(entry: *const Entry<'static>, index: usize) -> Option<*const Entry<'static>> {
+    // SAFETY: as this function's caller promised.
+    unsafe { slot(entry).distance_to(index).map(|distance| entry.offset(distance)) }
+}
+
+/// # Safety
+/// As for [`slot`].
+#[inline(always)]
+unsafe fn key_of_child<'v>(entry: *const Entry<'static>, index: usize) -> Option<&'v [u8]> {
+    // SAFETY: as this function's caller promised.
+    unsafe {
+        let member = if slot(entry).is_object() { child(entry, index) } else { None }?;
+        home(entry).key(slot(member))
+    }
 }
 
 /// What is found in a value; `empty` in none.
@@ -189,8 +260,8 @@ unsafe fn look_up<'v, T>(
     match unsafe { take_in(value) } {
         None => empty,
         // Only what has not been read takes any work.
-        Some(json @ Json::Whole(_)) => guard_apart(empty, || look(json)),
-        Some(json) => guard_accessor(empty, || look(json)),
+        Some(json @ Json::Whole(_)) => guard_apart(empty, move || look(json)),
+        Some(json) => guard_accessor(empty, move || look(json)),
     }
 }
 

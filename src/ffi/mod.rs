@@ -289,7 +289,7 @@ fn string_out(text: Option<&[u8]>) -> *const c_char {
 /// `length` is NULL or can be written to.
 unsafe fn string_and_length_out(text: Option<&[u8]>, length: *mut usize) -> *const c_char {
     // SAFETY: as this function's caller promised.
-    unsafe { write(length, text.map_or(0, |text| text.len().saturating_sub(1))) };
+    unsafe { write(length, text.map_or(0, |text| text.len().wrapping_sub(1))) };
     string_out(text)
 }
 

@@ -28,25 +28,20 @@ pub(crate) fn append_unescaped(out: &mut Vec<u8>, content: &[u8]) -> Option<()> 
     }
 }
 
-/// Unescapes the content of a valid string, from the escape at `at` on, within a copy of the text that has a byte at
-/// every place where the text has one. Returns where the content ends in the copy, and where the quote is in the text.
+/// Unescapes the content of a valid string where it stands, from the escape at `at` on. Returns where it ends then, and
+/// where the quote is that stood behind it.
 #[inline(never)]
-pub(super) fn unescape_within(text: &[u8], mut at: usize, copy: &mut [u8]) -> Option<(usize, usize)> {
+pub(super) fn unescape_within(text: &mut [u8], mut at: usize) -> Option<(usize, usize)> {
     let mut to = at;
     while *text.get(at)? == b'\\' {
-        let escape = text.get(at..)?;
-        let (character, length) = unescape(escape);
-        if character.is_ascii() {
-            *copy.get_mut(to)? = character as u8;
-            to += 1;
-        } else {
-            to += character.encode_utf8(copy.get_mut(to..at + length)?).len();
-        }
+        let (character, length) = unescape(text.get(at..)?);
+        to += character.encode_utf8(text.get_mut(to..at + length)?).len();
         at += length;
-        let plain = text.get(at..scan::next_escape(text, at))?;
-        copy.get_mut(to..to + plain.len())?.copy_from_slice(plain);
-        to += plain.len();
-        at += plain.len();
+        let plain = at..scan::next_escape(text, at);
+        let length = plain.len();
+        text.copy_within(plain, to);
+        to += length;
+        at += length;
     }
     Some((to, at))
 }

@@ -92,6 +92,14 @@ pub(super) struct Children {
     pub(super) count: u16,
 }
 
+impl Children {
+    /// Where one of them is in the list.
+    #[inline]
+    fn place(self, index: usize) -> Option<usize> {
+        (index < self.count.into()).then(|| usize::from(self.first) + index)
+    }
+}
+
 impl Slot {
     #[inline]
     pub(super) fn kind(&self) -> Kind {
@@ -117,6 +125,18 @@ impl Slot {
         is_container.then_some(Children { first: self.content as u16, count: (self.content >> 16) as u16 })
     }
 
+    /// How many entries behind this one's own an element, or a member's value, is in the list.
+    #[inline]
+    pub(crate) fn distance_to(&self, index: usize) -> Option<isize> {
+        Some(self.children()?.place(index)? as isize - isize::try_from(self.position).ok()?)
+    }
+
+    /// Whether it is an object.
+    #[inline]
+    pub(crate) fn is_object(&self) -> bool {
+        self.tag == Tag::Object
+    }
+
     /// What is directly in an object.
     #[inline]
     pub(super) fn members(&self) -> Option<Children> {
@@ -131,8 +151,7 @@ impl<'a> Flat<'a> {
         let mut copy = Vec::new();
         copy.try_reserve_exact(text.len()).ok()?;
         copy.extend_from_slice(text.as_bytes());
-        let (entries, children) =
-            Reader::new(text.as_bytes())?.read(text.as_bytes(), &mut copy, in_object)?;
+        let (entries, children) = Reader::new(&mut copy)?.read(in_object)?;
         Some(Flat { text, copy, entries, children, chains: WriteOnce::new() })
     }
 
@@ -149,13 +168,14 @@ impl<'a> Flat<'a> {
         Inside::Flat(self, self.children())
     }
 
-    /// Lets the list know where it belongs to. From then on it must not be moved.
+    /// Lets the list know where it belongs to. From then on it must not be moved. Of all threads one writes, and once.
     #[inline]
     fn settle(&self) {
         if let Some(Entry::Home(home)) = self.entries.first()
-            && home.load(Ordering::Relaxed).is_null()
+            && home.load(Ordering::Acquire).is_null()
         {
-            home.store(ptr::from_ref(self).cast_mut(), Ordering::Release);
+            let own = ptr::from_ref(self).cast_mut();
+            let _ = home.compare_exchange(ptr::null_mut(), own, Ordering::AcqRel, Ordering::Acquire);
         }
     }
 
@@ -204,10 +224,7 @@ impl<'a> Flat<'a> {
     /// One of the values that are directly in an array or object.
     #[inline]
     pub(super) fn child(&self, children: Children, index: usize) -> Option<&Slot> {
-        if index >= children.count.into() {
-            return None;
-        }
-        match self.entries.get(usize::from(children.first) + index)? {
+        match self.entries.get(children.place(index)?)? {
             Entry::Value(slot) => Some(slot),
             Entry::Home(_) => None,
         }
@@ -215,21 +232,20 @@ impl<'a> Flat<'a> {
 
     /// The key of a member with its U+0000.
     #[inline]
-    pub(super) fn key(&self, members: Children, index: usize) -> Option<&[u8]> {
-        let key = self.child(members, index)?.key;
-        let start = usize::from(key.start);
-        self.copy.get(start..start + usize::from(key.length) + 1)
+    pub(crate) fn key(&self, member: &Slot) -> Option<&[u8]> {
+        let start = usize::from(member.key.start);
+        self.copy.get(start..start + usize::from(member.key.length) + 1)
     }
 
     /// The last member with a key.
-    #[inline]
+    #[inline(never)]
     pub(super) fn find(&self, members: Children, key: &[u8]) -> Option<&Slot> {
         let first = usize::from(members.first);
         let list = self.entries.get(first..first + usize::from(members.count))?;
         list.iter().rev().find_map(|entry| match entry {
             Entry::Value(slot) if usize::from(slot.key.length) == key.len() => {
                 let start = usize::from(slot.key.start);
-                (self.copy.get(start..start + key.len()) == Some(key)).then_some(slot)
+                self.copy.get(start..start + key.len()).is_some_and(|own| is_same(own, key)).then_some(slot)
             }
             _ => None,
         })
@@ -239,7 +255,7 @@ impl<'a> Flat<'a> {
     pub(super) fn keys(&self, members: Children) -> Option<Keys> {
         let mut keys = Keys::for_members(members.count.into())?;
         for index in 0..members.count.into() {
-            let (_, key) = self.key(members, index)?.split_last()?;
+            let (_, key) = self.key(self.child(members, index)?)?.split_last()?;
             keys.push(key, append_with_nul)?;
         }
         keys.ordered()
@@ -258,6 +274,25 @@ impl<'a> Flat<'a> {
     }
 }
 
+/// Whether two keys of the same length are the same. Most are short: to call `memcmp` would take longer.
+#[inline(always)]
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    // Both ends are compared, which may overlap.
+    match one.len() {
+        0..4 => one.iter().eq(other),
+        4..8 => one.first_chunk::<4>() == other.first_chunk() && one.last_chunk::<4>() == other.last_chunk(),
+        8..=16 => {
+            one.first_chunk::<8>() == other.first_chunk() && one.last_chunk::<8>() == other.last_chunk()
+        }
+        _ => is_same_long(one, other),
+    }
+}
+
+#[inline(never)]
+fn is_same_long(one: &[u8], other: &[u8]) -> bool {
+    one == other
+}
+
 /// So long is a value with its key, if not longer.
 const BYTES_PER_VALUE: usize = 16;
 /// In many documents no more values are open at once.
@@ -265,32 +300,100 @@ const FEW: usize = 60;
 /// No position in `Reader::open`.
 const NONE: u32 = u32::MAX;
 
-/// The text and its copy, in which strings are unescaped.
-struct Strings<'t> {
-    text: &'t [u8],
-    copy: &'t mut [u8],
+/// Reads a copy of the text, and leaves behind in it what has been read: unescaped strings, and parts of numbers.
+struct Reader<'t, 'a> {
+    bytes: &'t mut [u8],
+    entries: Vec<Entry<'a>>,
+    /// Arrays and objects whose end has not been found, each before what has been found directly in it.
+    open: Vec<Slot>,
+    /// The position of the innermost open one.
+    innermost: u32,
 }
 
-impl Strings<'_> {
+impl<'t, 'a> Reader<'t, 'a> {
+    fn new(bytes: &'t mut [u8]) -> Option<Self> {
+        let (mut entries, mut open) = (Vec::new(), Vec::new());
+        entries.try_reserve_exact(bytes.len() / BYTES_PER_VALUE + 2).ok()?;
+        entries.push(Entry::Home(AtomicPtr::new(ptr::null_mut())));
+        open.try_reserve_exact(FEW).ok()?;
+        Some(Reader { bytes, entries, open, innermost: NONE })
+    }
+
+    fn read(mut self, mut in_object: bool) -> Option<(Vec<Entry<'a>>, Children)> {
+        let mut key = Key::default();
+        self.begin(0, key, in_object)?;
+        let mut at = self.whitespace(1);
+        let mut is_empty = matches!(self.byte(at), b']' | b'}');
+        loop {
+            if !is_empty {
+                if in_object {
+                    (key, at) = self.key(at)?;
+                }
+                // Here a value begins.
+                let start = at;
+                let (tag, content);
+                match self.byte(at) {
+                    b'"' => {
+                        let (length, end) = self.string(at)?;
+                        (tag, content, at) = (Tag::String, length as u32, end);
+                    }
+                    bracket @ (b'{' | b'[') => {
+                        in_object = bracket == b'{';
+                        self.begin(at, key, in_object)?;
+                        at = self.whitespace(at + 1);
+                        // An opening bracket and its closing one differ by two.
+                        is_empty = self.byte(at) == bracket + 2;
+                        continue;
+                    }
+                    b't' => (tag, content, at) = (Tag::True, 0, at + 4),
+                    b'f' => (tag, content, at) = (Tag::False, 0, at + 5),
+                    b'n' => (tag, content, at) = (Tag::Null, 0, at + 4),
+                    _ => {
+                        let end;
+                        (tag, content, end) = read_number(self.bytes, at)?;
+                        at = end.into();
+                    }
+                }
+                self.push(Slot { tag, position: 0, start: start as u16, end: at as u16, key, content })?;
+            }
+            // Behind a value, or within empty brackets.
+            is_empty = false;
+            while self.byte(at) != b',' {
+                at = self.whitespace(at);
+                if self.byte(at) == b',' {
+                    break;
+                }
+                at += 1;
+                self.end(at)?;
+                if self.innermost == NONE {
+                    let children = self.open.first()?.children()?;
+                    return Some((self.entries, children));
+                }
+                in_object = self.open.get(self.innermost as usize)?.tag == Tag::Object;
+            }
+            at = self.whitespace(at + 1);
+        }
+    }
+
     #[inline(always)]
     fn byte(&self, at: usize) -> u8 {
-        self.text.get(at).copied().unwrap_or(0)
+        self.bytes.get(at).copied().unwrap_or(0)
     }
 
     #[inline(always)]
     fn whitespace(&self, at: usize) -> usize {
-        if self.byte(at) > b' ' { at } else { skip_whitespace(self.text, at) }
+        if self.byte(at) > b' ' { at } else { skip_whitespace(self.bytes, at) }
     }
 
-    /// Unescapes the string at `at`. Returns its length in the copy, and its end in the text.
+    /// Unescapes the string at `at`. Returns its length then, and where it ended.
     #[inline(always)]
     fn string(&mut self, at: usize) -> Option<(usize, usize)> {
-        let stop = scan::next_escape(self.text, at + 1);
-        let (end, quote) = match self.byte(stop) {
-            b'"' => (stop, stop),
-            _ => unescape_within(self.text, stop, self.copy)?,
-        };
-        *self.copy.get_mut(end)? = 0;
+        let mut end = scan::next_escape(self.bytes, at + 1);
+        let mut quote = end;
+        if self.byte(end) != b'"' {
+            (end, quote) = unescape_within(self.bytes, end)?;
+        }
+        *self.bytes.get_mut(end)? = 0;
         Some((end - at - 1, quote + 1))
     }
 
@@ -300,108 +403,6 @@ impl Strings<'_> {
         let (length, end) = self.string(at)?;
         let colon = self.whitespace(end);
         Some((Key { start: at as u16 + 1, length: length as u16 }, self.whitespace(colon + 1)))
-    }
-}
-
-/// Not inlined: there is none in most texts.
-#[inline(never)]
-fn skip_whitespace(text: &[u8], at: usize) -> usize {
-    scan::skip_whitespace(text, at)
-}
-
-/// The number at `at`: how it is kept, and where it ends.
-#[inline(never)]
-fn read_number(text: &[u8], copy: &mut [u8], at: usize) -> Option<(Tag, u32, u16)> {
-    let (number, end) = number::read(text, at)?;
-    let (tag, bits) = match number {
-        Number::Integer(integer) if i32::try_from(integer).is_ok() => (Tag::Short, integer as u64),
-        Number::Integer(integer) => (Tag::Integer, integer as u64),
-        Number::Double(_) if end - at < 3 => (Tag::MinusZero, 0),
-        Number::Double(double) => (Tag::Double, double.to_bits()),
-    };
-    if matches!(tag, Tag::Integer | Tag::Double) {
-        // What stands before a number is of no use in the copy.
-        let place = copy.get_mut(at.wrapping_sub(1)..)?.first_chunk_mut()?;
-        *place = ((bits >> 32) as u32).to_le_bytes();
-    }
-    Some((tag, bits as u32, end as u16))
-}
-
-struct Reader<'a> {
-    entries: Vec<Entry<'a>>,
-    /// Arrays and objects whose end has not been found, each before what has been found directly in it.
-    open: Vec<Slot>,
-    /// The position of the innermost open one.
-    innermost: u32,
-}
-
-impl<'a> Reader<'a> {
-    fn new(text: &[u8]) -> Option<Self> {
-        let (mut entries, mut open) = (Vec::new(), Vec::new());
-        entries.try_reserve_exact(text.len() / BYTES_PER_VALUE + 2).ok()?;
-        entries.push(Entry::Home(AtomicPtr::new(ptr::null_mut())));
-        open.try_reserve_exact(FEW).ok()?;
-        Some(Reader { entries, open, innermost: NONE })
-    }
-
-    fn read(
-        mut self,
-        text: &[u8],
-        copy: &mut [u8],
-        mut in_object: bool,
-    ) -> Option<(Vec<Entry<'a>>, Children)> {
-        let mut strings = Strings { text, copy };
-        let mut key = Key::default();
-        self.begin(0, key, in_object)?;
-        let mut at = strings.whitespace(1);
-        let mut is_empty = matches!(strings.byte(at), b']' | b'}');
-        loop {
-            if !is_empty {
-                if in_object {
-                    (key, at) = strings.key(at)?;
-                }
-                // Here a value begins.
-                let start = at;
-                let (tag, content);
-                match strings.byte(at) {
-                    b'"' => {
-                        let (length, end) = strings.string(at)?;
-                        (tag, content, at) = (Tag::String, length as u32, end);
-                    }
-                    bracket @ (b'{' | b'[') => {
-                        in_object = bracket == b'{';
-                        self.begin(at, key, in_object)?;
-                        at = strings.whitespace(at + 1);
-                        // An opening bracket and its closing one differ by two.
-                        is_empty = strings.byte(at) == bracket + 2;
-                        continue;
-                    }
-                    b't' => (tag, content, at) = (Tag::True, 0, at + 4),
-                    b'f' => (tag, content, at) = (Tag::False, 0, at + 5),
-                    b'n' => (tag, content, at) = (Tag::Null, 0, at + 4),
-                    _ => {
-                        let end;
-                        (tag, content, end) = read_number(text, strings.copy, at)?;
-                        at = end.into();
-                    }
-                }
-                self.push(Slot { tag, position: 0, start: start as u16, end: at as u16, key, content })?;
-                at = strings.whitespace(at);
-            }
-            // Behind a value, or within empty brackets.
-            is_empty = false;
-            while strings.byte(at) != b',' {
-                at += 1;
-                self.end(at)?;
-                if self.innermost == NONE {
-                    let children = self.open.first()?.children()?;
-                    return Some((self.entries, children));
-                }
-                in_object = self.open.get(self.innermost as usize)?.tag == Tag::Object;
-                at = strings.whitespace(at);
-            }
-            at = strings.whitespace(at + 1);
-        }
     }
 
     #[inline(always)]
@@ -437,4 +438,28 @@ impl<'a> Reader<'a> {
         ended.content = first as u32 | (count as u32) << 16;
         Some(())
     }
+}
+
+/// Not inlined: there is none in most texts.
+#[inline(never)]
+fn skip_whitespace(text: &[u8], at: usize) -> usize {
+    scan::skip_whitespace(text, at)
+}
+
+/// The number at `at`: how it is kept, and where it ends.
+#[inline(never)]
+fn read_number(bytes: &mut [u8], at: usize) -> Option<(Tag, u32, u16)> {
+    let (number, end) = number::read(bytes, at)?;
+    let (tag, bits) = match number {
+        Number::Integer(integer) if i32::try_from(integer).is_ok() => (Tag::Short, integer as u64),
+        Number::Integer(integer) => (Tag::Integer, integer as u64),
+        Number::Double(_) if end - at < 3 => (Tag::MinusZero, 0),
+        Number::Double(double) => (Tag::Double, double.to_bits()),
+    };
+    if matches!(tag, Tag::Integer | Tag::Double) {
+        // Nobody needs any more what stands before the number.
+        let place = bytes.get_mut(at.wrapping_sub(1)..)?.first_chunk_mut()?;
+        *place = ((bits >> 32) as u32).to_le_bytes();
+    }
+    Some((tag, bits as u32, end as u16))
 }

@@ -18,9 +18,45 @@ const POWERS: [f64; 23] = [
     1e19, 1e20, 1e21, 1e22,
 ];
 
+/// No number that is read at once has more bytes in front of what comes behind it: a sign, twice eight digits, a point.
+const AT_ONCE: usize = 18;
+
 /// The number that begins at `at` in valid JSON, and where it ends.
 #[inline(always)]
 pub(super) fn read(text: &[u8], start: usize) -> Option<(Number, usize)> {
+    match text.get(start..).and_then(<[u8]>::first_chunk).and_then(read_at_once) {
+        Some((number, length)) => Some((number, start + length)),
+        None => read_in_steps(text, start),
+    }
+}
+
+/// A number of up to seven digits before the point and as many behind it, without exponent, and its length.
+#[inline(always)]
+fn read_at_once(bytes: &[u8; AT_ONCE]) -> Option<(Number, usize)> {
+    let word = |at: usize| bytes.get(at..at + 8)?.first_chunk().map(|eight| u64::from_le_bytes(*eight));
+    let sign = usize::from(bytes[0] == b'-');
+    let (whole, count) = leading_digits(word(sign)?);
+    let end = sign + count;
+    let (magnitude, behind) = (whole as i64, *bytes.get(end)?);
+    let signed = |magnitude: i64| if sign == 1 { -magnitude } else { magnitude };
+    if behind != b'.' {
+        let is_integer = count < 8 && behind | 0x20 != b'e' && (magnitude != 0 || sign == 0);
+        return is_integer.then_some((Number::Integer(signed(magnitude)), end));
+    }
+    let (fraction, places) = leading_digits(word(end + 1)?);
+    let end = end + 1 + places;
+    if count == 8 || places == 8 || bytes.get(end)? | 0x20 == b'e' {
+        return None;
+    }
+    // Both the digits and the power are exact, so one operation rounds once, as it should be.
+    let digits = whole * SHIFTS[places] + fraction;
+    let double = digits as f64 / POWERS[places];
+    Some((Number::Double(if sign == 1 { -double } else { double }), end))
+}
+
+/// A number of any length.
+#[inline(never)]
+fn read_in_steps(text: &[u8], start: usize) -> Option<(Number, usize)> {
     let is_negative = text.get(start) == Some(&b'-');
     let first = start + usize::from(is_negative);
     let mut end = first;
@@ -45,7 +81,6 @@ pub(super) fn read(text: &[u8], start: usize) -> Option<(Number, usize)> {
     if text.get(end).copied().unwrap_or(0) | 0x20 == b'e' {
         exponent += read_exponent(text, &mut end);
     }
-    // Both the digits and the power are exact, so one operation rounds once, as it should be.
     let power = POWERS.get(usize::try_from(exponent.unsigned_abs()).ok()?);
     let (Some(power), true) = (power, count <= MOST_DIGITS && digits <= 1 << 53) else {
         return read_slowly(text, start);
