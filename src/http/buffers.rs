@@ -6,8 +6,9 @@ use zeroize::Zeroize;
 /// What a connection begins with, and keeps while it is idle: answers about small runs fit.
 const SMALL_INPUT: usize = 16 << 10;
 
-/// Large bodies come in larger portions, with fewer system calls. Less than what allocators ask the system for each
-/// time anew, and within a processor's own cache.
+/// Large bodies come in larger portions, with fewer system calls, once as much has come in small ones: making and wiping
+/// the memory takes longer than a few calls. Less than what allocators ask the system for each time anew, and within a
+/// processor's own cache.
 const LARGE_INPUT: usize = 64 << 10;
 
 /// More than the largest header.
@@ -25,6 +26,8 @@ pub struct PortionBuffers {
     end: usize,
     /// Nothing was ever written behind this.
     used: usize,
+    /// What has come in portions that filled all the room there was.
+    in_full: usize,
     output: Vec<u8>,
     has_progress: bool,
 }
@@ -40,9 +43,10 @@ impl PortionBuffers {
         &mut self.input[self.start..self.end]
     }
 
-    /// Makes room for more after a read that has filled all there was.
-    pub fn expect_more(&mut self) {
-        if self.input.len() < LARGE_INPUT {
+    /// Makes room for more after a read that has filled all there was, of so many bytes.
+    pub fn expect_more(&mut self, filled: usize) {
+        self.in_full += filled;
+        if self.in_full >= LARGE_INPUT && self.input.len() < LARGE_INPUT {
             self.resize(LARGE_INPUT);
         }
     }
@@ -58,27 +62,28 @@ impl PortionBuffers {
         if self.start != self.end {
             return;
         }
-        (self.start, self.end) = (0, 0);
+        (self.start, self.end, self.in_full) = (0, 0, 0);
         if self.input.len() > SMALL_INPUT {
             self.replace_input(Vec::new());
         } else {
             self.input[..self.used].fill(0);
+            self.used = 0;
         }
-        self.used = 0;
     }
 
     fn resize(&mut self, size: usize) {
         let mut larger = vec![0; size];
         larger[..self.end - self.start].copy_from_slice(&self.input[self.start..self.end]);
         (self.start, self.end) = (0, self.end - self.start);
-        self.used = self.end;
         self.replace_input(larger);
+        self.used = self.end;
     }
 
     /// Wipes the former one as a slice, at the speed of memset: a vector would be wiped byte by byte.
     fn replace_input(&mut self, input: Vec<u8>) {
-        self.input.as_mut_slice().zeroize();
+        self.input[..self.used].zeroize();
         self.input = input;
+        self.used = 0;
     }
 
     fn make_room(&mut self) {
@@ -160,7 +165,7 @@ mod tests {
         buffers.input_consume(10);
         append(&mut buffers, &bytes[100..]);
         assert_eq!(buffers.input(), &bytes[10..]);
-        buffers.expect_more();
+        buffers.expect_more(0);
         assert_eq!(buffers.input(), &bytes[10..]);
         buffers.rest();
         assert_eq!(buffers.input(), &bytes[10..]);
@@ -169,6 +174,29 @@ mod tests {
         assert_eq!((buffers.input(), buffers.input.len()), (&[][..], 0));
         append(&mut buffers, b"again");
         assert_eq!(buffers.input(), b"again");
+    }
+
+    #[test]
+    fn portions_grow_once_much_has_come_and_shrink_when_the_connection_rests() {
+        let mut buffers = PortionBuffers::default();
+        for _ in 0..LARGE_INPUT / SMALL_INPUT {
+            assert_eq!(buffers.input_append_buf().len(), SMALL_INPUT);
+            buffers.input_appended(SMALL_INPUT);
+            buffers.input_consume(SMALL_INPUT);
+            buffers.expect_more(SMALL_INPUT);
+        }
+        assert_eq!(buffers.input_append_buf().len(), LARGE_INPUT);
+        buffers.rest();
+        assert_eq!(buffers.input_append_buf().len(), SMALL_INPUT);
+    }
+
+    #[test]
+    fn a_connection_rests_without_what_came_on_it() {
+        let mut buffers = PortionBuffers::default();
+        append(&mut buffers, b"secret");
+        buffers.input_consume(6);
+        buffers.rest();
+        assert!(buffers.input_append_buf().iter().all(|byte| *byte == 0));
     }
 
     #[test]
