@@ -10,7 +10,10 @@ use std::io::{self, ErrorKind, PipeReader};
 use std::net::TcpStream;
 
 use system::Patience;
-pub use system::{Attempt, is_privileged, look_up, prefer_huge_pages, without_cancellation, without_signals};
+pub use system::{
+    Attempt, is_privileged, look_up, prefer_huge_pages, prefer_pages_at_once, without_cancellation,
+    without_signals,
+};
 use zeroize::Zeroizing;
 
 use crate::cancel::{Interruption, Watch};

@@ -12,6 +12,7 @@ use super::escape::{append_with_nul, unescape_within};
 use super::keys::Keys;
 use super::number::{self, Number};
 use super::{Inside, Kind, Link};
+use crate::http::transport::prefer_pages_at_once;
 use crate::once::{WriteOnce, boxed};
 use crate::scan;
 
@@ -150,6 +151,7 @@ impl<'a> Flat<'a> {
     pub(super) fn read(text: &'a str, in_object: bool) -> Option<Flat<'a>> {
         let mut copy = Vec::new();
         copy.try_reserve_exact(text.len()).ok()?;
+        prefer_pages_at_once(&mut copy);
         copy.extend_from_slice(text.as_bytes());
         let (entries, children) = Reader::new(&mut copy)?.read(in_object)?;
         Some(Flat { text, copy, entries, children, chains: WriteOnce::new() })

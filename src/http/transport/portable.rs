@@ -116,3 +116,6 @@ pub fn is_privileged() -> bool {
 
 /// Memory is as the system gives it.
 pub fn prefer_huge_pages(_memory: &mut Vec<u8>) {}
+
+/// Memory is as the system gives it.
+pub fn prefer_pages_at_once(_memory: &mut Vec<u8>) {}
