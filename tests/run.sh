@@ -8,7 +8,8 @@ usage: sh tests/run.sh [all]
 
 Builds the library, and holds it to its promises: Rust tests, C programs against the shared library and servers on
 loopback, memory checks, the examples, the README, the packages for other languages. What is missing on a Debian machine is
-installed. `all` adds what takes long: installing with cargo-c, sanitizers, fuzzing, a soak, other systems' fallback.
+installed. `all` adds what takes long: installing with cargo-c, sanitizers, every C program in valgrind, fuzzing, a
+soak, other systems' fallback.
 
 The last line is `N passed, M failed`; the exit status is 0 where nothing failed. What each step printed is kept in
 target/tests/.
@@ -77,9 +78,9 @@ c_tests() {
     sh tests/support/run_c.sh
 }
 
-# Those that are quick enough under valgrind; time is no promise there.
+# All that can run under valgrind, or these alone; time is no promise there.
 c_tests_in_valgrind() {
-    sh tests/support/run_c.sh --valgrind null errors lifetimes requests snapshot
+    sh tests/support/run_c.sh --valgrind "$@"
 }
 
 c_layout() {
@@ -102,7 +103,7 @@ rust() {
 
 c() {
     step c c_tests
-    step valgrind c_tests_in_valgrind
+    [ "$scope" = all ] || step valgrind c_tests_in_valgrind null errors lifetimes requests snapshot
 }
 
 languages() {
@@ -129,6 +130,10 @@ breaking() {
     step asan sh tests/sanitizers.sh address
     step tsan sh tests/sanitizers.sh thread
     step fuzz sh fuzz/run.sh 15
+}
+
+watching() {
+    step valgrind c_tests_in_valgrind
 }
 
 case $#:${1-} in
@@ -169,7 +174,7 @@ rm -f target/tests/*.sum target/tests/*.report
 side_by_side release rust
 if [ -e target/release/librefold.so ] && [ "$failed" -eq 0 ]; then
     side_by_side c languages
-    [ "$scope" = usual ] || side_by_side installing breaking
+    [ "$scope" = usual ] || side_by_side installing breaking watching
 fi
 printf '%s passed, %s failed\n' "$passed" "$failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

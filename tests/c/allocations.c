@@ -208,7 +208,9 @@ static refold_code follow_for(const void *client, uint64_t timeout_ms) {
 static refold_code follow(const void *client) { return follow_for(client, 0); }
 
 /* The time is over before the next poll. */
-static refold_code follow_shortly(const void *client) { return follow_for(client, 100); }
+static refold_code follow_shortly(const void *client) {
+    return follow_for(client, check_in_valgrind() ? 900 : 100);
+}
 
 static refold_code parse(const void *data) {
     const struct text *text = data;
@@ -369,15 +371,15 @@ static struct server *serve_deed(const struct deed *deed, const struct text *tex
 }
 
 static void do_in_every_want(const struct deed *deed, struct told *told) {
-    enum { MOST = 14 }; /* Several polls are all alike. */
+    const size_t most = check_in_valgrind() ? 3 : 14; /* Several polls are all alike. */
     struct text text = deed->is_packed ? packed(deed->text()) : deed->text();
     struct server *server = serve_deed(deed, &text);
     size_t alone = 0, together = 0;
     fflush(stdout);
     check_limit(60);
-    while (alone < MOST && check_in_want(deed, server, &text, alone, alone, told))
+    while (alone < most && check_in_want(deed, server, &text, alone, alone, told))
         alone++;
-    while (together < MOST && check_in_want(deed, server, &text, together, SIZE_MAX, told))
+    while (together < most && check_in_want(deed, server, &text, together, SIZE_MAX, told))
         together++;
     CHECK(alone > 0 && together > 0);
     server_stop(server);

@@ -442,7 +442,8 @@ static void check_failure(void *data) {
     char *url = text_of("%s%s", failure->proxy, where);
     refold_options *options = test_options(failure->base == NULL ? "https://other.invalid" : failure->base);
     refold_options_set_proxy(options, url);
-    refold_options_set_connect_timeout_ms(options, failure->script == keep_silent ? 200 : 10000);
+    const uint64_t limit_ms = failure->script == keep_silent ? 200 : 10000;
+    refold_options_set_connect_timeout_ms(options, limit_ms * (uint64_t)check_patience());
     refold_client *client = client_of(options);
     refold_error *error = NULL;
     CHECK(get(client, &error) == NULL);

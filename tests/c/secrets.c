@@ -149,8 +149,14 @@ static int copies_of(struct needle needle) {
     return count;
 }
 
+/* Not in valgrind, which keeps what was freed, and registers, in memory that would be searched. */
+#define CHECK_GONE(needle) ((void)(check_in_valgrind() || CHECK_INT(copies_of(needle), 0)))
+#define CHECK_FOUND(needle) ((void)(check_in_valgrind() || CHECK(copies_of(needle) > 0)))
+
 static void check_none_is_left(void) {
     static const char *const names[] = {"key", "old token", "token", "password", "bad password"};
+    if (check_in_valgrind())
+        return;
     for (int secret = 0; secret < SECRETS; secret++) {
         int copies = copies_of(needle_of(secret));
         if (copies != 0)
@@ -432,14 +438,14 @@ static void check_scenario(const struct scenario *scenario) {
     if (scenario->has_token) {
         replace_token(client, TOKEN);
         if (!may_stay_in_tls(scenario))
-            CHECK_INT(copies_of(needle_of(OLD_TOKEN)), 0);
+            CHECK_GONE(needle_of(OLD_TOKEN));
         call(client, scenario);
     }
     /* It can be found at all. */
-    CHECK(copies_of(needle_of(scenario->has_token ? TOKEN : KEY)) > 0);
+    CHECK_FOUND(needle_of(scenario->has_token ? TOKEN : KEY));
     if (scenario->between != NO_PROXY)
-        CHECK(copies_of(needle_of(PASSWORD)) > 0);
-    CHECK_INT(copies_of(needle_of(BAD_PASSWORD)), 0);
+        CHECK_FOUND(needle_of(PASSWORD));
+    CHECK_GONE(needle_of(BAD_PASSWORD));
     refold_client_free(client);
     check_none_is_left();
     remote_stop(place.remote);
@@ -472,19 +478,19 @@ TEST(options_leave_no_secret) {
     set_token(options, TOKEN);
     set_proxy(options, HTTP_PROXY, "127.0.0.1:1", BAD_PASSWORD);
     set_proxy(options, HTTP_PROXY, "127.0.0.1:1", PASSWORD);
-    CHECK_INT(copies_of(needle_of(OLD_TOKEN)), 0);
-    CHECK_INT(copies_of(needle_of(BAD_PASSWORD)), 0);
-    CHECK(copies_of(needle_of(TOKEN)) > 0);
+    CHECK_GONE(needle_of(OLD_TOKEN));
+    CHECK_GONE(needle_of(BAD_PASSWORD));
+    CHECK_FOUND(needle_of(TOKEN));
     refold_error *error = NULL;
     CHECK(refold_client_new(options, &error) == NULL);
     check_error_tells_none(error);
     refold_error_free(error);
     refold_options_set_api_key(options, NULL, NULL);
-    CHECK_INT(copies_of(needle_of(KEY)), 0);
+    CHECK_GONE(needle_of(KEY));
     refold_options_set_session_token(options, NULL);
-    CHECK_INT(copies_of(needle_of(TOKEN)), 0);
+    CHECK_GONE(needle_of(TOKEN));
     refold_options_set_proxy(options, NULL);
-    CHECK_INT(copies_of(needle_of(PASSWORD)), 0);
+    CHECK_GONE(needle_of(PASSWORD));
     set_key(options);
     set_proxy(options, HTTP_PROXY, "no host", PASSWORD);
     CHECK(refold_client_new(options, &error) == NULL);

@@ -164,6 +164,10 @@ int check_patience(void) { return patience; }
 
 bool check_is_slow(void) { return patience > 1; }
 
+static bool in_valgrind;
+
+bool check_in_valgrind(void) { return in_valgrind; }
+
 /* Events ------------------------------------------------------------------------------------------------- */
 
 struct event {
@@ -505,6 +509,7 @@ int main(int argc, char **argv) {
     const char *asked = getenv("CHECK_PATIENCE");
     if (asked != NULL && atoi(asked) > 1)
         patience = atoi(asked);
+    in_valgrind = getenv("CHECK_VALGRIND") != NULL;
     clean_environment();
     pthread_t watchdog = start_watchdog();
     int known = 0;

@@ -25,7 +25,7 @@
  * runs.
  *
  * CHECK_PATIENCE=N in the environment (default 1) stretches every upper bound on time, for runs under
- * valgrind.
+ * valgrind, of which CHECK_VALGRIND=1 tells.
  */
 #ifndef CHECK_H
 #define CHECK_H
@@ -101,6 +101,8 @@ void check_limit(int seconds);
 int check_patience(void);
 /* Is this a run under valgrind or another slow tool (patience above 1)? Sizes may then be chosen smaller. */
 bool check_is_slow(void);
+/* Is it valgrind, by far the slowest? Of many cases that are alike some may then do. */
+bool check_in_valgrind(void);
 
 /* The state of the process. Threads and descriptors of the support library itself (servers, watchdog) are
  * left out, so that a difference is the doing of the code under test. */

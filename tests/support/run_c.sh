@@ -6,12 +6,9 @@
 # A program that writes to standard error, or to standard output what is no report, has failed as well, for neither the
 # tests nor the library may. Valgrind cannot follow the assembly of TLS: it takes what a digest gives for undefined. So
 # programs whose servers speak TLS run without that one check. In the child of a fork it takes for leaked what only the
-# threads of its parent held: programs that fork are not asked about leaks. These cannot run in it at all:
-#   allocations  stands where malloc does, and so does valgrind
-#   deadline     gives calls a tenth of a second, which is too short there
-#   fork         forks hundreds of times, which takes longer than its tests may
-#   memory       limits the address space, of which valgrind takes more
-#   secrets      looks through all memory for secrets, in which valgrind keeps what was freed
+# threads of its parent held: programs that fork are not asked about leaks. Where a program brings a malloc of its own,
+# valgrind has to take the place of that of the C library, which is called by it. One cannot run in it at all:
+#   memory  limits the address space, of which valgrind takes more
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -23,9 +20,10 @@ if [ "${1:-}" = --valgrind ]; then
     shift
     tool="valgrind -q --leak-check=full --show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite,indirect \
         --error-exitcode=99 --fair-sched=yes"
-    without='allocations deadline fork memory secrets'
+    without=memory
     CHECK_PATIENCE=${CHECK_PATIENCE:-10}
-    export CHECK_PATIENCE
+    CHECK_VALGRIND=1
+    export CHECK_PATIENCE CHECK_VALGRIND
 fi
 if [ $# -eq 0 ]; then
     for source in "$root"/tests/c/*.c; do
@@ -55,6 +53,9 @@ for entry in "$@"; do
     fi
     if [ -n "$tool" ] && grep -q '[^_]fork()' "$root/tests/c/$program.c"; then
         lenient="$lenient --leak-check=no"
+    fi
+    if [ -n "$tool" ] && grep -q '^void \*malloc(' "$root/tests/c/$program.c"; then
+        lenient="$lenient --soname-synonyms=somalloc=nouserintercepts"
     fi
     # shellcheck disable=SC2086
     $tool $lenient "$out/$program" $tests >"$log/$program.out" 2>"$log/$program.err" </dev/null
