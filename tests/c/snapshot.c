@@ -445,6 +445,90 @@ TEST(counts_of_another_type_are_absent) {
     }
 }
 
+/* How many of all typed fields are there, of the execution and its second node. */
+static int count_fields(const refold_execution *execution) {
+    const refold_node *node = refold_execution_node(execution, 1);
+    const void *const fields[] = {refold_execution_id(execution),
+                                  refold_execution_name(execution),
+                                  refold_execution_org_id(execution),
+                                  refold_execution_environment(execution),
+                                  refold_execution_status(execution),
+                                  refold_execution_config_id(execution),
+                                  refold_execution_created_at(execution),
+                                  refold_execution_linked_account_id(execution),
+                                  refold_node_id(node),
+                                  refold_node_name(node),
+                                  refold_node_type(node),
+                                  refold_node_status(node),
+                                  refold_node_latest_output(node),
+                                  refold_node_input_data(node)};
+    int count = (refold_execution_completion_percentage(execution) >= 0) +
+                (refold_execution_node_count(execution) > 0) + refold_node_is_batch(node) +
+                (refold_node_attempts_made(node) >= 0) + (refold_node_maximum_attempts(node) >= 0) +
+                (refold_node_execution_time_ms(node) >= 0);
+    for (size_t i = 0; i < COUNT(fields); i++)
+        count += fields[i] != NULL;
+    return count;
+}
+
+/* In the order in which they are documented, in which they may be expected. */
+#define NODE_OF_ALL                                                                                          \
+    "{\"node_id\":\"a\",\"node_name\":\"a\",\"node_type\":\"a\",\"node_status\":\"a\",\"is_batch\":true,"    \
+    "\"attempts_made\":1,\"maximum_attempts\":1,\"execution_time\":1,\"latest_output\":1,\"input_data\":1}"
+
+/* A key that differs from one that has a meaning, in any letter, or in two whose differences are equal, is
+ * another one. */
+TEST(keys_that_resemble_others_have_no_meaning) {
+    enum { EXECUTION_FIELDS = 10, NODE_FIELDS = 10, FARTHEST = 16 };
+    static const char *const keys[] = {"_id",
+                                       "name",
+                                       "org_id",
+                                       "environment",
+                                       "completion_percentage",
+                                       "config_id",
+                                       "createdAt",
+                                       "linked_account_id",
+                                       "nodes",
+                                       "node_id",
+                                       "node_name",
+                                       "node_type",
+                                       "node_status",
+                                       "is_batch",
+                                       "attempts_made",
+                                       "input_data",
+                                       "latest_output",
+                                       "maximum_attempts",
+                                       "execution_time"};
+    char *body =
+        text_of("{\"_id\":\"a\",\"name\":\"a\",\"org_id\":\"a\",\"environment\":\"a\",\"status\":\"a\","
+                "\"completion_percentage\":1,\"config_id\":\"a\",\"linked_account_id\":\"a\","
+                "\"createdAt\":\"a\",\"nodes\":[%s,%s,%s]}",
+                NODE_OF_ALL, NODE_OF_ALL, NODE_OF_ALL);
+    refold_execution *whole = parsed(body);
+    CHECK_INT(count_fields(whole), EXECUTION_FIELDS + NODE_FIELDS);
+    refold_execution_free(whole);
+    for (size_t i = 0; i < COUNT(keys); i++) {
+        char *quoted = text_of("\"%s\":", keys[i]), *key = strstr(body, quoted);
+        if (strstr(key + 1, quoted) != NULL) /* that of the second node */
+            key = strstr(key + 1, quoted);
+        const int left =
+            strcmp(keys[i], "nodes") == 0 ? EXECUTION_FIELDS - 1 : EXECUTION_FIELDS + NODE_FIELDS - 1;
+        for (size_t at = 1; at <= strlen(keys[i]); at++)
+            for (size_t apart = 0; apart <= FARTHEST && at + apart <= strlen(keys[i]); apart += 8) {
+                key[at] ^= 1;
+                key[at + apart] ^= apart > 0;
+                check_case("%.24s", key);
+                refold_execution *execution = parsed(body);
+                CHECK_INT(count_fields(execution), left);
+                refold_execution_free(execution);
+                key[at] ^= 1;
+                key[at + apart] ^= apart > 0;
+            }
+        free(quoted);
+    }
+    free(body);
+}
+
 TEST(percentages_and_bools) {
     static const struct {
         const char *sent;
