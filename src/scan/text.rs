@@ -5,7 +5,7 @@ use super::{Fault, look};
 use crate::http::transport::prefer_huge_pages;
 
 /// So much is copied before it is looked at: it is still in the processor's nearest cache then.
-const STRETCH: usize = 2 << 10;
+const STRETCH: usize = 8 << 10;
 
 /// Bytes as they come. What has come can no longer be changed, as it has been looked at.
 #[derive(Debug)]

@@ -5,9 +5,10 @@
 //!
 //! - A quote that is not escaped begins or ends a string: a byte is inside where the number of quotes before is odd.
 //! - What stands outside of strings, and is neither white space nor one of `{}[]:,`, is part of a number or a word.
-//! - Most of the grammar is about neighbours: a value follows `[`, `:` or `,`, and nothing else does. Where the byte
-//!   behind a token is white space, adding a bit there to the mask of white space carries it to the byte behind.
-//!   In the same way a bit gets from the beginning of a string to its end.
+//! - Values and these six alternate: a value follows `[`, `:` or `,`, and nothing else does. Where the byte behind one
+//!   of them is white space, adding a bit there to the mask of white space carries it to the byte behind.
+//! - A key is a string with a colon behind it, and a colon has an opening bracket or a comma before it: what of the six
+//!   comes next is found by a sum in the same way.
 //! - The rest is whether members stand in objects and elements in arrays. All commas between two brackets are in the
 //!   same array or object, so only the brackets are looked at one after the other. They are kept one bit each,
 //!   outside of the call stack: no depth of nesting overflows it.
@@ -53,12 +54,11 @@ pub(super) struct Validator {
     utf8: Utf8,
     carry: Carry,
     /// Where the number or word begins that was not at its end.
-    scalar_start: Option<usize>,
-    /// How many brackets are open.
-    depth: usize,
-    /// The kinds of the innermost up to 64, the innermost lowest: set for an object.
+    begun: Option<usize>,
+    /// The kinds of the innermost open brackets, the innermost lowest: set for an object. Above them stands one more
+    /// bit, by which it is known how many there are.
     kinds: u64,
-    /// The kinds of those further out, 64 in a word.
+    /// The kinds of those further out, some in each word, in the same way.
     outer: Vec<u64>,
     extents: Vec<Extent>,
     /// The positions in `extents` of those that are open.
@@ -77,11 +77,13 @@ struct Carry {
     element: u64,
     /// It was a comma or a colon.
     separator: u64,
-    /// It is inside of a string that stands behind `{`, `[` or a comma.
-    in_first: u64,
-    /// The last token was such a string.
-    first: u64,
+    /// The last one of `{}[]:,` was `{`, `[` or a comma.
+    bare: u64,
 }
+
+/// Kinds of fewer brackets than some levels have; and of as many as fit into a word.
+const FEW: u64 = 2 << SHALLOW;
+const MANY: u64 = 1 << 63;
 
 /// What is still to come of characters that have begun.
 #[derive(Clone, Copy, Debug)]
@@ -95,31 +97,43 @@ struct Utf8 {
     f4: u64,
 }
 
-/// What is known of a block, a bit for each byte.
-#[derive(Clone, Copy, Default)]
-struct Masks {
-    backslash: u64,
+/// A mask for each block of a batch.
+type Row = [u64; BATCH];
+
+const NONE: Row = [0; BATCH];
+
+/// What is known of the blocks of a batch, a bit for each byte. Where the masks of one block do not depend on those of the
+/// one before, the same is done with all of a row: compilers make vectors of that. What is behind the last block of a
+/// smaller batch is not looked at in the end.
+struct Rows {
+    backslash: Row,
+    /// A bit for each block that has a backslash.
+    with_backslashes: u64,
     /// Quotes, in the end without those that are escaped.
-    quote: u64,
-    control: u64,
-    /// White space, and the rest up to `colon`: in the end only outside of strings.
-    white: u64,
-    /// `{` and `[`
-    open: u64,
-    /// `}` and `]`
-    close: u64,
-    comma: u64,
-    colon: u64,
+    quote: Row,
     /// No ASCII.
-    high: u64,
+    high: Row,
+    control: Row,
+    /// White space, and the rest up to `colon`: in the end only outside of strings.
+    white: Row,
+    /// `{` and `[`
+    open: Row,
+    /// `}` and `]`
+    close: Row,
+    comma: Row,
+    colon: Row,
+    /// Inside of a string, its opening quote included.
+    inside: Row,
     /// Numbers and words begin here.
-    scalar_start: u64,
+    scalar_start: Row,
     /// Numbers and words end before these.
-    scalar_end: u64,
+    scalar_end: Row,
     /// What stands in arrays only.
-    of_array: u64,
+    of_array: Row,
+    /// What is directly in an object.
+    in_object: Row,
     /// What cannot stand here.
-    wrong: u64,
+    wrong: Row,
 }
 
 /// Nothing is wrong up to the end of all texts.
@@ -128,15 +142,14 @@ const NOWHERE: usize = usize::MAX;
 impl Validator {
     pub(super) const fn new() -> Validator {
         // A document begins with what may stand behind a colon.
-        let carry = Carry { inside: 0, scalar: 0, element: 0, separator: 1, in_first: 0, first: 0 };
+        let carry = Carry { inside: 0, scalar: 0, element: 0, separator: 1, bare: 0 };
         Validator {
             at: 0,
             escaped: 0,
             utf8: Utf8 { continued: 0, e0: 0, ed: 0, f0: 0, f4: 0 },
             carry,
-            scalar_start: None,
-            depth: 0,
-            kinds: 0,
+            begun: None,
+            kinds: 1,
             outer: Vec::new(),
             extents: Vec::new(),
             unfinished: [0; SHALLOW],
@@ -150,7 +163,7 @@ impl Validator {
         if !is_whole && text.len() < self.at + BLOCK + LONGEST_ESCAPE {
             return;
         }
-        let mut masks = [Masks::default(); BATCH];
+        let mut rows = Rows::new();
         while let (None, Some(rest)) = (self.fault, text.get(self.at..)) {
             let ready = if is_whole { rest.len() } else { rest.len().saturating_sub(LONGEST_ESCAPE) } / BLOCK;
             let mut padded = [[b' '; BLOCK]];
@@ -162,7 +175,7 @@ impl Validator {
             } else if blocks.is_empty() {
                 break;
             }
-            let wrong = self.batch::<B>(text, blocks, &mut masks[..blocks.len()]);
+            let wrong = self.batch::<B>(text, blocks, &mut rows);
             if wrong != NOWHERE {
                 self.fault = self.fault.or(Some(Fault::Malformed { at: wrong }));
             }
@@ -177,105 +190,128 @@ impl Validator {
         match self.fault {
             Some(Fault::Malformed { at }) => Err(Fault::Malformed { at: at.min(length) }),
             Some(fault) => Err(fault),
-            None if inside | element | separator != 0 || self.depth > 0 => {
+            None if inside | element | separator != 0 || self.kinds != 1 => {
                 Err(Fault::Malformed { at: length })
             }
             None => Ok(self.extents),
         }
     }
 
-    /// Looks at some blocks. Returns the first byte that is wrong.
+    /// Looks at some blocks. Returns a byte that is wrong.
     #[inline(always)]
-    fn batch<B: Block>(&mut self, text: &[u8], blocks: &[[u8; BLOCK]], masks: &mut [Masks]) -> usize {
-        for (masks, block) in masks.iter_mut().zip(blocks) {
-            *masks = Masks::of(B::load(block));
-        }
-        let mut first = self.escapes(text, masks);
-        self.unusual::<B>(blocks, masks);
-        self.grammar::<B>(masks);
-        first = first.min(self.scalars(text, masks));
-        self.brackets(blocks, masks);
-        if masks.iter().fold(0, |wrong, masks| wrong | masks.wrong) != 0 {
-            first = first.min(self.first_wrong(masks));
+    fn batch<B: Block>(&mut self, text: &[u8], blocks: &[[u8; BLOCK]], rows: &mut Rows) -> usize {
+        rows.find::<B>(blocks);
+        let mut first = self.escapes(text, blocks.len(), rows);
+        self.strings::<B>(blocks.len(), rows);
+        self.unusual::<B>(blocks, rows);
+        self.grammar(blocks.len(), rows);
+        self.brackets(blocks, rows);
+        first = first.min(self.scalars(text, blocks.len(), rows));
+        rows.judge();
+        let wrong = &rows.wrong[..blocks.len()];
+        if wrong.iter().fold(0, |all, wrong| all | wrong) != 0 {
+            first = first.min(self.at + first_of(wrong));
         }
         first
     }
 
     /// Takes the quotes away that are escaped. Returns where the first escape is wrong that is.
     #[inline(always)]
-    fn escapes(&mut self, text: &[u8], all: &mut [Masks]) -> usize {
+    fn escapes(&mut self, text: &[u8], count: usize, rows: &mut Rows) -> usize {
         let mut first = NOWHERE;
-        for (index, masks) in all.iter_mut().enumerate() {
-            if masks.backslash | self.escaped == 0 {
-                continue;
-            }
-            let begin = begin_of_escapes(masks.backslash & !self.escaped);
-            masks.quote &= !(begin << 1 | self.escaped);
+        let mut with_escapes = rows.with_backslashes | self.escaped;
+        while with_escapes != 0 {
+            let index = take_lowest(&mut with_escapes) % BATCH;
+            let begin = begin_of_escapes(rows.backslash[index] & !self.escaped);
+            rows.quote[index] &= !(begin << 1 | self.escaped);
             self.escaped = begin >> 63;
             first = first.min(wrong_escape(text, self.at + index * BLOCK, begin));
+            if index + 1 < count {
+                with_escapes |= self.escaped << (index + 1);
+            }
         }
         first
     }
 
     /// Looks more closely at blocks that have more than printable ASCII.
     #[inline(always)]
-    fn unusual<B: Block>(&mut self, blocks: &[[u8; BLOCK]], all: &mut [Masks]) {
-        for (masks, block) in all.iter_mut().zip(blocks) {
-            if masks.high | self.utf8.continued != 0 {
-                masks.wrong = self.utf8.wrong(B::load(block), masks.high);
+    fn unusual<B: Block>(&mut self, blocks: &[[u8; BLOCK]], rows: &mut Rows) {
+        for (index, block) in blocks.iter().enumerate() {
+            rows.wrong[index] = 0;
+            if rows.high[index] | self.utf8.continued != 0 {
+                rows.wrong[index] = self.utf8.wrong(B::load(block), rows.high[index]);
             }
             // What else is a control character will be taken for a part of a number, which it is not.
-            if masks.control != 0 {
+            if rows.control[index] != 0 {
                 let block = B::load(block);
-                masks.white |= block.equal(b'\n') | block.equal(b'\r') | block.equal(b'\t');
+                rows.white[index] |= block.equal(b'\n') | block.equal(b'\r') | block.equal(b'\t');
             }
+        }
+    }
+
+    /// Finds what is inside of strings.
+    #[inline(always)]
+    fn strings<B: Block>(&mut self, count: usize, rows: &mut Rows) {
+        for (inside, quote) in rows.inside.iter_mut().zip(rows.quote).take(count) {
+            *inside = B::parity(quote) ^ self.carry.inside;
+            self.carry.inside = ((*inside as i64) >> 63) as u64;
         }
     }
 
     /// Which token may follow which, brackets left aside.
     #[inline(always)]
-    fn grammar<B: Block>(&mut self, all: &mut [Masks]) {
-        let mut carry = self.carry;
-        for masks in all {
-            let inside = B::parity(masks.quote) ^ carry.inside;
-            carry.inside = ((inside as i64) >> 63) as u64;
-            let string = masks.quote & inside;
-            let white = masks.white & !inside;
-            let open = masks.open & !inside;
-            let close = masks.close & !inside;
-            let comma = masks.comma & !inside;
-            let colon = masks.colon & !inside;
-
-            let scalar = !(inside | masks.quote | white | open | close | comma | colon);
-            let behind_scalar = scalar << 1 | carry.scalar;
-            carry.scalar = scalar >> 63;
-            masks.scalar_start = scalar & !behind_scalar;
-            masks.scalar_end = behind_scalar & !scalar;
-
-            let element = follow(open | comma, &mut carry.element, white);
-            let separated = follow(comma | colon, &mut carry.separator, white);
-            let first = pass(string & element, &mut carry.in_first, inside);
-            let behind_first = follow(first, &mut carry.first, white);
-            let value = string | open | masks.scalar_start;
-            masks.wrong |= masks.control & inside
-                | value & !(element | separated)
-                | (comma | colon) & (element | separated)
-                | close & separated
-                | colon & !behind_first;
-            masks.of_array = element & (open | masks.scalar_start) | behind_first & !colon;
-            (masks.open, masks.close, masks.comma, masks.colon) = (open, close, comma, colon);
+    fn grammar(&mut self, count: usize, rows: &mut Rows) {
+        let [mut opening, mut separator, mut others, mut scalar] = [NONE; 4];
+        let mut white = 0;
+        for index in 0..BATCH {
+            let inside = rows.inside[index];
+            for mask in [&mut rows.white, &mut rows.open, &mut rows.close, &mut rows.comma, &mut rows.colon] {
+                mask[index] &= !inside;
+            }
+            opening[index] = rows.open[index] | rows.comma[index];
+            separator[index] = rows.comma[index] | rows.colon[index];
+            others[index] = !(opening[index] | separator[index] | rows.close[index]);
+            scalar[index] = others[index] & !(inside | rows.quote[index] | rows.white[index]);
+            white |= rows.white[index];
         }
-        self.carry = carry;
+        let behind_scalar = behind(&scalar, count, &mut self.carry.scalar);
+        let (element, separated) = if white == 0 {
+            (
+                behind(&opening, count, &mut self.carry.element),
+                behind(&separator, count, &mut self.carry.separator),
+            )
+        } else {
+            (
+                follow(&opening, count, &mut self.carry.element, &rows.white),
+                follow(&separator, count, &mut self.carry.separator, &rows.white),
+            )
+        };
+        let bare = follow(&opening, count, &mut self.carry.bare, &others);
+        for index in 0..BATCH {
+            let (open, close) = (rows.open[index], rows.close[index]);
+            let (comma, colon) = (rows.comma[index], rows.colon[index]);
+            let start = scalar[index] & !behind_scalar[index];
+            let expected = element[index] | separated[index];
+            let value = rows.quote[index] & rows.inside[index] | open | start;
+            rows.wrong[index] |= rows.control[index] & rows.inside[index]
+                | (value ^ expected) & !close
+                | close & separated[index]
+                | colon & !bare[index];
+            rows.of_array[index] =
+                element[index] & (open | start) | bare[index] & (comma | close) & !expected;
+            rows.scalar_start[index] = start;
+            rows.scalar_end[index] = behind_scalar[index] & !scalar[index];
+        }
     }
 
     /// Looks at the numbers and words that end in these blocks. Returns where the first wrong one is wrong.
     #[inline(always)]
-    fn scalars(&mut self, text: &[u8], all: &[Masks]) -> usize {
-        let mut begun = self.scalar_start;
-        for (index, masks) in all.iter().enumerate() {
+    fn scalars(&mut self, text: &[u8], count: usize, rows: &Rows) -> usize {
+        let mut begun = self.begun;
+        for index in 0..count.min(BATCH) {
             let base = self.at + index * BLOCK;
-            let mut starts = masks.scalar_start;
-            let mut ends = masks.scalar_end;
+            let mut starts = rows.scalar_start[index];
+            let mut ends = rows.scalar_end[index];
             while ends != 0 {
                 let start = begun.take().unwrap_or_else(|| base + take_lowest(&mut starts));
                 let wrong = wrong_in_scalar(text, start, base + take_lowest(&mut ends));
@@ -287,19 +323,19 @@ impl Validator {
                 begun = Some(base + starts.trailing_zeros() as usize);
             }
         }
-        self.scalar_start = begun;
+        self.begun = begun;
         NOWHERE
     }
 
-    /// Goes from bracket to bracket. What stands in brackets of the wrong kind is wrong, and those that do not match.
+    /// Goes from bracket to bracket, to tell what is directly in an object. A closing bracket of the wrong kind is wrong.
     #[inline(always)]
-    fn brackets(&mut self, blocks: &[[u8; BLOCK]], all: &mut [Masks]) {
+    fn brackets(&mut self, blocks: &[[u8; BLOCK]], rows: &mut Rows) {
         let mut kinds = self.kinds;
-        let mut depth = self.depth;
-        for (index, (masks, block)) in all.iter_mut().zip(blocks).enumerate() {
-            let mut left = masks.open | masks.close;
-            if depth == 0 {
-                masks.wrong |= masks.comma & (left & left.wrapping_neg()).wrapping_sub(1);
+        for (index, block) in blocks.iter().enumerate() {
+            let (open, close) = (rows.open[index], rows.close[index]);
+            let mut left = open | close;
+            if kinds == 1 {
+                rows.wrong[index] |= rows.comma[index] & (left & left.wrapping_neg()).wrapping_sub(1);
             }
             // All bits where the innermost brackets are those of an object. Behind each bracket that may change.
             let mut in_object = (kinds & 1).wrapping_neg();
@@ -307,59 +343,56 @@ impl Validator {
             while left != 0 {
                 let at = take_lowest(&mut left);
                 let is_object = u64::from(block[at % BLOCK] >> 5 & 1);
-                let is_open = masks.open >> at & 1;
+                let is_open = open >> at & 1 == 1;
                 let before = kinds;
-                kinds = if is_open == 1 { before << 1 | is_object } else { before >> 1 };
-                // How many others are open around it.
-                let level = depth.wrapping_sub(1 - is_open as usize);
-                depth = level.wrapping_add(is_open as usize);
-                if level.wrapping_add(1) % 64 <= SHALLOW {
-                    match self.edge(level, is_open == 1, before, self.at + index * BLOCK + at) {
-                        Ok(None) => {}
-                        Ok(Some(outer)) => kinds = outer,
-                        Err(()) => {
-                            masks.wrong |= 1 << at;
+                kinds = if is_open { before << 1 | is_object } else { before >> 1 };
+                // Few brackets are in the word, or it is full.
+                if kinds.wrapping_sub(FEW) >= MANY - FEW {
+                    match self.edge(is_open, kinds, self.at + index * BLOCK + at) {
+                        Some(moved) => kinds = moved,
+                        None => {
+                            rows.wrong[index] |= 1 << at;
                             return;
                         }
                     }
-                    if depth == 0 {
-                        masks.wrong |= masks.comma & u64::MAX << at;
+                    if kinds == 1 {
+                        rows.wrong[index] |= rows.comma[index] & u64::MAX << at;
                     }
                 }
                 differs |= ((before ^ is_object) & 1) << at;
                 in_object ^= (((before ^ kinds) & 1) << at).wrapping_neg() << 1;
             }
-            masks.wrong |= differs & masks.close | masks.of_array & in_object | masks.colon & !in_object;
+            rows.in_object[index] = in_object;
+            rows.wrong[index] |= differs & close;
         }
         self.kinds = kinds;
-        self.depth = depth;
     }
 
+    /// A bracket by which so few or so many are open that it is not only a matter of one bit. Returns the kinds that
+    /// are the innermost now; nothing where the bracket closes none, or where there is no memory.
     #[cold]
-    fn first_wrong(&self, all: &[Masks]) -> usize {
-        let index = all.iter().position(|masks| masks.wrong != 0).unwrap_or(0);
-        self.at + index * BLOCK + all[index].wrong.trailing_zeros() as usize
-    }
-
-    /// A bracket that opens or closes where `level` others are open: what is not only a matter of one bit. Returns the
-    /// kinds of brackets that come to light again; an error where it closes none, or where there is no memory.
-    #[cold]
-    fn edge(&mut self, level: usize, is_open: bool, kinds: u64, at: usize) -> Result<Option<u64>, ()> {
-        let result = match level {
-            usize::MAX => return Err(()),
-            1..SHALLOW if is_open => {
-                self.unfinished[level] = self.extents.len();
-                push(&mut self.extents, Extent { start: at, end: at })
-            }
-            1..SHALLOW => {
-                self.close(self.unfinished[level], at);
-                Ok(())
-            }
-            _ if level == 0 || !level.is_multiple_of(64) => Ok(()),
-            _ if is_open => push(&mut self.outer, kinds),
-            _ => return Ok(self.outer.pop()),
+    fn edge(&mut self, is_open: bool, kinds: u64, at: usize) -> Option<u64> {
+        let result = match kinds {
+            0 => return None,
+            // The innermost one stays.
+            MANY.. => match push(&mut self.outer, kinds >> 1) {
+                Ok(()) => return Some(2 | kinds & 1),
+                fault => fault,
+            },
+            _ if !self.outer.is_empty() => return if kinds == 1 { self.outer.pop() } else { Some(kinds) },
+            _ => match (kinds.ilog2() as usize).wrapping_sub(is_open.into()) {
+                level @ 1..SHALLOW if is_open => {
+                    self.unfinished[level] = self.extents.len();
+                    push(&mut self.extents, Extent { start: at, end: at })
+                }
+                level @ 1..SHALLOW => {
+                    self.close(self.unfinished[level], at);
+                    Ok(())
+                }
+                _ => Ok(()),
+            },
         };
-        result.map(|()| None).map_err(|fault| self.fault = Some(fault))
+        result.map(|()| kinds).map_err(|fault| self.fault = Some(fault)).ok()
     }
 
     /// The array or object at this position in `extents` ends at `at`.
@@ -372,21 +405,56 @@ impl Validator {
     }
 }
 
-impl Masks {
+impl Rows {
+    const fn new() -> Rows {
+        Rows {
+            backslash: NONE,
+            with_backslashes: 0,
+            quote: NONE,
+            high: NONE,
+            control: NONE,
+            white: NONE,
+            open: NONE,
+            close: NONE,
+            comma: NONE,
+            colon: NONE,
+            inside: NONE,
+            scalar_start: NONE,
+            scalar_end: NONE,
+            of_array: NONE,
+            in_object: NONE,
+            wrong: NONE,
+        }
+    }
+
+    /// Finds the bytes that mean something, wherever they stand.
     #[inline(always)]
-    fn of<B: Block>(block: B) -> Masks {
-        let folded = block.as_curly();
-        Masks {
-            backslash: block.equal(b'\\'),
-            quote: block.equal(b'"'),
-            control: block.at_most(0x1f),
-            white: block.equal(b' '),
-            open: folded.equal(b'{'),
-            close: folded.equal(b'}'),
-            comma: block.equal(b','),
-            colon: block.equal(b':'),
-            high: block.high(),
-            ..Masks::default()
+    fn find<B: Block>(&mut self, blocks: &[[u8; BLOCK]]) {
+        let mut with_backslashes = 0;
+        for (index, block) in blocks.iter().enumerate() {
+            let block = B::load(block);
+            let folded = block.as_curly();
+            let backslash = block.equal(b'\\');
+            self.backslash[index] = backslash;
+            with_backslashes |= u64::from(backslash != 0) << index;
+            self.quote[index] = block.equal(b'"');
+            self.high[index] = block.high();
+            self.control[index] = block.at_most(0x1f);
+            self.white[index] = block.equal(b' ');
+            self.open[index] = folded.equal(b'{');
+            self.close[index] = folded.equal(b'}');
+            self.comma[index] = block.equal(b',');
+            self.colon[index] = block.equal(b':');
+        }
+        self.with_backslashes = with_backslashes;
+    }
+
+    /// What stands in brackets of the wrong kind is wrong.
+    #[inline(always)]
+    fn judge(&mut self) {
+        for index in 0..BATCH {
+            let in_object = self.in_object[index];
+            self.wrong[index] |= self.of_array[index] & in_object | self.colon[index] & !in_object;
         }
     }
 }
@@ -397,25 +465,40 @@ fn push<T>(list: &mut Vec<T>, value: T) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Where the tokens stand that come behind these, whose last bytes are given.
+/// The bytes behind these.
 #[inline(always)]
-fn follow(tokens: u64, carry: &mut u64, white: u64) -> u64 {
-    let mut behind = tokens << 1 | *carry;
-    *carry = tokens >> 63;
-    if white != 0 {
-        let (passed, overflows) = white.overflowing_add(behind & white);
-        *carry |= u64::from(overflows);
-        behind = (passed | behind) & !white;
+fn behind(tokens: &Row, count: usize, carry: &mut u64) -> Row {
+    let mut carries = [0; BATCH + 1];
+    carries[0] = *carry;
+    let mut behind = NONE;
+    for index in 0..BATCH {
+        carries[index + 1] = tokens[index] >> 63;
+    }
+    for index in 0..BATCH {
+        behind[index] = tokens[index] << 1 | carries[index];
+    }
+    *carry = carries[count.min(BATCH)];
+    behind
+}
+
+/// The first bytes behind these tokens that are not of what they are followed `through`.
+#[inline(always)]
+fn follow(tokens: &Row, count: usize, carry: &mut u64, through: &Row) -> Row {
+    let mut behind = NONE;
+    for index in 0..count.min(BATCH) {
+        // A bit that is added to the first of neighbouring ones is carried behind the last of them.
+        let (sum, overflows) = through[index].overflowing_add(tokens[index] << 1 | *carry);
+        *carry = tokens[index] >> 63 | u64::from(overflows);
+        behind[index] = sum & !through[index];
     }
     behind
 }
 
-/// The quotes that end the strings whose opening quotes are given.
-#[inline(always)]
-fn pass(strings: u64, carry: &mut u64, inside: u64) -> u64 {
-    let (passed, overflows) = inside.overflowing_add(strings | *carry);
-    *carry = u64::from(overflows);
-    passed & !inside
+/// The position of the first bit in masks of which one has a bit at least.
+#[cold]
+fn first_of(masks: &[u64]) -> usize {
+    let index = masks.iter().position(|mask| *mask != 0).unwrap_or(0);
+    index * BLOCK + masks[index].trailing_zeros() as usize
 }
 
 /// The position of the lowest bit, which is taken away; 64 where there is none.
@@ -497,18 +580,18 @@ impl Utf8 {
             let low = block.at_most(0x8f);
             let middle = block.at_most(0x9f);
             wrong |= longest & !block.at_most(0xf4);
-            wrong |= behind(block.equal(0xe0), &mut self.e0) & middle;
-            wrong |= behind(block.equal(0xed), &mut self.ed) & !middle;
-            wrong |= behind(block.equal(0xf0), &mut self.f0) & low;
-            wrong |= behind(block.equal(0xf4), &mut self.f4) & !low;
+            wrong |= next_to(block.equal(0xe0), &mut self.e0) & middle;
+            wrong |= next_to(block.equal(0xed), &mut self.ed) & !middle;
+            wrong |= next_to(block.equal(0xf0), &mut self.f0) & low;
+            wrong |= next_to(block.equal(0xf4), &mut self.f4) & !low;
         }
         wrong
     }
 }
 
 #[inline(always)]
-fn behind(bytes: u64, carry: &mut u64) -> u64 {
-    let behind = bytes << 1 | *carry;
+fn next_to(bytes: u64, carry: &mut u64) -> u64 {
+    let next = bytes << 1 | *carry;
     *carry = bytes >> 63;
-    behind
+    next
 }
