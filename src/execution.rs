@@ -5,7 +5,7 @@
 //! kept, unchanged. The typed strings are copied out of it, unescaped and with a U+0000 behind each, so that they are
 //! there for C without any further work.
 
-use crate::json::{append_unescaped, truncate};
+use crate::json::{append_unescaped, append_with_nul, truncate};
 use crate::once::{WriteOnce, boxed};
 use crate::scan::{self, Document, Extent, Fault, Text, Unfit};
 use crate::status::State;
@@ -192,8 +192,8 @@ impl From<Refused> for Invalid {
     }
 }
 
-/// The typed strings of a small execution fit.
-const FEW_BYTES: usize = 512;
+/// Most typed strings fit into so many bytes, and some more.
+const ROOM: usize = 512;
 
 /// An execution has as many nodes, or more.
 const FIRST_NODES: usize = 16;
@@ -223,7 +223,7 @@ impl Execution {
         let mut reader = Reader::new(document);
         reader.read_document()?;
         if let (true, Some(id)) = (reader.fields.id.is_empty(), asked_id) {
-            reader.fields.id = reader.append(id.as_bytes())?;
+            reader.fields.id = reader.append(id.as_bytes(), append_with_nul)?;
         }
         let Reader { mut strings, used, fields, nodes, .. } = reader;
         strings.truncate(used);
@@ -547,8 +547,8 @@ struct Reader<'a> {
     nodes: Vec<Node>,
     /// The last `status` that is not a string.
     odd_status: Option<usize>,
-    /// What was written with escapes, without them.
-    unescaped: Vec<u8>,
+    /// A key that was written with escapes, without them.
+    key: Vec<u8>,
 }
 
 impl<'a> Reader<'a> {
@@ -561,7 +561,7 @@ impl<'a> Reader<'a> {
             fields: Fields::default(),
             nodes: Vec::new(),
             odd_status: None,
-            unescaped: Vec::new(),
+            key: Vec::new(),
         }
     }
 
@@ -710,36 +710,23 @@ impl<'a> Reader<'a> {
     fn read_odd_text(&mut self, at: usize) -> Result<(StringSpan, usize), Invalid> {
         let (end, has_escapes) = scan::string_end(self.text, at + 1);
         let content = self.text.get(at + 1..end).unwrap_or_default();
-        let span = if has_escapes {
-            let mut unescaped = std::mem::take(&mut self.unescaped);
-            unescaped.clear();
-            append_unescaped(&mut unescaped, content).ok_or(Invalid::OutOfMemory)?;
-            unescaped.pop();
-            let span = self.append(&unescaped);
-            self.unescaped = unescaped;
-            span?
-        } else {
-            self.append(content)?
-        };
-        Ok((span, end + 1))
+        let text = self.append(content, if has_escapes { append_unescaped } else { append_with_nul })?;
+        Ok((text, end + 1))
     }
 
     /// Appends to the typed strings, and sees to it that there is room for some more.
-    fn append(&mut self, string: &[u8]) -> Result<StringSpan, Invalid> {
+    fn append(
+        &mut self,
+        content: &[u8],
+        append: fn(&mut Vec<u8>, &[u8]) -> Option<()>,
+    ) -> Result<StringSpan, Invalid> {
         let start = self.used;
-        let end = start + string.len() + 1;
-        if end + FEW_BYTES > self.strings.len() {
-            let size = end + FEW_BYTES.max(start);
-            let more = size - self.strings.len();
-            self.strings.try_reserve(more).map_err(|_| Invalid::OutOfMemory)?;
-            self.strings.resize(size, 0);
-        }
-        if let Some((behind, place)) = self.strings.get_mut(start..end).and_then(<[u8]>::split_last_mut) {
-            place.copy_from_slice(string);
-            *behind = 0;
-        }
-        self.used = end;
-        Ok(Span { start, end })
+        self.strings.truncate(start);
+        append(&mut self.strings, content).ok_or(Invalid::OutOfMemory)?;
+        self.used = self.strings.len();
+        self.strings.try_reserve(ROOM).map_err(|_| Invalid::OutOfMemory)?;
+        self.strings.resize(self.used + ROOM, 0);
+        Ok(Span { start, end: self.used })
     }
 
     fn read_count(&mut self, at: usize, count: &mut Count) -> usize {
@@ -785,10 +772,10 @@ impl<'a> Reader<'a> {
         if !key.has_escapes {
             return Ok(written);
         }
-        self.unescaped.clear();
-        append_unescaped(&mut self.unescaped, written).ok_or(Invalid::OutOfMemory)?;
-        self.unescaped.pop();
-        Ok(&self.unescaped)
+        self.key.clear();
+        append_unescaped(&mut self.key, written).ok_or(Invalid::OutOfMemory)?;
+        self.key.pop();
+        Ok(&self.key)
     }
 
     /// The end of the value that begins at `at`.
