@@ -908,7 +908,7 @@ impl<'a> Walk<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Execution, Invalid, NodeView};
+    use super::{Execution, FIELDS, Field, Invalid, KEY_WORDS, NodeView, Order};
     use crate::status::State;
 
     fn parse(body: &str) -> Result<Execution, Invalid> {
@@ -1277,5 +1277,39 @@ mod tests {
             };
             assert_eq!((found_line, found_column), (line, column), "{body:?}");
         }
+    }
+
+    /// How many of these keys are foreseen, in an object that has them in this order. Each is found, if not foreseen.
+    fn foreseen(order: &mut Order<Field>, keys: &[&[u8]]) -> usize {
+        let members: Vec<String> = keys.iter().map(|key| format!("\"{}\":1", key.escape_ascii())).collect();
+        let text = members.join(",") + &" ".repeat(KEY_WORDS * 8);
+        let (mut at, mut count) = (0, 0);
+        order.restart();
+        for key in keys {
+            let end = at + usize::from(at > 0) + key.len() + 3;
+            let field = match order.foreseen(text.as_bytes(), at) {
+                Some((field, told_end)) => {
+                    assert_eq!(told_end, end);
+                    count += 1;
+                    Some(field)
+                }
+                None => order.find(key),
+            };
+            assert_eq!(field.map(|field| FIELDS[field as usize].name), Some(*key));
+            at = end + 1;
+        }
+        count
+    }
+
+    #[test]
+    fn keys_are_foreseen_in_the_documented_order_and_in_that_of_the_object_before() {
+        let documented: Vec<&[u8]> = FIELDS.iter().map(|known| known.name).collect();
+        let other: Vec<&[u8]> = documented.iter().rev().copied().collect();
+        let mut order = Order::of(&FIELDS);
+        assert_eq!(foreseen(&mut order, &documented), documented.len());
+        assert_eq!(foreseen(&mut order, &other), 0);
+        assert_eq!(foreseen(&mut order, &other), other.len());
+        assert_eq!(foreseen(&mut order, &other[2..]), other.len() - 2 - 1);
+        assert_eq!(order.find(b"other").map(|field| field as usize), None);
     }
 }
