@@ -166,6 +166,23 @@ fn members_are_listed_as_sent_and_the_last_of_a_key_is_found() {
 }
 
 #[test]
+fn keys_of_every_length_are_told_apart_by_every_byte() {
+    for length in 0..40 {
+        let key = "k".repeat(length);
+        let source_text = format!("{{\"{key}\":1}}");
+        let source = Source::new(&source_text);
+        let find = |key: &str| source.json().get(key.as_bytes()).map(Json::as_i64);
+        assert_eq!(find(&key), Some(1));
+        assert_eq!(find(&format!("{key}k")), None);
+        for position in 0..length {
+            let mut other = key.clone();
+            other.replace_range(position..=position, "x");
+            assert_eq!(find(&other), None, "{other}");
+        }
+    }
+}
+
+#[test]
 fn large_objects_are_searched_the_same() {
     for count in [15, 16, 17, 18, 100, 5_000] {
         let mut text: Vec<String> = (0..count).map(|n| format!("\"k{}\":{n}", n * 7 % count)).collect();
