@@ -254,9 +254,24 @@ unsafe extern "C" fn getpeername(fd: c_int, name: *mut libc::sockaddr, size: *mu
     0
 }
 
+type SetSockOpt = unsafe extern "C" fn(c_int, c_int, c_int, *const c_void, libc::socklen_t) -> c_int;
+
+/// Of all options only the time for receiving means something here.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn setsockopt(_: c_int, _: c_int, _: c_int, _: *const c_void, _: libc::socklen_t) -> c_int {
-    0
+unsafe extern "C" fn setsockopt(
+    fd: c_int,
+    level: c_int,
+    option: c_int,
+    value: *const c_void,
+    size: libc::socklen_t,
+) -> c_int {
+    if (level, option) != (libc::SOL_SOCKET, libc::SO_RCVTIMEO) {
+        return 0;
+    }
+    unsafe {
+        let next: SetSockOpt = next(c"setsockopt");
+        next(fd, level, option, value, size)
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -270,8 +285,17 @@ unsafe extern "C" fn send(fd: c_int, bytes: *const c_void, length: usize, _: c_i
 unsafe extern "C" fn recv(fd: c_int, buffer: *mut c_void, length: usize, flags: c_int) -> isize {
     let buffer = unsafe { slice::from_raw_parts_mut(buffer.cast::<u8>(), length) };
     let only_looks = flags & libc::MSG_PEEK != 0;
+    let waits = flags & libc::MSG_DONTWAIT == 0;
+    if waits {
+        with_connection(fd, is_awaited);
+    }
     match with_connection(fd, |connection| connection.give(fd, buffer, only_looks)) {
         Some(Ok(received)) => received as isize,
+        // Nothing will come: the pair waits as long as it was told to.
+        Some(Err(libc::EAGAIN)) if waits => unsafe {
+            let next: unsafe extern "C" fn(c_int, *mut c_void, usize, c_int) -> isize = next(c"recv");
+            next(fd, buffer.as_mut_ptr().cast(), length, flags)
+        },
         Some(Err(errno)) => fail(errno) as isize,
         None => fail(libc::EBADF) as isize,
     }
