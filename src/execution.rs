@@ -192,10 +192,10 @@ impl From<Refused> for Invalid {
     }
 }
 
-/// Most typed strings fit into so many bytes, and some more.
+/// Most typed strings are shorter: they are copied into the room that there is.
 const ROOM: usize = 512;
 
-/// An execution has as many nodes, or more.
+/// At first there is memory for so many nodes, then each time for twice as many.
 const FIRST_NODES: usize = 16;
 
 /// Most counts have no more digits.
