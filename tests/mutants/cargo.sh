@@ -37,12 +37,16 @@ for file in src/*.rs; do
         case $file in
             src/json.rs) set -- "$@" -- execution:: json:: ;;
             src/scan.rs) set -- "$@" -- execution:: json:: scan:: ;;
-            *) set -- "$@" -- "$(basename "$file" .rs)::" ;;
+            *)
+                set -- "$@" -- "$(basename "$file" .rs)::"
+                # They take a second or two. What hangs would be waited for as long as all tests together may take.
+                limit=60
+                ;;
         esac
         programs=$(programs_for "$file")
     fi
 done
-cargo "$@"
+timeout "${limit:-0}" cargo "$@"
 cargo build --locked --lib
 for program in ${programs:-arguments requests null errors snapshot retries tls cancel}; do
     case $program in
