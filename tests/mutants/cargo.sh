@@ -46,7 +46,10 @@ for file in src/*.rs; do
         programs=$(programs_for "$file")
     fi
 done
-timeout "${limit:-0}" cargo "$@"
+# In a group of its own, which no signal to this one's reaches.
+timeout "${limit:-0}" cargo "$@" &
+trap 'kill $!' TERM
+wait $!
 cargo build --locked --lib
 for program in ${programs:-arguments requests null errors snapshot retries tls cancel}; do
     case $program in
