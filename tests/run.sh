@@ -120,20 +120,17 @@ languages() {
 
 # What keeps one waiting.
 
-installing() {
+enduring() {
     step install sh tests/install.sh
     step portable sh tests/portable.sh
     step soak sh tests/soak.sh 1
+    step valgrind c_tests_in_valgrind
 }
 
 breaking() {
     step asan sh tests/sanitizers.sh address
     step tsan sh tests/sanitizers.sh thread
     step fuzz sh fuzz/run.sh 15
-}
-
-watching() {
-    step valgrind c_tests_in_valgrind
 }
 
 case $#:${1-} in
@@ -174,7 +171,7 @@ rm -f target/tests/*.sum target/tests/*.report
 side_by_side release rust
 if [ -e target/release/librefold.so ] && [ "$failed" -eq 0 ]; then
     side_by_side c languages
-    [ "$scope" = usual ] || side_by_side installing breaking watching
+    [ "$scope" = usual ] || side_by_side enduring breaking
 fi
 printf '%s passed, %s failed\n' "$passed" "$failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
