@@ -18,7 +18,7 @@ It takes some minutes, and wants an idle machine with at least two cores.
 END
 }
 
-rounds=11
+rounds=7
 scope=all
 case $#:${1-} in
     0:) ;;

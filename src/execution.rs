@@ -195,8 +195,10 @@ impl From<Refused> for Invalid {
 /// Most typed strings are shorter: they are copied into the room that there is.
 const ROOM: usize = 512;
 
-/// At first there is memory for so many nodes, then each time for twice as many.
+/// At first there is memory for so many nodes, or for as many as a small body may have, then each time for twice as many.
 const FIRST_NODES: usize = 16;
+/// Hardly a node is shorter than this.
+const SHORT_NODE: usize = 128;
 
 /// Most counts have no more digits.
 const FEW_DIGITS: usize = 7;
@@ -626,7 +628,8 @@ impl<'a> Reader<'a> {
             };
             node.json = Span { start, end: walk.at };
             if self.nodes.len() == self.nodes.capacity() {
-                self.nodes.try_reserve(FIRST_NODES).map_err(|_| Invalid::OutOfMemory)?;
+                let room = FIRST_NODES.min(1 + self.text.len() / SHORT_NODE);
+                self.nodes.try_reserve(room).map_err(|_| Invalid::OutOfMemory)?;
             }
             self.nodes.push(node);
         }

@@ -152,9 +152,14 @@ fn lookups(place: &Place) {
         let last = (0..found.length()).rev().find(same).expect("a key that was sent");
         assert_eq!(found.get(key), found.at(last));
     }
-    assert_eq!(found.get(b"a key that nobody sends"), None);
+    // Hardly anybody: inputs are made of what is compared with them, too.
+    let absent = "a key that nobody sends";
+    if place.expected.get(absent).is_none() {
+        assert_eq!(found.get(absent.as_bytes()), None);
+        assert_eq!(found.pointer(format!("/{absent}").as_bytes()), None);
+    }
     assert_eq!(found.pointer(b""), Some(found));
-    for nothing in [&b"no slash"[..], b"/~2", b"/0/~", b"/a key that nobody sends"] {
+    for nothing in [&b"no slash"[..], b"/~2", b"/0/~"] {
         assert_eq!(found.pointer(nothing), None);
     }
     if place.expected.kind() == 4 {

@@ -214,10 +214,13 @@ fn check_head(
     assert_eq!(found, expected);
 }
 
+/// Blanks before a value are not part of it.
 fn user_agent(arguments: &Arguments) -> Vec<u8> {
     let own = format!("librefold/{}", refold_fuzz::interface::version());
     match arguments.user_agent.filter(|product| !product.is_empty()) {
-        Some(product) => [product, b" ", own.as_bytes()].concat(),
+        Some(product) => {
+            [product.trim_ascii_start(), b" ", own.as_bytes()].concat().trim_ascii_start().to_vec()
+        }
         None => own.into(),
     }
 }

@@ -62,18 +62,19 @@ fn unescape(escape: &[u8]) -> (char, usize) {
 
 fn unescape_unit(escape: &[u8]) -> (char, usize) {
     let first = code_unit(escape).unwrap_or(0xfffd);
-    let second = if escape.len() > 6 { code_unit(&escape[6..]) } else { None };
-    match (first, second) {
-        (0xd800..=0xdbff, Some(second @ 0xdc00..=0xdfff)) => {
-            let code = 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00);
-            (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), 12)
-        }
-        _ => (char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER), 6),
+    if matches!(first, 0xd800..=0xdbff)
+        && let Some(second @ 0xdc00..=0xdfff) = escape.get(6..).and_then(code_unit)
+    {
+        let code = 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00);
+        return (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), 12);
     }
+    (char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER), 6)
 }
 
 /// The number in `\uXXXX`; nothing if something else stands there.
 fn code_unit(escape: &[u8]) -> Option<u32> {
-    let digits = escape.strip_prefix(b"\\u")?.get(..4)?;
-    u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+    let digits = escape.strip_prefix(b"\\u")?.first_chunk::<4>()?;
+    // Letters have a bit that digits have not, and begin with 1 below it.
+    let value = |digit: u8| u32::from(digit & 15) + 9 * u32::from(digit >> 6);
+    Some(digits.iter().fold(0, |number, digit| number << 4 | value(*digit)))
 }
