@@ -3,12 +3,12 @@
 use ureq::unversioned::transport::Buffers;
 use zeroize::Zeroize;
 
-/// What a connection begins with, and keeps while it is idle: answers about small runs fit.
+/// What a connection begins with: answers about small runs fit.
 const SMALL_INPUT: usize = 16 << 10;
 
-/// Large bodies come in larger portions, with fewer system calls, once as much has come in small ones: making and wiping
-/// the memory takes longer than a few calls. Less than what allocators ask the system for each time anew, and within a
-/// processor's own cache.
+/// Large bodies come in larger portions, with fewer system calls. A connection that was of use for them keeps the memory
+/// while it is idle: to make and to wipe it each time would take as long as the calls. Less than what allocators ask the
+/// system for each time anew, and within a processor's own cache.
 const LARGE_INPUT: usize = 64 << 10;
 
 /// More than the largest header.
@@ -26,8 +26,6 @@ pub struct PortionBuffers {
     end: usize,
     /// Nothing was ever written behind this.
     used: usize,
-    /// What has come in portions that filled all the room there was.
-    in_full: usize,
     output: Vec<u8>,
     has_progress: bool,
 }
@@ -43,10 +41,9 @@ impl PortionBuffers {
         &mut self.input[self.start..self.end]
     }
 
-    /// Makes room for more after a read that has filled all there was, of so many bytes.
-    pub fn expect_more(&mut self, filled: usize) {
-        self.in_full += filled;
-        if self.in_full >= LARGE_INPUT && self.input.len() < LARGE_INPUT {
+    /// Makes room for more after a read that has filled all there was.
+    pub fn expect_more(&mut self) {
+        if self.input.len() < LARGE_INPUT {
             self.resize(LARGE_INPUT);
         }
     }
@@ -62,8 +59,9 @@ impl PortionBuffers {
         if self.start != self.end {
             return;
         }
-        (self.start, self.end, self.in_full) = (0, 0, 0);
-        if self.input.len() > SMALL_INPUT {
+        (self.start, self.end) = (0, 0);
+        let needed = if self.used > SMALL_INPUT { LARGE_INPUT } else { SMALL_INPUT };
+        if self.input.len() > needed {
             self.replace_input(Vec::new());
         } else {
             self.input[..self.used].fill(0);
@@ -165,7 +163,7 @@ mod tests {
         buffers.input_consume(10);
         append(&mut buffers, &bytes[100..]);
         assert_eq!(buffers.input(), &bytes[10..]);
-        buffers.expect_more(0);
+        buffers.expect_more();
         assert_eq!(buffers.input(), &bytes[10..]);
         buffers.rest();
         assert_eq!(buffers.input(), &bytes[10..]);
@@ -176,16 +174,28 @@ mod tests {
         assert_eq!(buffers.input(), b"again");
     }
 
+    /// Lets so much come and be used.
+    fn pass(buffers: &mut PortionBuffers, amount: usize) {
+        buffers.input_append_buf()[..amount].fill(1);
+        buffers.input_appended(amount);
+        buffers.input_consume(amount);
+    }
+
     #[test]
-    fn portions_grow_once_much_has_come_and_shrink_when_the_connection_rests() {
+    fn a_connection_keeps_as_much_memory_as_its_last_answer_was_in_need_of() {
         let mut buffers = PortionBuffers::default();
-        for _ in 0..LARGE_INPUT / SMALL_INPUT {
-            assert_eq!(buffers.input_append_buf().len(), SMALL_INPUT);
-            buffers.input_appended(SMALL_INPUT);
-            buffers.input_consume(SMALL_INPUT);
-            buffers.expect_more(SMALL_INPUT);
-        }
+        assert_eq!(buffers.input_append_buf().len(), SMALL_INPUT);
+        pass(&mut buffers, SMALL_INPUT);
+        buffers.expect_more();
+        pass(&mut buffers, SMALL_INPUT + 1);
+        buffers.rest();
         assert_eq!(buffers.input_append_buf().len(), LARGE_INPUT);
+        pass(&mut buffers, SMALL_INPUT);
+        buffers.rest();
+        assert_eq!(buffers.input_append_buf().len(), SMALL_INPUT);
+        append(&mut buffers, &[1; LARGE_INPUT + 1]);
+        assert!(buffers.input.len() > LARGE_INPUT);
+        buffers.input_consume(LARGE_INPUT + 1);
         buffers.rest();
         assert_eq!(buffers.input_append_buf().len(), SMALL_INPUT);
     }
@@ -193,10 +203,13 @@ mod tests {
     #[test]
     fn a_connection_rests_without_what_came_on_it() {
         let mut buffers = PortionBuffers::default();
-        append(&mut buffers, b"secret");
-        buffers.input_consume(6);
-        buffers.rest();
-        assert!(buffers.input_append_buf().iter().all(|byte| *byte == 0));
+        for amount in [6, SMALL_INPUT, LARGE_INPUT, 6] {
+            pass(&mut buffers, amount.min(SMALL_INPUT));
+            buffers.expect_more();
+            pass(&mut buffers, amount);
+            buffers.rest();
+            assert!(buffers.input.iter().all(|byte| *byte == 0));
+        }
     }
 
     #[test]

@@ -124,7 +124,7 @@ impl Connection {
         };
         self.buffers.input_appended(received);
         if received == room {
-            self.buffers.expect_more(received);
+            self.buffers.expect_more();
         }
         exchange.has_received |= received > 0;
         exchange.has_ended |= received == 0;
@@ -327,7 +327,7 @@ impl Session {
             let received = socket.receive(buffer, watch).map_err(|fault| TlsFault::Broken(fault.into()))?;
             self.records.input_appended(received);
             if received == room {
-                self.records.expect_more(received);
+                self.records.expect_more();
             }
         }
         self.decrypt().map_err(TlsFault::Refused)
