@@ -139,24 +139,23 @@ impl Socket {
 
     /// Receives what is there, waiting for the first byte; 0: the peer has ended the stream.
     pub fn receive(&mut self, buffer: &mut [u8], watch: &Watch) -> Result<usize, Fault> {
-        let mut is_likely = self.streaming;
+        watch.check()?;
+        let mut received = match watch.cancel() {
+            // Nothing but this socket is waited for: the system does that while it receives.
+            None => self.patience.receive(&self.stream, buffer, watch.left()),
+            Some(_) => None,
+        };
+        if received.is_none() && self.streaming {
+            received = Some(system::receive_now(&self.stream, buffer));
+        }
         loop {
-            watch.check()?;
-            let received = match watch.cancel() {
-                // Nothing but this socket is waited for, which the system does while it receives.
-                None => self.patience.receive(&self.stream, buffer, watch.left()),
-                Some(_) => {
-                    if !is_likely {
-                        wait(&[Source::Readable(&self.stream)], watch)?;
-                    }
-                    system::receive_now(&self.stream, buffer)
-                }
-            };
-            match self.note(received, buffer.len()) {
-                Ok(Some(received)) => return Ok(received),
-                Ok(None) => is_likely = false,
-                Err(error) => return Err(Fault::Lost(error)),
+            if let Some(received) = received
+                && let Some(received) = self.note(received, buffer.len()).map_err(Fault::Lost)?
+            {
+                return Ok(received);
             }
+            wait(&[Source::Readable(&self.stream)], watch)?;
+            received = Some(system::receive_now(&self.stream, buffer));
         }
     }
 

@@ -181,6 +181,35 @@ TEST(a_later_try_ends_with_the_time_out_of_the_call) {
     server_stop(server);
 }
 
+static void say_nothing(struct exchange *exchange) { exchange_hold(exchange); }
+
+struct long_silence {
+    struct server *server;
+    int64_t limit_ms;
+};
+
+static void sit_out(void *data) {
+    const struct long_silence *silence = data;
+    refold_options *options = test_options(server_url(silence->server));
+    refold_options_set_timeout_ms(options, (uint64_t)silence->limit_ms);
+    refold_client *client = client_of(options);
+    struct outcome outcome = timed_get(client);
+    CHECK_INT(outcome.code, REFOLD_ERROR_TIMEOUT);
+    CHECK_TIME(outcome.us / 1000, silence->limit_ms, silence->limit_ms + LATE_MS);
+    refold_client_free(client);
+}
+
+/* The kernel's timers for sockets are coarse, and the coarser the longer they run: they may strike in time by
+ * chance, but not for limits that end in all parts of such a step. */
+TEST(a_time_out_of_seconds_is_no_later_than_a_short_one) {
+    struct server *server = serve(&(struct server_options){.handler = say_nothing});
+    struct long_silence silences[16];
+    for (size_t i = 0; i < COUNT(silences); i++)
+        silences[i] = (struct long_silence){server, 3000 + 31 * (int64_t)i};
+    run_on_threads(COUNT(silences), sit_out, silences, sizeof *silences);
+    server_stop(server);
+}
+
 TEST(a_time_out_for_connecting_is_tried_again) {
     struct dead_port *hole = black_hole(NULL);
     refold_options *options = test_options(dead_port_url(hole));

@@ -80,7 +80,7 @@ impl Attempt {
 
     fn finish(self) -> io::Result<TcpStream> {
         self.stream.set_nodelay(true)?;
-        self.stream.set_nonblocking(false)?;
+        self.stream.set_nonblocking(!CAN_BLOCK)?;
         Ok(self.stream)
     }
 
@@ -102,6 +102,9 @@ impl Attempt {
         }
     }
 }
+
+/// Whether a socket may block where nothing says otherwise: on Apple's systems `MSG_DONTWAIT` says so of receives alone.
+const CAN_BLOCK: bool = cfg!(not(target_vendor = "apple"));
 
 /// Flags of what waits for nothing, and raises no signal where the peer is gone.
 #[cfg(not(target_vendor = "apple"))]
@@ -132,34 +135,40 @@ fn receive(stream: &TcpStream, buffer: &mut [u8], flags: libc::c_int) -> io::Res
     usize::try_from(received).map_err(|_| io::Error::last_os_error())
 }
 
-/// For how long the system lets a socket's receives wait. It is told anew only where that has become wrong, which saves
-/// most calls a system call.
+/// For how long the system lets a socket's receives wait, where it was told: anew only where that has become wrong, which
+/// saves most calls a system call.
 #[derive(Debug, Default)]
 pub struct Patience(Option<Duration>);
 
 impl Patience {
-    /// By so much a receive may wait for longer than it should.
-    const SLACK: Duration = Duration::from_millis(20);
+    /// Where less is left, no time-out is short enough.
+    const LEAST: Duration = Duration::from_millis(200);
 
-    /// Receives, waiting for the first byte for as long as is `left`. `WouldBlock`: it has not come in time.
+    /// Receives, waiting for the first byte for the better part of what is `left`, never longer. `WouldBlock`: it has not
+    /// come yet; `None`: this is of no use here.
     pub fn receive(
         &mut self,
         stream: &TcpStream,
         buffer: &mut [u8],
         left: Option<Duration>,
-    ) -> io::Result<usize> {
+    ) -> Option<io::Result<usize>> {
+        if !CAN_BLOCK || left.is_some_and(|left| left < Patience::LEAST) {
+            return None;
+        }
         if !self.is_right(left) {
-            // A little more, which is right for the next call as well; 0 would be no limit.
-            let told = left.map(|left| left.saturating_add(Patience::SLACK / 2));
-            stream.set_read_timeout(told)?;
+            let told = left.map(|left| left * 5 / 8);
+            if stream.set_read_timeout(told).is_err() {
+                return None;
+            }
             self.0 = told;
         }
-        receive(stream, buffer, 0)
+        Some(receive(stream, buffer, 0))
     }
 
+    /// Linux keeps such a time-out as exactly as its timer wheel can, which is up to an eighth and some jiffies late.
     fn is_right(&self, left: Option<Duration>) -> bool {
         match (self.0, left) {
-            (Some(told), Some(left)) => (left..=left.saturating_add(Patience::SLACK)).contains(&told),
+            (Some(told), Some(left)) => (left / 4..=left * 3 / 4).contains(&told),
             (told, left) => told == left,
         }
     }
@@ -413,10 +422,12 @@ mod tests {
     #[test]
     fn the_system_is_told_how_long_to_wait_only_where_that_changes() {
         let milliseconds = |number| Some(Duration::from_millis(number));
-        let told = Patience(milliseconds(1000));
-        assert!(told.is_right(milliseconds(1000)) && told.is_right(milliseconds(980)));
+        let told = Patience(milliseconds(3000));
+        assert!(told.is_right(milliseconds(4000)) && told.is_right(milliseconds(12_000)));
         assert!(
-            !told.is_right(milliseconds(1001)) && !told.is_right(milliseconds(979)) && !told.is_right(None)
+            !told.is_right(milliseconds(3999))
+                && !told.is_right(milliseconds(12_001))
+                && !told.is_right(None)
         );
         assert!(Patience(None).is_right(None) && !Patience(None).is_right(milliseconds(1000)));
     }
