@@ -109,8 +109,9 @@ static struct text values_text(void) {
 }
 
 static struct text deep_text(void) {
-    struct text opened = text_around("{\"status\": \"COMPLETED\", \"x\": ", "[", 4 * MANY, ""),
-                closed = text_around(opened.start, "]", 4 * MANY, "}");
+    /* A bit for each is more than LARGE once the memory for them has grown. */
+    struct text opened = text_around("{\"status\": \"COMPLETED\", \"x\": ", "[", 12 * MANY, ""),
+                closed = text_around(opened.start, "]", 12 * MANY, "}");
     free(opened.start);
     return closed;
 }

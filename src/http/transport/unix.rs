@@ -157,9 +157,7 @@ impl Patience {
         }
         if !self.is_right(left) {
             let told = left.map(|left| left * 5 / 8);
-            if stream.set_read_timeout(told).is_err() {
-                return None;
-            }
+            stream.set_read_timeout(told).ok()?;
             self.0 = told;
         }
         Some(receive(stream, buffer, 0))
