@@ -3,6 +3,7 @@
 use std::ffi::c_char;
 use std::hint::unreachable_unchecked;
 use std::ptr;
+use std::sync::atomic::Ordering;
 
 use super::types::{refold_json, refold_json_type};
 use super::{borrow, guard_accessor, guard_apart, lend, string_and_length_out, string_in, write};
@@ -216,10 +217,11 @@ unsafe fn slot<'v>(entry: *const Entry<'static>) -> &'v Slot {
 /// As for [`slot`].
 #[inline(always)]
 unsafe fn home<'v>(entry: *const Entry<'static>) -> &'v Flat<'static> {
-    // SAFETY: the first entry of the same list, which was written before another one was handed out, and never again.
+    // SAFETY: the first entry of the same list, which was written before another one was handed out, and never again: so
+    // that no order has to be asked for.
     unsafe {
         match &*entry.sub(slot(entry).position.into()) {
-            Entry::Home(home) => &**home.as_ptr(),
+            Entry::Home(home) => &*home.load(Ordering::Relaxed),
             Entry::Value(_) => unreachable_unchecked(),
         }
     }
