@@ -236,6 +236,12 @@ fn connect_to_name<Name>(socket: BorrowedFd<'_>, name: &Name) -> io::Result<()> 
     }
 }
 
+#[cfg(target_os = "linux")]
+fn page_size() -> Option<usize> {
+    // SAFETY: takes no pointers.
+    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).ok()
+}
+
 /// Memory of this size and more is worth huge pages.
 #[cfg(target_os = "linux")]
 const LARGE_MEMORY: usize = 4 << 20;
@@ -247,8 +253,7 @@ pub fn prefer_huge_pages(memory: &mut Vec<u8>) {
     if memory.capacity() < LARGE_MEMORY {
         return;
     }
-    // SAFETY: takes no pointers.
-    let Ok(page) = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }) else { return };
+    let Some(page) = page_size() else { return };
     // Whole pages around it: an allocator's mapping that is not of one kind could not be moved as one.
     let before = memory.as_ptr().addr() % page;
     let length = (before + memory.capacity()).next_multiple_of(page);
@@ -268,8 +273,7 @@ pub fn prefer_pages_at_once(memory: &mut Vec<u8>) {
     if memory.capacity() < SOME_MEMORY {
         return;
     }
-    // SAFETY: takes no pointers.
-    let Ok(page) = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }) else { return };
+    let Some(page) = page_size() else { return };
     // Whole pages within it.
     let before = memory.as_ptr().addr().next_multiple_of(page) - memory.as_ptr().addr();
     let length = memory.capacity().saturating_sub(before) / page * page;
