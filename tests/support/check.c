@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
@@ -353,15 +354,23 @@ static struct job make_job(void (*work)(void *), void *data, pthread_barrier_t *
     return job;
 }
 
+/* The stack is mapped here: one that the C library hands out may be a larger one that an ended thread left
+ * behind. */
 void run_on_stack(size_t stack_bytes, void (*work)(void *data), void *data) {
 #ifdef CHECK_SANITIZED
     stack_bytes *= 8; /* The instrumentation surrounds each variable with room. */
 #endif
+    size_t guard = (size_t)sysconf(_SC_PAGESIZE);
+    char *stack = mmap(NULL, guard + stack_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (stack == MAP_FAILED || mprotect(stack, guard, PROT_NONE) != 0) {
+        FAIL("no stack of %zu bytes: %s", stack_bytes, strerror(errno));
+        return;
+    }
     struct job job = make_job(work, data, NULL);
     pthread_attr_t attributes;
     pthread_t thread;
     pthread_attr_init(&attributes);
-    int refused = pthread_attr_setstacksize(&attributes, stack_bytes);
+    int refused = pthread_attr_setstack(&attributes, stack + guard, stack_bytes);
     if (refused == 0)
         refused = pthread_create(&thread, &attributes, do_job, &job);
     pthread_attr_destroy(&attributes);
@@ -369,6 +378,7 @@ void run_on_stack(size_t stack_bytes, void (*work)(void *data), void *data) {
         FAIL("no thread with %zu bytes of stack: %s", stack_bytes, strerror(refused));
     else
         pthread_join(thread, NULL);
+    munmap(stack, guard + stack_bytes);
 }
 
 void run_on_threads(int count, void (*work)(void *data), void *data, size_t size) {
