@@ -48,6 +48,18 @@ impl PortionBuffers {
         }
     }
 
+    /// How much fits without more memory.
+    pub fn room(&self) -> usize {
+        self.input.len() - (self.end - self.start)
+    }
+
+    /// What came by another way than by being read into the buffer.
+    pub fn append(&mut self, bytes: &[u8]) {
+        self.make_room(bytes.len());
+        self.input[self.end..][..bytes.len()].copy_from_slice(bytes);
+        self.input_appended(bytes.len());
+    }
+
     /// Whether so much has come without any of it being of use that more would not help: a line of a chunked body's
     /// framing that has no end.
     pub fn are_stuck(&self) -> bool {
@@ -84,17 +96,18 @@ impl PortionBuffers {
         self.used = 0;
     }
 
-    fn make_room(&mut self) {
-        if self.start == self.end {
-            (self.start, self.end) = (0, 0);
-        }
-        if self.input.is_empty() {
-            self.resize(SMALL_INPUT);
-        } else if self.end == self.input.len() && self.start > 0 {
+    /// Makes room for so much behind what was not used yet, which moves to the front: it is little, if anything.
+    fn make_room(&mut self, wanted: usize) {
+        if self.start > 0 {
             self.input.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
-        } else if self.end == self.input.len() {
-            self.resize(2 * self.input.len());
+        }
+        if self.room() < wanted {
+            let mut size = self.input.len().max(SMALL_INPUT);
+            while size - self.end < wanted {
+                size *= 2;
+            }
+            self.resize(size);
         }
     }
 }
@@ -110,7 +123,7 @@ impl Buffers for PortionBuffers {
     }
 
     fn input_append_buf(&mut self) -> &mut [u8] {
-        self.make_room();
+        self.make_room(1);
         let end = self.end;
         &mut self.input[end..]
     }
@@ -118,7 +131,7 @@ impl Buffers for PortionBuffers {
     /// Only for bodies of requests, which there are none of.
     fn tmp_and_output(&mut self) -> (&mut [u8], &mut [u8]) {
         self.output.resize(OUTPUT, 0);
-        self.make_room();
+        self.make_room(1);
         let end = self.end;
         (&mut self.input[end..], &mut self.output)
     }
@@ -172,6 +185,21 @@ mod tests {
         assert_eq!((buffers.input(), buffers.input.len()), (&[][..], 0));
         append(&mut buffers, b"again");
         assert_eq!(buffers.input(), b"again");
+    }
+
+    #[test]
+    fn what_is_appended_at_once_takes_as_much_memory_as_it_needs() {
+        let mut buffers = PortionBuffers::default();
+        let bytes: Vec<u8> = (0..SMALL_INPUT + 1).map(|n| n as u8).collect();
+        assert_eq!(buffers.room(), 0);
+        buffers.append(&bytes[..SMALL_INPUT]);
+        assert_eq!((buffers.input(), buffers.room()), (&bytes[..SMALL_INPUT], 0));
+        buffers.input_consume(SMALL_INPUT - 1);
+        assert_eq!(buffers.room(), SMALL_INPUT - 1);
+        buffers.append(&bytes[SMALL_INPUT..]);
+        assert_eq!((buffers.input(), buffers.input.len()), (&bytes[SMALL_INPUT - 1..], SMALL_INPUT));
+        buffers.append(&bytes);
+        assert_eq!((&buffers.input()[2..], buffers.input.len()), (&bytes[..], 2 * SMALL_INPUT));
     }
 
     /// Lets so much come and be used.

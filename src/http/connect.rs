@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
 
-use super::connection::{Connection, Session};
+use super::connection::Connection;
 use super::exchange::{Exchange, Failure};
 use super::proxy::{Protocol, Proxy};
 use super::reason;
+use super::session::Session;
 use super::transport::{Attempt, LookupError, Socket, Source, look_up, pause, wait, without_signals};
 use super::tunnel;
 use super::url::{BaseUrl, Host};

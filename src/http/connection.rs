@@ -1,9 +1,7 @@
 //! A connection as ureq uses it: plain or TLS, with the credentials put into each request on its way out.
 
-use std::io::{ErrorKind, Read, Write};
 use std::sync::Arc;
 
-use rustls::{ClientConfig, ClientConnection};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 
@@ -12,12 +10,10 @@ use super::buffers::PortionBuffers;
 use super::connect::Target;
 use super::exchange::{self, Exchange, Failure};
 use super::head::Plain;
-use super::tls;
+use super::session::Session;
 use super::transport::Socket;
 use super::tunnel::ForProxy;
-use super::url::BaseUrl;
-use crate::cancel::Watch;
-use crate::error::{Kind, Phase};
+use crate::error::Phase;
 use crate::secret::Secret;
 
 /// Where a request's head ends.
@@ -73,6 +69,16 @@ enum Channel {
     Secure { socket: Socket, session: Box<Session> },
 }
 
+impl Channel {
+    /// Only a proxy that reads the request gets a login with it.
+    fn for_proxy(&self) -> Option<&ForProxy> {
+        match self {
+            Channel::Plain { for_proxy, .. } => for_proxy.as_ref(),
+            Channel::Secure { .. } => None,
+        }
+    }
+}
+
 impl Connection {
     /// Bytes as they are.
     pub fn plain(socket: Socket, for_proxy: Option<ForProxy>, header: Arc<str>) -> Connection {
@@ -98,17 +104,14 @@ impl Connection {
     fn send(&mut self, amount: usize, exchange: &mut Exchange) -> Result<(), Failure> {
         exchange.phase = Phase::Sending;
         let bytes = self.buffers.outgoing(amount);
-        let head_without_end = bytes.strip_suffix(END_OF_HEAD);
-        let header = [self.header.as_bytes(), exchange.credentials.header()];
-        match (&mut self.channel, head_without_end) {
-            (Channel::Plain { socket, for_proxy }, Some(head)) => {
-                socket.send(whole_head(head, header, for_proxy.as_ref()).bytes(), &exchange.watch)?;
-            }
-            (Channel::Plain { socket, .. }, None) => socket.send(bytes, &exchange.watch)?,
-            (Channel::Secure { socket, session }, Some(head)) => {
-                session.send(socket, &[head, b"\r\n", header[0], header[1], b"\r\n"], &exchange.watch)?;
-            }
-            (Channel::Secure { socket, session }, None) => session.send(socket, &[bytes], &exchange.watch)?,
+        let whole = bytes.strip_suffix(END_OF_HEAD).map(|head| {
+            let header = [self.header.as_bytes(), exchange.credentials.header()];
+            whole_head(head, header, self.channel.for_proxy())
+        });
+        let bytes = whole.as_ref().map_or(bytes, Secret::bytes);
+        match &mut self.channel {
+            Channel::Plain { socket, .. } => socket.send(bytes, &exchange.watch)?,
+            Channel::Secure { socket, session } => session.send(socket, bytes, &exchange.watch)?,
         }
         exchange.phase = Phase::Waiting;
         self.awaited = Some(Plain::default());
@@ -116,16 +119,21 @@ impl Connection {
     }
 
     fn receive(&mut self, exchange: &mut Exchange) -> Result<bool, Failure> {
-        let buffer = self.buffers.input_append_buf();
-        let room = buffer.len();
         let received = match &mut self.channel {
-            Channel::Plain { socket, .. } => socket.receive(buffer, &exchange.watch)?,
-            Channel::Secure { socket, session } => session.receive(socket, buffer, &exchange.watch)?,
+            Channel::Plain { socket, .. } => {
+                let buffer = self.buffers.input_append_buf();
+                let room = buffer.len();
+                let received = socket.receive(buffer, &exchange.watch)?;
+                self.buffers.input_appended(received);
+                if received == room {
+                    self.buffers.expect_more();
+                }
+                received
+            }
+            Channel::Secure { socket, session } => {
+                session.receive(socket, &mut self.buffers, &exchange.watch)?
+            }
         };
-        self.buffers.input_appended(received);
-        if received == room {
-            self.buffers.expect_more();
-        }
         exchange.has_received |= received > 0;
         exchange.has_ended |= received == 0;
         self.make_head_plain()?;
@@ -227,198 +235,6 @@ impl Drop for Connection {
     }
 }
 
-/// A TLS session.
-#[derive(Debug)]
-pub struct Session {
-    tls: ClientConnection,
-    /// Received, and not yet decrypted.
-    records: PortionBuffers,
-    /// Where in a record the decrypted part ends.
-    progress: RecordProgress,
-}
-
-impl Session {
-    /// The handshake.
-    pub fn agree(
-        socket: &mut Socket,
-        config: &Arc<ClientConfig>,
-        base: &BaseUrl,
-        watch: &Watch,
-    ) -> Result<Session, Failure> {
-        let refused = |reason: String| Failure::from(Kind::Tls { peer: base.peer(), reason });
-        let name = tls::server_name(&base.host).map_err(refused)?;
-        let tls =
-            ClientConnection::new(config.clone(), name).map_err(|error| refused(tls::explain(&error)))?;
-        let mut session =
-            Session { tls, records: PortionBuffers::default(), progress: RecordProgress::default() };
-        while session.tls.is_handshaking() {
-            session.flush(socket, watch)?;
-            match session.take_in(socket, watch) {
-                Ok(true) => {}
-                Ok(false) => return Err(Failure::Lost("the server closed it in the TLS handshake".into())),
-                Err(TlsFault::Broken(failure)) => return Err(failure),
-                Err(TlsFault::Refused(error)) => {
-                    // Tell the server why; nobody waits for it.
-                    session.say_goodbye(socket);
-                    return Err(refused(tls::explain(&error)));
-                }
-            }
-        }
-        session.flush(socket, watch)?;
-        Ok(session)
-    }
-
-    fn send(&mut self, socket: &mut Socket, parts: &[&[u8]], watch: &Watch) -> Result<(), Failure> {
-        for part in parts {
-            let mut rest = *part;
-            while !rest.is_empty() {
-                let taken =
-                    self.tls.writer().write(rest).map_err(|error| Failure::Lost(super::reason(&error)))?;
-                rest = &rest[taken..];
-                if !rest.is_empty() {
-                    self.flush(socket, watch)?;
-                }
-            }
-        }
-        self.flush(socket, watch)
-    }
-
-    fn receive(&mut self, socket: &mut Socket, buffer: &mut [u8], watch: &Watch) -> Result<usize, Failure> {
-        let mut has_ended = false;
-        loop {
-            match self.tls.reader().read(buffer) {
-                Ok(received) => return Ok(received),
-                Err(error) if error.kind() == ErrorKind::WouldBlock && !has_ended => {}
-                Err(error) if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::WouldBlock) => {
-                    return Err(Failure::Lost(
-                        "it ended without a TLS goodbye: the answer may be cut off".into(),
-                    ));
-                }
-                Err(error) => return Err(Failure::Lost(super::reason(&error))),
-            }
-            match self.take_in(socket, watch) {
-                Ok(goes_on) => has_ended = !goes_on,
-                Err(TlsFault::Broken(failure)) => return Err(failure),
-                Err(TlsFault::Refused(error)) => {
-                    return Err(Failure::Lost(format!(
-                        "what came is not valid TLS: {}",
-                        tls::explain(&error)
-                    )));
-                }
-            }
-            self.flush(socket, watch)?;
-        }
-    }
-
-    /// Sends what TLS wants to send.
-    fn flush(&mut self, socket: &mut Socket, watch: &Watch) -> Result<(), Failure> {
-        let mut records = Vec::new();
-        while self.tls.wants_write() {
-            self.tls.write_tls(&mut records).map_err(|error| Failure::Lost(super::reason(&error)))?;
-        }
-        if records.is_empty() { Ok(()) } else { Ok(socket.send(&records, watch)?) }
-    }
-
-    /// Receives and decrypts once; false: the peer has ended the stream.
-    fn take_in(&mut self, socket: &mut Socket, watch: &Watch) -> Result<bool, TlsFault> {
-        if self.records.input().is_empty() {
-            let buffer = self.records.input_append_buf();
-            let room = buffer.len();
-            let received = socket.receive(buffer, watch).map_err(|fault| TlsFault::Broken(fault.into()))?;
-            self.records.input_appended(received);
-            if received == room {
-                self.records.expect_more();
-            }
-        }
-        self.decrypt().map_err(TlsFault::Refused)
-    }
-
-    /// Hands a portion of what was received to TLS, or that there is no more; false: TLS takes nothing, as the stream
-    /// has ended.
-    fn decrypt(&mut self) -> Result<bool, rustls::Error> {
-        let taken = self
-            .tls
-            .read_tls(&mut self.records.input())
-            .map_err(|error| rustls::Error::General(error.to_string()))?;
-        self.progress.pass(&self.records.input()[..taken]);
-        self.records.input_consume(taken);
-        self.tls.process_new_packets()?;
-        Ok(taken > 0)
-    }
-
-    /// Whether nothing has come but what belongs to TLS itself, such as tickets for later sessions.
-    fn is_quiet(&mut self, socket: &mut Socket) -> bool {
-        if self.records.input().is_empty() {
-            match socket.receive_now(self.records.input_append_buf()) {
-                Ok(None) => {}
-                Ok(Some(received)) if received > 0 => self.records.input_appended(received),
-                Ok(Some(_)) | Err(_) => return false,
-            }
-        }
-        while !self.records.input().is_empty() {
-            // Whoever has said goodbye, or sends more than a portion of tickets, is not worth another look.
-            if !matches!(self.decrypt(), Ok(true)) {
-                return false;
-            }
-        }
-        let waiting = self.tls.reader().read(&mut [0]);
-        self.progress.is_between_records()
-            && waiting.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
-    }
-
-    /// Gives back what an idle session does not need.
-    fn rest(&mut self) {
-        self.records.rest();
-    }
-
-    fn say_goodbye(&mut self, socket: &mut Socket) {
-        self.tls.send_close_notify();
-        let mut records = Vec::new();
-        while self.tls.wants_write() && self.tls.write_tls(&mut records).is_ok() {}
-        socket.send_farewell(&records);
-    }
-}
-
-/// Whether TLS has been given a part of a record only, which it does not tell itself.
-#[derive(Debug, Default)]
-struct RecordProgress {
-    /// What has come of the record's header.
-    header: [u8; 5],
-    header_length: usize,
-    /// What is still to come of the record behind its header.
-    left: usize,
-}
-
-impl RecordProgress {
-    fn pass(&mut self, mut bytes: &[u8]) {
-        while let [first, rest @ ..] = bytes {
-            if self.left > 0 {
-                let passed = self.left.min(bytes.len());
-                self.left -= passed;
-                bytes = &bytes[passed..];
-                continue;
-            }
-            self.header[self.header_length] = *first;
-            self.header_length += 1;
-            bytes = rest;
-            if let [_, _, _, high, low] = self.header
-                && self.header_length == self.header.len()
-            {
-                (self.header_length, self.left) = (0, usize::from(u16::from_be_bytes([high, low])));
-            }
-        }
-    }
-
-    fn is_between_records(&self) -> bool {
-        self.header_length == 0 && self.left == 0
-    }
-}
-
-enum TlsFault {
-    Broken(Failure),
-    Refused(rustls::Error),
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -428,32 +244,6 @@ mod tests {
     fn credentials_stand_at_the_end_of_the_head() {
         let head = whole_head(b"GET /a HTTP/1.1\r\nhost: b", [b"accept: c\r\n", b"x-api-key: k\r\n"], None);
         assert_eq!(head.as_str(), "GET /a HTTP/1.1\r\nhost: b\r\naccept: c\r\nx-api-key: k\r\n\r\n");
-    }
-
-    #[test]
-    fn records_are_followed_however_they_come() {
-        let records = [
-            b"\x17\x03\x03\x00\x05hello".as_slice(),
-            b"\x16\x03\x03\x01\x00",
-            &[0; 256],
-            b"\x14\x03\x03\x00\x00",
-        ];
-        let bytes = records.concat();
-        let ends = [0, 10, 271, 276];
-        for step in [1, 2, 3, 7, 276] {
-            let mut progress = RecordProgress::default();
-            let mut passed = 0;
-            for portion in bytes.chunks(step) {
-                assert_eq!(
-                    progress.is_between_records(),
-                    ends.contains(&passed),
-                    "{passed} of steps of {step}"
-                );
-                progress.pass(portion);
-                passed += portion.len();
-            }
-            assert!(progress.is_between_records());
-        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod credentials;
 mod exchange;
 mod head;
 pub mod proxy;
+mod session;
 pub mod tls;
 pub mod transport;
 mod tunnel;

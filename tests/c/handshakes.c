@@ -1,8 +1,11 @@
-/* What a TLS handshake can come to, as "Retries" and "For every function" tell it. */
+/* What a TLS handshake can come to, as "Retries" and "For every function" tell it, and what records can look
+ * like. */
 #include "client.h"
 
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void hang_up(struct exchange *exchange) { exchange_close(exchange); }
 
@@ -71,6 +74,21 @@ static void begin_at_the_end(struct exchange *exchange) {
     exchange_await_close(exchange);
 }
 
+/* A hello of nearly 64 KiB, a byte in each record: whoever keeps them all needs six times as much. */
+static void greet_at_length(struct exchange *exchange) {
+    static const char record[] = {0x16, 3, 3, 0, 1, 'a'};
+    enum { COUNT_OF_RECORDS = 60000 };
+    char *records = calloc(COUNT_OF_RECORDS, sizeof record);
+    char hello;
+    for (size_t i = 0; i < COUNT_OF_RECORDS; i++)
+        memcpy(records + i * sizeof record, record, sizeof record);
+    exchange_read(exchange, &hello, 1);
+    exchange_send(exchange, "\x16\3\3\0\4\2\0\xff\xf0", 9);
+    exchange_send(exchange, records, COUNT_OF_RECORDS * sizeof record);
+    free(records);
+    exchange_await_close(exchange);
+}
+
 /* A record that nobody has the keys of. */
 static void send_a_forged_record(struct exchange *exchange) {
     static const char record[5 + 64] = {0x17, 3, 3, 0, 64};
@@ -106,6 +124,15 @@ TEST(a_server_that_breaks_the_rules_is_named) {
     refold_error *error = tls_error(&options);
     CHECK(!refold_error_is_retryable(error));
     EXPECT_ERROR(error, REFOLD_ERROR_TLS, "its messages come in a wrong order");
+}
+
+TEST(a_message_of_too_many_records_is_not_kept) {
+    struct server_options options = {.connected = greet_at_length};
+    options.certificate = certificate_path("good.pem");
+    options.private_key = certificate_path("good.key");
+    refold_error *error = tls_error(&options);
+    CHECK(!refold_error_is_retryable(error));
+    EXPECT_ERROR(error, REFOLD_ERROR_TLS, "payload too large");
 }
 
 TEST(a_forged_record_breaks_the_connection) {
@@ -160,4 +187,108 @@ TEST(tls_needs_no_more_than_128_kib_of_stack) {
     certificate_path("ca.pem");
     run_on_stack(128 * 1024, call_tls_on_small_stack, server);
     server_stop(server);
+}
+
+/* Records ------------------------------------------------------------------------------------------------ */
+
+static refold_client *client_with_authority(struct server *server) {
+    refold_options *options = test_options(server_url(server));
+    refold_options_set_ca_file(options, certificate_path("ca.pem"));
+    return client_of(options);
+}
+
+static struct server *serve_version(int version, struct server_options options) {
+    options.certificate = certificate_path("good.pem");
+    options.private_key = certificate_path("good.key");
+    options.minimum_tls = options.maximum_tls = version;
+    return serve(&options);
+}
+
+static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+
+struct in_records {
+    size_t size; /* of each but the last */
+    size_t length;
+};
+
+static void answer_in_records(struct exchange *exchange) {
+    const struct in_records *in_records = exchange_data(exchange);
+    char *name = repeated("n", in_records->length);
+    char *body = text_of("{\"status\":\"COMPLETED\",\"name\":\"%s\"}", name);
+    char *answer = text_of("HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n%s", strlen(body), body);
+    size_t left = strlen(answer);
+    for (const char *next = answer; left > 0;) {
+        size_t size = left < in_records->size ? left : in_records->size;
+        exchange_send(exchange, next, size);
+        next += size;
+        left -= size;
+    }
+    free(answer);
+    free(body);
+    free(name);
+}
+
+/* The largest record holds 16 KiB; what is sent at once and is larger comes in several. */
+TEST(an_answer_is_the_same_in_records_of_any_size) {
+    static const struct in_records rows[] = {
+        {1, 2000},       {2, 20000},       {100, 70000},    {5000, 200000},
+        {16383, 300000}, {16384, 1000000}, {30000, 100000}, {SIZE_MAX, 3000000},
+    };
+    for (size_t i = 0; i < 2 * COUNT(rows); i++) {
+        struct in_records row = rows[i / 2];
+        struct server *server = serve_version(
+            versions[i % 2], (struct server_options){.handler = answer_in_records, .data = &row});
+        refold_client *client = client_with_authority(server);
+        check_case("TLS 1.%zu, %zu bytes", 2 + i % 2, row.size);
+        for (int call = 0; call < 3; call++) {
+            refold_error *error = NULL;
+            refold_execution *execution = get(client, &error);
+            CHECK_STR(error == NULL ? NULL : refold_error_message(error), NULL);
+            const char *name = refold_execution_name(execution);
+            CHECK_INT(name == NULL ? 0 : strspn(name, "n"), row.length);
+            refold_execution_free(execution);
+            refold_error_free(error);
+        }
+        CHECK_INT(server_connections(server), 1);
+        refold_client_free(client);
+        server_stop(server);
+    }
+}
+
+static void answer_at_once(struct exchange *exchange) {
+    exchange_answer(exchange, &(struct answer){.body = COMPLETED});
+}
+
+static void answer_no_more(struct exchange *exchange) { (void)exchange; }
+
+/* As overloaded servers do, say: it comes with the end of the handshake, or with the request on its way. */
+TEST(an_answer_that_comes_before_the_request_is_the_answer) {
+    for (int i = 0; i < 40; i++) {
+        struct server *server = serve_version(
+            versions[i % 2], (struct server_options){.agreed = answer_at_once, .handler = answer_no_more});
+        refold_client *client = client_with_authority(server);
+        CHECK_INT(get_code(client), REFOLD_OK);
+        CHECK_INT(server_connections(server), 1);
+        refold_client_free(client);
+        server_stop(server);
+    }
+}
+
+static void answer_and_forge(struct exchange *exchange) {
+    exchange_answer(exchange, &(struct answer){.body = COMPLETED});
+    send_a_forged_record(exchange);
+}
+
+TEST(a_whole_answer_counts_whatever_comes_behind_it) {
+    enum { CALLS = 20 };
+    for (size_t i = 0; i < COUNT(versions); i++) {
+        struct server *server =
+            serve_version(versions[i], (struct server_options){.handler = answer_and_forge});
+        refold_client *client = client_with_authority(server);
+        for (int call = 0; call < CALLS; call++)
+            CHECK_INT(get_code(client), REFOLD_OK);
+        CHECK_INT(server_connections(server), CALLS);
+        refold_client_free(client);
+        server_stop(server);
+    }
 }

@@ -623,6 +623,8 @@ static bool begin_tls(struct exchange *exchange) {
             return false;
     }
     LOCKED(server, server->handshakes++);
+    if (server->options.agreed != NULL)
+        server->options.agreed(exchange);
     return true;
 }
 

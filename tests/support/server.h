@@ -87,6 +87,8 @@ struct server_options {
     int maximum_tls;
     /* Called on each new connection, before TLS and before anything is read; may be NULL. */
     void (*connected)(struct exchange *exchange);
+    /* Called when a TLS session has come about, before a request is read; may be NULL. */
+    void (*agreed)(struct exchange *exchange);
     /* Called for each request. NULL: the answers. */
     void (*handler)(struct exchange *exchange);
     const struct answer *answers; /* copied; what they point at is not */
