@@ -911,7 +911,9 @@ impl<'a> Walk<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Execution, FIELDS, Field, Invalid, KEY_WORDS, NodeView, Order};
+    use super::{
+        Execution, FEW_NODES, FIELDS, FIRST_NODES, Field, Invalid, KEY_WORDS, NodeView, Order, SHORT_NODE,
+    };
     use crate::status::State;
 
     fn parse(body: &str) -> Result<Execution, Invalid> {
@@ -1234,6 +1236,32 @@ mod tests {
         }
         assert_eq!(with("\"nodes\":[{},{\"node_id\":\"\"}]")?.node_by_id(b""), Some(1));
         Ok(())
+    }
+
+    #[test]
+    fn only_many_nodes_are_put_in_order_when_one_is_looked_up() -> Result<(), Invalid> {
+        for (count, is_ordered) in [(FEW_NODES, false), (FEW_NODES + 1, true)] {
+            let execution = with(&format!("\"nodes\":[{}]", vec!["{}"; count].join(",")))?;
+            assert_eq!(execution.node_by_id(b"a"), None);
+            assert_eq!(execution.by_id.get().is_some(), is_ordered);
+        }
+        Ok(())
+    }
+
+    /// The room for nodes that is made at first, and then doubles: small bodies have few.
+    #[test]
+    fn room_for_nodes_is_made_as_the_body_is_large() -> Result<(), Invalid> {
+        for (length, room) in [(5 * SHORT_NODE + 100, 6), (100 * SHORT_NODE, FIRST_NODES)] {
+            let execution = parse(&format!("{:1$}", "{\"status\":\"\",\"nodes\":[{},{}]}", length))?;
+            assert_eq!(execution.nodes.capacity(), room);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_refused_tells_why() {
+        let refused = Execution::parse(b"{}".to_vec(), None).err();
+        assert_eq!(refused.map(|refused| refused.to_string()), Some("the object has no `status`".to_owned()));
     }
 
     #[test]

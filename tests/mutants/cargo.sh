@@ -18,7 +18,7 @@ programs_for() {
             echo cancel deadline
             ;;
         src/status.rs) echo snapshot waiting ;;
-        src/execution.rs | src/json.rs | src/scan.rs) echo null errors lifetimes snapshot ;;
+        src/execution.rs | src/json.rs | src/scan.rs) echo null errors lifetimes snapshot allocations ;;
     esac
 }
 
