@@ -627,10 +627,9 @@ impl<'a> Reader<'a> {
                 self.skip(start)
             };
             node.json = Span { start, end: walk.at };
-            if self.nodes.len() == self.nodes.capacity() {
-                let room = FIRST_NODES.min(1 + self.text.len() / SHORT_NODE);
-                self.nodes.try_reserve(room).map_err(|_| Invalid::OutOfMemory)?;
-            }
+            let room =
+                if self.nodes.is_empty() { FIRST_NODES.min(self.text.len() / SHORT_NODE).max(1) } else { 1 };
+            self.nodes.try_reserve(room).map_err(|_| Invalid::OutOfMemory)?;
             self.nodes.push(node);
         }
         Ok(walk.at)
@@ -1251,7 +1250,7 @@ mod tests {
     /// The room for nodes that is made at first, and then doubles: small bodies have few.
     #[test]
     fn room_for_nodes_is_made_as_the_body_is_large() -> Result<(), Invalid> {
-        for (length, room) in [(5 * SHORT_NODE + 100, 6), (100 * SHORT_NODE, FIRST_NODES)] {
+        for (length, room) in [(6 * SHORT_NODE + 100, 6), (100 * SHORT_NODE, FIRST_NODES)] {
             let execution = parse(&format!("{:1$}", "{\"status\":\"\",\"nodes\":[{},{}]}", length))?;
             assert_eq!(execution.nodes.capacity(), room);
         }
