@@ -38,7 +38,7 @@ build_targets() {
 run() {
     case $1 in
         body | scan | envelope) dictionary=json ;;
-        exchange) dictionary=http ;;
+        exchange | session) dictionary=http ;;
         *) dictionary=arguments ;;
     esac
     found=target/fuzz/found/$1
@@ -73,6 +73,8 @@ shift
 need_rust || exit 1
 need c++ g++ || exit 1
 mkdir -p target/fuzz
+need openssl openssl || exit 1
+[ -e target/fuzz/certificates/good.pem ] || sh tests/support/certificates.sh target/fuzz/certificates || exit 1
 build_cargo_fuzz && build_targets >target/fuzz/build.log 2>&1 || {
     tail -n 40 target/fuzz/build.log
     echo "0 passed, 1 failed"

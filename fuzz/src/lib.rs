@@ -5,7 +5,9 @@ pub mod framing;
 pub mod interface;
 pub mod peer;
 pub mod reference;
+pub mod script;
 pub mod secrets;
+pub mod tls;
 pub mod walk;
 
 use std::process::abort;

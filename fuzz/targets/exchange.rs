@@ -1,8 +1,6 @@
 //! What a server, or whatever answers in its place, sends, in portions and with ends at any place.
 //!
-//! An input is a byte that chooses the way there and what is called, and a script. In the script, 0xff begins a command:
-//! `n` waits for the next request, `p` ends a portion, `c` closes, `r` resets, `h` keeps the connection open without a
-//! word. All else is sent.
+//! An input is a byte that chooses the way there and what is called, and a script.
 #![no_main]
 
 use std::collections::VecDeque;
@@ -13,6 +11,7 @@ use refold_fuzz::framing;
 use refold_fuzz::interface::{CANCELLED, Client, Execution, Failure, INVALID_ARGUMENT, Options, TIMEOUT};
 use refold_fuzz::peer::{self, Act};
 use refold_fuzz::reference::Value;
+use refold_fuzz::script;
 use refold_fuzz::secrets::{KEY, check_silence};
 use refold_fuzz::walk::{self, Choices};
 
@@ -32,7 +31,7 @@ const WAYS: [(&str, &str); 8] = [
 
 fuzz_target!(init: refold_fuzz::prepare(), |input: &[u8]| {
     let Some((mode, script)) = input.split_first() else { return };
-    let answers = answers(script);
+    let answers = script::answers(script);
     let holds = answers.iter().flatten().any(|act| *act == Act::Hold);
     let retries = if mode & 0x80 != 0 { 2 } else { 0 };
     // Long enough for anything but what never comes, and too short for the pause before another try.
@@ -62,35 +61,6 @@ fn client(mode: u8, timeout_ms: u64, retries: u32) -> Client {
     options.proxy(Some(proxy.as_bytes()));
     options.numbers(timeout_ms, timeout_ms, retries, if mode & 0x40 != 0 { 64 } else { 1 << 16 }, 10);
     options.client().unwrap_or_else(|why| panic!("{}", why.message()))
-}
-
-/// What is done after each request.
-fn answers(script: &[u8]) -> VecDeque<Vec<Act>> {
-    let mut answers = VecDeque::from([vec![]]);
-    let mut portion = Vec::new();
-    let mut rest = script;
-    while let [first, more @ ..] = rest {
-        let (act, after) = match (first, more) {
-            (0xff, [b'n' | b'p', after @ ..]) => (None, after),
-            (0xff, [b'c', after @ ..]) => (Some(Act::Close), after),
-            (0xff, [b'r', after @ ..]) => (Some(Act::Reset), after),
-            (0xff, [b'h', after @ ..]) => (Some(Act::Hold), after),
-            (byte, after) => {
-                portion.push(*byte);
-                rest = after;
-                continue;
-            }
-        };
-        let answer = answers.back_mut().expect("never empty");
-        answer.push(Act::Send(std::mem::take(&mut portion)));
-        answer.extend(act);
-        if more.first() == Some(&b'n') {
-            answers.push_back(vec![]);
-        }
-        rest = after;
-    }
-    answers.back_mut().expect("never empty").push(Act::Send(portion));
-    answers
 }
 
 fn play(mut answers: VecDeque<Vec<Act>>) {

@@ -1,0 +1,99 @@
+//! A peer that speaks TLS.
+
+use std::io::Read;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{Error, ServerConfig, ServerConnection, SupportedProtocolVersion};
+
+use crate::peer::{Act, Script};
+
+/// What a connection's first record begins with, which no other one does.
+const HELLO: [u8; 3] = [22, 3, 1];
+
+/// A server's settings, with the certificate and the key that this folder has.
+pub fn config(
+    folder: &Path,
+    version: &'static SupportedProtocolVersion,
+    largest_record: Option<usize>,
+) -> Arc<ServerConfig> {
+    let certificate = CertificateDer::from_pem_file(folder.join("good.pem")).expect("a certificate");
+    let key = PrivateKeyDer::from_pem_file(folder.join("good.key")).expect("a key");
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(&[version])
+        .expect("a version that there is")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .expect("a pair");
+    config.max_fragment_size = largest_record;
+    Arc::new(config)
+}
+
+/// The same script behind TLS. What it sends arrives in pieces of this size, whatever the records are. To send nothing
+/// renews the keys, which is of no interest but to TLS.
+pub fn behind_tls(config: Arc<ServerConfig>, piece: usize, mut script: Script) -> Script {
+    let mut server = None;
+    Box::new(move |bytes| {
+        if bytes.starts_with(&HELLO) {
+            let mut new = ServerConnection::new(config.clone()).expect("a server");
+            new.set_buffer_limit(None);
+            server = Some(new);
+        }
+        let server = server.as_mut().expect("a hello comes first");
+        let request = received(server, bytes);
+        let mut acts = sent(server, piece);
+        if request.is_empty() {
+            return acts;
+        }
+        for act in script(&request) {
+            match &act {
+                Act::Send(bytes) if bytes.is_empty() => {
+                    // Only TLS 1.3 can.
+                    let _ = server.refresh_traffic_keys();
+                }
+                Act::Send(bytes) => server.writer().write_all(bytes).expect("room for all"),
+                Act::Close => server.send_close_notify(),
+                Act::Hold | Act::Reset => {}
+            }
+            acts.extend(sent(server, piece));
+            if !matches!(act, Act::Send(_)) {
+                acts.push(act);
+                break;
+            }
+        }
+        acts
+    })
+}
+
+/// What the client has sent: it keeps to the rules of TLS.
+fn received(server: &mut ServerConnection, mut bytes: &[u8]) -> Vec<u8> {
+    let mut request = Vec::new();
+    while !bytes.is_empty() {
+        let taken = server.read_tls(&mut bytes).expect("room for a record");
+        match server.process_new_packets() {
+            Ok(state) if state.plaintext_bytes_to_read() > 0 => {
+                let start = request.len();
+                request.resize(start + state.plaintext_bytes_to_read(), 0);
+                server.reader().read_exact(&mut request[start..]).expect("what there is");
+            }
+            Ok(_) | Err(Error::AlertReceived(_)) => {}
+            Err(error) => panic!("the client breaks the rules: {error}"),
+        }
+        if taken == 0 {
+            break;
+        }
+    }
+    request
+}
+
+fn sent(server: &mut ServerConnection, piece: usize) -> Vec<Act> {
+    let mut records = Vec::new();
+    while server.wants_write() {
+        server.write_tls(&mut records).expect("a vector takes all");
+    }
+    records.chunks(piece).map(|part| Act::Send(part.to_vec())).collect()
+}
