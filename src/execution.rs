@@ -910,10 +910,7 @@ impl<'a> Walk<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        Execution, FEW_NODES, FIELDS, FIRST_NODES, Field, Invalid, KEY_WORDS, NodeView, Order, SHORT_NODE,
-    };
-    use crate::status::State;
+    use super::*;
 
     fn parse(body: &str) -> Result<Execution, Invalid> {
         Execution::parse(body.as_bytes().to_vec(), None).map_err(Invalid::from)
@@ -1253,6 +1250,41 @@ mod tests {
         for (length, room) in [(6 * SHORT_NODE + 100, 6), (100 * SHORT_NODE, FIRST_NODES)] {
             let execution = parse(&format!("{:1$}", "{\"status\":\"\",\"nodes\":[{},{}]}", length))?;
             assert_eq!(execution.nodes.capacity(), room);
+        }
+        Ok(())
+    }
+
+    fn document(text: &str) -> Option<Document> {
+        Text::from(text.as_bytes().to_vec()).finish().ok()
+    }
+
+    /// The short way, which any other value is not read by.
+    #[test]
+    fn numbers_of_few_digits_are_read_at_once() {
+        let text = "[0,12,1234567,12345678,-1,1.5,1e2,\"3\",{\"a\":3},9 ,4]        ";
+        let document = document(text);
+        let reader = document.as_ref().map(Reader::new);
+        let read: Vec<_> = (0..text.len() - FEW_DIGITS)
+            .filter(|at| *at > 0 && matches!(text.as_bytes()[at - 1], b'[' | b',' | b':'))
+            .map(|at| (at, reader.as_ref().and_then(|reader| reader.plain_count(at))))
+            .filter_map(|(at, read)| read.map(|(number, end)| (&text[at..end], number)))
+            .collect();
+        assert_eq!(read, [("0", 0), ("12", 12), ("1234567", 1234567), ("3", 3)]);
+        let no_digit = text.find(",12").and_then(|at| reader?.plain_count(at));
+        assert_eq!(no_digit, None);
+    }
+
+    /// The short way leaves the memory as it is, the other one makes room for what follows.
+    #[test]
+    fn plain_strings_go_into_the_room_that_there_is() -> Result<(), Invalid> {
+        let document = document(&format!("{:100}", r#"["", "abc", "d\n", "efghij"]"#));
+        let mut reader = document.as_ref().map(Reader::new).ok_or(Invalid::OutOfMemory)?;
+        for (at, copy, length) in
+            [(1, "\0", 1 + ROOM), (5, "abc\0", 1 + ROOM), (12, "d\n\0", 8 + ROOM), (19, "efghij\0", 8 + ROOM)]
+        {
+            let (span, _) = reader.read_text(at)?;
+            let read = span.range().and_then(|range| reader.strings.get(range));
+            assert_eq!((read, reader.strings.len()), (Some(copy.as_bytes()), length));
         }
         Ok(())
     }
