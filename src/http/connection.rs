@@ -140,6 +140,17 @@ impl Connection {
         Ok(received > 0)
     }
 
+    /// Gives back what an idle connection does not need, and wipes the rest; false: something is left behind the answer,
+    /// so that this connection is of no use any more.
+    fn rest(&mut self) -> bool {
+        self.buffers.rest();
+        let is_clean = match &mut self.channel {
+            Channel::Plain { .. } => true,
+            Channel::Secure { session, .. } => session.rest(),
+        };
+        is_clean && !self.is_broken && self.buffers.input().is_empty()
+    }
+
     /// ureq sees half a head as well, but makes nothing of it.
     fn make_head_plain(&mut self) -> Result<(), Failure> {
         let Some(head) = &mut self.awaited else { return Ok(()) };
@@ -201,11 +212,7 @@ impl Transport for Connection {
     fn is_open(&mut self) -> bool {
         self.is_idle = !self.is_idle;
         if self.is_idle {
-            self.buffers.rest();
-            if let Channel::Secure { session, .. } = &mut self.channel {
-                session.rest();
-            }
-            return !self.is_broken;
+            return self.rest();
         }
         let only_fresh = exchange::current(|exchange| Ok(exchange.only_fresh)).unwrap_or(true);
         // Late bytes would be taken for the beginning of the next answer.

@@ -1,4 +1,5 @@
-//! TLS on a connection. What comes is decrypted where it lies, in memory that is wiped.
+//! TLS on a connection. What comes is decrypted where it lies, in memory that is wiped; what rustls copies of it for a
+//! moment is wiped by the allocator.
 
 use std::sync::Arc;
 use std::{fmt, mem};
@@ -30,6 +31,8 @@ pub struct Session {
     outgoing: Vec<u8>,
     /// What is wrong behind what was decrypted last.
     fault: Option<rustls::Error>,
+    /// TLS has made an error of something that it would read again.
+    has_failed: bool,
     /// The server has said goodbye.
     has_ended: bool,
 }
@@ -52,13 +55,19 @@ impl Session {
             early: PortionBuffers::default(),
             outgoing: Vec::new(),
             fault: None,
+            has_failed: false,
             has_ended: false,
         };
         loop {
-            if let Err(error) = session.advance(None) {
-                // Tell the server why; nobody waits for it.
-                session.say_goodbye(socket);
-                return Err(refused(tls::explain(&error)));
+            match session.advance(None) {
+                Ok(_) => {}
+                // It came behind the handshake: the first request meets with it.
+                Err(error) if !session.tls.is_handshaking() => session.fault = Some(error),
+                Err(error) => {
+                    // Tell the server why; nobody waits for it.
+                    session.say_goodbye(socket);
+                    return Err(refused(tls::explain(&error)));
+                }
             }
             session.flush(socket, watch)?;
             if !session.tls.is_handshaking() {
@@ -70,8 +79,11 @@ impl Session {
         }
     }
 
-    /// Sends these bytes.
+    /// Sends these bytes. Where an answer has come already, and nothing but a fault behind it, there is nobody to read them.
     pub fn send(&mut self, socket: &mut Socket, bytes: &[u8], watch: &Watch) -> Result<(), Failure> {
+        if self.fault.is_some() && !self.early.input().is_empty() {
+            return Ok(());
+        }
         self.advance(None).map_err(invalid)?;
         self.encrypt(bytes)?;
         self.flush(socket, watch)
@@ -107,27 +119,36 @@ impl Session {
 
     /// Whether nothing has come but what belongs to TLS itself, such as tickets for later sessions.
     pub fn is_quiet(&mut self, socket: &mut Socket) -> bool {
-        match socket.receive_now(self.records.input_append_buf()) {
+        let buffer = self.records.input_append_buf();
+        let room = buffer.len();
+        match socket.receive_now(buffer) {
             Ok(None) => {}
-            Ok(Some(received)) if received > 0 => self.records.input_appended(received),
+            // Whoever sends more than a portion of tickets is not worth another look.
+            Ok(Some(received)) if 0 < received && received < room => self.records.input_appended(received),
             Ok(Some(_)) | Err(_) => return false,
         }
-        // Whoever sends a part of a record, or more than a portion of tickets, is not worth another look.
+        self.is_clean()
+    }
+
+    /// Gives back what an idle session does not need, and wipes what is left; false: there is more than that.
+    pub fn rest(&mut self) -> bool {
+        let is_clean = self.is_clean();
+        self.records.rest();
+        is_clean
+    }
+
+    fn is_clean(&mut self) -> bool {
         self.advance(None).is_ok()
             && !self.has_ended
             && self.early.input().is_empty()
             && self.records.input().is_empty()
     }
 
-    /// Gives back what an idle session does not need, and wipes what is left.
-    pub fn rest(&mut self) {
-        self.records.rest();
-    }
-
     /// Tells the server that this is the end, or what it did wrong.
     pub fn say_goodbye(&mut self, socket: &mut Socket) {
         let mut is_said = false;
-        loop {
+        // After an error there may be an alert to send, and nothing more to be read.
+        while !self.has_failed || self.tls.wants_write() {
             let status = self.tls.process_tls_records(self.records.input_mut());
             let used = status.discard;
             match status.state {
@@ -193,7 +214,10 @@ impl Session {
                     Ok(false)
                 }
                 Ok(_) => Ok(false),
-                Err(error) => Err(error),
+                Err(error) => {
+                    self.has_failed = true;
+                    Err(error)
+                }
             };
             self.records.input_consume(used);
             match goes_on {
@@ -218,6 +242,7 @@ impl Session {
         let Ok(ConnectionState::WriteTraffic(mut traffic)) = status.state else {
             return Err(Failure::Lost("its TLS session has ended".into()));
         };
+        let used = status.discard;
         let start = self.outgoing.len();
         let length = match traffic.encrypt(bytes, &mut []) {
             Err(EncryptError::InsufficientSize(InsufficientSizeError { required_size })) => {
@@ -228,6 +253,7 @@ impl Session {
         };
         let length = length.map_err(|error| Failure::Lost(error.to_string()))?;
         self.outgoing.truncate(start + length);
+        self.records.input_consume(used);
         Ok(())
     }
 

@@ -191,6 +191,7 @@ struct manner {
     enum how how;
     enum between between;
     bool is_secure;
+    bool is_followed; /* by half a record */
 };
 
 static const char *sent_secret(struct exchange *exchange) {
@@ -252,7 +253,7 @@ static void send_compressed(struct exchange *exchange, const char *body) {
     exchange_answer(exchange, &answer);
 }
 
-static void answer_as_told(struct exchange *exchange) {
+static void answer(struct exchange *exchange) {
     enum how how = ((const struct manner *)exchange_data(exchange))->how;
     char *body = echo(exchange, how == ESCAPING), *headers = NULL;
     if ((how == LATER || how == PATIENTLY) && exchange_index(exchange) % 3 == 2)
@@ -282,6 +283,15 @@ static void answer_as_told(struct exchange *exchange) {
     }
     free(headers);
     free(body);
+}
+
+static void answer_as_told(struct exchange *exchange) {
+    bool is_followed = ((const struct manner *)exchange_data(exchange))->is_followed;
+    exchange_keep_back(exchange, is_followed);
+    answer(exchange);
+    if (is_followed)
+        exchange_send_below_tls(exchange, "\x17", 1);
+    exchange_keep_back(exchange, false);
 }
 
 /* Tells two host:port, the server's and the proxy's. */
@@ -375,6 +385,7 @@ struct scenario {
     bool is_secure;
     bool has_token;
     enum between between;
+    bool is_followed;
 };
 
 static void call(const refold_client *client, const struct scenario *scenario) {
@@ -417,7 +428,8 @@ static void check_scenario(const struct scenario *scenario) {
     check_case("answer %d%s%s, proxy %d", scenario->how, scenario->is_secure ? ", TLS" : "",
                scenario->has_token ? ", token" : ", key", scenario->between);
     new_secrets();
-    struct place place = place_open((struct manner){scenario->how, scenario->between, scenario->is_secure});
+    struct place place = place_open(
+        (struct manner){scenario->how, scenario->between, scenario->is_secure, scenario->is_followed});
     refold_options *options = options_for(&place, scenario->has_token, scenario->between);
     if (scenario->how == NOT_AT_ALL)
         refold_options_set_timeout_ms(options, 100);
@@ -449,16 +461,28 @@ TEST(no_secret_stays_in_memory) {
             check_scenario(&(struct scenario){.how = how, .is_secure = i % 2 == 1, .has_token = i / 2 == 1});
 }
 
+/* The beginning of another record comes with the answer. */
+TEST(no_secret_stays_where_something_follows_the_answer) {
+    static const enum how hows[] = {ECHOING, ESCAPING, COMPRESSING, IN_PIECES, IN_HEADERS, USELESSLY};
+    for (size_t i = 0; i < COUNT(hows); i++)
+        check_scenario(
+            &(struct scenario){.how = hows[i], .is_secure = true, .has_token = true, .is_followed = true});
+}
+
 TEST(no_password_of_a_proxy_stays_in_memory) {
     static const enum how hows[] = {NORMALLY, PLAINLY,     PATIENTLY, ECHOING,
                                     ESCAPING, COMPRESSING, LATER,     NOT_AT_ALL};
     for (size_t i = 0; i < COUNT(hows); i++) {
         /* A plaintext request through an HTTP proxy is answered by the proxy itself. */
-        check_scenario(&(struct scenario){hows[i], true, false, HTTP_PROXY});
-        check_scenario(&(struct scenario){hows[i], true, true, SOCKS_PROXY});
-        check_scenario(&(struct scenario){hows[i], false, false, SOCKS_PROXY});
+        check_scenario(
+            &(struct scenario){.how = hows[i], .is_secure = true, .has_token = false, .between = HTTP_PROXY});
+        check_scenario(
+            &(struct scenario){.how = hows[i], .is_secure = true, .has_token = true, .between = SOCKS_PROXY});
+        check_scenario(&(struct scenario){
+            .how = hows[i], .is_secure = false, .has_token = false, .between = SOCKS_PROXY});
     }
-    check_scenario(&(struct scenario){NORMALLY, false, false, HTTP_PROXY});
+    check_scenario(
+        &(struct scenario){.how = NORMALLY, .is_secure = false, .has_token = false, .between = HTTP_PROXY});
 }
 
 /* Options alone: replaced, taken back, refused, freed. */
@@ -502,7 +526,7 @@ static void forget_variable(const char *name) {
 
 TEST(what_the_environment_gave_is_wiped_as_well) {
     new_secrets();
-    struct place place = place_open((struct manner){NORMALLY, HTTP_PROXY, true});
+    struct place place = place_open((struct manner){NORMALLY, HTTP_PROXY, true, false});
     struct secret_text key;
     char url[400];
     reveal(KEY, &key);
@@ -534,7 +558,7 @@ TEST(what_the_environment_gave_is_wiped_as_well) {
 /* Where no answer comes: refused logins and connections, certificates that nobody trusts. */
 TEST(failures_leave_no_secret) {
     new_secrets();
-    struct place place = place_open((struct manner){NORMALLY, HTTP_PROXY, true});
+    struct place place = place_open((struct manner){NORMALLY, HTTP_PROXY, true, false});
     for (int i = 0; i < 4; i++) {
         refold_options *options = refold_options_new();
         check_case("failure %d", i);

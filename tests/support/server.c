@@ -324,6 +324,12 @@ bool exchange_send_below_tls(struct exchange *exchange, const void *bytes, size_
     return sent;
 }
 
+void exchange_keep_back(struct exchange *exchange, bool keep_back) {
+    int value = keep_back;
+    if (exchange->socket >= 0)
+        setsockopt(exchange->socket, IPPROTO_TCP, TCP_CORK, &value, sizeof value);
+}
+
 bool exchange_pause(struct exchange *exchange, int64_t milliseconds) {
     return wait_for(exchange, 0, false, milliseconds) == TIME_OVER;
 }

@@ -159,6 +159,8 @@ bool exchange_send(struct exchange *exchange, const void *bytes, size_t length);
 bool exchange_send_text(struct exchange *exchange, const char *text);
 /* With TLS: past it, as no server should; and its goodbye, after which the connection stays as it is. */
 bool exchange_send_below_tls(struct exchange *exchange, const void *bytes, size_t length);
+/* What is sent is kept back, and goes out at once when this ends. */
+void exchange_keep_back(struct exchange *exchange, bool keep_back);
 void exchange_say_goodbye(struct exchange *exchange);
 /* Status line, `headers` (lines with \r\n, or NULL) and the empty line. */
 bool exchange_send_head(struct exchange *exchange, int status, const char *headers);
