@@ -1290,6 +1290,32 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_in_skipped_values_is_not_taken_for_more_of_the_document() -> Result<(), Invalid> {
+        let odd = [
+            r#""a, b""#,
+            r#""] }, \"name\":\"wrong\", \\""#,
+            r#""\\""#,
+            r#"[",]", {"name": "}"}]"#,
+            r#"{"a]": "}", "name": ["wrong"]}"#,
+            "true",
+            "false",
+            "null",
+            "-1.5e3",
+        ];
+        for value in odd {
+            let node = format!(r#"{{"node_name":"right","other":{value} , "node_id":"x"}}"#);
+            let execution = with(&format!(
+                r#""other":{value},"more" : {value} ,"nodes":[{node},{value}],"name":"right""#
+            ))?;
+            assert_eq!(execution.name(), Some(&b"right\0"[..]), "{value}");
+            assert_eq!(execution.nodes().len(), 2);
+            assert_eq!(execution.node_by_id(b"x"), Some(0));
+            assert_eq!(execution.node(1).map(|node| node.json()), Some(value));
+        }
+        Ok(())
+    }
+
+    #[test]
     fn what_is_refused_tells_why() {
         let refused = Execution::parse(b"{}".to_vec(), None).err();
         assert_eq!(refused.map(|refused| refused.to_string()), Some("the object has no `status`".to_owned()));

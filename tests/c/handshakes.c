@@ -255,18 +255,33 @@ TEST(an_answer_is_the_same_in_records_of_any_size) {
     }
 }
 
+static void keep_back(struct exchange *exchange) { exchange_keep_back(exchange, true); }
+
 static void answer_at_once(struct exchange *exchange) {
     exchange_answer(exchange, &(struct answer){.body = COMPLETED});
+    exchange_keep_back(exchange, false);
+}
+
+/* Fatal, "internal error", which with TLS 1.3 has to be encrypted: it is junk, then. */
+static void answer_and_alarm(struct exchange *exchange) {
+    exchange_answer(exchange, &(struct answer){.body = COMPLETED});
+    exchange_send_below_tls(exchange, "\x15\3\3\0\2\2\x50", 7);
+    exchange_keep_back(exchange, false);
 }
 
 static void answer_no_more(struct exchange *exchange) { (void)exchange; }
 
-/* As overloaded servers do, say: it comes with the end of the handshake, or with the request on its way. */
+/* As overloaded servers do, say. With TLS 1.2 it comes with the end of the handshake, with TLS 1.3 behind it:
+ * before the request goes out, or as it does. */
 TEST(an_answer_that_comes_before_the_request_is_the_answer) {
-    for (int i = 0; i < 40; i++) {
+    for (int i = 0; i < 20; i++) {
         struct server *server = serve_version(
-            versions[i % 2], (struct server_options){.agreed = answer_at_once, .handler = answer_no_more});
+            versions[i % 2],
+            (struct server_options){.connected = i % 2 == 0 ? keep_back : NULL,
+                                    .agreed = i / 2 % 2 == 0 ? answer_at_once : answer_and_alarm,
+                                    .handler = answer_no_more});
         refold_client *client = client_with_authority(server);
+        check_case("TLS 1.%d%s", 2 + i % 2, i / 2 % 2 == 0 ? "" : ", and an alert");
         CHECK_INT(get_code(client), REFOLD_OK);
         CHECK_INT(server_connections(server), 1);
         refold_client_free(client);
