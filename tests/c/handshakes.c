@@ -289,6 +289,30 @@ TEST(an_answer_that_comes_before_the_request_is_the_answer) {
     }
 }
 
+static void alarm_at_once(struct exchange *exchange) {
+    exchange_send_below_tls(exchange, "\x15\3\3\0\2\2\x50", 7);
+    exchange_keep_back(exchange, false);
+    exchange_await_close(exchange);
+}
+
+/* The handshake was fine: what comes behind it is a lost connection, be it read with it or later. */
+TEST(an_alert_behind_the_handshake_is_no_failure_to_agree) {
+    for (int i = 0; i < 4; i++) {
+        struct server *server =
+            serve_version(versions[i % 2], (struct server_options){.connected = i % 2 == 0 ? keep_back : NULL,
+                                                                   .agreed = alarm_at_once,
+                                                                   .handler = answer_no_more});
+        refold_client *client = client_with_authority(server);
+        refold_error *error = NULL;
+        check_case("TLS 1.%d", 2 + i % 2);
+        CHECK(get(client, &error) == NULL);
+        CHECK(refold_error_is_retryable(error));
+        EXPECT_ERROR(error, REFOLD_ERROR_TRANSPORT, "valid TLS");
+        refold_client_free(client);
+        server_stop(server);
+    }
+}
+
 static void answer_and_forge(struct exchange *exchange) {
     exchange_answer(exchange, &(struct answer){.body = COMPLETED});
     send_a_forged_record(exchange);
