@@ -36,7 +36,7 @@ pub struct Plain {
     /// The part of the input that has been looked at, and stays.
     kept: usize,
     has_status: bool,
-    /// Any 1xx but 101, which another answer follows.
+    /// Any 1xx but 101, which another answer follows; and nothing in it that is to be refused.
     is_interim: bool,
     /// What has come of this head, and of all interim ones before it.
     size: usize,
@@ -65,6 +65,7 @@ impl Plain {
                 (true, b"") => (true, true),
                 (true, _) => {
                     self.fields += 1;
+                    self.is_interim = self.is_interim && is_field(line);
                     (stays(line), false)
                 }
             };
@@ -113,6 +114,13 @@ fn stays(field: &[u8]) -> bool {
     length == 0 || !value.starts_with(b":") || has_control(value) || OF_USE.iter().any(is_of_use)
 }
 
+/// Whether it is a field in any form that HTTP allows (RFC 9110, 5.1 and 5.5), but the folded one.
+fn is_field(line: &[u8]) -> bool {
+    let is_of_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    let (name, value) = line.split_at(line.iter().take_while(|byte| is_of_token(byte)).count());
+    !name.is_empty() && value.starts_with(b":") && !has_control(value)
+}
+
 const OF_NAME: [bool; 256] = {
     let mut of_name = [false; 256];
     let mut byte = 0;
@@ -130,6 +138,9 @@ fn has_control(value: &[u8]) -> bool {
 }
 
 fn is_interim(status: &[u8]) -> bool {
+    if has_control(status) {
+        return false;
+    }
     match status.strip_prefix(b"HTTP/1.1 ").or_else(|| status.strip_prefix(b"HTTP/1.0 ")) {
         Some([b'1', b'0', b'1', ..]) => false,
         Some([b'1', tens, ones]) | Some([b'1', tens, ones, b' ', ..]) => {
@@ -250,6 +261,15 @@ mod tests {
             let input = format!("{status}\r\nRetry-After: 1\r\n\r\n{status}\n\nHTTP/1.1 200 OK\n\n");
             assert_eq!(look_at(&[&input]), Ok(("HTTP/1.1 200 OK\n\n".into(), true)), "{status}");
             assert_eq!(look_at(&[status, "\r\n\r\n"]), Ok((String::new(), false)), "{status}");
+        }
+        let field = "HTTP/1.1 103 \r\nA!#$%&'*+-.^_`|~: \t\u{e4}\r\n\r\nHTTP/1.1 200 OK\n\n";
+        assert_eq!(look_at(&[field]), Ok(("HTTP/1.1 200 OK\n\n".into(), true)));
+        // What is not as HTTP wants it is no less to be refused in those.
+        for rest in
+            ["Con\x0btinue", "\0", "\r\nA : b", "\r\nA", "\r\n: b", "\r\nA: b\rc", "\r\n b: c", "\r\nA\": b"]
+        {
+            let input = format!("HTTP/1.1 100 {rest}\r\n\r\nHTTP/1.1 200 OK\r\n\r\n");
+            assert_eq!(look_at(&[&input]), Ok((input.clone(), true)), "{rest}");
         }
         for status in ["HTTP/1.1 101 Switching Protocols", "HTTP/1.1 1000", "HTTP/1.1 1a0 ", "HTTP/1.1 200"] {
             let input = format!("{status}\r\n\r\nHTTP/1.1 200 OK\r\n\r\n");
