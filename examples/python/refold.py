@@ -613,6 +613,9 @@ def _execution_of(pointer: Optional[int], error: ctypes.c_void_p) -> Execution:
 # Helper threads block them all: only a signal that the system hands to the main thread wakes that.
 _all_signals = signal.valid_signals()
 
+# Seconds. A signal ends no wait of the main thread that begins a moment later, nor one that another thread was handed.
+_LOOK_AT_SIGNALS = 0.25
+
 
 class CancelToken:
     """Cancels every call that it was handed to, now and later. Once triggered it stays so.
@@ -755,7 +758,10 @@ class _Call:
             except RuntimeError:  # no thread is to be had: rather without signals than not at all
                 return self._run_here(progress)
             while True:
-                execution, is_last, error = news.get()
+                try:
+                    execution, is_last, error = news.get(timeout=_LOOK_AT_SIGNALS)
+                except queue.Empty:
+                    continue  # Python has run the handlers of what came meanwhile
                 if error is not None:
                     raise error
                 if execution is not None and is_last:

@@ -702,6 +702,14 @@ except KeyboardInterrupt:
             process = self.interrupt(self.PROGRAM.format(call=call), self.server())
             self.assertEqual(self.ends(process, 0, "interrupted True\n"), "")
 
+    def test_ctrl_c_ends_a_call_where_another_thread_takes_the_signal(self) -> None:
+        prelude = """
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+"""
+        process = self.interrupt(prelude + self.PROGRAM.format(call="client.get('an-id')"), self.server())
+        self.assertEqual(self.ends(process, 0, "interrupted True\n"), "")
+
     def test_ctrl_c_ends_a_pause_between_polls(self) -> None:
         call = "client.wait('stuck', on_progress=lambda shown: print(shown.status, flush=True))"
         process = self.start("client = refold.Client(poll_interval=3600)\n" + self.PROGRAM.format(call=call))
