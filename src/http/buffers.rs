@@ -41,8 +41,19 @@ impl PortionBuffers {
         &mut self.input[self.start..self.end]
     }
 
-    /// Makes room for more after a read that has filled all there was.
-    pub fn expect_more(&mut self) {
+    /// Reads once. After a read that has filled all there was, the next one has room for more.
+    pub fn read<E>(&mut self, read: impl FnOnce(&mut [u8]) -> Result<usize, E>) -> Result<usize, E> {
+        let buffer = self.input_append_buf();
+        let room = buffer.len();
+        let received = read(buffer)?;
+        self.input_appended(received);
+        if received == room {
+            self.expect_more();
+        }
+        Ok(received)
+    }
+
+    fn expect_more(&mut self) {
         if self.input.len() < LARGE_INPUT {
             self.resize(LARGE_INPUT);
         }

@@ -121,14 +121,7 @@ impl Connection {
     fn receive(&mut self, exchange: &mut Exchange) -> Result<bool, Failure> {
         let received = match &mut self.channel {
             Channel::Plain { socket, .. } => {
-                let buffer = self.buffers.input_append_buf();
-                let room = buffer.len();
-                let received = socket.receive(buffer, &exchange.watch)?;
-                self.buffers.input_appended(received);
-                if received == room {
-                    self.buffers.expect_more();
-                }
-                received
+                self.buffers.read(|buffer| socket.receive(buffer, &exchange.watch))?
             }
             Channel::Secure { socket, session } => {
                 session.receive(socket, &mut self.buffers, &exchange.watch)?
@@ -148,7 +141,7 @@ impl Connection {
             Channel::Plain { .. } => true,
             Channel::Secure { session, .. } => session.rest(),
         };
-        is_clean && !self.is_broken && self.buffers.input().is_empty()
+        is_clean && self.buffers.input().is_empty()
     }
 
     /// ureq sees half a head as well, but makes nothing of it.
@@ -212,7 +205,7 @@ impl Transport for Connection {
     fn is_open(&mut self) -> bool {
         self.is_idle = !self.is_idle;
         if self.is_idle {
-            return self.rest();
+            return !self.is_broken && self.rest();
         }
         let only_fresh = exchange::current(|exchange| Ok(exchange.only_fresh)).unwrap_or(true);
         // Late bytes would be taken for the beginning of the next answer.

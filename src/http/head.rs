@@ -111,14 +111,19 @@ fn stays(field: &[u8]) -> bool {
     let length = field.iter().take_while(|byte| OF_NAME[usize::from(**byte)]).count();
     let (name, value) = field.split_at(length);
     let is_of_use = |of_use: &&[u8]| of_use.len() == length && of_use.eq_ignore_ascii_case(name);
-    length == 0 || !value.starts_with(b":") || has_control(value) || OF_USE.iter().any(is_of_use)
+    length == 0 || !is_value(value) || OF_USE.iter().any(is_of_use)
 }
 
 /// Whether it is a field in any form that HTTP allows (RFC 9110, 5.1 and 5.5), but the folded one.
 fn is_field(line: &[u8]) -> bool {
     let is_of_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     let (name, value) = line.split_at(line.iter().take_while(|byte| is_of_token(byte)).count());
-    !name.is_empty() && value.starts_with(b":") && !has_control(value)
+    !name.is_empty() && is_value(value)
+}
+
+/// What may stand behind a name.
+fn is_value(value: &[u8]) -> bool {
+    value.starts_with(b":") && !has_control(value)
 }
 
 const OF_NAME: [bool; 256] = {

@@ -265,14 +265,7 @@ impl Session {
 
     /// Receives once; false: the peer has ended the stream.
     fn take_in(&mut self, socket: &mut Socket, watch: &Watch) -> Result<bool, Failure> {
-        let buffer = self.records.input_append_buf();
-        let room = buffer.len();
-        let received = socket.receive(buffer, watch)?;
-        self.records.input_appended(received);
-        if received == room {
-            self.records.expect_more();
-        }
-        Ok(received > 0)
+        Ok(self.records.read(|buffer| socket.receive(buffer, watch))? > 0)
     }
 }
 
