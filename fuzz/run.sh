@@ -72,8 +72,8 @@ fi
 shift
 need_rust || exit 1
 need c++ g++ || exit 1
-mkdir -p target/fuzz
 need openssl openssl || exit 1
+mkdir -p target/fuzz
 [ -e target/fuzz/certificates/good.pem ] || sh tests/support/certificates.sh target/fuzz/certificates || exit 1
 build_cargo_fuzz && build_targets >target/fuzz/build.log 2>&1 || {
     tail -n 40 target/fuzz/build.log

@@ -1,7 +1,6 @@
 //! A peer that speaks TLS.
 
-use std::io::Read;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,19 +14,29 @@ use crate::peer::{Act, Script};
 /// What a connection's first record begins with, which no other one does.
 const HELLO: [u8; 3] = [22, 3, 1];
 
-/// A server's settings, with the certificate and the key that this folder has.
+/// A certificate and its key.
+pub struct Identity(CertificateDer<'static>, PrivateKeyDer<'static>);
+
+impl Identity {
+    /// Those in this folder.
+    pub fn read(folder: &Path) -> Identity {
+        let certificate = CertificateDer::from_pem_file(folder.join("good.pem")).expect("a certificate");
+        let key = PrivateKeyDer::from_pem_file(folder.join("good.key")).expect("a key");
+        Identity(certificate, key)
+    }
+}
+
+/// A server's settings.
 pub fn config(
-    folder: &Path,
+    identity: &Identity,
     version: &'static SupportedProtocolVersion,
     largest_record: Option<usize>,
 ) -> Arc<ServerConfig> {
-    let certificate = CertificateDer::from_pem_file(folder.join("good.pem")).expect("a certificate");
-    let key = PrivateKeyDer::from_pem_file(folder.join("good.key")).expect("a key");
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(&[version])
         .expect("a version that there is")
         .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
+        .with_single_cert(vec![identity.0.clone()], identity.1.clone_key())
         .expect("a pair");
     config.max_fragment_size = largest_record;
     Arc::new(config)

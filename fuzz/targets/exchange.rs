@@ -38,7 +38,7 @@ fuzz_target!(init: refold_fuzz::prepare(), |input: &[u8]| {
     let timeout_ms = if holds { 5 } else if retries > 0 { 300 } else { 60_000 };
     let client = client(*mode, timeout_ms, retries);
     let begun = Instant::now();
-    play(answers.clone());
+    peer::begin(script::play(answers.clone()));
     for call in 0..1 + (mode >> 3 & 3) {
         let result = if mode & 0x20 != 0 && call == 0 { wait(&client) } else { client.get(ID.as_bytes()) };
         match &result {
@@ -61,10 +61,6 @@ fn client(mode: u8, timeout_ms: u64, retries: u32) -> Client {
     options.proxy(Some(proxy.as_bytes()));
     options.numbers(timeout_ms, timeout_ms, retries, if mode & 0x40 != 0 { 64 } else { 1 << 16 }, 10);
     options.client().unwrap_or_else(|why| panic!("{}", why.message()))
-}
-
-fn play(mut answers: VecDeque<Vec<Act>>) {
-    peer::begin(Box::new(move |_| answers.pop_front().unwrap_or_else(|| vec![Act::Close])));
 }
 
 fn wait(client: &Client) -> Result<Execution, Failure> {

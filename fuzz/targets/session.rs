@@ -4,7 +4,6 @@
 //! An input is two bytes that choose the records, the pieces and the number of calls, and a script.
 #![no_main]
 
-use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -27,12 +26,14 @@ const PIECES: [usize; 4] = [usize::MAX, 16_401, 100, 1];
 const CERTIFICATES: &str = "target/fuzz/certificates";
 
 static AUTHORITY: OnceLock<Vec<u8>> = OnceLock::new();
+static IDENTITY: OnceLock<tls::Identity> = OnceLock::new();
 
 fn prepare() {
     refold_fuzz::prepare();
     let path = Path::new(CERTIFICATES).join("ca.pem");
     let authority = std::fs::read(path).expect("certificates, made by fuzz/run.sh, below the current folder");
     AUTHORITY.set(authority).expect("once");
+    IDENTITY.get_or_init(|| tls::Identity::read(Path::new(CERTIFICATES)));
 }
 
 fuzz_target!(init: prepare(), |input: &[u8]| {
@@ -48,10 +49,11 @@ fuzz_target!(init: prepare(), |input: &[u8]| {
     }
     let calls = 1 + usize::from(mode & 3);
     let most_bytes = if mode & 8 != 0 { 64 } else { 1 << 16 };
-    let plain = outcomes(client("http://127.0.0.1:1", most_bytes), calls, play(answers.clone()));
+    let plain = outcomes(client("http://127.0.0.1:1", most_bytes), calls, script::play(answers.clone()));
     let version = if mode & 0x10 != 0 { &TLS12 } else { &TLS13 };
-    let config = tls::config(Path::new(CERTIFICATES), version, RECORDS[usize::from(form & 3)]);
-    let secret = tls::behind_tls(config, PIECES[usize::from(form >> 2 & 3)], play(answers));
+    let identity = IDENTITY.get().expect("read before");
+    let config = tls::config(identity, version, RECORDS[usize::from(form & 3)]);
+    let secret = tls::behind_tls(config, PIECES[usize::from(form >> 2 & 3)], script::play(answers));
     let secret = outcomes(client("https://127.0.0.1:1", most_bytes), calls, secret);
     for (plain, secret) in plain.iter().zip(&secret) {
         if mode & 4 == 0 && secret.as_ref().is_err_and(|failure| failure.0 == LOST) {
@@ -84,10 +86,6 @@ fn outcomes(client: Client, calls: usize, script: Script) -> Vec<Outcome> {
 fn known(failure: &Failure) -> (i32, i32, u32) {
     check_silence(failure);
     (failure.code(), failure.http_status(), failure.attempts())
-}
-
-fn play(mut answers: VecDeque<Vec<Act>>) -> Script {
-    Box::new(move |_| answers.pop_front().unwrap_or_else(|| vec![Act::Close]))
 }
 
 fn client(base_url: &str, most_bytes: u64) -> Client {

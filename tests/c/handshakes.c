@@ -96,11 +96,9 @@ static void send_a_forged_record(struct exchange *exchange) {
     exchange_await_close(exchange);
 }
 
-static refold_error *tls_error(const struct server_options *server_options) {
-    struct server *server = serve(server_options);
-    refold_options *options = test_options(server_url(server));
-    refold_options_set_ca_file(options, certificate_path("ca.pem"));
-    refold_client *client = client_of(options);
+static refold_error *tls_error(struct server_options server_options) {
+    struct server *server = serve_trusted(server_options);
+    refold_client *client = trusting_client(server);
     refold_error *error = NULL;
     CHECK(get(client, &error) == NULL);
     refold_client_free(client);
@@ -109,37 +107,25 @@ static refold_error *tls_error(const struct server_options *server_options) {
 }
 
 TEST(a_server_that_refuses_the_handshake_is_heard) {
-    struct server_options options = {.connected = refuse};
-    options.certificate = certificate_path("good.pem");
-    options.private_key = certificate_path("good.key");
-    refold_error *error = tls_error(&options);
+    refold_error *error = tls_error((struct server_options){.connected = refuse});
     CHECK(!refold_error_is_retryable(error));
     EXPECT_ERROR(error, REFOLD_ERROR_TLS, "the server refused the handshake (access denied)");
 }
 
 TEST(a_server_that_breaks_the_rules_is_named) {
-    struct server_options options = {.connected = begin_at_the_end};
-    options.certificate = certificate_path("good.pem");
-    options.private_key = certificate_path("good.key");
-    refold_error *error = tls_error(&options);
+    refold_error *error = tls_error((struct server_options){.connected = begin_at_the_end});
     CHECK(!refold_error_is_retryable(error));
     EXPECT_ERROR(error, REFOLD_ERROR_TLS, "its messages come in a wrong order");
 }
 
 TEST(a_message_of_too_many_records_is_not_kept) {
-    struct server_options options = {.connected = greet_at_length};
-    options.certificate = certificate_path("good.pem");
-    options.private_key = certificate_path("good.key");
-    refold_error *error = tls_error(&options);
+    refold_error *error = tls_error((struct server_options){.connected = greet_at_length});
     CHECK(!refold_error_is_retryable(error));
     EXPECT_ERROR(error, REFOLD_ERROR_TLS, "payload too large");
 }
 
 TEST(a_forged_record_breaks_the_connection) {
-    struct server_options options = {.handler = send_a_forged_record};
-    options.certificate = certificate_path("good.pem");
-    options.private_key = certificate_path("good.key");
-    refold_error *error = tls_error(&options);
+    refold_error *error = tls_error((struct server_options){.handler = send_a_forged_record});
     CHECK(refold_error_is_retryable(error));
     EXPECT_ERROR(error, REFOLD_ERROR_TRANSPORT, "what came is not valid TLS");
 }
@@ -166,10 +152,7 @@ TEST(a_long_key_arrives_whole) {
 }
 
 static void call_tls_on_small_stack(void *data) {
-    struct server *server = data;
-    refold_options *options = test_options(server_url(server));
-    refold_options_set_ca_file(options, certificate_path("ca.pem"));
-    refold_client *client = client_of(options);
+    refold_client *client = trusting_client(data);
     refold_error *error = NULL;
     refold_execution *execution = get(client, &error);
     CHECK_STR(error == NULL ? NULL : refold_error_message(error), NULL);
@@ -180,10 +163,8 @@ static void call_tls_on_small_stack(void *data) {
 }
 
 TEST(tls_needs_no_more_than_128_kib_of_stack) {
-    struct server_options options = {.answers = &(struct answer){.body = COMPLETED}, .answer_count = 1};
-    options.certificate = certificate_path("good.pem");
-    options.private_key = certificate_path("good.key");
-    struct server *server = serve(&options);
+    struct server *server = serve_trusted(
+        (struct server_options){.answers = &(struct answer){.body = COMPLETED}, .answer_count = 1});
     certificate_path("ca.pem");
     run_on_stack(128 * 1024, call_tls_on_small_stack, server);
     server_stop(server);
@@ -191,17 +172,9 @@ TEST(tls_needs_no_more_than_128_kib_of_stack) {
 
 /* Records ------------------------------------------------------------------------------------------------ */
 
-static refold_client *client_with_authority(struct server *server) {
-    refold_options *options = test_options(server_url(server));
-    refold_options_set_ca_file(options, certificate_path("ca.pem"));
-    return client_of(options);
-}
-
 static struct server *serve_version(int version, struct server_options options) {
-    options.certificate = certificate_path("good.pem");
-    options.private_key = certificate_path("good.key");
     options.minimum_tls = options.maximum_tls = version;
-    return serve(&options);
+    return serve_trusted(options);
 }
 
 static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
@@ -238,7 +211,7 @@ TEST(an_answer_is_the_same_in_records_of_any_size) {
         struct in_records row = rows[i / 2];
         struct server *server = serve_version(
             versions[i % 2], (struct server_options){.handler = answer_in_records, .data = &row});
-        refold_client *client = client_with_authority(server);
+        refold_client *client = trusting_client(server);
         check_case("TLS 1.%zu, %zu bytes", 2 + i % 2, row.size);
         for (int call = 0; call < 3; call++) {
             refold_error *error = NULL;
@@ -263,10 +236,14 @@ static void answer_at_once(struct exchange *exchange) {
 }
 
 /* Fatal, "internal error", which with TLS 1.3 has to be encrypted: it is junk, then. */
-static void answer_and_alarm(struct exchange *exchange) {
-    exchange_answer(exchange, &(struct answer){.body = COMPLETED});
+static void alarm_at_once(struct exchange *exchange) {
     exchange_send_below_tls(exchange, "\x15\3\3\0\2\2\x50", 7);
     exchange_keep_back(exchange, false);
+}
+
+static void answer_and_alarm(struct exchange *exchange) {
+    exchange_answer(exchange, &(struct answer){.body = COMPLETED});
+    alarm_at_once(exchange);
 }
 
 static void answer_no_more(struct exchange *exchange) { (void)exchange; }
@@ -280,7 +257,7 @@ TEST(an_answer_that_comes_before_the_request_is_the_answer) {
             (struct server_options){.connected = i % 2 == 0 ? keep_back : NULL,
                                     .agreed = i / 2 % 2 == 0 ? answer_at_once : answer_and_alarm,
                                     .handler = answer_no_more});
-        refold_client *client = client_with_authority(server);
+        refold_client *client = trusting_client(server);
         check_case("TLS 1.%d%s", 2 + i % 2, i / 2 % 2 == 0 ? "" : ", and an alert");
         CHECK_INT(get_code(client), REFOLD_OK);
         CHECK_INT(server_connections(server), 1);
@@ -289,9 +266,8 @@ TEST(an_answer_that_comes_before_the_request_is_the_answer) {
     }
 }
 
-static void alarm_at_once(struct exchange *exchange) {
-    exchange_send_below_tls(exchange, "\x15\3\3\0\2\2\x50", 7);
-    exchange_keep_back(exchange, false);
+static void alarm_and_wait(struct exchange *exchange) {
+    alarm_at_once(exchange);
     exchange_await_close(exchange);
 }
 
@@ -300,9 +276,9 @@ TEST(an_alert_behind_the_handshake_is_no_failure_to_agree) {
     for (int i = 0; i < 4; i++) {
         struct server *server =
             serve_version(versions[i % 2], (struct server_options){.connected = i % 2 == 0 ? keep_back : NULL,
-                                                                   .agreed = alarm_at_once,
+                                                                   .agreed = alarm_and_wait,
                                                                    .handler = answer_no_more});
-        refold_client *client = client_with_authority(server);
+        refold_client *client = trusting_client(server);
         refold_error *error = NULL;
         check_case("TLS 1.%d", 2 + i % 2);
         CHECK(get(client, &error) == NULL);
@@ -323,7 +299,7 @@ TEST(a_whole_answer_counts_whatever_comes_behind_it) {
     for (size_t i = 0; i < COUNT(versions); i++) {
         struct server *server =
             serve_version(versions[i], (struct server_options){.handler = answer_and_forge});
-        refold_client *client = client_with_authority(server);
+        refold_client *client = trusting_client(server);
         for (int call = 0; call < CALLS; call++)
             CHECK_INT(get_code(client), REFOLD_OK);
         CHECK_INT(server_connections(server), CALLS);

@@ -13,20 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static struct server *serve_tls(struct server_options options) {
-    options.certificate = certificate_path("good.pem");
-    options.private_key = certificate_path("good.key");
-    return serve(&options);
-}
-
 static struct server *serve_either(bool secure, struct server_options options) {
-    return secure ? serve_tls(options) : serve(&options);
-}
-
-static refold_client *trusting_client(struct server *server) {
-    refold_options *options = test_options(server_url(server));
-    refold_options_set_ca_file(options, certificate_path("ca.pem"));
-    return client_of(options);
+    return secure ? serve_trusted(options) : serve(&options);
 }
 
 /* How many there are ----------------------------------------------------------------------------------- */
@@ -414,7 +402,7 @@ TEST(a_tls_session_that_misbehaves_while_idle_is_not_used_again) {
     for (size_t i = 0; i < COUNT(late_records); i++) {
         struct late_record late = {i, event_new(), event_new()};
         struct server *server =
-            serve_tls((struct server_options){.handler = answer_and_misbehave, .data = &late});
+            serve_trusted((struct server_options){.handler = answer_and_misbehave, .data = &late});
         refold_client *client = trusting_client(server);
         check_case("%s", late_records[i].name);
         CHECK_INT(get_code(client), REFOLD_OK);

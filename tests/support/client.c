@@ -29,6 +29,18 @@ refold_client *client_of(refold_options *options) {
 
 refold_client *client_to(struct server *server) { return client_of(test_options(server_url(server))); }
 
+struct server *serve_trusted(struct server_options options) {
+    options.certificate = certificate_path("good.pem");
+    options.private_key = certificate_path("good.key");
+    return serve(&options);
+}
+
+refold_client *trusting_client(struct server *server) {
+    refold_options *options = test_options(server_url(server));
+    refold_options_set_ca_file(options, certificate_path("ca.pem"));
+    return client_of(options);
+}
+
 refold_execution *get(const refold_client *client, refold_error **error) {
     if (error != NULL)
         *error = UNREAD_ERROR;
