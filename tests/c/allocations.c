@@ -364,10 +364,7 @@ static struct server *serve_deed(const struct deed *deed, const struct text *tex
     answer.framing = deed->framing;
     if (deed->is_packed)
         answer.headers = "Content-Encoding: gzip\r\n";
-    if (deed->secure) {
-        options.certificate = certificate_path("good.pem");
-        options.private_key = certificate_path("good.key");
-    }
+    options.certificate = deed->secure ? "good" : NULL;
     return serve(&options);
 }
 

@@ -83,10 +83,7 @@ static void follow_script(struct exchange *exchange) {
 
 static struct server *serve_script(struct script *script, bool secure) {
     struct server_options options = {.handler = follow_script, .data = script};
-    if (secure) {
-        options.certificate = certificate_path("good.pem");
-        options.private_key = certificate_path("good.key");
-    }
+    options.certificate = secure ? "good" : NULL;
     return serve(&options);
 }
 
@@ -427,10 +424,7 @@ struct try_again {
 static void try_again(void *data) {
     struct try_again *row = data;
     struct server_options server_options = {.answers = row->answers, .answer_count = 2};
-    if (row->secure) {
-        server_options.certificate = certificate_path("good.pem");
-        server_options.private_key = certificate_path("good.key");
-    }
+    server_options.certificate = row->secure ? "good" : NULL;
     struct server *server = serve(&server_options);
     refold_options *options = test_options(server_url(server));
     refold_options_set_ca_file(options, certificate_path("ca.pem"));

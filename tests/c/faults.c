@@ -159,10 +159,7 @@ static void path_open(struct path *path, bool secure, int maximum_tls) {
     *path = (struct path){.connection = (size_t)NO_CONNECTION};
     pthread_mutex_init(&path->lock, NULL);
     struct server_options options = {.handler = follow_script, .data = path, .maximum_tls = maximum_tls};
-    if (secure) {
-        options.certificate = certificate_path("good.pem");
-        options.private_key = certificate_path("good.key");
-    }
+    options.certificate = secure ? "good" : NULL;
     path->server = serve(&options);
     path->port = server_port(path->server);
     path->relay = serve(&(struct server_options){.connected = relay, .data = path});

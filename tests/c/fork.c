@@ -57,10 +57,7 @@ static struct server *serve_ids(struct book *book, bool is_secure) {
     struct server_options options = {.handler = answer_with_id, .data = book};
     memset(book, 0, sizeof *book);
     pthread_mutex_init(&book->lock, NULL);
-    if (is_secure) {
-        options.certificate = certificate_path("good.pem");
-        options.private_key = certificate_path("good.key");
-    }
+    options.certificate = is_secure ? "good" : NULL;
     return serve(&options);
 }
 

@@ -30,8 +30,7 @@ static void call_tls(struct server_options server_options, refold_code want, siz
 TEST(a_lost_handshake_is_tried_again_and_a_bad_certificate_is_not) {
     static const char *const bad[] = {"expired", "wrong-host", "self-signed", "unknown", "early"};
     struct server_options options = {.answers = &(struct answer){.body = COMPLETED}, .answer_count = 1};
-    options.certificate = certificate_path("good.pem");
-    options.private_key = certificate_path("good.key");
+    options.certificate = "good";
     call_tls(options, REFOLD_OK, 1, false);
     options.connected = hang_up;
     struct server *server = serve(&options);
@@ -48,11 +47,7 @@ TEST(a_lost_handshake_is_tried_again_and_a_bad_certificate_is_not) {
     server_stop(server);
     options.connected = NULL;
     for (size_t i = 0; i < COUNT(bad); i++) {
-        char certificate[40], key[40];
-        snprintf(certificate, sizeof certificate, "%s.pem", bad[i]);
-        snprintf(key, sizeof key, "%s.key", bad[i]);
-        options.certificate = certificate_path(certificate);
-        options.private_key = certificate_path(key);
+        options.certificate = bad[i];
         check_case("%s", bad[i]);
         call_tls(options, REFOLD_ERROR_TLS, 1, false);
     }
@@ -97,7 +92,8 @@ static void send_a_forged_record(struct exchange *exchange) {
 }
 
 static refold_error *tls_error(struct server_options server_options) {
-    struct server *server = serve_trusted(server_options);
+    server_options.certificate = "good";
+    struct server *server = serve(&server_options);
     refold_client *client = trusting_client(server);
     refold_error *error = NULL;
     CHECK(get(client, &error) == NULL);
@@ -135,8 +131,7 @@ TEST(a_long_key_arrives_whole) {
                                             .answer_count = 1};
     for (int i = 0; i < 2; i++) {
         check_case("%s", i == 0 ? "plain" : "TLS");
-        server_options.certificate = i == 0 ? NULL : certificate_path("good.pem");
-        server_options.private_key = i == 0 ? NULL : certificate_path("good.key");
+        server_options.certificate = i == 0 ? NULL : "good";
         struct server *server = serve(&server_options);
         refold_options *options = test_options(server_url(server));
         refold_options_set_ca_file(options, certificate_path("ca.pem"));
@@ -163,8 +158,8 @@ static void call_tls_on_small_stack(void *data) {
 }
 
 TEST(tls_needs_no_more_than_128_kib_of_stack) {
-    struct server *server = serve_trusted(
-        (struct server_options){.answers = &(struct answer){.body = COMPLETED}, .answer_count = 1});
+    struct server *server = serve(&(struct server_options){
+        .answers = &(struct answer){.body = COMPLETED}, .answer_count = 1, .certificate = "good"});
     certificate_path("ca.pem");
     run_on_stack(128 * 1024, call_tls_on_small_stack, server);
     server_stop(server);
@@ -174,7 +169,8 @@ TEST(tls_needs_no_more_than_128_kib_of_stack) {
 
 static struct server *serve_version(int version, struct server_options options) {
     options.minimum_tls = options.maximum_tls = version;
-    return serve_trusted(options);
+    options.certificate = "good";
+    return serve(&options);
 }
 
 static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};

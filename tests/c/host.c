@@ -90,7 +90,8 @@ static void call_compressed(void *data) {
 /* "A caller's thread needs no more than 128 KiB of stack": TLS, gzip, a proxy and a lookup, all in one call.
  */
 TEST(everything_at_once_needs_no_more_than_128_kib_of_stack) {
-    struct server *server = serve_trusted((struct server_options){.handler = answer_compressed});
+    struct server *server =
+        serve(&(struct server_options){.handler = answer_compressed, .certificate = "good"});
     struct proxy *proxies[] = {
         proxy_start((struct proxy_options){.user = "user", .password = "word"}),
         proxy_start((struct proxy_options){.is_socks = true, .user = "user", .password = "word"})};
@@ -132,7 +133,7 @@ enum connection { PLAIN, TLS, NAME, HTTP_PROXY, SOCKS_PROXY, CONNECTIONS };
 static void serve_all(const void *unused, char *told, size_t size) {
     (void)unused;
     struct server *plain = serve(&(struct server_options){.handler = answer_plainly});
-    struct server *secure = serve_trusted((struct server_options){.handler = answer_plainly});
+    struct server *secure = serve(&(struct server_options){.handler = answer_plainly, .certificate = "good"});
     struct proxy *http = proxy_start((struct proxy_options){0}),
                  *socks = proxy_start((struct proxy_options){.is_socks = true});
     snprintf(told, size, "%s %s http://name.invalid:%u %s %s", server_url(plain), server_url(secure),
@@ -239,7 +240,7 @@ TEST(used_up_threads_are_a_want_of_resources) {
 
 /* Without a name there is nothing that a thread is needed for. */
 TEST(calls_to_addresses_need_no_thread) {
-    struct server *server = serve_trusted((struct server_options){.handler = answer_plainly});
+    struct server *server = serve(&(struct server_options){.handler = answer_plainly, .certificate = "good"});
     refold_client *client = client_of(options_to(server));
     has_no_threads = true;
     CHECK_INT(get_code(client), REFOLD_OK);
@@ -306,7 +307,7 @@ static void hang_up(struct exchange *exchange) { exchange_reset(exchange); }
 /* "Installs no signal handler": every signal's action, byte for byte, whether it is the default, ignored or
  * handled; and none is raised. */
 TEST(signals_are_the_hosts) {
-    struct server *secure = serve_trusted((struct server_options){.handler = answer_plainly}),
+    struct server *secure = serve(&(struct server_options){.handler = answer_plainly, .certificate = "good"}),
                   *closed = serve(&(struct server_options){.handler = hang_up});
     struct sigaction handled = {.sa_handler = see_signal}, kept[65], after;
     lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
@@ -334,7 +335,7 @@ TEST(signals_are_the_hosts) {
 
 /* SIGCHLD and the host's children: the library waits for none of them. */
 TEST(the_hosts_children_are_left_to_it) {
-    struct server *secure = serve_trusted((struct server_options){.handler = answer_plainly}),
+    struct server *secure = serve(&(struct server_options){.handler = answer_plainly, .certificate = "good"}),
                   *closed = serve(&(struct server_options){.handler = hang_up});
     lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
     pid_t child = fork();
@@ -416,7 +417,7 @@ static int status_of_calls(refold_options *good, refold_options *bad) {
 /* Sockets then have the numbers of standard streams; whoever prints, prints to the server, or is killed, or
  * hangs. */
 TEST(standard_streams_may_be_gone) {
-    struct server *server = serve_trusted((struct server_options){.handler = answer_plainly});
+    struct server *server = serve(&(struct server_options){.handler = answer_plainly, .certificate = "good"});
     refold_options *good = options_to(server), *bad = test_options(server_url(server));
     for (enum streams streams = CLOSED; streams <= FULL_DISK; streams++) {
         check_case("streams %d", streams);

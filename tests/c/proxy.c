@@ -15,10 +15,7 @@
 static struct server *serve_name(bool is_secure) {
     static const struct answer completed = {.body = COMPLETED};
     struct server_options options = {.answers = &completed, .answer_count = 1};
-    if (is_secure) {
-        options.certificate = certificate_path("wrong-host.pem"); /* that of other.invalid */
-        options.private_key = certificate_path("wrong-host.key");
-    }
+    options.certificate = is_secure ? "wrong-host" : NULL; /* that of other.invalid */
     return serve(&options);
 }
 
@@ -552,10 +549,7 @@ static const struct real reals[] = {
 static void call_through(const struct real *real, const struct peer *peer, bool is_secure, refold_code code) {
     static const struct answer completed = {.body = COMPLETED};
     struct server_options how = {.answers = &completed, .answer_count = 1};
-    if (is_secure) {
-        how.certificate = certificate_path("good.pem");
-        how.private_key = certificate_path("good.key");
-    }
+    how.certificate = is_secure ? "good" : NULL;
     struct server *server = serve(&how);
     char *proxy = text_of("%s://%s127.0.0.1:%u", real->scheme, real->login, peer_port(peer));
     refold_options *options = options_to(server_url(server));

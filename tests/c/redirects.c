@@ -16,23 +16,18 @@ struct places {
     size_t count;
 };
 
-static struct server *serve_secure(struct server_options options) {
-    options.certificate = certificate_path("good.pem");
-    options.private_key = certificate_path("good.key");
-    return serve(&options);
-}
-
 static void add_location(struct places *places, char *location) {
     places->locations[places->count++] = location;
 }
 
 static struct places open_places(void) {
     const struct server_options options = {.answers = &(struct answer){.body = COMPLETED}, .answer_count = 1};
-    struct server_options elsewhere = options;
+    struct server_options elsewhere = options, with_tls = options;
     elsewhere.address = "127.0.0.2";
+    with_tls.certificate = "good";
     struct places places = {.other_host = serve(&elsewhere),
                             .other_port = serve(&options),
-                            .secure = serve_secure(options),
+                            .secure = serve(&with_tls),
                             .plain = serve(&options)};
     lookup_answer((struct lookup){.addresses = {"127.0.0.2"}});
     add_location(&places, text_of("%s/", server_url(places.other_host)));
@@ -70,8 +65,9 @@ static void close_places(struct places *places) {
 static void check_redirect(bool secure, int status, const char *location) {
     char *headers = location == NULL ? NULL : text_of("Location: %s\r\n", location);
     const struct answer answer = {.status = status, .headers = headers, .body = "{\"message\": \"moved\"}"};
-    const struct server_options server_options = {.answers = &answer, .answer_count = 1};
-    struct server *server = secure ? serve_secure(server_options) : serve(&server_options);
+    const struct server_options server_options = {
+        .answers = &answer, .answer_count = 1, .certificate = secure ? "good" : NULL};
+    struct server *server = serve(&server_options);
     refold_options *options = test_options(server_url(server));
     refold_options_set_ca_file(options, certificate_path("ca.pem"));
     refold_options_set_max_retries(options, 3);

@@ -13,10 +13,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static struct server *serve_either(bool secure, struct server_options options) {
-    return secure ? serve_trusted(options) : serve(&options);
-}
-
 /* How many there are ----------------------------------------------------------------------------------- */
 
 enum { THREADS = 64, CALLS = 100 };
@@ -31,8 +27,9 @@ TEST(threads_need_no_more_connections_than_they_are) {
         static const int counts[] = {1, 2, THREADS};
         for (size_t i = 0; i < COUNT(counts); i++) {
             struct server *server =
-                serve_either(secure, (struct server_options){.answers = &(struct answer){.body = COMPLETED},
-                                                             .answer_count = 1});
+                serve(&(struct server_options){.answers = &(struct answer){.body = COMPLETED},
+                                               .answer_count = 1,
+                                               .certificate = secure ? "good" : NULL});
             refold_client *client = trusting_client(server);
             check_case("%d threads%s", counts[i], secure ? ", TLS" : "");
             run_on_threads(counts[i], call_often, client, 0);
@@ -106,8 +103,8 @@ TEST(every_whole_answer_leaves_a_connection_to_be_used_again) {
     for (size_t i = 0; i < 2 * COUNT(answers); i++) {
         size_t row = i / 2;
         bool secure = i % 2 == 1;
-        struct server *server =
-            serve_either(secure, (struct server_options){.answers = &answers[row].answer, .answer_count = 1});
+        struct server *server = serve(&(struct server_options){
+            .answers = &answers[row].answer, .answer_count = 1, .certificate = secure ? "good" : NULL});
         refold_options *options = test_options(server_url(server));
         refold_options_set_ca_file(options, certificate_path("ca.pem"));
         refold_options_set_max_response_bytes(options, 30);
@@ -163,10 +160,11 @@ static void answer_then_reset(struct exchange *exchange) {
 TEST(a_server_that_closes_after_each_answer_fails_no_call) {
     for (size_t i = 0; i < 2 * COUNT(closings); i++) {
         const struct answer *answer = &closings[i / 2].answer;
-        struct server_options options = {.answers = answer, .answer_count = 1};
+        struct server_options options = {
+            .answers = answer, .answer_count = 1, .certificate = i % 2 ? "good" : NULL};
         if (answer->ending == RESET)
             options.handler = answer_then_reset;
-        struct server *server = serve_either(i % 2, options);
+        struct server *server = serve(&options);
         refold_client *client = trusting_client(server);
         check_case("%s%s", closings[i / 2].name, i % 2 ? ", TLS" : "");
         run_on_threads(4, call_some, client, 0);
@@ -201,8 +199,8 @@ TEST(a_request_that_crosses_the_closing_goes_out_again_at_once) {
     void (*handlers[])(struct exchange *) = {close_on_second_request, reset_on_second_request};
     for (size_t i = 0; i < 4; i++) {
         atomic_int served = 0;
-        struct server *server =
-            serve_either(i % 2, (struct server_options){.handler = handlers[i / 2], .data = &served});
+        struct server *server = serve(&(struct server_options){
+            .handler = handlers[i / 2], .data = &served, .certificate = i % 2 ? "good" : NULL});
         refold_client *client = trusting_client(server);
         check_case("%zu", i);
         int64_t best = INT64_MAX;
@@ -290,7 +288,8 @@ static void call_with_pauses(void *data) {
 
 TEST(a_server_that_closes_idle_connections_after_any_time_fails_no_call) {
     for (int secure = 0; secure < 2; secure++) {
-        struct server *server = serve_either(secure, (struct server_options){.handler = close_soon});
+        struct server *server =
+            serve(&(struct server_options){.handler = close_soon, .certificate = secure ? "good" : NULL});
         refold_client *client = trusting_client(server);
         check_case(secure ? "TLS" : "plain");
         run_on_threads(4, call_with_pauses, client, 0);
@@ -335,8 +334,8 @@ TEST(late_bytes_are_never_taken_for_an_answer) {
     enum { ROUNDS = 20 };
     for (size_t i = 0; i < 2 * COUNT(late_bytes); i++) {
         struct late late = {.bytes = late_bytes[i / 2], .sent = event_new(), .wanted = event_new()};
-        struct server *server =
-            serve_either(i % 2, (struct server_options){.handler = answer_and_more, .data = &late});
+        struct server *server = serve(&(struct server_options){
+            .handler = answer_and_more, .data = &late, .certificate = i % 2 ? "good" : NULL});
         refold_client *client = trusting_client(server);
         check_case("%zu%s", i / 2, i % 2 ? ", TLS" : "");
         for (int round = 0; round < 2 * ROUNDS; round++) {
@@ -401,8 +400,8 @@ static void answer_and_misbehave(struct exchange *exchange) {
 TEST(a_tls_session_that_misbehaves_while_idle_is_not_used_again) {
     for (size_t i = 0; i < COUNT(late_records); i++) {
         struct late_record late = {i, event_new(), event_new()};
-        struct server *server =
-            serve_trusted((struct server_options){.handler = answer_and_misbehave, .data = &late});
+        struct server *server = serve(
+            &(struct server_options){.handler = answer_and_misbehave, .data = &late, .certificate = "good"});
         refold_client *client = trusting_client(server);
         check_case("%s", late_records[i].name);
         CHECK_INT(get_code(client), REFOLD_OK);
@@ -437,8 +436,8 @@ static void call_in_moved_time(void *client) {
 TEST(connections_idle_for_more_than_a_minute_are_dropped) {
     for (int secure = 0; secure < 2; secure++) {
         struct event *arrived = event_new();
-        struct server *server = serve_either(
-            secure, (struct server_options){.handler = hold_until_all_are_there, .data = arrived});
+        struct server *server = serve(&(struct server_options){
+            .handler = hold_until_all_are_there, .data = arrived, .certificate = secure ? "good" : NULL});
         refold_client *client = trusting_client(server);
         check_case(secure ? "TLS" : "plain");
         run_on_threads(3, call_in_moved_time, client, 0);
@@ -495,8 +494,8 @@ static void make_traced_calls(bool secure) {
                                   .body =
                                       "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "
                                       "23\r\n\r\n" COMPLETED};
-    struct server *server =
-        serve_either(secure, (struct server_options){.answers = &answer, .answer_count = 1});
+    struct server *server = serve(&(struct server_options){
+        .answers = &answer, .answer_count = 1, .certificate = secure ? "good" : NULL});
     refold_client *client = trusting_client(server);
     refold_cancel *cancel = refold_cancel_new();
     int failed = 0;

@@ -157,10 +157,7 @@ static void make_calls(size_t row, const refold_client *client) {
 TEST(no_call_fails_for_a_signal) {
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct server_options options = {.handler = rows[i].handler, .connected = rows[i].connected};
-        if (rows[i].secure) {
-            options.certificate = certificate_path("good.pem");
-            options.private_key = certificate_path("good.key");
-        }
+        options.certificate = rows[i].secure ? "good" : NULL;
         struct server *server = serve(&options);
         refold_client *client = client_for(i, server);
         check_case("%s", rows[i].name);
@@ -329,10 +326,7 @@ TEST(a_broken_pipe_kills_nobody) {
         caller = pthread_self();
         struct server_options options = {.handler = traps[i].at_once ? answer_late : trap_after_an_answer,
                                          .connected = traps[i].at_once ? trap_at_once : NULL};
-        if (traps[i].secure) {
-            options.certificate = certificate_path("good.pem");
-            options.private_key = certificate_path("good.key");
-        }
+        options.certificate = traps[i].secure ? "good" : NULL;
         struct server *server = serve(&options);
         check_case("%s", traps[i].name);
         refold_options *client_options = test_options(server_url(server));

@@ -246,8 +246,7 @@ static void talk_tls(struct server *server, const char *want, int maximum) {
 TEST(servers_speak_tls) {
     static const struct answer answer = {.body = "secret", .ending = CLOSE};
     struct server_options options = {.answers = &answer, .answer_count = 1, .minimum_tls = TLS1_3_VERSION};
-    options.certificate = certificate_path("good.pem");
-    options.private_key = certificate_path("good.key");
+    options.certificate = "good";
     struct server *server = serve(&options);
     CHECK(strncmp(server_url(server), "https://127.0.0.1:", 18) == 0);
     talk_tls(server, "\r\n\r\nsecret", TLS1_3_VERSION);
@@ -255,8 +254,7 @@ TEST(servers_speak_tls) {
     CHECK_INT(server_handshakes(server), 1);
     talk_tls(server, NULL, TLS1_2_VERSION);
     server_stop(server);
-    options.certificate = certificate_path("unknown.pem");
-    options.private_key = certificate_path("unknown.key");
+    options.certificate = "unknown";
     server = serve(&options);
     talk_tls(server, NULL, TLS1_3_VERSION);
     CHECK(server_await_open(server, 0, 1000));

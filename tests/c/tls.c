@@ -13,12 +13,8 @@
 #include <unistd.h>
 
 static struct server *serve_tls(const char *certificate, struct server_options options) {
-    char file[60];
     static const struct answer completed = {.body = COMPLETED};
-    snprintf(file, sizeof file, "%s.pem", certificate);
-    options.certificate = certificate_path(file);
-    snprintf(file, sizeof file, "%s.key", certificate);
-    options.private_key = certificate_path(file);
+    options.certificate = certificate;
     options.answers = &completed;
     options.answer_count = 1;
     return serve(&options);

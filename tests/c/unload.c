@@ -98,10 +98,7 @@ static void visit(void *url) {
 static struct server *serve_document(bool is_secure) {
     static const struct answer answer = {.body = DOCUMENT};
     struct server_options options = {.answers = &answer, .answer_count = 1};
-    if (is_secure) {
-        options.certificate = certificate_path("good.pem");
-        options.private_key = certificate_path("good.key");
-    }
+    options.certificate = is_secure ? "good" : NULL;
     certificate_path("ca.pem");
     return serve(&options);
 }

@@ -164,10 +164,7 @@ struct order {
 
 static struct server *serve_unruly(uint64_t *seed, int number, uint16_t port) {
     struct server_options options = {.handler = misbehave, .data = seed, .port = port, .forgetful = true};
-    if (number >= PLAIN_SERVERS) {
-        options.certificate = certificate_path("good.pem");
-        options.private_key = certificate_path("good.key");
-    }
+    options.certificate = number >= PLAIN_SERVERS ? "good" : NULL;
     return serve(&options);
 }
 

@@ -29,12 +29,6 @@ refold_client *client_of(refold_options *options) {
 
 refold_client *client_to(struct server *server) { return client_of(test_options(server_url(server))); }
 
-struct server *serve_trusted(struct server_options options) {
-    options.certificate = certificate_path("good.pem");
-    options.private_key = certificate_path("good.key");
-    return serve(&options);
-}
-
 refold_client *trusting_client(struct server *server) {
     refold_options *options = test_options(server_url(server));
     refold_options_set_ca_file(options, certificate_path("ca.pem"));

@@ -23,9 +23,7 @@ refold_options *test_options(const char *base_url);
 refold_client *client_of(refold_options *options);
 refold_client *client_to(struct server *server); /* client_of(test_options(server_url(server))) */
 
-/* A server that speaks TLS, its certificate signed by the authority of the tests; and a client that trusts
- * this one. */
-struct server *serve_trusted(struct server_options options);
+/* The client trusts the authority that has signed the certificate "good" of the tests' servers. */
 refold_client *trusting_client(struct server *server);
 
 /* Gets TEST_ID: the execution, or NULL and the error. The same with the pointer given as the rule wants it:

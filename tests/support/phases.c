@@ -198,10 +198,7 @@ static struct server *serve_phase(const struct phase *phase, struct event *reach
     struct server_options options = {
         .connected = phase->connected, .handler = phase->handler, .data = reached};
     options.unserved = phase->has_large_request;
-    if (phase->has_tls) {
-        options.certificate = certificate_path("good.pem");
-        options.private_key = certificate_path("good.key");
-    }
+    options.certificate = phase->has_tls ? "good" : NULL;
     return serve(&options);
 }
 

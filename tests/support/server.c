@@ -739,8 +739,11 @@ static SSL_CTX *make_tls(const struct server_options *options) {
     SSL_CTX_set_min_proto_version(tls, options->minimum_tls);
     SSL_CTX_set_max_proto_version(tls, options->maximum_tls);
     SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    if (SSL_CTX_use_certificate_chain_file(tls, options->certificate) != 1 ||
-        SSL_CTX_use_PrivateKey_file(tls, options->private_key, SSL_FILETYPE_PEM) != 1) {
+    char file[60], key[60];
+    snprintf(file, sizeof file, "%s.pem", options->certificate);
+    snprintf(key, sizeof key, "%s.key", options->certificate);
+    if (SSL_CTX_use_certificate_chain_file(tls, certificate_path(file)) != 1 ||
+        SSL_CTX_use_PrivateKey_file(tls, certificate_path(key), SSL_FILETYPE_PEM) != 1) {
         ERR_print_errors_fp(stderr);
         abort();
     }

@@ -81,9 +81,8 @@ struct answer {
 struct server_options {
     const char *address;     /* NULL: 127.0.0.1; else another address of 127.0.0.0/8, or ::1 */
     uint16_t port;           /* 0: any free one */
-    const char *certificate; /* file names; NULL: no TLS. See certificate_path() */
-    const char *private_key;
-    int minimum_tls; /* 0, TLS1_2_VERSION, ... of <openssl/ssl.h>; TLS below 1.2 is possible, too */
+    const char *certificate; /* "good", "expired", ... of certificate_path(), with its key; NULL: no TLS */
+    int minimum_tls;         /* 0, TLS1_2_VERSION, ... of <openssl/ssl.h>; TLS below 1.2 is possible, too */
     int maximum_tls;
     /* Called on each new connection, before TLS and before anything is read; may be NULL. */
     void (*connected)(struct exchange *exchange);
