@@ -19,6 +19,8 @@ need valgrind valgrind libc6-dbg || exit 1
 work=target/tests/cpp
 mkdir -p "$work"
 work=$(cd "$work" && pwd)
+kept=$work
+PATH=$work:$PATH
 strict="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wold-style-cast -Werror"
 memcheck="-q --leak-check=full --show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite,indirect \
     --error-exitcode=99 --fair-sched=yes"
@@ -74,27 +76,17 @@ tests() {
     failed=$((failed + ${wrong:-0}))
 }
 
-# runs STATUS PROGRAM ARGUMENT...: ends with that status; what it prints is kept in $work/out and $work/err.
-runs() {
-    wanted=$1
-    program=$2
-    shift 2
-    "$work/$program" "$@" >"$work/out" 2>"$work/err" 3>&- 4<&-
-    got=$?
-    [ "$got" -eq "$wanted" ] || { echo "status $got instead of $wanted" && cat "$work/out" "$work/err" && return 1; }
-}
-
 leaks_nothing() {
     program=$1
     shift
-    valgrind $memcheck "$work/$program" "$@" >"$work/out" 2>"$work/err" 3>&- 4<&-
-    [ $? -le 1 ] || { cat "$work/err" && return 1; }
+    valgrind $memcheck "$work/$program" "$@" >"$kept/out" 2>"$kept/err" 3>&- 4<&-
+    [ $? -le 1 ] || { cat "$kept/err" && return 1; }
 }
 
 prints() {
     words=$1
     shift
-    runs "$@" && cat "$work/out" "$work/err" | grep -qF -- "$words"
+    runs "$@" && cat "$kept/out" "$kept/err" | grep -qF -- "$words"
 }
 
 for compiler in g++ clang++; do
@@ -129,7 +121,7 @@ check "get shows an execution" prints "Start: Success" 0 get 6a106ba44480b80424a
 check "get says what is wrong" prints "get: Execution not found" 1 get nobody
 check "get without an id" prints "execution_id" 1 get
 check "watch shows a run to its end" prints "COMPLETED, 100 %, " 0 watch running-watch
-check "watch shows the steps before" grep -q '^RUNNING, ' "$work/out"
+check "watch shows the steps before" grep -q '^RUNNING, ' "$kept/out"
 check "watch tells a failed run" prints "Errored" 3 watch errored
 check "watch gives up in time" prints "1000 ms" 1 watch stuck 1
 check "watch says what is wrong" prints "watch: Execution not found" 1 watch nobody
@@ -139,12 +131,6 @@ for program in get watch; do
     check "$program leaks nothing in an error" leaks_nothing "$program" nobody
 done
 
-# Ctrl-C, once the wait has begun.
-"$work/watch" stuck >"$work/out" 2>"$work/err" 3>&- 4<&- &
-watch=$!
-tail -n +1 -f --pid="$watch" "$work/out" | head -n 1 >/dev/null
-kill -INT "$watch"
-wait "$watch"
-check "watch is cancelled by SIGINT" [ $? -eq 130 ]
+check "watch is cancelled by SIGINT" is_interrupted watch stuck
 
 sum_up

@@ -8,36 +8,28 @@ cd "$(dirname "$0")/.." || exit 1
 work=target/tests/examples
 rm -rf "$work"
 mkdir -p "$work"
+kept=$work
+PATH=$PWD/$work:$PATH
 ln -sf ../../release/librefold.so "$work/librefold.so.0"
 export LC_ALL=C.UTF-8
-# runs STATUS PROGRAM ARGUMENT...: ends with that status; what it prints is kept in $work/out and $work/err.
-runs() {
-    wanted=$1
-    program=$2
-    shift 2
-    "$work/$program" "$@" >"$work/out" 2>"$work/err" 3>&- 4<&-
-    got=$?
-    [ "$got" -eq "$wanted" ] || { echo "status $got instead of $wanted" && cat "$work/out" "$work/err" && return 1; }
-}
-
 # One line on standard error that holds the words, and nothing on standard output.
 complains() {
     words=$1
     shift
-    runs 1 "$@" && [ ! -s "$work/out" ] && [ "$(wc -l <"$work/err")" -eq 1 ] && grep -qF "$words" "$work/err"
+    runs 1 "$@" && [ ! -s "$kept/out" ] && [ "$(wc -l <"$kept/err")" -eq 1 ] && grep -qF "$words" "$kept/err"
 }
 
 prints() {
     words=$1
     shift
-    runs "$@" && [ ! -s "$work/err" ] && grep -qF "$words" "$work/out"
+    runs "$@" && [ ! -s "$kept/err" ] && grep -qF "$words" "$kept/out"
 }
 
 leaks_nothing() {
     program=$1
     shift
-    valgrind -q --leak-check=full --error-exitcode=99 "$work/$program" "$@" >"$work/out" 2>"$work/err" 3>&- 4<&-
-    [ $? -ne 99 ] || { cat "$work/err" && return 1; }
+    valgrind -q --leak-check=full --error-exitcode=99 "$work/$program" "$@" >"$kept/out" 2>"$kept/err" 3>&- 4<&-
+    [ $? -ne 99 ] || { cat "$kept/err" && return 1; }
 }
 
 for program in get_execution watch_execution; do
@@ -54,14 +46,14 @@ start_sandbox "$work" --run-seconds 1
 
 printf 'Execution for workflow 6a106ba44480b80424a65289: COMPLETED, 100 %%\n  Start: Success, 403 ms\n' >"$work/documented"
 check "get_execution shows the documented run" runs 0 get_execution 6a106ba44480b80424a65289
-check "get_execution shows all of it" cmp "$work/out" "$work/documented"
+check "get_execution shows all of it" cmp "$kept/out" "$work/documented"
 check "get_execution shows every node" prints "  Start: Success" 0 get_execution completed
 check "watch_execution shows a finished run" prints COMPLETED 0 watch_execution completed
 check "watch_execution shows a run to its end" prints COMPLETED 0 watch_execution running-examples
 check "watch_execution tells a failed run" prints ERRORED 3 watch_execution errored
 check "watch_execution tells a stopped run" prints STOPPED 3 watch_execution stopped
 check "watch_execution gives up in time" runs 1 watch_execution --timeout 1 stuck
-check "watch_execution says so" grep -qF "had not ended after 1000 ms: its last status is RUNNING" "$work/err"
+check "watch_execution says so" grep -qF "had not ended after 1000 ms: its last status is RUNNING" "$kept/err"
 
 for program in get_execution watch_execution; do
     check "$program leaks nothing" leaks_nothing "$program" completed
@@ -74,12 +66,6 @@ for program in get_execution watch_execution; do
         complains "could not connect to 127.0.0.1:1: connection refused" "$program" completed
 done
 
-# Ctrl-C, once the wait has begun.
-"$work/watch_execution" stuck >"$work/out" 2>"$work/err" 3>&- 4<&- &
-watch=$!
-tail -n +1 -f --pid="$watch" "$work/out" | head -n 1 >/dev/null
-kill -INT "$watch"
-wait "$watch"
-check "watch_execution is cancelled by SIGINT" [ $? -eq 130 ]
+check "watch_execution is cancelled by SIGINT" is_interrupted watch_execution stuck
 
 sum_up

@@ -14,8 +14,10 @@ need pkg-config pkg-config || exit 1
 
 root=$(pwd)
 work=$root/target/go
-rm -rf "$work/run"
-mkdir -p "$work/run"
+kept=$work/run
+PATH=$kept:$PATH
+rm -rf "$kept"
+mkdir -p "$kept"
 make_prefix "$work/prefix" || exit 1
 export PKG_CONFIG_PATH="$work/prefix/lib/pkgconfig" LD_LIBRARY_PATH="$work/prefix/lib"
 case $(go env GOVERSION) in
@@ -29,11 +31,11 @@ is_formatted() {
 
 # Counts the tests of the package, each by itself.
 test_package() {
-    go test -race -count=1 -timeout=300s -v . >"$work/run/package" 2>&1
+    go test -race -count=1 -timeout=300s -v . >"$kept/package" 2>&1
     status=$?
-    grep -vE '^(=== |--- PASS)' "$work/run/package" | sed 's/^--- FAIL: /FAIL /'
-    package_passed=$(grep -c '^--- PASS' "$work/run/package")
-    package_failed=$(grep -c '^--- FAIL' "$work/run/package")
+    grep -vE '^(=== |--- PASS)' "$kept/package" | sed 's/^--- FAIL: /FAIL /'
+    package_passed=$(grep -c '^--- PASS' "$kept/package")
+    package_failed=$(grep -c '^--- FAIL' "$kept/package")
     passed=$((passed + package_passed))
     failed=$((failed + package_failed))
     if [ "$status" -ne 0 ] && [ "$package_failed" -eq 0 ]; then
@@ -42,44 +44,29 @@ test_package() {
     fi
 }
 
-# runs STATUS ARGUMENT...: what the program prints is kept.
-runs() {
-    wanted=$1
-    shift
-    "$work/run/refold-watch" "$@" >"$work/run/out" 2>"$work/run/err" 3>&- 4<&-
-    got=$?
-    [ "$got" -eq "$wanted" ] || { echo "status $got" && cat "$work/run/out" "$work/run/err" && return 1; }
-}
-
 # One line on standard error that holds the words.
 complains() {
     words=$1
     shift
-    runs 1 "$@" && [ "$(wc -l <"$work/run/err")" -eq 1 ] && grep -qF "$words" "$work/run/err"
+    runs 1 refold-watch "$@" && [ "$(wc -l <"$kept/err")" -eq 1 ] && grep -qF "$words" "$kept/err"
 }
 
 stop_sandbox_at_exit
-start_sandbox "$work/run" --run-seconds 1
+start_sandbox "$kept" --run-seconds 1
 check "gofmt" is_formatted
 cd examples/go || exit 1
 check "go vet" go vet ./...
 test_package
-check "the program compiles" go build -o "$work/run/refold-watch" ./cmd/refold-watch
-check "the program shows a run to its end" runs 0 running-program
-check "the program shows the end" grep -q ": COMPLETED, 100 %$" "$work/run/out"
-check "the program shows a finished run" runs 0 6a106ba44480b80424a65289
-check "the program shows its node" grep -q "^Start *Success *403ms$" "$work/run/out"
-check "the program tells a failed run" runs 3 errored
+check "the program compiles" go build -o "$kept/refold-watch" ./cmd/refold-watch
+check "the program shows a run to its end" runs 0 refold-watch running-program
+check "the program shows the end" grep -q ": COMPLETED, 100 %$" "$kept/out"
+check "the program shows a finished run" runs 0 refold-watch 6a106ba44480b80424a65289
+check "the program shows its node" grep -q "^Start *Success *403ms$" "$kept/out"
+check "the program tells a failed run" runs 3 refold-watch errored
 check "the program tells an error" complains "Execution not found" nobody
 check "the program gives up in time" complains "deadline exceeded" -timeout 300ms stuck
-check "the program takes one id" runs 2
+check "the program takes one id" runs 2 refold-watch
 
-# Ctrl-C, once the wait has begun.
-"$work/run/refold-watch" stuck >"$work/run/out" 2>"$work/run/err" 3>&- 4<&- &
-watch=$!
-tail -n +1 -f --pid="$watch" "$work/run/out" | head -n 1 >/dev/null
-kill -INT "$watch"
-wait "$watch"
-check "the program is interrupted by SIGINT" [ $? -eq 130 ]
+check "the program is interrupted by SIGINT" is_interrupted refold-watch stuck
 
 sum_up

@@ -11,7 +11,8 @@ need node nodejs || exit 1
 need npm npm || exit 1
 
 work=target/node
-mkdir -p "$work/run"
+kept=$work/run
+mkdir -p "$kept"
 make_prefix "$work/prefix" || exit 1
 LD_LIBRARY_PATH=$(pwd)/$work/prefix/lib
 export LD_LIBRARY_PATH
@@ -33,12 +34,12 @@ install_package() {
 
 # Counts the tests of the package, each by itself.
 test_package() {
-    (cd "$work/package" && node --expose-gc --test-reporter=tap --test test/*.test.js) >"$work/run/package" 2>&1 \
+    (cd "$work/package" && node --expose-gc --test-reporter=tap --test test/*.test.js) >"$kept/package" 2>&1 \
         3>&- 4<&-
     status=$?
-    grep -E '^ *not ok' -A 30 "$work/run/package" | sed 's/^ *not ok/not ok/'
-    package_passed=$(sed -n 's/^# pass //p' "$work/run/package")
-    package_failed=$(sed -n 's/^# fail //p' "$work/run/package")
+    grep -E '^ *not ok' -A 30 "$kept/package" | sed 's/^ *not ok/not ok/'
+    package_passed=$(sed -n 's/^# pass //p' "$kept/package")
+    package_failed=$(sed -n 's/^# fail //p' "$kept/package")
     passed=$((passed + ${package_passed:-0}))
     failed=$((failed + ${package_failed:-1}))
     if [ "$status" -ne 0 ] && [ "${package_failed:-0}" -eq 0 ]; then
@@ -47,45 +48,30 @@ test_package() {
     fi
 }
 
-# runs STATUS PROGRAM ARGUMENT...: what the program prints is kept.
-runs() {
-    wanted=$1
-    program=$2
-    shift 2
-    node "$work/package/$program" "$@" >"$work/run/out" 2>"$work/run/err" 3>&- 4<&-
-    got=$?
-    [ "$got" -eq "$wanted" ] || { echo "status $got" && cat "$work/run/out" "$work/run/err" && return 1; }
-}
-
 # One line on standard error that holds the words.
 complains() {
     words=$1
     shift
-    runs 1 watch.js "$@" && [ "$(wc -l <"$work/run/err")" -eq 1 ] && grep -qF "$words" "$work/run/err"
+    runs 1 node "$work/package/watch.js" "$@" && [ "$(wc -l <"$kept/err")" -eq 1 ] && grep -qF "$words" "$kept/err"
 }
 
 install_package || exit 1
 stop_sandbox_at_exit
-start_sandbox "$work/run" --run-seconds 1
+start_sandbox "$kept" --run-seconds 1
 test_package
-check "the program in the README shows a finished run" runs 0 get.mjs 6a106ba44480b80424a65289
-check "and its node" grep -q "^  Start: Success {" "$work/run/out"
-check "the program shows a run to its end" runs 0 watch.js running-program
-check "the program shows the end" grep -q ": COMPLETED, 100 %$" "$work/run/out"
-check "the program shows its nodes" grep -q "Wait for approval" "$work/run/out"
-check "the program tells a failed run" runs 3 watch.js errored
+check "the program in the README shows a finished run" runs 0 node "$work/package/get.mjs" 6a106ba44480b80424a65289
+check "and its node" grep -q "^  Start: Success {" "$kept/out"
+check "the program shows a run to its end" runs 0 node "$work/package/watch.js" running-program
+check "the program shows the end" grep -q ": COMPLETED, 100 %$" "$kept/out"
+check "the program shows its nodes" grep -q "Wait for approval" "$kept/out"
+check "the program tells a failed run" runs 3 node "$work/package/watch.js" errored
 check "the program tells an error" complains "Execution not found" nobody
 REFOLD_API_KEY='' check "the program tells wrong settings" complains "linked_account_id" nobody
-check "the program takes one id" runs 2 watch.js
-REFOLD_LIBRARY=nowhere/librefold.so check "the package tells where it looks for the library" runs 1 watch.js
-check "and how to help" grep -q "nowhere/librefold.so cannot be loaded; REFOLD_LIBRARY" "$work/run/err"
+check "the program takes one id" runs 2 node "$work/package/watch.js"
+REFOLD_LIBRARY=nowhere/librefold.so check "the package tells where it looks for the library" runs 1 \
+    node "$work/package/watch.js"
+check "and how to help" grep -q "nowhere/librefold.so cannot be loaded; REFOLD_LIBRARY" "$kept/err"
 
-# Ctrl-C, once the wait has begun.
-node "$work/package/watch.js" stuck >"$work/run/out" 2>"$work/run/err" 3>&- 4<&- &
-watch=$!
-tail -n +1 -f --pid="$watch" "$work/run/out" | head -n 1 >/dev/null
-kill -INT "$watch"
-wait "$watch"
-check "the program is interrupted by SIGINT" [ $? -eq 130 ]
+check "the program is interrupted by SIGINT" is_interrupted node "$work/package/watch.js" stuck
 
 sum_up

@@ -17,6 +17,26 @@ check() {
     fi
 }
 
+# runs STATUS COMMAND...: ends with that status. What it prints is kept in $kept/out and $kept/err.
+runs() {
+    wanted=$1
+    shift
+    "$@" >"$kept/out" 2>"$kept/err" 3>&- 4<&-
+    got=$?
+    [ "$got" -eq "$wanted" ] || { echo "status $got instead of $wanted" && cat "$kept/out" "$kept/err" && return 1; }
+}
+
+# is_interrupted COMMAND...: Ctrl-C, once it has printed a line, ends it with status 130.
+is_interrupted() {
+    : >"$kept/out"
+    "$@" >>"$kept/out" 2>"$kept/err" 3>&- 4<&- &
+    interrupted=$!
+    tail -n +1 -f --pid="$interrupted" "$kept/out" | head -n 1 >/dev/null
+    kill -INT "$interrupted"
+    wait "$interrupted"
+    [ $? -eq 130 ]
+}
+
 # The last line of a test, and its status.
 sum_up() {
     printf '%s passed, %s failed\n' "$passed" "$failed"
