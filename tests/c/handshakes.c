@@ -148,12 +148,9 @@ TEST(a_long_key_arrives_whole) {
 
 static void call_tls_on_small_stack(void *data) {
     refold_client *client = trusting_client(data);
-    refold_error *error = NULL;
-    refold_execution *execution = get(client, &error);
-    CHECK_STR(error == NULL ? NULL : refold_error_message(error), NULL);
+    refold_execution *execution = must_get(client);
     CHECK_STR(refold_execution_status(execution), "COMPLETED");
     refold_execution_free(execution);
-    refold_error_free(error);
     refold_client_free(client);
 }
 
@@ -210,13 +207,10 @@ TEST(an_answer_is_the_same_in_records_of_any_size) {
         refold_client *client = trusting_client(server);
         check_case("TLS 1.%zu, %zu bytes", 2 + i % 2, row.size);
         for (int call = 0; call < 3; call++) {
-            refold_error *error = NULL;
-            refold_execution *execution = get(client, &error);
-            CHECK_STR(error == NULL ? NULL : refold_error_message(error), NULL);
+            refold_execution *execution = must_get(client);
             const char *name = refold_execution_name(execution);
             CHECK_INT(name == NULL ? 0 : strspn(name, "n"), row.length);
             refold_execution_free(execution);
-            refold_error_free(error);
         }
         CHECK_INT(server_connections(server), 1);
         refold_client_free(client);

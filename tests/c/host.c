@@ -75,14 +75,11 @@ static refold_options *options_to(const struct server *server) {
 
 static void call_compressed(void *data) {
     refold_client *client = client_of(data);
-    refold_error *error = NULL;
     for (int call = 0; call < 2; call++) {
-        refold_execution *execution = get(client, &error);
-        CHECK_STR(error == NULL ? NULL : refold_error_message(error), NULL);
+        refold_execution *execution = must_get(client);
         CHECK_STR(refold_node_id(refold_execution_node(execution, 0)), "n");
         CHECK_INT(refold_json_int64(refold_json_get(refold_execution_json(execution), "last")), 1);
         refold_execution_free(execution);
-        refold_error_free(error);
     }
     refold_client_free(client);
 }

@@ -32,12 +32,9 @@ static refold_options *options_to(const char *url) {
 
 static void check_success(refold_options *options) {
     refold_client *client = client_of(options);
-    refold_error *error = NULL;
-    refold_execution *execution = get(client, &error);
-    CHECK_STR(error == NULL ? NULL : refold_error_message(error), NULL);
+    refold_execution *execution = must_get(client);
     CHECK_STR(refold_execution_status(execution), "COMPLETED");
     refold_execution_free(execution);
-    refold_error_free(error);
     refold_client_free(client);
 }
 

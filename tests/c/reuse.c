@@ -140,12 +140,7 @@ static const struct {
 
 static void call_some(void *data) {
     for (int i = 0; i < 25; i++) {
-        refold_error *error = NULL;
-        refold_execution *execution = get(data, &error);
-        if (execution == NULL)
-            FAIL("call %d: %d %s", i, refold_error_code(error), refold_error_message(error));
-        refold_execution_free(execution);
-        refold_error_free(error);
+        refold_execution_free(must_get(data));
     }
 }
 
@@ -276,12 +271,7 @@ static void close_soon(struct exchange *exchange) {
 
 static void call_with_pauses(void *data) {
     for (int i = 0; i < 60; i++) {
-        refold_error *error = NULL;
-        refold_execution *execution = get(data, &error);
-        if (execution == NULL)
-            FAIL("call %d: %d %s", i, refold_error_code(error), refold_error_message(error));
-        refold_execution_free(execution);
-        refold_error_free(error);
+        refold_execution_free(must_get(data));
         pause_ms(i % 6);
     }
 }

@@ -44,6 +44,14 @@ refold_execution *get(const refold_client *client, refold_error **error) {
     return execution;
 }
 
+refold_execution *must_get(const refold_client *client) {
+    refold_error *error;
+    refold_execution *execution = get(client, &error);
+    CHECK_STR(error == NULL ? NULL : refold_error_message(error), NULL);
+    refold_error_free(error);
+    return execution;
+}
+
 refold_code get_code(const refold_client *client) {
     refold_error *error;
     refold_execution_free(get(client, &error));

@@ -29,6 +29,8 @@ refold_client *trusting_client(struct server *server);
 /* Gets TEST_ID: the execution, or NULL and the error. The same with the pointer given as the rule wants it:
  * set before. */
 refold_execution *get(const refold_client *client, refold_error **error);
+/* The same, where it must go well: a failed check otherwise. */
+refold_execution *must_get(const refold_client *client);
 /* Gets, frees what came, and gives the code. */
 refold_code get_code(const refold_client *client);
 
