@@ -145,13 +145,16 @@ static void relay(struct exchange *exchange) {
     struct path *path = exchange_data(exchange);
     if (!exchange_relay_in_part(exchange, path->port, admit))
         return;
-    if (path->way == CLOSES)
+    /* What ends by itself must not be cancelled: the token may be that of the next call by then. */
+    if (path->way == CLOSES) {
         exchange_close(exchange);
-    else if (path->way == RESETS)
+    } else if (path->way == RESETS) {
         exchange_reset(exchange);
-    pthread_mutex_lock(&path->lock);
-    refold_cancel_trigger(path->cancel);
-    pthread_mutex_unlock(&path->lock);
+    } else {
+        pthread_mutex_lock(&path->lock);
+        refold_cancel_trigger(path->cancel);
+        pthread_mutex_unlock(&path->lock);
+    }
     exchange_await_close(exchange);
 }
 
