@@ -50,7 +50,7 @@ fn parse(criterion: &mut Criterion, name: &str, text: &str) {
     group.throughput(Throughput::Bytes(text.len() as u64));
     group.bench_function(name, |bencher| {
         let body = || text.as_bytes().to_vec();
-        bencher.iter_batched(body, |body| Execution::parse(body, None), BatchSize::PerIteration);
+        bencher.iter_batched(body, |body| Execution::parse(body, None, u64::MAX), BatchSize::PerIteration);
     });
     group.finish();
 }
@@ -80,7 +80,8 @@ fn run() -> Result<(), Box<dyn Error>> {
     for (name, nodes, records) in [("1 node", 1, 1), ("50 nodes", 50, 4), ("2,000 nodes", 2000, 20)] {
         parse(&mut criterion, name, &document(nodes, records)?);
     }
-    let execution = Execution::parse(document(50, 20)?.into_bytes(), None).map_err(|refused| refused.why)?;
+    let execution =
+        Execution::parse(document(50, 20)?.into_bytes(), None, u64::MAX).map_err(|refused| refused.why)?;
     look(&mut criterion, &execution).ok_or("the execution lacks what is looked at")?;
     criterion.final_summary();
     Ok(())

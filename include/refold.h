@@ -121,8 +121,8 @@
  * The library prints nothing and changes no state of the process. A defect of its own does not end your
  * program: it is caught, and the call fails with REFOLD_ERROR_INTERNAL or the function returns what it
  * returns for something absent. Memory whose amount an answer decides is asked for with care, and a call
- * that cannot have it fails with REFOLD_ERROR_RESOURCE; only a process that cannot have a few hundred bytes
- * more is ended by the system's own rules. The shared library may be loaded at any time with dlopen() and
+ * that cannot have it fails with REFOLD_ERROR_RESOURCE; only a process that cannot have another 128 KiB is
+ * ended by the system's own rules. The shared library may be loaded at any time with dlopen() and
  * closed with dlclose(); it then stays mapped, because threads may still have to leave it.
  *
  * From other languages
@@ -341,8 +341,8 @@ typedef enum refold_code_value {
     /** The server said success, but the body is not an execution. */
     REFOLD_ERROR_INVALID_RESPONSE = -8,
     /**
-     * The body of the answer is larger than refold_options_set_max_response_bytes() allows, or its header
-     * larger than 64 KiB or 128 fields.
+     * The body of the answer, or the memory for its nodes, is larger than
+     * refold_options_set_max_response_bytes() allows, or its header larger than 64 KiB or 128 fields.
      */
     REFOLD_ERROR_RESPONSE_TOO_LARGE = -9,
     /** A defect of the library, caught before it could do harm. Please report it. */
@@ -465,7 +465,8 @@ void refold_options_set_max_retries(refold_options *options, uint32_t max_retrie
  * The largest answer to accept in bytes, after decompression. Default: 268,435,456 (256 MiB). 0: no limit.
  *
  * A larger one ends in REFOLD_ERROR_RESPONSE_TOO_LARGE as soon as the limit is passed, and has cost no more
- * memory than the limit.
+ * memory than the limit. So does one with more nodes than fit into so much memory, however short their text:
+ * a node takes 256 bytes.
  */
 void refold_options_set_max_response_bytes(refold_options *options, uint64_t bytes);
 
@@ -547,8 +548,9 @@ refold_client *refold_client_new(const refold_options *options, refold_error **e
  *
  * Any thread may do so at any time. The old token is wiped. Returns REFOLD_OK, or
  * REFOLD_ERROR_INVALID_ARGUMENT when a pointer is NULL, the token is none that
- * refold_options_set_session_token() takes, or the client was made with an API key; the client then goes on
- * as before.
+ * refold_options_set_session_token() takes, or the client was made with an API key, or
+ * REFOLD_ERROR_INTERNAL, in a child that was forked while a token was being set; the client then goes on as
+ * before.
  */
 refold_code refold_client_set_session_token(const refold_client *client, const char *session_token);
 
@@ -670,7 +672,8 @@ refold_execution *refold_wait_execution(const refold_client *client,
  *
  * Returns an execution to be freed with refold_execution_free(), or NULL and an error:
  * REFOLD_ERROR_INVALID_RESPONSE says what is wrong with the text and where, REFOLD_ERROR_INVALID_ARGUMENT
- * that `json` is NULL, REFOLD_ERROR_RESOURCE that memory is short.
+ * that `json` is NULL, REFOLD_ERROR_RESOURCE that memory is short, REFOLD_ERROR_RESPONSE_TOO_LARGE that
+ * its nodes would take more than 256 MiB of memory and more than the text: 256 bytes each.
  */
 refold_execution *refold_parse_execution(const char *json, size_t length, refold_error **error);
 

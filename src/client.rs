@@ -25,6 +25,7 @@ pub struct Client {
     timeout: Option<Duration>,
     max_retries: u32,
     poll_interval: Duration,
+    max_response_bytes: u64,
     credentials: CurrentCredentials,
 }
 
@@ -44,6 +45,7 @@ impl Client {
             timeout: configuration.timeout,
             max_retries: configuration.max_retries,
             poll_interval: configuration.poll_interval,
+            max_response_bytes: configuration.max_response_bytes,
             credentials: CurrentCredentials::new(configuration.credentials)?,
         })
     }
@@ -100,7 +102,7 @@ impl Client {
         if !answer.is_success() {
             return Err(self.http.error(answer, Kind::Status, credentials));
         }
-        match Execution::parse(mem::take(&mut answer.body), Some(id.as_str())) {
+        match Execution::parse(mem::take(&mut answer.body), Some(id.as_str()), self.max_response_bytes) {
             Ok(execution) => {
                 Ok(Polled { execution: Arc::new(execution), retry_after: answer.retry_after, attempts: 1 })
             }

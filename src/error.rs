@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use std::fmt;
 use std::time::Duration;
 
-use crate::execution::Invalid;
+use crate::execution::{Invalid, NODE_MEMORY};
 
 /// The part of a call that was going on when it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -122,6 +122,11 @@ pub enum Kind {
         /// The limit of its fields.
         fields: usize,
     },
+    /// An answer whose nodes would take more memory than they may.
+    TooManyNodes {
+        /// In bytes.
+        limit: u64,
+    },
     /// A defect of the library, caught.
     Internal(String),
     /// Out of descriptors, threads or memory; the text says which.
@@ -134,6 +139,7 @@ impl From<Invalid> for Kind {
     fn from(invalid: Invalid) -> Kind {
         match invalid {
             Invalid::OutOfMemory => Kind::Resource("memory is used up: the answer does not fit".into()),
+            Invalid::TooManyNodes { most } => Kind::TooManyNodes { limit: most },
             other => Kind::InvalidResponse(other.to_string()),
         }
     }
@@ -218,7 +224,7 @@ impl Error {
             Kind::Tls { .. } => -6,
             Kind::Transport { .. } => -7,
             Kind::InvalidResponse(_) => -8,
-            Kind::TooLarge { .. } | Kind::HeaderTooLarge { .. } => -9,
+            Kind::TooLarge { .. } | Kind::HeaderTooLarge { .. } | Kind::TooManyNodes { .. } => -9,
             Kind::Internal(_) => -10,
             Kind::Resource(_) => -11,
             Kind::Status => i32::from(self.status()),
@@ -319,6 +325,11 @@ impl fmt::Display for Error {
                     "the answer's header is larger than {bytes} bytes, or has more than {fields} fields"
                 )
             }
+            Kind::TooManyNodes { limit } => write!(
+                f,
+                "the answer has more nodes than fit into {limit} bytes of memory, at {NODE_MEMORY} each: \
+                 for calls refold_options_set_max_response_bytes sets the limit"
+            ),
             Kind::Internal(message) => write!(f, "internal error of librefold: {message}"),
             Kind::Resource(message) => f.write_str(message),
             Kind::Status => write_status(f, self.status()),

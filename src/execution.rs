@@ -108,6 +108,11 @@ pub enum Invalid {
         /// Offset of the `status` that is not a string.
         offset: Option<usize>,
     },
+    /// The nodes would take too much memory.
+    TooManyNodes {
+        /// What they may take, in bytes.
+        most: u64,
+    },
     /// There was not enough memory.
     OutOfMemory,
 }
@@ -124,6 +129,9 @@ impl fmt::Display for Invalid {
                 write!(formatter, "`status` is not a string at byte {offset}")
             }
             Invalid::NoStatus { offset: None } => write!(formatter, "the object has no `status`"),
+            Invalid::TooManyNodes { most } => {
+                write!(formatter, "more nodes than fit into {most} bytes of memory, at {NODE_MEMORY} each")
+            }
             Invalid::OutOfMemory => write!(formatter, "not enough memory"),
         }
     }
@@ -200,6 +208,11 @@ const FIRST_NODES: usize = 16;
 /// Hardly a node is shorter than this.
 const SHORT_NODE: usize = 128;
 
+/// What a node takes at most, however short its text is, with what C's pointer to it points at.
+pub const NODE_MEMORY: usize = 256;
+/// Nodes may take so much in any case.
+const MEMORY_FOR_FEW_NODES: u64 = 64 << 10;
+
 /// Most counts have no more digits.
 const FEW_DIGITS: usize = 7;
 
@@ -207,13 +220,14 @@ const FEW_DIGITS: usize = 7;
 const FEW_NODES: usize = 16;
 
 impl Execution {
-    /// Reads a body. `asked_id` is the id where the body names none.
-    pub fn parse(body: impl Into<Text>, asked_id: Option<&str>) -> Result<Execution, Refused> {
+    /// Reads a body. `asked_id` is the id where the body names none. A few bytes of text make a node: nodes may take
+    /// `most` bytes of memory, or as much as the text.
+    pub fn parse(body: impl Into<Text>, asked_id: Option<&str>, most: u64) -> Result<Execution, Refused> {
         let document = body.into().finish().map_err(|Unfit { fault, bytes }| Refused {
             why: Invalid::because(fault, &bytes),
             body: bytes,
         })?;
-        match Execution::read(&document, asked_id) {
+        match Execution::read(&document, asked_id, most) {
             Ok((strings, fields, nodes)) => {
                 Ok(Execution { body: document.into_text(), strings, fields, nodes, by_id: WriteOnce::new() })
             }
@@ -221,8 +235,12 @@ impl Execution {
         }
     }
 
-    fn read(document: &Document, asked_id: Option<&str>) -> Result<(Vec<u8>, Fields, Vec<Node>), Invalid> {
-        let mut reader = Reader::new(document);
+    fn read(
+        document: &Document,
+        asked_id: Option<&str>,
+        most: u64,
+    ) -> Result<(Vec<u8>, Fields, Vec<Node>), Invalid> {
+        let mut reader = Reader::new(document, most);
         reader.read_document()?;
         if let (true, Some(id)) = (reader.fields.id.is_empty(), asked_id) {
             reader.fields.id = reader.append(id.as_bytes(), append_with_nul)?;
@@ -547,6 +565,8 @@ struct Reader<'a> {
     used: usize,
     fields: Fields,
     nodes: Vec<Node>,
+    /// What they may take, in bytes.
+    most_for_nodes: u64,
     /// The last `status` that is not a string.
     odd_status: Option<usize>,
     /// A key that was written with escapes, without them.
@@ -554,14 +574,16 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(document: &'a Document) -> Reader<'a> {
+    fn new(document: &'a Document, most_for_nodes: u64) -> Reader<'a> {
+        let text = document.text().as_bytes();
         Reader {
-            text: document.text().as_bytes(),
+            text,
             extents: document.extents(),
             strings: Vec::new(),
             used: 0,
             fields: Fields::default(),
             nodes: Vec::new(),
+            most_for_nodes: most_for_nodes.max(text.len() as u64).max(MEMORY_FOR_FEW_NODES),
             odd_status: None,
             key: Vec::new(),
         }
@@ -627,6 +649,9 @@ impl<'a> Reader<'a> {
                 self.skip(start)
             };
             node.json = Span { start, end: walk.at };
+            if (self.nodes.len() * NODE_MEMORY) as u64 >= self.most_for_nodes {
+                return Err(Invalid::TooManyNodes { most: self.most_for_nodes });
+            }
             let room =
                 if self.nodes.is_empty() { FIRST_NODES.min(self.text.len() / SHORT_NODE).max(1) } else { 1 };
             self.nodes.try_reserve(room).map_err(|_| Invalid::OutOfMemory)?;
@@ -913,7 +938,7 @@ mod tests {
     use super::*;
 
     fn parse(body: &str) -> Result<Execution, Invalid> {
-        Execution::parse(body.as_bytes().to_vec(), None).map_err(Invalid::from)
+        Execution::parse(body.as_bytes().to_vec(), None, u64::MAX).map_err(Invalid::from)
     }
 
     /// The execution whose only members are `status` and these.
@@ -937,7 +962,7 @@ mod tests {
                 "latest_output": { "message": "Workflow started successfully", "status": "initialized" }
             } ]
         }"#;
-        let execution = Execution::parse(body.as_bytes().to_vec(), Some("asked"))?;
+        let execution = Execution::parse(body.as_bytes().to_vec(), Some("asked"), u64::MAX)?;
         assert_eq!(execution.id(), Some(&b"asked\0"[..]));
         assert_eq!(execution.name(), Some(&b"Execution for workflow 6a106ba44480b80424a65289\0"[..]));
         assert_eq!(execution.org_id(), Some(&b"6500a1b2c3d4e5f6a7b8c9d0\0"[..]));
@@ -1087,7 +1112,7 @@ mod tests {
             (r#"{"status":"RUNNING","_id":7}"#, "asked\0"),
             (r#"{"status":"RUNNING"}"#, "asked\0"),
         ] {
-            let execution = Execution::parse(body.as_bytes().to_vec(), Some("asked"))?;
+            let execution = Execution::parse(body.as_bytes().to_vec(), Some("asked"), u64::MAX)?;
             assert_eq!(execution.id(), Some(id.as_bytes()), "{body}");
         }
         Ok(())
@@ -1263,7 +1288,7 @@ mod tests {
     fn numbers_of_few_digits_are_read_at_once() {
         let text = "[0,12,1234567,12345678,-1,1.5,1e2,\"3\",{\"a\":3},9 ,4]        ";
         let document = document(text);
-        let reader = document.as_ref().map(Reader::new);
+        let reader = document.as_ref().map(|document| Reader::new(document, u64::MAX));
         let read: Vec<_> = (0..text.len() - FEW_DIGITS)
             .filter(|at| *at > 0 && matches!(text.as_bytes()[at - 1], b'[' | b',' | b':'))
             .map(|at| (at, reader.as_ref().and_then(|reader| reader.plain_count(at))))
@@ -1278,7 +1303,8 @@ mod tests {
     #[test]
     fn plain_strings_go_into_the_room_that_there_is() -> Result<(), Invalid> {
         let document = document(&format!("{:100}", r#"["", "abc", "d\n", "efghij"]"#));
-        let mut reader = document.as_ref().map(Reader::new).ok_or(Invalid::OutOfMemory)?;
+        let mut reader =
+            document.as_ref().map(|document| Reader::new(document, u64::MAX)).ok_or(Invalid::OutOfMemory)?;
         for (at, copy, length) in
             [(1, "\0", 1 + ROOM), (5, "abc\0", 1 + ROOM), (12, "d\n\0", 8 + ROOM), (19, "efghij\0", 8 + ROOM)]
         {
@@ -1317,7 +1343,7 @@ mod tests {
 
     #[test]
     fn what_is_refused_tells_why() {
-        let refused = Execution::parse(b"{}".to_vec(), None).err();
+        let refused = Execution::parse(b"{}".to_vec(), None, u64::MAX).err();
         assert_eq!(refused.map(|refused| refused.to_string()), Some("the object has no `status`".to_owned()));
     }
 
@@ -1348,7 +1374,8 @@ mod tests {
             (b"{\"status\":\"R\",\"status\":null}", "`status` is not a string at byte 23"),
         ];
         for (body, message) in cases {
-            let error = Execution::parse(body.to_vec(), None).err().map(|error| error.why.to_string());
+            let error =
+                Execution::parse(body.to_vec(), None, u64::MAX).err().map(|error| error.why.to_string());
             assert_eq!(error.as_deref(), Some(message), "{}", String::from_utf8_lossy(body));
         }
     }

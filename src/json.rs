@@ -23,7 +23,7 @@ use self::pieces::{Extents, Pieces};
 use crate::once::{WriteOnce, boxed};
 use crate::scan;
 
-pub(crate) use self::escape::{append_unescaped, append_with_nul};
+pub(crate) use self::escape::{append_unescaped, append_with_nul, copy_with_nul};
 pub(crate) use self::flat::{Entry, Flat, Slot};
 pub(crate) use self::number::truncate;
 
@@ -222,7 +222,7 @@ impl<'v, 'a> Json<'v, 'a> {
     /// `raw` with a U+0000 behind it that is part of the slice: a copy that is made once.
     pub fn text(self) -> Option<&'v [u8]> {
         let is_text = |content: &Content| matches!(content, Content::Text(_));
-        match find(self.chain()?, is_text, || copied(self.raw()))? {
+        match find(self.chain()?, is_text, || copy_with_nul(self.raw().as_bytes()).map(Content::Text))? {
             Content::Text(text) => Some(text),
             _ => None,
         }
@@ -423,13 +423,6 @@ fn find<'c, 'a>(
         link = &found.next;
     }
     link.get().map(|found| &found.content)
-}
-
-fn copied<'a>(text: &str) -> Option<Content<'a>> {
-    let mut copy = Vec::new();
-    copy.try_reserve_exact(text.len() + 1).ok()?;
-    append_with_nul(&mut copy, text.as_bytes())?;
-    Some(Content::Text(copy))
 }
 
 fn unescaped<'a>(quoted: &str) -> Option<Content<'a>> {

@@ -1,10 +1,13 @@
 //! One workflow execution of Refold by its id, for programs in any language that can call C.
 
-// What is there to wait with is not looked at where there is nothing to wait with.
+// The portable transport reads none of the sources that waits are made of, so what makes them is unused there.
 #![cfg_attr(any(not(unix), refold_portable), allow(dead_code))]
 
 pub mod cancel;
 pub mod client;
+#[cfg(test)]
+#[path = "../tests/support/dice.rs"]
+mod dice;
 pub mod error;
 pub mod execution;
 pub mod ffi;

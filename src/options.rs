@@ -13,6 +13,9 @@ use crate::http::transport::environment;
 use crate::http::url::BaseUrl;
 use crate::secret::Secret;
 
+/// The largest answer that is accepted where nothing else is set.
+pub const DEFAULT_MAX_RESPONSE_BYTES: u64 = 256 << 20;
+
 const DEFAULT_BASE_URL: &str = "https://app.refold.ai";
 const SHORTEST_POLL_INTERVAL_MS: u64 = 10;
 /// Longer ones would not fit the header limits of common servers.
@@ -48,7 +51,7 @@ impl Default for Options {
             timeout_ms: 30_000,
             connect_timeout_ms: 10_000,
             max_retries: 2,
-            max_response_bytes: 256 << 20,
+            max_response_bytes: DEFAULT_MAX_RESPONSE_BYTES,
             poll_interval_ms: 1_000,
             proxy: None,
             ca_file: None,

@@ -1,5 +1,6 @@
 //! What the snapshot promises of documents of any size and shape, through the crate's own interface.
 
+use dice::Dice;
 use refold::execution::Execution;
 use refold::json::{Json, Kind, Source};
 use serde_json::Value;
@@ -7,6 +8,9 @@ use serde_json::value::RawValue;
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
+
+#[path = "support/dice.rs"]
+mod dice;
 
 /// Runs on a thread with 128 KiB of stack.
 fn on_a_small_stack(work: impl FnOnce() + Send) {
@@ -17,25 +21,9 @@ fn on_a_small_stack(work: impl FnOnce() + Send) {
 }
 
 fn parse(body: String) -> Execution {
-    match Execution::parse(body.into_bytes(), None) {
+    match Execution::parse(body.into_bytes(), None, u64::MAX) {
         Ok(execution) => execution,
         Err(invalid) => panic!("{invalid}"),
-    }
-}
-
-/// A small generator of pseudo-random numbers (xorshift), the same in every run.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 as usize % limit
-    }
-
-    fn pick<'t>(&mut self, list: &[&'t str]) -> &'t str {
-        list[self.below(list.len())]
     }
 }
 
@@ -163,7 +151,7 @@ fn a_body_is_accepted_if_and_only_if_serde_json_accepts_it() {
         }
         let expected =
             serde_json::from_slice::<&RawValue>(&body).is_ok() && std::str::from_utf8(&body).is_ok();
-        let found = match Execution::parse(body.clone(), None) {
+        let found = match Execution::parse(body.clone(), None, u64::MAX) {
             Err(invalid) => {
                 !invalid.to_string().starts_with("not JSON") && !invalid.to_string().starts_with("not UTF-8")
             }
@@ -207,7 +195,8 @@ fn what_is_malformed_at_the_bottom_of_a_deep_document_is_refused() {
     on_a_small_stack(|| {
         let body = format!("{{\"status\":\"\",\"x\":{}1{}", "[".repeat(1_000_000), "]".repeat(1_000_000));
         let expected = format!("not JSON: it ends within an object at line 1 column {}", body.len());
-        let message = Execution::parse(body.into_bytes(), None).err().map(|invalid| invalid.to_string());
+        let message =
+            Execution::parse(body.into_bytes(), None, u64::MAX).err().map(|invalid| invalid.to_string());
         assert_eq!(message, Some(expected));
     });
 }

@@ -36,8 +36,9 @@ pub unsafe extern "C" fn refold_client_new(
 ///
 /// Any thread may do so at any time. The old token is wiped. Returns REFOLD_OK, or
 /// REFOLD_ERROR_INVALID_ARGUMENT when a pointer is NULL, the token is none that
-/// refold_options_set_session_token() takes, or the client was made with an API key; the client then goes on
-/// as before.
+/// refold_options_set_session_token() takes, or the client was made with an API key, or
+/// REFOLD_ERROR_INTERNAL, in a child that was forked while a token was being set; the client then goes on as
+/// before.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_client_set_session_token(
     client: *const refold_client,

@@ -6,6 +6,7 @@ use std::ptr;
 use super::types::{refold_code, refold_error};
 use super::{borrow, free, guard, read, string_and_length_out, string_out};
 use crate::error::Error;
+use crate::json::copy_with_nul;
 
 /// An error, with its strings as C reads them. Where memory is too short for one it is absent.
 pub(crate) struct Report {
@@ -19,28 +20,16 @@ pub(crate) struct Report {
 
 impl Report {
     pub(super) fn new(error: Error) -> Report {
+        let text = |text: &str| copy_with_nul(text.as_bytes());
         Report {
-            http_error_type: error.http_error_type().and_then(terminated_text),
-            api_code: error.api_code().and_then(terminated_text),
-            message: terminated_text(&error.message()),
-            request_id: error.request_id().and_then(terminated_text),
-            body: error.body().and_then(terminated),
+            http_error_type: error.http_error_type().and_then(text),
+            api_code: error.api_code().and_then(text),
+            message: text(&error.message()),
+            request_id: error.request_id().and_then(text),
+            body: error.body().and_then(copy_with_nul),
             error,
         }
     }
-}
-
-fn terminated_text(text: &str) -> Option<Vec<u8>> {
-    terminated(text.as_bytes())
-}
-
-/// A copy that ends with a NUL byte.
-fn terminated(bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut copy = Vec::new();
-    copy.try_reserve_exact(bytes.len().checked_add(1)?).ok()?;
-    copy.extend_from_slice(bytes);
-    copy.push(0);
-    Some(copy)
 }
 
 /// Frees an error and its strings. NULL is ignored.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use super::types::{refold_execution, refold_json, refold_node, refold_state};
 use super::{free, give, guard, lend, read, share, string_in, string_out};
 use crate::error::{Error, Kind};
-use crate::execution::{Execution, Invalid, NodeView};
+use crate::execution::{Execution, Invalid, NODE_MEMORY, Node, NodeView};
 use crate::json::Source;
 use crate::status::State;
 
@@ -76,6 +76,8 @@ pub(crate) struct NodeHandle {
     latest_output: Option<Source<'static>>,
     input_data: Option<Source<'static>>,
 }
+
+const _: () = assert!(size_of::<Node>() + size_of::<NodeHandle>() <= NODE_MEMORY);
 
 impl NodeHandle {
     fn new(node: NodeView<'static>) -> NodeHandle {

@@ -8,6 +8,7 @@ use super::types::{refold_cancel, refold_client, refold_error, refold_execution}
 use super::{Truth, bytes_in, call, lend, share, string_in};
 use crate::error::Error;
 use crate::execution::{Execution, Invalid};
+use crate::options::DEFAULT_MAX_RESPONSE_BYTES;
 use crate::scan::Text;
 
 /// Gets one execution, with the detail of every node.
@@ -113,7 +114,8 @@ fn wait_and_show(
 ///
 /// Returns an execution to be freed with refold_execution_free(), or NULL and an error:
 /// REFOLD_ERROR_INVALID_RESPONSE says what is wrong with the text and where, REFOLD_ERROR_INVALID_ARGUMENT
-/// that `json` is NULL, REFOLD_ERROR_RESOURCE that memory is short.
+/// that `json` is NULL, REFOLD_ERROR_RESOURCE that memory is short, REFOLD_ERROR_RESPONSE_TOO_LARGE that
+/// its nodes would take more than 256 MiB of memory and more than the text: 256 bytes each.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_parse_execution(
     json: *const c_char,
@@ -128,7 +130,8 @@ pub unsafe extern "C" fn refold_parse_execution(
                 Error::invalid_argument(wrong)
             })?;
             let text = Text::copy_of(text).ok_or_else(|| refusal(Invalid::OutOfMemory))?;
-            let execution = Execution::parse(text, None).map_err(|refused| refusal(refused.why))?;
+            let execution = Execution::parse(text, None, DEFAULT_MAX_RESPONSE_BYTES)
+                .map_err(|refused| refusal(refused.why))?;
             Snapshot::new(Arc::new(execution))
         })
     }

@@ -128,7 +128,8 @@ pub unsafe extern "C" fn refold_options_set_max_retries(options: *mut refold_opt
 /// The largest answer to accept in bytes, after decompression. Default: 268,435,456 (256 MiB). 0: no limit.
 ///
 /// A larger one ends in REFOLD_ERROR_RESPONSE_TOO_LARGE as soon as the limit is passed, and has cost no more
-/// memory than the limit.
+/// memory than the limit. So does one with more nodes than fit into so much memory, however short their text:
+/// a node takes 256 bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_options_set_max_response_bytes(options: *mut refold_options, bytes: u64) {
     // SAFETY: from C, as the header demands it.

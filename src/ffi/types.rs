@@ -166,8 +166,8 @@ pub enum refold_code_value {
     REFOLD_ERROR_TRANSPORT = -7,
     /// The server said success, but the body is not an execution.
     REFOLD_ERROR_INVALID_RESPONSE = -8,
-    /// The body of the answer is larger than refold_options_set_max_response_bytes() allows, or its header
-    /// larger than 64 KiB or 128 fields.
+    /// The body of the answer, or the memory for its nodes, is larger than
+    /// refold_options_set_max_response_bytes() allows, or its header larger than 64 KiB or 128 fields.
     REFOLD_ERROR_RESPONSE_TOO_LARGE = -9,
     /// A defect of the library, caught before it could do harm. Please report it.
     REFOLD_ERROR_INTERNAL = -10,

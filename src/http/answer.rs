@@ -101,8 +101,9 @@ impl Answer {
         }
         let envelope = Envelope::read(&body).unwrap_or_default();
         let hide = |text: String| blot_out(text.into_bytes(), secrets).map(into_text);
-        let mut body = blot_out_tail(blot_out(body, secrets).unwrap_or_default(), secrets);
-        body.truncate(KEPT_OF_BODY);
+        let body = blot_out_tail(blot_out(body, secrets).unwrap_or_default(), secrets);
+        // A copy: what is cut off would keep its memory for as long as the error lives.
+        let body = copied(&body[..body.len().min(KEPT_OF_BODY)]).unwrap_or_default();
         Error::from(kind).with_answer(AnswerInError {
             status: self.status,
             envelope_status: envelope.status,
@@ -201,7 +202,8 @@ impl Envelope {
     }
 }
 
-fn copied(bytes: &[u8]) -> Option<Vec<u8>> {
+/// A copy, unless there is no memory for it.
+pub(super) fn copied(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut copy = Vec::new();
     copy.try_reserve_exact(bytes.len()).ok()?;
     copy.extend_from_slice(bytes);

@@ -6,7 +6,7 @@ use zeroize::Zeroize;
 /// What a connection begins with: answers about small runs fit.
 const SMALL_INPUT: usize = 16 << 10;
 
-/// Large bodies come in larger portions, with fewer system calls. A connection that was of use for them keeps the memory
+/// Large bodies come in larger portions, with fewer system calls, where there is memory for them. A connection that was of use for them keeps the memory
 /// while it is idle: to make and to wipe it each time would take as long as the calls. Less than what allocators ask the
 /// system for each time anew, and within a processor's own cache.
 const LARGE_INPUT: usize = 64 << 10;
@@ -54,8 +54,10 @@ impl PortionBuffers {
     }
 
     fn expect_more(&mut self) {
-        if self.input.len() < LARGE_INPUT {
-            self.resize(LARGE_INPUT);
+        if self.input.len() < LARGE_INPUT
+            && let Some(larger) = zeroed(LARGE_INPUT)
+        {
+            self.move_into(larger);
         }
     }
 
@@ -92,8 +94,7 @@ impl PortionBuffers {
         }
     }
 
-    fn resize(&mut self, size: usize) {
-        let mut larger = vec![0; size];
+    fn move_into(&mut self, mut larger: Vec<u8>) {
         larger[..self.end - self.start].copy_from_slice(&self.input[self.start..self.end]);
         (self.start, self.end) = (0, self.end - self.start);
         self.replace_input(larger);
@@ -118,9 +119,17 @@ impl PortionBuffers {
             while size - self.end < wanted {
                 size *= 2;
             }
-            self.resize(size);
+            self.move_into(vec![0; size]);
         }
     }
+}
+
+/// So many zeros, unless there is no memory for them.
+fn zeroed(size: usize) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(size).ok()?;
+    bytes.resize(size, 0);
+    Some(bytes)
 }
 
 impl Buffers for PortionBuffers {

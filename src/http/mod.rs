@@ -29,7 +29,7 @@ use crate::error::{Error, Kind, Phase};
 use crate::once::PerProcess;
 use crate::options::Configuration;
 use crate::secret::{Secret, blot_out, blot_out_tail};
-use answer::{Answer, BodyFault};
+use answer::{Answer, BodyFault, copied};
 use connect::Target;
 use connection::{Dialer, NoLookup};
 use credentials::Credentials;
@@ -190,7 +190,7 @@ impl Http {
         // An error status stays what it is, whatever is wrong with its body; the caller's own stop does not.
         let told =
             if answer.is_success() || matches!(kind, Kind::Cancelled { .. }) { kind } else { Kind::Status };
-        Err(answer.into_error(told, &self.secrets(credentials)))
+        Err(self.error(answer, told, credentials))
     }
 
     /// The error that an answer with another status than 2xx is, or one whose body is no execution.
@@ -201,7 +201,7 @@ impl Http {
     /// What a server sent, as it may stand in a message: short, on one line, and without the secrets that it may echo.
     pub fn quote(&self, text: &str, credentials: &Credentials) -> String {
         let secrets = self.secrets(credentials);
-        let start = text.as_bytes()[..text.len().min(LOOKED_AT_FOR_QUOTE)].to_vec();
+        let start = copied(&text.as_bytes()[..text.len().min(LOOKED_AT_FOR_QUOTE)]).unwrap_or_default();
         let blotted = blot_out_tail(blot_out(start, &secrets).unwrap_or_default(), &secrets);
         let blotted = String::from_utf8_lossy(&blotted);
         blotted

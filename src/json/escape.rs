@@ -2,6 +2,14 @@
 
 use crate::scan;
 
+/// A copy of bytes with a U+0000 behind them. Nothing where there is no memory.
+pub(crate) fn copy_with_nul(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(bytes.len().checked_add(1)?).ok()?;
+    append_with_nul(&mut copy, bytes)?;
+    Some(copy)
+}
+
 /// Appends bytes and a U+0000. Nothing where there is no memory.
 pub(crate) fn append_with_nul(out: &mut Vec<u8>, bytes: &[u8]) -> Option<()> {
     out.try_reserve(bytes.len() + 1).ok()?;

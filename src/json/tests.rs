@@ -1,5 +1,6 @@
 use super::flat::MOST;
 use super::{Entry, Found, Json, Kind, Source, truncate};
+use crate::dice::Dice;
 use serde_json::Value;
 use std::ops::Range;
 
@@ -276,22 +277,6 @@ fn containers_of_all_sizes_are_divided_where_their_parts_end() {
     }
 }
 
-/// A small generator of pseudo-random numbers (xorshift), the same in every run.
-pub(super) struct Dice(pub(super) u64);
-
-impl Dice {
-    pub(super) fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-
-    fn one_of<T: Copy>(&mut self, list: &[T]) -> T {
-        list[self.below(list.len() as u64) as usize]
-    }
-}
-
 /// A value as it was written, and where.
 struct Model {
     place: Range<usize>,
@@ -340,8 +325,8 @@ impl Writer {
         Model { place: start..self.text.len(), content }
     }
 
-    fn count(&mut self) -> u64 {
-        let most = self.dice.one_of(&[1, 3, 8, 20, 40]);
+    fn count(&mut self) -> usize {
+        let most = self.dice.pick(&[1, 3, 8, 20, 40]);
         self.dice.below(most)
     }
 
@@ -371,7 +356,7 @@ impl Writer {
             "123456789012345678901234567890",
             "1e400",
         ];
-        self.text.push_str(self.dice.one_of(&NUMBERS));
+        self.text.push_str(self.dice.pick(&NUMBERS));
         Content::Number
     }
 
@@ -393,19 +378,19 @@ impl Writer {
         for _ in 0..self.dice.below(4) {
             match self.dice.below(8) {
                 0 | 1 => {
-                    let (escape, plain) = self.dice.one_of(&ESCAPED);
+                    let (escape, plain) = self.dice.pick(&ESCAPED);
                     self.text.push_str(escape);
                     string.push_str(plain);
                 }
                 2 if self.with_halves => {
-                    let half = self.dice.one_of(&HALVES);
+                    let half = self.dice.pick(&HALVES);
                     // A letter behind it, so that no other half can be its own.
                     self.text.push_str(half);
                     self.text.push('x');
                     string.push_str(&format!("\u{fffd}{}x", half[6..].replace("\\n", "\n")));
                 }
                 _ => {
-                    let plain = self.dice.one_of(&PLAIN);
+                    let plain = self.dice.pick(&PLAIN);
                     self.text.push_str(plain);
                     string.push_str(plain);
                 }
@@ -416,16 +401,16 @@ impl Writer {
     }
 
     fn blank(&mut self) {
-        self.text.push_str(self.dice.one_of(&["", "", "", "", " ", "\n\t", "                    "]));
+        self.text.push_str(self.dice.pick(&["", "", "", "", " ", "\n\t", "                    "]));
     }
 
-    fn array(&mut self, count: u64, depth: u64) -> Content {
+    fn array(&mut self, count: usize, depth: u64) -> Content {
         let mut list = Vec::new();
         self.enclosed("[]", count, |writer| list.push(writer.value(depth.saturating_sub(1))));
         Content::Array(list)
     }
 
-    fn object(&mut self, count: u64, depth: u64) -> Content {
+    fn object(&mut self, count: usize, depth: u64) -> Content {
         let mut list = Vec::new();
         self.enclosed("{}", count, |writer| {
             let key = writer.string();
@@ -437,7 +422,7 @@ impl Writer {
         Content::Object(list)
     }
 
-    fn enclosed(&mut self, brackets: &str, count: u64, mut write: impl FnMut(&mut Writer)) {
+    fn enclosed(&mut self, brackets: &str, count: usize, mut write: impl FnMut(&mut Writer)) {
         self.text.push_str(&brackets[..1]);
         self.blank();
         for index in 0..count {

@@ -4,6 +4,7 @@ use super::block::{Block, portable::Words};
 use super::portable::Word;
 use super::validator::{Extent, Validator};
 use super::{Brackets, Fault, Lanes, Native, Scanner, brackets, find, scalar_end};
+use crate::dice::Dice;
 use serde_json::value::RawValue;
 
 /// A validator's look with one kind of vectors.
@@ -40,21 +41,7 @@ fn judge(text: &[u8]) -> bool {
     accepted
 }
 
-/// A small generator of pseudo-random numbers (xorshift), the same in every run.
-struct Dice(u64);
-
 impl Dice {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 as usize % limit
-    }
-
-    fn pick<T: Copy>(&mut self, list: &[T]) -> T {
-        list[self.below(list.len())]
-    }
-
     /// A value within `depth` others at most, with white space in some places.
     fn value(&mut self, text: &mut String, depth: usize) {
         let kind = if depth == 0 { 2 + self.below(4) } else { self.below(6) };

@@ -694,8 +694,8 @@ static void send_stream(struct exchange *exchange) {
 
 enum { MEMORY_LIMIT = 4 << 20, MEMORY_SLACK = 3 << 19 };
 
-/* A call that may take no more memory than the limit. */
-static void check_memory(struct server *server, refold_code want) {
+/* A call that may take no more memory than this. */
+static void check_memory(struct server *server, refold_code want, int64_t most) {
     bool retryable;
     refold_client *client = client_with_limit(server, MEMORY_LIMIT);
     REQUIRE(reset_peak());
@@ -707,7 +707,7 @@ static void check_memory(struct server *server, refold_code want) {
         FAIL("the code is %d, wanted %d", code, want);
     CHECK_TIME(now_ms() - began, 0, 15000);
     if (!check_is_slow())
-        CHECK_BETWEEN(grown, INT64_MIN, MEMORY_LIMIT + MEMORY_SLACK);
+        CHECK_BETWEEN(grown, INT64_MIN, most + MEMORY_SLACK);
     refold_client_free(client);
 }
 
@@ -716,7 +716,7 @@ TEST(an_endless_answer_takes_no_more_memory_than_the_limit) {
         struct server *server =
             serve(&(struct server_options){.handler = send_stream, .data = (void *)(uintptr_t)&streams[i]});
         check_case("%s", streams[i].name);
-        check_memory(server, streams[i].code);
+        check_memory(server, streams[i].code, MEMORY_LIMIT);
         server_stop(server);
     }
 }
@@ -739,12 +739,87 @@ TEST(a_gzip_bomb_takes_no_more_memory_than_the_limit) {
         struct script script = {.answer = answer_of(head, bomb.start, bomb.length), .ending = HOLD};
         struct server *server = serve_script(&script, false);
         check_case("%s, %s", rows[i / 2].line, i % 2 ? "until close" : "with a length");
-        check_memory(server, rows[i / 2].code);
+        check_memory(server, rows[i / 2].code, MEMORY_LIMIT);
         server_stop(server);
         free(script.answer.start);
         free(head);
     }
     free(bomb.start);
+}
+
+/* So many nodes of the shortest text there is. */
+static struct bytes short_nodes(size_t count) {
+    char *more = repeated(",0", count - 1);
+    char *text = text_of("{\"status\": \"RUNNING\", \"name\": \"whole\", \"nodes\": [0%s]}", more);
+    free(more);
+    return (struct bytes){text, strlen(text)};
+}
+
+TEST(nodes_take_no_more_memory_than_the_limit_either) {
+    enum { NODE_BYTES = 256, MOST = MEMORY_LIMIT / NODE_BYTES };
+    static const size_t counts[] = {MOST, MOST + 1, MEMORY_LIMIT / 2 - 100};
+    for (size_t i = 0; i < 2 * COUNT(counts); i++) {
+        struct bytes body = short_nodes(counts[i / 2]),
+                     packed = compressed(body.start, body.length, 6, false);
+        struct answer answer = {.body = body.start, .length = body.length};
+        if (i % 2)
+            answer = (struct answer){
+                .body = packed.start, .length = packed.length, .headers = "Content-Encoding: gzip\r\n"};
+        struct server *server = serve(&(struct server_options){.answers = &answer, .answer_count = 1});
+        check_case("%zu nodes, %s", counts[i / 2], i % 2 ? "gzip" : "plain");
+        /* The body, and the nodes. */
+        check_memory(server, i / 2 == 0 ? REFOLD_OK : REFOLD_ERROR_RESPONSE_TOO_LARGE, 2 * MEMORY_LIMIT);
+        server_stop(server);
+        free(packed.start);
+        free(body.start);
+    }
+}
+
+/* What a text in memory may have: as much as an answer where nothing is set. */
+TEST(nodes_of_a_text_take_no_more_than_256_mib) {
+    struct bytes text = short_nodes((256 << 20) / 256 + 1);
+    refold_error *error = UNREAD_ERROR;
+    CHECK(refold_parse_execution(text.start, text.length, &error) == NULL);
+    EXPECT_ERROR(error, REFOLD_ERROR_RESPONSE_TOO_LARGE, "more nodes than fit into 268435456 bytes");
+    free(text.start);
+}
+
+/* However many there are, as long as their text takes more than they do. */
+TEST(nodes_may_take_as_much_memory_as_their_text) {
+    enum { NODES = 5000, BLANKS = 300 };
+    char *blanks = repeated(" ", BLANKS), *node = text_of("%s0,", blanks), *nodes = repeated(node, NODES);
+    char *body = text_of("{\"status\": \"RUNNING\", \"name\": \"whole\", \"nodes\": [%s0]}", nodes);
+    struct server *server = serve_body(body);
+    refold_client *client = client_with_limit(server, strlen(body));
+    refold_execution *execution = get(client, NULL);
+    CHECK_INT(refold_execution_node_count(execution), NODES + 1);
+    refold_execution_free(execution);
+    refold_client_free(client);
+    server_stop(server);
+    free(body);
+    free(nodes);
+    free(node);
+    free(blanks);
+}
+
+/* "An error keeps no more than the first 64 KiB of a body." */
+TEST(an_error_takes_no_more_memory_than_it_shows) {
+    enum { LENGTH = 60000000 };
+    char *body = repeated("nonsense\n", LENGTH / 9);
+    struct server *server = serve_body(body);
+    refold_client *client = client_with_limit(server, 0);
+    refold_error *error = NULL;
+    size_t shown = 0;
+    int64_t before = resident_bytes();
+    CHECK(get(client, &error) == NULL);
+    CHECK(refold_error_body(error, &shown) != NULL);
+    CHECK_INT(shown, 64 << 10);
+    if (!check_is_slow())
+        CHECK_BETWEEN(resident_bytes() - before, INT64_MIN, 4 << 20);
+    EXPECT_ERROR(error, REFOLD_ERROR_INVALID_RESPONSE, NULL);
+    refold_client_free(client);
+    server_stop(server);
+    free(body);
 }
 
 TEST(a_huge_length_alone_takes_no_memory) {
