@@ -36,18 +36,21 @@ impl<T> WriteOnce<T> {
     /// What is kept.
     #[inline]
     pub fn get(&self) -> Option<&T> {
-        // SAFETY: what was put here is freed only by who has the place for himself.
+        // SAFETY: what was put here is freed only by whoever owns the place alone.
         unsafe { self.kept.load(Ordering::Acquire).as_ref() }.map(|[value]| value)
     }
 
-    /// What is kept, for who has the place for himself.
+    /// What is kept, for whoever owns the place alone.
     pub fn get_mut(&mut self) -> Option<&mut T> {
         // SAFETY: as for `get`, and nobody else looks.
         unsafe { self.kept.get_mut().as_mut() }.map(|[value]| value)
     }
 
-    /// Keeps a value; gives it back where another thread was first.
-    pub fn set(&self, value: Boxed<T>) -> Result<(), Boxed<T>> {
+    /// Keeps a value; gives it back where another thread was first. Whoever takes it out may be on another thread.
+    pub fn set(&self, value: Boxed<T>) -> Result<(), Boxed<T>>
+    where
+        T: Send,
+    {
         let made = Box::into_raw(value);
         match self.kept.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => Ok(()),

@@ -462,16 +462,11 @@ mod neon {
 #[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
 mod portable {
     use super::Lanes;
+    use super::block::portable::{HIGH, repeat};
 
     /// Eight bytes in an integer. A mask has the highest bit of each byte that is meant.
     #[derive(Clone, Copy)]
     pub(super) struct Word(u64);
-
-    const HIGH: u64 = repeat(0x80);
-
-    const fn repeat(byte: u8) -> u64 {
-        u64::from_ne_bytes([byte; 8])
-    }
 
     impl Word {
         /// Bytes from `least` on, which is from 1 to 128. No sum carries into the next byte.

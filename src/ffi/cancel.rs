@@ -26,16 +26,18 @@ pub extern "C" fn refold_cancel_new() -> *mut refold_cancel {
 pub unsafe extern "C" fn refold_cancel_trigger(cancel: *mut refold_cancel) {
     let errno = errno();
     // SAFETY: the address of this thread's errno is good for as long as the thread runs.
-    let kept = unsafe { *errno };
+    let kept = unsafe { errno.as_ref() }.copied();
     // Not the common guard, which allocates the first time it runs: this may be a signal handler.
     // SAFETY: from C, as the header demands it.
     let trigger = || unsafe { borrow(cancel) }.map_or((), Cancel::trigger);
     let _ = without_cancellation(|| catch_unwind(AssertUnwindSafe(trigger)));
     // SAFETY: as above.
-    unsafe { *errno = kept };
+    if let (Some(errno), Some(kept)) = (unsafe { errno.as_mut() }, kept) {
+        *errno = kept;
+    }
 }
 
-/// Where this thread's errno is.
+/// Where this thread's errno is; null where a system is not known to have one.
 fn errno() -> *mut libc::c_int {
     // SAFETY: takes nothing, and returns an address that is good for as long as the thread runs.
     #[cfg(target_os = "linux")]
@@ -46,6 +48,13 @@ fn errno() -> *mut libc::c_int {
     #[cfg(any(target_vendor = "apple", target_os = "freebsd"))]
     // SAFETY: as above.
     let place = unsafe { libc::__error() };
+    #[cfg(not(any(
+        target_os = "linux",
+        target_os = "android",
+        target_os = "freebsd",
+        target_vendor = "apple"
+    )))]
+    let place = std::ptr::null_mut();
     place
 }
 

@@ -42,7 +42,8 @@ fn guard<T>(empty: T, body: impl FnOnce() -> T) -> T {
     catch(body).unwrap_or(empty)
 }
 
-/// The same without inlining: what is rare in an accessor goes here, and so costs what is common nothing.
+/// The same without inlining: what is rare in an accessor goes here, and so costs what is common nothing. A function of
+/// C's kind does not unwind, so that nothing has to be ready for it around the call.
 #[inline(never)]
 extern "C" fn guard_apart<T>(empty: T, body: impl FnOnce() -> T) -> T {
     guard(empty, body)

@@ -57,9 +57,10 @@ impl Target {
         let connected = self.connect_in_time(exchange, &watch);
         match connected {
             // The call's own deadline is a time-out, the one for connecting alone is a failure to connect.
-            Err(Failure::Interrupted(Interruption::TimedOut)) if exchange.watch.check().is_ok() => {
-                Err(self.too_slow(exchange.phase))
-            }
+            Err(Failure::Interrupted(Interruption::TimedOut)) => match exchange.watch.check() {
+                Ok(()) => Err(self.too_slow(exchange.phase)),
+                Err(why) => Err(Failure::Interrupted(why)),
+            },
             other => other,
         }
     }

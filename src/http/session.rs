@@ -79,7 +79,7 @@ impl Session {
         }
     }
 
-    /// Sends these bytes. Where an answer has come already, and nothing but a fault behind it, there is nobody to read them.
+    /// Sends these bytes; nothing where an answer waits to be read and the session is broken behind it.
     pub fn send(&mut self, socket: &mut Socket, bytes: &[u8], watch: &Watch) -> Result<(), Failure> {
         if self.fault.is_some() && !self.early.input().is_empty() {
             return Ok(());

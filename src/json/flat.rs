@@ -164,7 +164,7 @@ impl<'a> Flat<'a> {
         self.children
     }
 
-    /// The same.
+    /// The same, to be looked into.
     #[inline]
     pub(super) fn inside(&self) -> Inside<'_, 'a> {
         Inside::Flat(self, self.children())

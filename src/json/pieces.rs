@@ -81,7 +81,7 @@ impl<'a> Pieces<'a> {
         keys.ordered()
     }
 
-    /// The values, for who frees them.
+    /// The values, for whoever frees them.
     pub(super) fn sources(&mut self) -> impl Iterator<Item = &mut Source<'a>> {
         self.list.iter_mut().map(|piece| &mut piece.source)
     }

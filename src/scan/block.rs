@@ -219,9 +219,9 @@ pub(super) mod portable {
     #[derive(Clone, Copy)]
     pub(in super::super) struct Words([u64; 8]);
 
-    const HIGH: u64 = repeat(0x80);
+    pub(in super::super) const HIGH: u64 = repeat(0x80);
 
-    const fn repeat(byte: u8) -> u64 {
+    pub(in super::super) const fn repeat(byte: u8) -> u64 {
         u64::from_ne_bytes([byte; 8])
     }
 

@@ -117,7 +117,7 @@ impl Document {
         &self.text
     }
 
-    /// Where arrays and objects begin and end, in the order of their beginnings: those that are worth to be remembered.
+    /// Where arrays and objects begin and end, in the order of their beginnings: those worth remembering.
     pub fn extents(&self) -> &[Extent] {
         &self.extents
     }

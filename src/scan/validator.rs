@@ -29,7 +29,7 @@ const BATCH: usize = 16;
 /// An escape that begins in a block has no more bytes behind it.
 const LONGEST_ESCAPE: usize = 8;
 
-/// Arrays and objects up to this size are not worth to be remembered.
+/// Arrays and objects up to this size are not worth remembering.
 const SMALL: usize = 128;
 
 /// Arrays and objects inside of fewer than this many others are remembered: the outputs of nodes are the innermost.
