@@ -120,10 +120,11 @@
  * ---------------
  * The library prints nothing and changes no state of the process. A defect of its own does not end your
  * program: it is caught, and the call fails with REFOLD_ERROR_INTERNAL or the function returns what it
- * returns for something absent. Memory whose amount an answer decides is asked for with care, and a call
- * that cannot have it fails with REFOLD_ERROR_RESOURCE; only a process that cannot have another 128 KiB is
- * ended by the system's own rules. The shared library may be loaded at any time with dlopen() and
- * closed with dlclose(); it then stays mapped, because threads may still have to leave it.
+ * returns for something absent. Memory whose amount an answer decides is asked for with care, and a call that
+ * cannot have it fails with REFOLD_ERROR_RESOURCE; only a process that cannot have another 128 KiB, or a copy
+ * of what it has handed in, is ended, with a line on standard error. The shared library may be loaded at any
+ * time with dlopen() and closed with dlclose(); it then stays mapped, because threads may still have to leave
+ * it.
  *
  * From other languages
  * --------------------
@@ -455,9 +456,10 @@ void refold_options_set_connect_timeout_ms(refold_options *options, uint64_t mil
  * all. 0: never.
  *
  * Tried again are: no connection, a connection lost before the whole answer came, a name lookup that failed
- * for now, and the statuses 408, 429, 500, 502, 503 and 504. The pauses are 1 s, 2 s, 4 s and so on,
- * shortened at random by up to a half, or what the server names in Retry-After. A pause that would pass the
- * time-out of the call, or a Retry-After above 60 s, is not begun: the last failure is returned at once.
+ * for now, and the statuses 408, 429, 500, 502, 503 and 504; not a proxy that wants another login or answers
+ * with another status. The pauses are 1 s, 2 s, 4 s and so on, shortened at random by up to a half, or what
+ * the server names in Retry-After. A pause that would pass the time-out of the call, or a Retry-After above
+ * 60 s, is not begun: the last failure is returned at once.
  */
 void refold_options_set_max_retries(refold_options *options, uint32_t max_retries);
 
@@ -617,7 +619,7 @@ void refold_cancel_free(refold_cancel *cancel);
  * `execution` is borrowed: it lives until the function returns, and with refold_execution_retain() for
  * longer. `user_data` is what was handed to refold_wait_execution(). The function may call everything in
  * this header, with the same client and token too, but must not free that client, and must neither throw an
- * exception nor leave by longjmp().
+ * exception nor leave by longjmp() nor end its thread, as by pthread_exit().
  */
 typedef bool (*refold_progress_fn)(const refold_execution *execution, void *user_data);
 

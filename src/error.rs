@@ -91,6 +91,8 @@ pub enum Kind {
         peer: String,
         /// Why.
         reason: String,
+        /// The proxy wants something to be changed, such as the password.
+        refused: bool,
     },
     /// No trusted TLS session.
     Tls {
@@ -305,7 +307,7 @@ impl fmt::Display for Error {
                 write!(f, "the execution had not ended after {} ms: {last}", limit.as_millis())
             }
             Kind::Resolve { host, reason, .. } => write!(f, "could not look up {host}: {reason}"),
-            Kind::Connect { peer, reason } => write!(f, "could not connect to {peer}: {reason}"),
+            Kind::Connect { peer, reason, .. } => write!(f, "could not connect to {peer}: {reason}"),
             Kind::Tls { peer, reason } => write!(f, "no trusted TLS session with {peer}: {reason}"),
             Kind::Transport { peer, reason, lost: true } => {
                 write!(f, "lost the connection to {peer}: {reason}")

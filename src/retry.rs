@@ -20,11 +20,17 @@ const RETRYABLE_STATUSES: [i32; 6] = [408, 429, 500, 502, 503, 504];
 /// Whether a call tries again by itself after this failure.
 pub fn is_tried_again(error: &Error) -> bool {
     match error.kind() {
-        Kind::Status => RETRYABLE_STATUSES.contains(&error.code()),
-        Kind::Connect { .. } | Kind::Transport { lost: true, .. } => true,
+        Kind::Status => may_pass(error.code()),
+        Kind::Connect { refused, .. } => !refused,
+        Kind::Transport { lost, .. } => *lost,
         Kind::Resolve { temporary, .. } => *temporary,
         _ => false,
     }
+}
+
+/// Whether another try may better an answer with this status.
+pub fn may_pass(status: i32) -> bool {
+    RETRYABLE_STATUSES.contains(&status)
 }
 
 /// The pause before the next try; `None`: there is no next one. `attempts` tries were made, `left` is the time until
@@ -160,7 +166,8 @@ mod tests {
     fn failures_that_may_pass_are_tried_again_and_no_others() {
         let text = String::new;
         let cases = [
-            (Kind::Connect { peer: text(), reason: text() }, true),
+            (Kind::Connect { peer: text(), reason: text(), refused: false }, true),
+            (Kind::Connect { peer: text(), reason: text(), refused: true }, false),
             (Kind::Transport { peer: text(), reason: text(), lost: true }, true),
             (Kind::Transport { peer: text(), reason: text(), lost: false }, false),
             (Kind::Resolve { host: text(), reason: text(), temporary: true }, true),

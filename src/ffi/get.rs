@@ -43,7 +43,7 @@ pub unsafe extern "C" fn refold_get_execution(
 /// `execution` is borrowed: it lives until the function returns, and with refold_execution_retain() for
 /// longer. `user_data` is what was handed to refold_wait_execution(). The function may call everything in
 /// this header, with the same client and token too, but must not free that client, and must neither throw an
-/// exception nor leave by longjmp().
+/// exception nor leave by longjmp() nor end its thread, as by pthread_exit().
 pub type refold_progress_fn =
     Option<unsafe extern "C" fn(execution: *const refold_execution, user_data: *mut c_void) -> Truth>;
 

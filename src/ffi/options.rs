@@ -116,9 +116,10 @@ pub unsafe extern "C" fn refold_options_set_connect_timeout_ms(
 /// all. 0: never.
 ///
 /// Tried again are: no connection, a connection lost before the whole answer came, a name lookup that failed
-/// for now, and the statuses 408, 429, 500, 502, 503 and 504. The pauses are 1 s, 2 s, 4 s and so on,
-/// shortened at random by up to a half, or what the server names in Retry-After. A pause that would pass the
-/// time-out of the call, or a Retry-After above 60 s, is not begun: the last failure is returned at once.
+/// for now, and the statuses 408, 429, 500, 502, 503 and 504; not a proxy that wants another login or answers
+/// with another status. The pauses are 1 s, 2 s, 4 s and so on, shortened at random by up to a half, or what
+/// the server names in Retry-After. A pause that would pass the time-out of the call, or a Retry-After above
+/// 60 s, is not begun: the last failure is returned at once.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_options_set_max_retries(options: *mut refold_options, max_retries: u32) {
     // SAFETY: from C, as the header demands it.

@@ -1,5 +1,6 @@
 //! What came back, and the error that it is where it is no execution.
 
+use std::borrow::Cow;
 use std::io::{ErrorKind, Read};
 use std::time::{Duration, SystemTime};
 
@@ -7,6 +8,7 @@ use serde_json::value::RawValue;
 use ureq::Body;
 use ureq::http::{HeaderMap, HeaderValue, Response, header};
 
+use super::exchange;
 use crate::error::{Answer as AnswerInError, Error, Kind};
 use crate::json::{Kind as JsonKind, Source};
 use crate::retry::parse_retry_after;
@@ -124,8 +126,9 @@ fn text(value: &HeaderValue) -> String {
 /// ureq takes the header away where it decodes.
 fn unknown_encoding(headers: &HeaderMap) -> Option<String> {
     let lines = headers.get_all(header::CONTENT_ENCODING).iter();
-    let mut encodings = lines.map(|line| String::from_utf8_lossy(line.as_bytes()).into_owned());
-    encodings.find(|encoding| !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity"))
+    let encodings: Vec<_> = lines.map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
+    let is_unknown = |encoding: &Cow<str>| !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity");
+    encodings.iter().any(is_unknown).then(|| encodings.join(", "))
 }
 
 /// Fills `whole`, whose memory grows with what arrives, up to the size that was announced.
@@ -135,6 +138,8 @@ fn receive_body(body: &mut Body, limit: u64, whole: &mut Text) -> Result<(), Bod
     let mut reader = body.as_reader();
     loop {
         let end = make_room(whole, most, announced.is_some())?;
+        // What was received in one portion may unpack to a thousand times as much.
+        exchange::check().map_err(BodyFault::Stopped)?;
         match reader.read(whole.room(end)) {
             Ok(0) => return Ok(()),
             Ok(received) if (whole.length() + received) as u64 > limit => {

@@ -127,7 +127,7 @@ impl Target {
     fn too_slow(&self, phase: Phase) -> Failure {
         let limit = self.connect_timeout.unwrap_or_default().as_millis();
         let reason = format!("no connection within {limit} ms (connect_timeout_ms): it passed {phase}");
-        Kind::Connect { peer: self.first_peer(), reason }.into()
+        Kind::Connect { peer: self.first_peer(), reason, refused: false }.into()
     }
 }
 
@@ -289,11 +289,12 @@ fn wait_for_any(
 
 fn could_not_connect(peer: &str, failure: Option<std::io::Error>) -> Failure {
     let Some(error) = failure else {
-        return Kind::Connect { peer: peer.into(), reason: "it has no address".into() }.into();
+        return Kind::Connect { peer: peer.into(), reason: "it has no address".into(), refused: false }
+            .into();
     };
     match super::transport::used_up(&error) {
         Some(what) => Kind::Resource(format!("could not connect to {peer}: {what}")).into(),
-        None => Kind::Connect { peer: peer.into(), reason: reason(&error) }.into(),
+        None => Kind::Connect { peer: peer.into(), reason: reason(&error), refused: false }.into(),
     }
 }
 

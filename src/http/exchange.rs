@@ -120,6 +120,11 @@ pub fn run<T>(exchange: &Rc<RefCell<Exchange>>, call: impl FnOnce() -> T) -> T {
     call()
 }
 
+/// Whether the exchange that this thread is in may go on.
+pub fn check() -> Result<(), ureq::Error> {
+    current(|exchange| exchange.watch.check().map_err(|why| exchange.fail(why)))
+}
+
 /// The exchange that this thread is in.
 pub fn current<T>(look: impl FnOnce(&mut Exchange) -> Result<T, ureq::Error>) -> Result<T, ureq::Error> {
     let exchange = CURRENT.with_borrow(|current| (**current).clone());

@@ -2,6 +2,7 @@
 
 use std::io::BufRead;
 use std::iter;
+use std::ops::Range;
 
 use super::{LARGEST_HEADER, MOST_FIELDS};
 
@@ -29,8 +30,8 @@ pub struct Progress {
 pub struct TooLarge;
 
 /// Makes the head of an answer plain while it comes: interim answers before it are left out, and fields that nobody
-/// here asks for, which ureq would have to keep; gzip gets its one name. What is not as HTTP wants it stays: ureq
-/// refuses it.
+/// here asks for, which ureq would have to keep; gzip gets its one name, unless it is one coding of several, of which ureq
+/// would decode the first and overlook the rest. What is not as HTTP wants it stays: ureq refuses it.
 #[derive(Debug, Default)]
 pub struct Plain {
     /// The part of the input that has been looked at, and stays.
@@ -42,6 +43,8 @@ pub struct Plain {
     size: usize,
     interim: usize,
     fields: usize,
+    /// Where the first content coding's field is.
+    coding: Option<Range<usize>>,
 }
 
 impl Plain {
@@ -74,8 +77,14 @@ impl Plain {
             }
             if is_kept {
                 input.copy_within(at..at + length, self.kept);
-                name_gzip(&mut input[self.kept..self.kept + length]);
-                self.kept += length;
+                let line = self.kept..self.kept + length;
+                self.kept = line.end;
+                if name_gzip(&mut input[line.clone()]) {
+                    match self.coding.clone() {
+                        None => self.coding = Some(line),
+                        Some(first) => input[first].make_ascii_uppercase(),
+                    }
+                }
             }
             at += length;
             if is_last && self.is_interim {
@@ -155,12 +164,15 @@ fn is_interim(status: &[u8]) -> bool {
     }
 }
 
-/// Calls gzip by its one name where a field calls it in other letters, or x-gzip (RFC 9110, 8.4.1.3).
-fn name_gzip(line: &mut [u8]) {
+/// Calls gzip by its one name where a field calls it in other letters, or x-gzip (RFC 9110, 8.4.1.3). Returns whether it
+/// is a field that names codings.
+fn name_gzip(line: &mut [u8]) -> bool {
     let name = CONTENT_ENCODING.len();
-    if line.get(name) == Some(&b':') && line[..name].eq_ignore_ascii_case(CONTENT_ENCODING) {
+    let names_codings = line.get(name) == Some(&b':') && line[..name].eq_ignore_ascii_case(CONTENT_ENCODING);
+    if names_codings {
         name_gzip_in(&mut line[name + 1..]);
     }
+    names_codings
 }
 
 fn name_gzip_in(value: &mut [u8]) {
@@ -261,6 +273,24 @@ mod tests {
     }
 
     #[test]
+    fn one_coding_of_several_is_not_decoded() {
+        let head = |first: &str, second: &str, third: &str| {
+            format!(
+                "HTTP/1.1 200 OK\r\nContent-Encoding:{first}\r\nA: b\r\ncontent-encoding:{second}\r\n{third}\r\n"
+            )
+        };
+        for third in ["", "content-encoding: gzip\r\n"] {
+            let input = head(" gzip", "br", third);
+            let expected = head(" gzip", "br", third)
+                .replace("Content-Encoding: gzip", "CONTENT-ENCODING: GZIP")
+                .replace("A: b\r\n", "");
+            for cut in 0..input.len() {
+                assert_eq!(look_at(&[&input[..cut], &input[cut..]]), Ok((expected.clone(), true)), "{cut}");
+            }
+        }
+    }
+
+    #[test]
     fn interim_answers_are_left_out() {
         for status in ["HTTP/1.1 100 Continue", "HTTP/1.0 103", "\r\nHTTP/1.1 199 "] {
             let input = format!("{status}\r\nRetry-After: 1\r\n\r\n{status}\n\nHTTP/1.1 200 OK\n\n");
@@ -324,7 +354,7 @@ mod tests {
         ];
         for (line, expected) in cases {
             let mut bytes = line.as_bytes().to_vec();
-            name_gzip(&mut bytes);
+            assert_eq!(name_gzip(&mut bytes), line.contains(':') && !line.contains("ings"), "{line:?}");
             assert_eq!(String::from_utf8_lossy(&bytes), expected);
         }
     }

@@ -28,6 +28,7 @@ use crate::cancel::{Interruption, Watch};
 use crate::error::{Error, Kind, Phase};
 use crate::once::PerProcess;
 use crate::options::Configuration;
+use crate::retry::may_pass;
 use crate::secret::{Secret, blot_out, blot_out_tail};
 use answer::{Answer, BodyFault, copied};
 use connect::Target;
@@ -258,7 +259,7 @@ impl Http {
     fn refused_by_proxy(&self, status: u16) -> Kind {
         let proxy = self.proxy.as_ref().map(Proxy::peer).unwrap_or_default();
         let reason = format!("it answered {}", crate::error::status_line(status));
-        Kind::Connect { peer: format!("the proxy {proxy}"), reason }
+        Kind::Connect { peer: format!("the proxy {proxy}"), reason, refused: !may_pass(status.into()) }
     }
 
     /// The error of a call that was stopped from outside.
@@ -287,6 +288,7 @@ fn is_chunked(response: &Response<Body>) -> bool {
 fn reason(error: &io::Error) -> String {
     match (error.kind(), error.raw_os_error()) {
         (ErrorKind::ConnectionReset, _) => "connection reset by the other side".into(),
+        (ErrorKind::NotFound, _) => "no such file".into(),
         (ErrorKind::BrokenPipe, _) => "connection closed by the other side".into(),
         (kind @ (ErrorKind::Other | ErrorKind::InvalidInput), Some(number)) => {
             format!("{kind} (errno {number})")

@@ -1,5 +1,6 @@
 //! Whom to trust, and what to say where trust is not to be had.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use rustls::pki_types::{CertificateDer, IpAddr, ServerName};
 use rustls::{AlertDescription, CertificateError, ClientConfig, InvalidMessage, OtherError, RootCertStore};
 use rustls_native_certs::{CertificateResult, load_certs_from_paths, load_native_certs};
 
+use super::reason;
 use super::transport::{environment, is_privileged, used_up};
 use super::url::{BaseUrl, Host};
 use crate::error::Error;
@@ -44,7 +46,10 @@ pub fn roots(
             std::str::from_utf8(path).map_err(|_| Error::invalid_argument("ca_file is not valid UTF-8"))?;
         let pem = read_file(Path::new(path)).map_err(|error| match used_up(&error) {
             Some(what) => Error::resource(format!("could not read {path:?}: {what}")),
-            None => Error::invalid_argument(format!("ca_file {path:?} cannot be read: {}", error.kind())),
+            None if error.kind() == ErrorKind::InvalidInput => {
+                Error::invalid_argument(format!("ca_file {path:?} is no plain file, or larger than 64 MiB"))
+            }
+            None => Error::invalid_argument(format!("ca_file {path:?} cannot be read: {}", reason(&error))),
         })?;
         add_all(&mut added, &pem)
             .map_err(|why| Error::invalid_argument(format!("ca_file {path:?} {why}")))?;
@@ -67,11 +72,7 @@ pub fn roots(
 
 /// The whole of a file of some size.
 fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
-    if is_fit(&std::fs::metadata(path)?) {
-        std::fs::read(path)
-    } else {
-        Err(std::io::ErrorKind::InvalidInput.into())
-    }
+    if is_fit(&std::fs::metadata(path)?) { std::fs::read(path) } else { Err(ErrorKind::InvalidInput.into()) }
 }
 
 /// Whether it is a file to be read: a pipe could keep its reader for ever, and a device has no end.

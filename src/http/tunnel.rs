@@ -12,6 +12,7 @@ use super::transport::{Fault, Socket};
 use super::url::Host;
 use crate::cancel::Watch;
 use crate::error::{Kind, status_line};
+use crate::retry::may_pass;
 use crate::secret::Secret;
 
 /// A proxy's answer to CONNECT is a few lines.
@@ -47,18 +48,21 @@ pub fn open_http(socket: &mut Socket, proxy: &Proxy, target: &str, watch: &Watch
             break end;
         }
         if length == answer.len() {
-            return Err(link.refused("its answer to CONNECT has no end".into()));
+            return Err(link.failed("its answer to CONNECT has no end".into()));
         }
         length += link.receive(&mut answer[length..])?;
     };
     match status(&answer[..end]) {
         Some(200..=299) if end == length => Ok(()),
-        Some(200..=299) => Err(link.refused("it sent more than its answer to CONNECT".into())),
+        Some(200..=299) => Err(link.failed("it sent more than its answer to CONNECT".into())),
         Some(407) => {
             Err(link.refused(format!("it answered {}: it wants another user or password", status_line(407))))
         }
-        Some(status) => Err(link.refused(format!("it answered {} to CONNECT {target}", status_line(status)))),
-        None => Err(link.refused("it does not speak HTTP".into())),
+        Some(status) => Err(link.failure(
+            format!("it answered {} to CONNECT {target}", status_line(status)),
+            !may_pass(status.into()),
+        )),
+        None => Err(link.failed("it does not speak HTTP".into())),
     }
 }
 
@@ -87,12 +91,12 @@ pub fn open_socks5(
         ([5, NO_LOGIN], None) => {}
         ([5, _], None) => return Err(link.refused("it wants a user and a password".into())),
         ([5, _], Some(_)) => return Err(link.refused("it takes no user and password".into())),
-        _ => return Err(link.refused("it does not speak SOCKS5".into())),
+        _ => return Err(link.failed("it does not speak SOCKS5".into())),
     }
     link.send(&socks5_request(host, port))?;
     let [version, reply, _, address_type] = link.receive_exactly::<4>()?;
     if version != 5 || reply != 0 {
-        return Err(link.refused(format!("it cannot reach {host}:{port}: {}", socks5_reply(reply))));
+        return Err(link.failed(format!("it cannot reach {host}:{port}: {}", socks5_reply(reply))));
     }
     // Where the proxy connects from: of no interest, but it has to be taken away.
     match address_type {
@@ -102,7 +106,7 @@ pub fn open_socks5(
             let [length] = link.receive_exactly::<1>()?;
             (0..length as usize + 2).try_for_each(|_| link.receive_exactly::<1>().map(drop))
         }
-        _ => Err(link.refused("it does not speak SOCKS5".into())),
+        _ => Err(link.failed("it does not speak SOCKS5".into())),
     }
 }
 
@@ -148,14 +152,24 @@ struct Link<'a> {
 }
 
 impl Link<'_> {
+    /// What may pass by itself.
+    fn failed(&self, reason: String) -> Failure {
+        self.failure(reason, false)
+    }
+
+    /// What another try does not change: it could lock out whoever has a wrong password.
     fn refused(&self, reason: String) -> Failure {
-        Kind::Connect { peer: format!("the proxy {}", self.proxy.peer()), reason }.into()
+        self.failure(reason, true)
+    }
+
+    fn failure(&self, reason: String, refused: bool) -> Failure {
+        Kind::Connect { peer: format!("the proxy {}", self.proxy.peer()), reason, refused }.into()
     }
 
     fn broken(&self, fault: Fault) -> Failure {
         match fault {
             Fault::Interrupted(interruption) => interruption.into(),
-            Fault::Lost(error) => self.refused(reason(&error)),
+            Fault::Lost(error) => self.failed(reason(&error)),
         }
     }
 
@@ -165,7 +179,7 @@ impl Link<'_> {
 
     fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {
         match self.socket.receive(buffer, self.watch) {
-            Ok(0) => Err(self.refused("it closed the connection".into())),
+            Ok(0) => Err(self.failed("it closed the connection".into())),
             other => other.map_err(|fault| self.broken(fault)),
         }
     }

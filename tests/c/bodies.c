@@ -264,9 +264,18 @@ TEST(gzip_is_asked_for_and_understood) {
 }
 
 TEST(other_encodings_are_refused) {
-    static const char *const encodings[] = {
-        "br",       "deflate",    "zstd",     "compress", "br, gzip",
-        "gzip, br", "gzip, gzip", "nonsense", "X-br",     "identity\r\nContent-Encoding: br"};
+    static const char *const encodings[] = {"br",
+                                            "deflate",
+                                            "zstd",
+                                            "compress",
+                                            "br, gzip",
+                                            "gzip, br",
+                                            "gzip, gzip",
+                                            "nonsense",
+                                            "X-br",
+                                            "identity\r\nContent-Encoding: br",
+                                            "gzip\r\nContent-Encoding: br",
+                                            "gzip\r\nContent-Encoding: gzip"};
     for (size_t i = 0; i < COUNT(encodings); i++) {
         char *headers = text_of("Content-Encoding: %s\r\n", encodings[i]);
         struct server *server = serve_answers(1, &(struct answer){.body = BODY, .headers = headers});

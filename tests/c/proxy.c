@@ -392,40 +392,41 @@ struct failure {
     void (*script)(struct exchange *exchange);
     const char *told;
     const char *base; /* NULL: https://other.invalid */
+    bool is_final;    /* another try changes nothing */
 };
 
 static const struct failure failures[] = {
-    {"closes", "http://", hang_up, "closed the connection", NULL},
-    {"resets", "http://", reset, "reset", NULL},
-    {"keeps silent", "http://", keep_silent, "connect_timeout_ms", NULL},
-    {"407", "http://", answer_407, "407", NULL},
-    {"407 to a login", "http://user:hush-hush@", answer_407, "407", NULL},
-    {"407 to plaintext", "http://user:hush-hush@", answer_407, "407", "http://127.0.0.1:1"},
-    {"502", "http://user:hush-hush@", answer_502, "502", NULL},
-    {"301", "http://", answer_301, "301", NULL},
-    {"no HTTP", "http://", answer_nonsense, "does not speak HTTP", NULL},
-    {"more than an answer", "http://", answer_too_much, "more than its answer", NULL},
-    {"half an answer", "http://", answer_half, "closed the connection", NULL},
-    {"no end", "http://", answer_without_end, "has no end", NULL},
-    {"SOCKS5 closes", "socks5h://", hang_up, "closed the connection", NULL},
-    {"SOCKS5 keeps silent", "socks5h://user:hush-hush@", keep_silent, "connect_timeout_ms", NULL},
-    {"SOCKS5 takes no login", "socks5h://user:hush-hush@", want_no_login, "takes no user", NULL},
-    {"SOCKS5 wants a login", "socks5h://", want_a_login, "wants a user", NULL},
-    {"SOCKS5 wants neither", "socks5h://", want_nothing, "wants a user", NULL},
+    {"closes", "http://", hang_up, "closed the connection", NULL, false},
+    {"resets", "http://", reset, "reset", NULL, false},
+    {"keeps silent", "http://", keep_silent, "connect_timeout_ms", NULL, false},
+    {"407", "http://", answer_407, "407", NULL, true},
+    {"407 to a login", "http://user:hush-hush@", answer_407, "407", NULL, true},
+    {"407 to plaintext", "http://user:hush-hush@", answer_407, "407", "http://127.0.0.1:1", true},
+    {"502", "http://user:hush-hush@", answer_502, "502", NULL, false},
+    {"301", "http://", answer_301, "301", NULL, true},
+    {"no HTTP", "http://", answer_nonsense, "does not speak HTTP", NULL, false},
+    {"more than an answer", "http://", answer_too_much, "more than its answer", NULL, false},
+    {"half an answer", "http://", answer_half, "closed the connection", NULL, false},
+    {"no end", "http://", answer_without_end, "has no end", NULL, false},
+    {"SOCKS5 closes", "socks5h://", hang_up, "closed the connection", NULL, false},
+    {"SOCKS5 keeps silent", "socks5h://user:hush-hush@", keep_silent, "connect_timeout_ms", NULL, false},
+    {"SOCKS5 takes no login", "socks5h://user:hush-hush@", want_no_login, "takes no user", NULL, true},
+    {"SOCKS5 wants a login", "socks5h://", want_a_login, "wants a user", NULL, true},
+    {"SOCKS5 wants neither", "socks5h://", want_nothing, "wants a user", NULL, true},
     {"SOCKS5 refuses the login", "socks5h://user:hush-hush@", refuse_the_login, "refused user or password",
-     NULL},
-    {"SOCKS5 fails", "socks5h://", fail_somehow, "general failure", NULL},
-    {"SOCKS5 refuses by rule", "socks5://", refuse_by_rule, "not allowed by its rules", NULL},
-    {"SOCKS5 reaches no network", "socks5h://", reach_no_network, "network unreachable", NULL},
-    {"SOCKS5 reaches no host", "socks5h://", reach_no_host, "host unreachable", NULL},
-    {"SOCKS5 is refused", "socks5h://", be_refused, "connection refused", NULL},
-    {"SOCKS5 goes too far", "socks5h://", go_too_far, "time to live expired", NULL},
-    {"SOCKS5 knows no such command", "socks5h://", know_no_command, "does not support that", NULL},
-    {"SOCKS5 knows no such address", "socks5h://", know_no_address, "does not support that", NULL},
-    {"SOCKS5 fails oddly", "socks5h://", fail_oddly, "does not say why", NULL},
-    {"SOCKS5 replies oddly", "socks5h://", reply_of_another_kind, "does not speak SOCKS5", NULL},
-    {"SOCKS4", "socks5h://", speak_socks4, "does not speak SOCKS5", NULL},
-    {"HTTP where SOCKS5 should be", "socks5h://", answer_502, "does not speak SOCKS5", NULL},
+     NULL, true},
+    {"SOCKS5 fails", "socks5h://", fail_somehow, "general failure", NULL, false},
+    {"SOCKS5 refuses by rule", "socks5://", refuse_by_rule, "not allowed by its rules", NULL, false},
+    {"SOCKS5 reaches no network", "socks5h://", reach_no_network, "network unreachable", NULL, false},
+    {"SOCKS5 reaches no host", "socks5h://", reach_no_host, "host unreachable", NULL, false},
+    {"SOCKS5 is refused", "socks5h://", be_refused, "connection refused", NULL, false},
+    {"SOCKS5 goes too far", "socks5h://", go_too_far, "time to live expired", NULL, false},
+    {"SOCKS5 knows no such command", "socks5h://", know_no_command, "does not support that", NULL, false},
+    {"SOCKS5 knows no such address", "socks5h://", know_no_address, "does not support that", NULL, false},
+    {"SOCKS5 fails oddly", "socks5h://", fail_oddly, "does not say why", NULL, false},
+    {"SOCKS5 replies oddly", "socks5h://", reply_of_another_kind, "does not speak SOCKS5", NULL, false},
+    {"SOCKS4", "socks5h://", speak_socks4, "does not speak SOCKS5", NULL, false},
+    {"HTTP where SOCKS5 should be", "socks5h://", answer_502, "does not speak SOCKS5", NULL, false},
 };
 
 static void check_failure(void *data) {
@@ -444,6 +445,7 @@ static void check_failure(void *data) {
     CHECK_ERROR(error, REFOLD_ERROR_CONNECT, failure->told);
     CHECK_CONTAINS(refold_error_message(error), "proxy");
     CHECK_CONTAINS(refold_error_message(error), where);
+    CHECK_INT(refold_error_is_retryable(error), !failure->is_final);
     CHECK_LACKS(refold_error_message(error), "hush");
     CHECK_LACKS(refold_error_message(error), "aHVzaA"); /* The same in base64, whichever way it falls. */
     CHECK_LACKS(refold_error_message(error), "h1c2g");

@@ -48,8 +48,10 @@ pub fn wait(sources: &[Source<'_>], watch: &Watch) -> Result<(), Interruption> {
             return Ok(());
         }
         if ready < 0 && io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
-            // The kernel is out of memory, say: look again soon rather than spin.
-            std::thread::sleep(Duration::from_millis(1));
+            // The kernel is out of memory, say, or the limit of descriptors is below what is waited for: whoever waits
+            // tries, and waits again, rather than spin.
+            std::thread::sleep(GLANCE);
+            return watch.check();
         }
     }
 }
