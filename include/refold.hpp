@@ -762,10 +762,13 @@ public:
     refold::state state() const noexcept {
         return static_cast<refold::state>(refold_execution_state(execution_.get()));
     }
-    /** The field `completion_percentage`: 0 to 100, possibly with decimals. */
+    /**
+     * The field `completion_percentage`: 0 to 100, possibly with decimals, or whatever number the server
+     * sends. One of -1 cannot be told from none.
+     */
     std::optional<double> completion_percentage() const noexcept {
         const double percentage = refold_execution_completion_percentage(execution_.get());
-        if (percentage < 0)
+        if (percentage == -1.0)
             return std::nullopt;
         return percentage;
     }

@@ -79,7 +79,7 @@ type Execution struct {
 	ConfigID        string
 	LinkedAccountID string
 	CreatedAt       string // RFC 3339, in UTC
-	// CompletionPercentage is 0 to 100, and negative when it is absent.
+	// CompletionPercentage is 0 to 100, or whatever number the server sends; -1 when it is absent.
 	CompletionPercentage float64
 	// Nodes are in the order in which the run entered them.
 	Nodes []Node

@@ -23,8 +23,9 @@ export class Execution {
         this.state = native.state.name(state);
         /** Whether the state will not change any more. */
         this.isFinal = native.state.isFinal(state);
-        /** 0 to 100. */
-        this.completionPercentage = present(execution.completionPercentage(pointer));
+        const percentage = execution.completionPercentage(pointer);
+        /** 0 to 100, or whatever number the server sends; one of -1 cannot be told from none. */
+        this.completionPercentage = percentage === -1 ? null : percentage;
         this.configId = execution.configId(pointer);
         this.linkedAccountId = execution.linkedAccountId(pointer);
         /** RFC 3339, in UTC. */

@@ -555,9 +555,12 @@ class Execution:
 
     @property
     def completion_percentage(self) -> Optional[float]:
-        """The field completion_percentage: 0 to 100, possibly with decimals."""
+        """The field completion_percentage: 0 to 100, possibly with decimals, or whatever number the server sends.
+
+        One of -1 cannot be told from none.
+        """
         percentage: float = _c.refold_execution_completion_percentage(self._owner)
-        return None if percentage < 0 else percentage
+        return None if percentage == -1 else percentage
 
     @property
     def config_id(self) -> Optional[str]:

@@ -475,6 +475,11 @@ class SnapshotTest(TestCase):
         self.assertEqual(json.loads(execution.json_text), self.DOCUMENT)
         self.assertIn("an-id", repr(execution))
 
+    def test_a_percentage_may_be_any_number(self) -> None:
+        for percentage in (-0.5, 0, 250):
+            text = json.dumps({"status": "RUNNING", "completion_percentage": percentage})
+            self.assertEqual(refold.Execution.parse(text).completion_percentage, percentage)
+
     def test_a_node_has_its_fields(self) -> None:
         node = self.parsed().nodes[0]
         self.assertEqual((node.id, node.name, node.type, node.status), ("1", "Start", "start", "Success"))

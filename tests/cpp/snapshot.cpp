@@ -2,6 +2,7 @@
 #include "support.hpp"
 
 #include <algorithm>
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -94,6 +95,14 @@ TEST(what_is_missing_is_absent) {
     CHECK(!execution.node_by_id("1"));
     CHECK(execution.json()["name"].exists() && execution.json()["name"].is_null());
     CHECK(!execution.json()["_id"].exists() && !execution.json()["_id"].is_null());
+}
+
+TEST(a_percentage_may_be_any_number) {
+    for (const char *percentage : {"-0.5", "0", "250"}) {
+        const std::string text =
+            std::string("{\"status\": \"RUNNING\", \"completion_percentage\": ") + percentage + "}";
+        CHECK_DOUBLE(execution::parse(text).completion_percentage().value_or(-1), std::stod(percentage));
+    }
 }
 
 TEST(a_node_has_its_fields) {

@@ -108,6 +108,13 @@ for (const id of ['odd-elements', 'nodes-object', 'nodes-text', 'wrong-types', '
     });
 }
 
+test('a percentage may be any number', () => {
+    for (const percentage of [-0.5, 0, 250]) {
+        const text = `{"status":"RUNNING","completion_percentage":${percentage}}`;
+        assert.equal(parseExecution(text).completionPercentage, percentage);
+    }
+});
+
 test('an execution is made from text', () => {
     const execution = parseExecution('{"status":"PAUSED","name":"Grüße","nodes":[{},7]}');
     assert.equal(execution.id, null);
