@@ -1047,13 +1047,18 @@ public:
     /**
      * Gives the client a new session token, for calls, and polls of a wait, that begin later.
      *
-     * Throws code::invalid_argument when the token is empty or holds control characters, or the client was
-     * made with an API key; the client then goes on as before.
+     * Throws code::invalid_argument when the token is none that options::set_session_token() takes, or the
+     * client was made with an API key; code::internal in a process that was forked while a token was being
+     * set, which needs a new client. This one then goes on as before.
      */
     void set_session_token(const text_argument &session_token) const {
-        if (refold_client_set_session_token(client_.get(), session_token.c_str()) != REFOLD_OK)
-            throw error(code::invalid_argument, "session_token: it is empty or holds control characters, or "
-                                                "the client was made with an API key");
+        const refold_code outcome = refold_client_set_session_token(client_.get(), session_token.c_str());
+        if (outcome == REFOLD_ERROR_INVALID_ARGUMENT)
+            throw error(code::invalid_argument,
+                        "session_token: it cannot be sent, or the client was made with an API key");
+        if (outcome != REFOLD_OK)
+            throw error(static_cast<refold::code>(outcome),
+                        "session_token: it could not be set: make a new client");
     }
 
     /** What C knows it by, still owned by this object. */

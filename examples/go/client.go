@@ -56,10 +56,14 @@ func newClient(defaults *C.refold_options, options []Option) (*Client, error) {
 func (client *Client) SetSessionToken(token string) error {
 	return withText("session_token", token, func(token *C.char) error {
 		return client.use(func(pointer *C.refold_client) error {
-			if C.refold_client_set_session_token(pointer, token) == C.REFOLD_OK {
+			switch code := Code(C.refold_client_set_session_token(pointer, token)); code {
+			case C.REFOLD_OK:
 				return nil
+			case ErrInvalidArgument:
+				return invalidArgument("the session token cannot be sent, or the client has an API key")
+			default:
+				return &Error{Code: code, Message: "the session token could not be set: make a new client", RetryAfter: -1}
 			}
-			return invalidArgument("the session token cannot be sent, or the client has an API key")
 		})
 	})
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import * as native from './native.js';
-import { RefoldError, invalidArgument, takeError } from './error.js';
+import { Code, RefoldError, invalidArgument, takeError } from './error.js';
 import { takeExecution } from './execution.js';
 
 const DEFAULT_POLL_INTERVAL_MS = 1000;
@@ -153,8 +153,11 @@ export class Client {
         checkText('session_token', token);
         const code = native.client.setSessionToken(this.#begin(), token);
         this.#end();
-        if (code !== 0) {
+        if (code === Code.INVALID_ARGUMENT) {
             throw invalidArgument('the session token cannot be sent, or the client has an API key');
+        }
+        if (code !== 0) {
+            throw new RefoldError(code, 'the session token could not be set: make a new client');
         }
     }
 

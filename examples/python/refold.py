@@ -928,11 +928,11 @@ class Client:
 
     def set_session_token(self, session_token: str) -> None:
         """Gives the client a new session token, for calls, and polls of a wait, that begin later."""
-        if _c.refold_client_set_session_token(self._owner, _argument(session_token)) != Code.OK:
-            raise Error(
-                Code.INVALID_ARGUMENT,
-                "session_token: it is empty or holds control characters, or the client was made with an API key",
-            )
+        code: int = _c.refold_client_set_session_token(self._owner, _argument(session_token))
+        if code == Code.INVALID_ARGUMENT:
+            raise Error(code, "session_token: it cannot be sent, or the client was made with an API key")
+        if code != Code.OK:
+            raise Error(code, "session_token: it could not be set: make a new client")
 
 
 # python -m refold -----------------------------------------------------------------------------------------------------

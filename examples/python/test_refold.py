@@ -162,6 +162,17 @@ class GettingTest(TestCase):
             client.set_session_token("sandbox.session.token")
             self.assertEqual(client.get("completed").status, "COMPLETED")
 
+    def test_a_session_token_that_is_not_taken_leaves_the_former_one(self) -> None:
+        with self.sandbox(session_token="sandbox.session.token") as client:
+            error = self.raises(refold.Code.INVALID_ARGUMENT, lambda: client.set_session_token(""))
+            self.assertIn("cannot be sent", error.message)
+            # What a process is told that was forked while a token was being set.
+            refused = mock.Mock(return_value=refold.Code.INTERNAL.value)
+            with mock.patch.object(refold._c, "refold_client_set_session_token", refused):
+                error = self.raises(refold.Code.INTERNAL, lambda: client.set_session_token("another"))
+            self.assertIn("make a new client", error.message)
+            self.assertEqual(client.get("completed").status, "COMPLETED")
+
     def test_an_error_has_the_fields_of_the_envelope(self) -> None:
         client = self.sandbox()
         for get in self.both_ways(lambda: client.get("error-409-other")):

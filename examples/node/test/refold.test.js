@@ -7,6 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { test as run } from 'node:test';
+import * as native from '../native.js';
 import { Client, Code, RefoldError, parseExecution, version } from '../refold.js';
 
 const documented = '6a106ba44480b80424a65289';
@@ -210,6 +211,17 @@ test('a session token can be renewed', async () => {
     client.setSessionToken('sandbox.session.token');
     assert.equal((await client.getExecution(documented)).id, documented);
     assert.throws(() => sandboxClient().setSessionToken('a'), failure(Code.INVALID_ARGUMENT));
+});
+
+test('a session token that is not taken leaves the former one', async (t) => {
+    const { REFOLD_BASE_URL: baseUrl } = process.env;
+    const client = new Client({ baseUrl, sessionToken: 'sandbox.session.token' });
+    // What a process is told that was forked while a token was being set.
+    const refused = t.mock.method(native.client, 'setSessionToken', () => Code.INTERNAL);
+    assert.throws(() => client.setSessionToken('another'), failure(Code.INTERNAL));
+    assert.throws(() => client.setSessionToken('another'), /make a new client/);
+    refused.mock.restore();
+    assert.equal((await client.getExecution(documented)).id, documented);
 });
 
 test('a closed client makes no calls, but ends those that have begun', async () => {
