@@ -124,8 +124,8 @@ export class Client {
      *
      * The pauses between the polls hold no thread, which is why this is not refold_wait_execution: a few waits would
      * take the whole pool, and with it files and name lookups from the rest of the program. The pause grows while
-     * nothing changes, and is never shorter than what the server asks for; up to five polls in a row may fail in a way
-     * that can pass by itself.
+     * nothing changes, and after a failed poll is never shorter than what the server asks for; up to five polls in a
+     * row may fail in a way that can pass by itself.
      *
      * @param {string} id
      * @param {object} [options]
