@@ -49,7 +49,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Callable, Optional, Union, overload
 
@@ -59,22 +59,21 @@ __all__ = ["CancelToken", "Client", "Code", "Error", "Execution", "Node", "Nodes
 # The shared library ---------------------------------------------------------------------------------------------------
 
 
-def _places() -> Iterator[str]:
+def _place() -> str:
     named = os.environ.get("REFOLD_LIBRARY")
     if named:
-        yield named
-        return
+        return named
     names = ["librefold.0.dylib", "librefold.dylib"] if sys.platform == "darwin" else ["librefold.so.0", "librefold.so"]
     here = pathlib.Path(__file__).resolve().parent
     for folder in (here, here.parent.parent / "target" / "release"):
         for name in names:
             if (folder / name).exists():
-                yield str(folder / name)
-    yield names[0]
+                return str(folder / name)
+    return names[0]
 
 
 def _load() -> ctypes.CDLL:
-    place = next(_places())
+    place = _place()
     try:
         return ctypes.CDLL(place)
     except OSError as error:
