@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.." || exit 1
 . tests/support/install.sh
 . tests/support/check.sh
 need doxygen doxygen || exit 1
+need cc gcc libc6-dev || exit 1
 
 docs=target/docs
 work=target/tests/docs
