@@ -15,6 +15,7 @@ need openssl openssl || exit 1
 need_file /usr/include/openssl/ssl.h libssl-dev || exit 1
 need_file /usr/include/zlib.h zlib1g-dev || exit 1
 need valgrind valgrind libc6-dbg || exit 1
+need_library || exit 1
 
 work=target/tests/cpp
 mkdir -p "$work"
@@ -100,9 +101,6 @@ for compiler in g++ clang++; do
     done
 done
 
-if [ ! -e target/release/librefold.so ] || [ ! -x target/release/examples/sandbox ]; then
-    need_rust && CARGO_TARGET_DIR=target cargo build --release --locked --quiet --lib --example sandbox || exit 1
-fi
 sh tests/support/build.sh || exit 1
 check "tests build" unless_fresh "$work/plain" build_tests plain clang++ -std=c++17 -O1
 check "tests build with sanitizers" unless_fresh "$work/sanitized" build_tests sanitized \

@@ -3,8 +3,13 @@
 # sandbox, and compares what they print. The last line is `N passed, M failed`.
 set -u
 cd "$(dirname "$0")/.." || exit 1
+. tests/support/install.sh
 . tests/support/sandbox.sh
 . tests/support/check.sh
+need cc gcc libc6-dev || exit 1
+need valgrind valgrind libc6-dbg || exit 1
+need_library || exit 1
+
 work=target/tests/examples
 rm -rf "$work"
 mkdir -p "$work"
@@ -12,6 +17,7 @@ kept=$work
 PATH=$PWD/$work:$PATH
 ln -sf ../../release/librefold.so "$work/librefold.so.0"
 export LC_ALL=C.UTF-8
+
 # One line on standard error that holds the words, and nothing on standard output.
 complains() {
     words=$1

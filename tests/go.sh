@@ -11,6 +11,7 @@ cd "$(dirname "$0")/.." || exit 1
 use_go || exit 1
 need cc gcc libc6-dev || exit 1
 need pkg-config pkg-config || exit 1
+need_library || exit 1
 
 root=$(pwd)
 work=$root/target/go

@@ -16,6 +16,7 @@ need cmake cmake || exit 1
 need pkg-config pkg-config || exit 1
 need readelf binutils || exit 1
 use_go || exit 1
+need_library || exit 1
 
 root=$(pwd)
 work=$root/target/install

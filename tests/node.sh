@@ -9,6 +9,7 @@ cd "$(dirname "$0")/.." || exit 1
 . tests/support/prefix.sh
 need node nodejs || exit 1
 need npm npm || exit 1
+need_library || exit 1
 
 work=target/node
 kept=$work/run

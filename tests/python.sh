@@ -11,9 +11,7 @@ need "$python" python3 || exit 1
 if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     need "ensurepip of $python" python3-venv || exit 1
 fi
-if [ ! -e target/release/librefold.so ] || [ ! -x target/release/examples/sandbox ]; then
-    need_rust && CARGO_TARGET_DIR=target cargo build --release --locked --quiet --lib --example sandbox || exit 1
-fi
+need_library || exit 1
 
 work=target/tests/python
 mkdir -p "$work"

@@ -14,9 +14,7 @@ need c++ g++ || exit 1
 need pkg-config pkg-config || exit 1
 need python3 python3 || exit 1
 use_go || exit 1
-if [ ! -e target/release/librefold.so ] || [ ! -x target/release/examples/sandbox ]; then
-    need_rust && CARGO_TARGET_DIR=target cargo build --release --locked --quiet --lib --example sandbox || exit 1
-fi
+need_library || exit 1
 
 work=target/tests/readme
 rm -rf "$work"
