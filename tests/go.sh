@@ -35,14 +35,7 @@ test_package() {
     go test -race -count=1 -timeout=300s -v . >"$kept/package" 2>&1
     status=$?
     grep -vE '^(=== |--- PASS)' "$kept/package" | sed 's/^--- FAIL: /FAIL /'
-    package_passed=$(grep -c '^--- PASS' "$kept/package")
-    package_failed=$(grep -c '^--- FAIL' "$kept/package")
-    passed=$((passed + package_passed))
-    failed=$((failed + package_failed))
-    if [ "$status" -ne 0 ] && [ "$package_failed" -eq 0 ]; then
-        failed=$((failed + 1))
-        echo "FAIL the package's tests ended with status $status"
-    fi
+    count_tests "$(grep -c '^--- PASS' "$kept/package")" "$(grep -c '^--- FAIL' "$kept/package")" "$status"
 }
 
 # One line on standard error that holds the words.

@@ -41,12 +41,7 @@ test_package() {
     grep -E '^ *not ok' -A 30 "$kept/package" | sed 's/^ *not ok/not ok/'
     package_passed=$(sed -n 's/^# pass //p' "$kept/package")
     package_failed=$(sed -n 's/^# fail //p' "$kept/package")
-    passed=$((passed + ${package_passed:-0}))
-    failed=$((failed + ${package_failed:-1}))
-    if [ "$status" -ne 0 ] && [ "${package_failed:-0}" -eq 0 ]; then
-        failed=$((failed + 1))
-        echo "FAIL the package's tests ended with status $status"
-    fi
+    count_tests "${package_passed:-0}" "${package_failed:-0}" "$status"
 }
 
 # One line on standard error that holds the words.

@@ -6,6 +6,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 . tests/support/install.sh
 . tests/support/sandbox.sh
+. tests/support/check.sh
 python=${PYTHON:-python3}
 need "$python" python3 || exit 1
 if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
@@ -24,16 +25,12 @@ if [ ! -e "$work/mypy-$mypy" ]; then
     touch "$work/mypy-$mypy"
 fi
 
-passed=0
-failed=0
-if (cd examples/python && "../../$work/venv/bin/python" -m mypy --strict --python-version 3.9 \
-    --cache-dir "../../$work/mypy-cache" refold.py test_refold.py get.py); then
-    passed=1
-    echo "ok types"
-else
-    failed=1
-    echo "FAIL types"
-fi
+has_types() {
+    (cd examples/python && "../../$work/venv/bin/python" -m mypy --strict --python-version 3.9 \
+        --cache-dir "../../$work/mypy-cache" refold.py test_refold.py get.py)
+}
+
+check types has_types
 
 stop_sandbox_at_exit
 start_sandbox "$work" --run-seconds 0.5
@@ -46,13 +43,9 @@ sed -E 's/^(FAIL|ERROR): /FAIL /' "$work/log"
 # "Ran 40 tests in 12.3s", then "OK" or "FAILED (failures=1, errors=2)".
 ran=$(sed -nE 's/^Ran ([0-9]+) tests? in .*/\1/p' "$work/log")
 wrong=$(grep -cE '^(FAIL|ERROR): ' "$work/log")
-if [ "$status" -ne 0 ] && [ "$wrong" -eq 0 ]; then
-    wrong=1
-fi
-if [ "$wrong" -gt "${ran:-0}" ]; then
+if [ "$wrong" -gt "${ran:-0}" ]; then # what fails beside the tests, or in several parts of one
     ran=$wrong
 fi
-passed=$((passed + ${ran:-0} - wrong))
-failed=$((failed + wrong))
-printf '%s passed, %s failed\n' "$passed" "$failed"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 1 ]
+count_tests $((${ran:-0} - wrong)) "$wrong" "$status"
+
+sum_up

@@ -37,6 +37,17 @@ is_interrupted() {
     [ $? -eq 130 ]
 }
 
+# count_tests PASSED FAILED STATUS: adds what a program has tested. One that has tested nothing, or ends with a status
+# that no failure explains, has failed.
+count_tests() {
+    passed=$((passed + $1))
+    failed=$((failed + $2))
+    if [ "$2" -eq 0 ] && { [ "$1" -eq 0 ] || [ "$3" -ne 0 ]; }; then
+        failed=$((failed + 1))
+        echo "FAIL after $1 tests: status $3"
+    fi
+}
+
 # The last line of a test, and its status.
 sum_up() {
     printf '%s passed, %s failed\n' "$passed" "$failed"
