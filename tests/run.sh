@@ -149,6 +149,8 @@ esac
 cd "$(dirname "$0")/.." || exit 1
 . tests/support/install.sh
 need_rust || exit 1
+need_component rustfmt rustfmt || exit 1
+need_component cargo-clippy clippy || exit 1
 need cc gcc libc6-dev || exit 1
 need c++ g++ || exit 1
 need git git || exit 1

@@ -57,6 +57,19 @@ need_rust() {
     fi
 }
 
+# need_component COMMAND COMPONENT: makes sure of a part of Rust that not every toolchain has. It is tried, as the command
+# alone may be rustup's stand-in.
+need_component() {
+    if "$1" --version >/dev/null 2>&1; then
+        return
+    fi
+    echo "Installing Rust's $2 ..."
+    if ! rustup component add "$2" >/dev/null 2>&1; then
+        echo "$1 is missing: please install the component $2 of Rust (with rustup: rustup component add $2)" >&2
+        return 1
+    fi
+}
+
 # need_library: makes sure that the library and the sandbox are in target/release. What is there is taken as it is.
 need_library() {
     if [ ! -e target/release/librefold.so ] || [ ! -x target/release/examples/sandbox ]; then
