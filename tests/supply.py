@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from platform import machine
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PLATFORM = "x86_64-unknown-linux-gnu"
@@ -29,8 +30,12 @@ def main():
         "no feature is on but those named": features(direct, policy["features"]),
         "nothing is there in two versions without a reason": duplicates(packages, linux, policy["duplicates"]),
         "Cargo.toml says of every dependency why it is there": dependencies_without_reason(),
-        "the library has the size that is committed": size(policy["size"]["x86_64-linux"]),
     }
+    here = f"{machine()}-{sys.platform}"
+    if here in policy["size"]:
+        checks["the library has the size that is committed"] = size(policy["size"][here])
+    else:
+        print(f"not checked: the size of the library, as none is committed for {here}")
     failed = 0
     for name, faults in checks.items():
         faults = sorted(faults)
