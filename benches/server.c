@@ -31,17 +31,12 @@ struct answer {
     size_t body_length;
 };
 
-static struct answer answers[] = {
-    {.name = "small"}, {.name = "medium"}, {.name = "large"}, {.name = "huge"}, {.name = "many"}};
+static struct answer answers[] = {{.name = "small"}, {.name = "medium"}, {.name = "large"}, {.name = "huge"}};
 
 enum { ANSWERS = sizeof answers / sizeof *answers };
 
-struct listener {
-    int socket;
-    SSL_CTX *tls;
-};
-
-struct connection {
+/* Where clients are waited for, or one of them is. Without TLS: NULL. */
+struct endpoint {
     int socket;
     SSL_CTX *tls;
 };
@@ -51,14 +46,13 @@ static void fail(const char *what) {
     exit(1);
 }
 
-/* The payloads are made before; the one with many nodes only for the measurement that wants it. */
 static void prepare(struct answer *answer, const char *folder) {
     char path[4096];
     snprintf(path, sizeof path, "%s/%s.json", folder, answer->name);
     int file = open(path, O_RDONLY | O_CLOEXEC);
     struct stat status;
     if (file < 0 || fstat(file, &status) < 0)
-        return;
+        fail(path);
     answer->body_length = (size_t)status.st_size;
     answer->body = mmap(NULL, answer->body_length, PROT_READ, MAP_PRIVATE | MAP_POPULATE, file, 0);
     if (answer->body == MAP_FAILED)
@@ -89,7 +83,7 @@ static const struct answer *find(char *head) {
     *end = '\0';
     const char *name = strrchr(path, '/');
     for (size_t index = 0; name != NULL && index < ANSWERS; index++)
-        if (strcmp(name + 1, answers[index].name) == 0 && answers[index].body != NULL)
+        if (strcmp(name + 1, answers[index].name) == 0)
             return &answers[index];
     return NULL;
 }
@@ -155,7 +149,7 @@ static void serve(int socket, SSL *session) {
 }
 
 static void *handle(void *argument) {
-    struct connection connection = *(struct connection *)argument;
+    struct endpoint connection = *(struct endpoint *)argument;
     free(argument);
     if (connection.tls == NULL) {
         serve(connection.socket, NULL);
@@ -170,7 +164,7 @@ static void *handle(void *argument) {
 }
 
 static void *accept_all(void *argument) {
-    const struct listener *listener = argument;
+    const struct endpoint *listener = argument;
     pthread_attr_t small_stacks;
     pthread_attr_init(&small_stacks);
     pthread_attr_setstacksize(&small_stacks, 128 << 10);
@@ -181,11 +175,11 @@ static void *accept_all(void *argument) {
             continue;
         int on = 1;
         setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        struct connection *connection = malloc(sizeof *connection);
+        struct endpoint *connection = malloc(sizeof *connection);
         pthread_t thread;
         if (connection == NULL)
             fail("malloc");
-        *connection = (struct connection){socket, listener->tls};
+        *connection = (struct endpoint){socket, listener->tls};
         if (pthread_create(&thread, &small_stacks, handle, connection) != 0)
             fail("pthread_create");
     }
@@ -193,7 +187,7 @@ static void *accept_all(void *argument) {
 }
 
 /* Returns the port. */
-static int begin_to_listen(struct listener *listener) {
+static int begin_to_listen(struct endpoint *listener) {
     struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof name;
     listener->socket = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -225,7 +219,7 @@ int main(int count, char **arguments) {
     signal(SIGPIPE, SIG_IGN);
     for (size_t index = 0; index < ANSWERS; index++)
         prepare(&answers[index], arguments[1]);
-    static struct listener plain, secure;
+    static struct endpoint plain, secure;
     secure.tls = tls_with(arguments[2], arguments[3]);
     int plain_port = begin_to_listen(&plain), secure_port = begin_to_listen(&secure);
     printf("%d %d\n", plain_port, secure_port);
