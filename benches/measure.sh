@@ -186,7 +186,7 @@ parse_table() {
     echo
     echo "| reading every output as JSON | medium us | large ms |"
     echo "|---|---|---|"
-    for way in refold yyjson; do
+    for way in refold yyjson yyjson-walk; do
         echo "| $way |" "$(best_of $made/outputs $way $made/medium.json 99)" "|" \
             "$(best_of $made/outputs $way $made/large.json 3 | in_milliseconds) |"
     done
