@@ -11,30 +11,31 @@ using namespace simdjson;
 
 namespace {
 
-void add_string(uint64_t *sum, ondemand::object &object, const char *key) {
+using object = ondemand::object &;
+
+void add_string(uint64_t *sum, object of, const char *key) {
     std::string_view text;
-    if (object[key].get(text) != SUCCESS)
+    if (of[key].get(text) != SUCCESS)
         text = "";
     add_text(sum, text.data(), text.size());
 }
 
-void add_integer(uint64_t *sum, ondemand::object &object, const char *key) {
+void add_integer(uint64_t *sum, object of, const char *key) {
     int64_t number;
-    if (object[key].get(number) != SUCCESS)
+    if (of[key].get(number) != SUCCESS)
         number = -1;
     add_number(sum, number);
 }
 
+void add_truth(uint64_t *sum, object of, const char *key) {
+    bool is_true;
+    add_number(sum, of[key].get(is_true) == SUCCESS && is_true);
+}
+
+#include "fields.h"
+
 void add_node(uint64_t *sum, ondemand::object node, std::vector<std::string_view> &outputs) {
-    add_string(sum, node, "node_id");
-    add_string(sum, node, "node_name");
-    add_string(sum, node, "node_type");
-    add_string(sum, node, "node_status");
-    bool is_batch;
-    add_number(sum, node["is_batch"].get(is_batch) == SUCCESS && is_batch);
-    add_integer(sum, node, "attempts_made");
-    add_integer(sum, node, "maximum_attempts");
-    add_integer(sum, node, "execution_time");
+    add_node_fields(sum, node);
     ondemand::object output;
     std::string_view text;
     bool is_object = node["latest_output"].get(output) == SUCCESS && output.raw_json().get(text) == SUCCESS;
@@ -44,13 +45,7 @@ void add_node(uint64_t *sum, ondemand::object node, std::vector<std::string_view
 
 void add_execution(uint64_t *sum, ondemand::object execution) {
     std::vector<std::string_view> outputs;
-    add_string(sum, execution, "name");
-    add_string(sum, execution, "org_id");
-    add_string(sum, execution, "environment");
-    add_string(sum, execution, "status");
-    add_integer(sum, execution, "completion_percentage");
-    add_string(sum, execution, "config_id");
-    add_string(sum, execution, "linked_account_id");
+    add_execution_fields(sum, execution);
     for (auto node : execution["nodes"].get_array())
         add_node(sum, node.get_object(), outputs);
 }

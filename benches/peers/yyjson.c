@@ -4,26 +4,27 @@
 #include <stdio.h>
 #include <yyjson.h>
 
-static void add_string(uint64_t *sum, yyjson_val *object, const char *key) {
-    yyjson_val *value = yyjson_obj_get(object, key);
+typedef yyjson_val *object;
+
+static void add_string(uint64_t *sum, object of, const char *key) {
+    yyjson_val *value = yyjson_obj_get(of, key);
     const char *text = yyjson_get_str(value);
     add_text(sum, text == NULL ? "" : text, yyjson_get_len(value));
 }
 
-static void add_integer(uint64_t *sum, yyjson_val *object, const char *key) {
-    yyjson_val *value = yyjson_obj_get(object, key);
+static void add_integer(uint64_t *sum, object of, const char *key) {
+    yyjson_val *value = yyjson_obj_get(of, key);
     add_number(sum, yyjson_is_int(value) ? yyjson_get_sint(value) : -1);
 }
 
-static void add_node(uint64_t *sum, yyjson_val *node) {
-    add_string(sum, node, "node_id");
-    add_string(sum, node, "node_name");
-    add_string(sum, node, "node_type");
-    add_string(sum, node, "node_status");
-    add_number(sum, yyjson_is_true(yyjson_obj_get(node, "is_batch")));
-    add_integer(sum, node, "attempts_made");
-    add_integer(sum, node, "maximum_attempts");
-    add_integer(sum, node, "execution_time");
+static void add_truth(uint64_t *sum, object of, const char *key) {
+    add_number(sum, yyjson_is_true(yyjson_obj_get(of, key)));
+}
+
+#include "fields.h"
+
+static void add_node(uint64_t *sum, object node) {
+    add_node_fields(sum, node);
     add_number(sum, yyjson_is_obj(yyjson_obj_get(node, "latest_output")));
 }
 
@@ -35,13 +36,7 @@ bool read_execution(char *text, size_t length, uint64_t *sum) {
         return false;
     }
     yyjson_val *execution = yyjson_doc_get_root(document);
-    add_string(sum, execution, "name");
-    add_string(sum, execution, "org_id");
-    add_string(sum, execution, "environment");
-    add_string(sum, execution, "status");
-    add_integer(sum, execution, "completion_percentage");
-    add_string(sum, execution, "config_id");
-    add_string(sum, execution, "linked_account_id");
+    add_execution_fields(sum, execution);
     size_t index, count;
     yyjson_val *node;
     yyjson_arr_foreach(yyjson_obj_get(execution, "nodes"), index, count, node) add_node(sum, node);
