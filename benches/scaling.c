@@ -4,10 +4,10 @@
  * memory has grown. `scaling nodes COUNT...`: ns for reading one node of executions with COUNT nodes, and for
  * finding one by its id. */
 #define _GNU_SOURCE
+#include "peers/client.h"
 #include "peers/measure.h"
 
 #include <pthread.h>
-#include <refold.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,18 +20,9 @@ struct work {
 };
 
 static refold_client *client_to(const char *url, const char *ca_file) {
-    refold_options *options = refold_options_new();
-    refold_options_set_api_key(options, "tk_benchmark", "user_12345");
-    refold_options_set_base_url(options, url);
-    refold_options_set_ca_file(options, ca_file);
-    refold_options_set_proxy(options, "");
-    refold_error *error;
-    refold_client *client = refold_client_new(options, &error);
-    refold_options_free(options);
-    if (client == NULL) {
-        fprintf(stderr, "scaling: %s\n", refold_error_message(error));
+    refold_client *client = new_client(url, ca_file);
+    if (client == NULL)
         exit(1);
-    }
     return client;
 }
 

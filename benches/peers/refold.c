@@ -1,37 +1,28 @@
 /* Gets and reads with this library. */
+#include "client.h"
 #include "measure.h"
 #include "peer.h"
 
-#include <refold.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 struct client {
     refold_client *client;
 };
 
-static bool fail(refold_error *error) {
-    fprintf(stderr, "refold: %s\n", refold_error_message(error));
-    refold_error_free(error);
-    return false;
-}
-
 struct client *client_open(const char *base_url, const char *ca_file) {
-    refold_options *options = refold_options_new();
-    refold_options_set_api_key(options, "tk_benchmark", "user_12345");
-    refold_options_set_base_url(options, base_url);
-    refold_options_set_ca_file(options, ca_file);
-    refold_options_set_proxy(options, "");
-    refold_error *error;
     struct client *client = allocate(sizeof *client);
-    client->client = refold_client_new(options, &error);
-    refold_options_free(options);
+    client->client = new_client(base_url, ca_file);
     if (client->client == NULL) {
-        fail(error);
         free(client);
         return NULL;
     }
     return client;
+}
+
+static bool fail(refold_error *error) {
+    fprintf(stderr, "refold: %s\n", refold_error_message(error));
+    refold_error_free(error);
+    return false;
 }
 
 static void add_string(uint64_t *sum, const char *text) {
