@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import * as native from './native.js';
+import { getExecution } from './calls.js';
 import { Code, RefoldError, invalidArgument, takeError } from './error.js';
-import { takeExecution } from './execution.js';
 
 const DEFAULT_POLL_INTERVAL_MS = 1000;
 /** The pause between two polls grows to this many times the interval. */
@@ -28,8 +27,6 @@ const setters = {
     allowPlaintext: (options, allow) => native.options.setAllowPlaintext(options, Boolean(allow)),
 };
 
-const callAsync = promisify(native.execution.get.async);
-
 const forgotten = new FinalizationRegistry((pointer) => native.client.free(pointer));
 
 /**
@@ -51,7 +48,7 @@ export class Client {
      * @param {string} [options.linkedAccountId] the account to act for
      * @param {string} [options.sessionToken] or a session token, which names the account itself
      * @param {string} [options.baseUrl] where the API is: 'https://app.refold.ai'
-     * @param {number} [options.timeoutMs] bounds one call, retries included: 30000; 0: none
+     * @param {number} [options.timeoutMs] bounds one call that has begun, retries included: 30000; 0: none
      * @param {number} [options.connectTimeoutMs] bounds each try to connect: 10000; 0: none
      * @param {number} [options.maxRetries] after failures that can pass by themselves: 2
      * @param {number} [options.maxResponseBytes] how large an answer may be: 268435456; 0: no limit
@@ -90,7 +87,11 @@ export class Client {
      * Gets one execution. A run that ended badly is an execution, not an error: see its state.
      *
      * The call waits on a thread of libuv's pool, never on the event loop. As many calls run at a time as the pool has
-     * threads (four, or UV_THREADPOOL_SIZE); more are queued.
+     * threads (four, or UV_THREADPOOL_SIZE); any number more wait for their turn. That time is no part of timeoutMs,
+     * which counts from when the call begins: the signal alone bounds both.
+     *
+     * process.exit() ends all calls at once. It cannot reach those that a Worker has made: Node waits for them, and so
+     * does terminate() of the Worker, for up to timeoutMs; abort them before.
      *
      * @param {string} id
      * @param {{signal?: AbortSignal}} [options] a signal that ends the call at once, with its reason
@@ -99,23 +100,7 @@ export class Client {
     async getExecution(id, { signal } = {}) {
         signal?.throwIfAborted();
         checkText('execution_id', id);
-        const pointer = this.#begin();
-        const cancel = native.cancel.create();
-        let abort;
-        const aborted = new Promise((_, reject) => {
-            abort = () => {
-                native.cancel.trigger(cancel);
-                reject(signal.reason);
-            };
-        });
-        signal?.addEventListener('abort', abort);
-        // What is freed here is so when C has returned, perhaps after the abortion: a call may be queued still.
-        const got = get(pointer, id, cancel).finally(() => {
-            signal?.removeEventListener('abort', abort);
-            native.cancel.free(cancel);
-            this.#end();
-        });
-        return Promise.race([got, aborted]);
+        return getExecution(this.#begin(), id, signal, () => this.#end());
     }
 
     /**
@@ -181,7 +166,7 @@ export class Client {
         }
     }
 
-    /** The pointer, which is freed only when no call uses it, for one that is queued has not begun for C. */
+    /** The pointer, which is freed only when no call uses it, for one that waits for its turn has not begun for C. */
     #begin() {
         if (this.#closed) {
             throw invalidArgument('the client is closed');
@@ -278,10 +263,4 @@ function checkText(name, value) {
     if (typeof value !== 'string' || value.includes('\0')) {
         throw invalidArgument(`${name} is not a string, or holds a NUL`);
     }
-}
-
-async function get(client, id, cancel) {
-    const error = [null];
-    const snapshot = await callAsync(client, id, cancel, error);
-    return takeExecution(snapshot, error[0]);
 }

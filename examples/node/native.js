@@ -4,10 +4,19 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import koffi from 'koffi';
 
-// koffi runs a call on a stack of its own. The library needs up to 128 KiB; the callbacks of a busy program queue up.
-const settings = koffi.config();
-if (settings.async_stack_size < 512 * 1024) {
-    koffi.config({ async_stack_size: 512 * 1024, max_async_calls: 4096 });
+/** The most threads that libuv's pool can have. */
+const MOST_THREADS = 1024;
+
+// koffi runs a call on a stack of its own, of which the library needs up to 128 KiB.
+if (koffi.config().async_stack_size < 512 * 1024) {
+    koffi.config({ async_stack_size: 512 * 1024, max_async_calls: MOST_THREADS });
+}
+const mostCalls = Math.min(koffi.config().max_async_calls, MOST_THREADS);
+
+/** How many calls can run at a time: as many as libuv's pool has threads, by what libuv reads in the environment. */
+export function threads() {
+    const { UV_THREADPOOL_SIZE: size = 4 } = process.env;
+    return Math.min(Math.max(Number.parseInt(size, 10) || 1, 1), mostCalls);
 }
 
 const names = { darwin: ['librefold.0.dylib', 'librefold.dylib'], win32: ['refold.dll'] };

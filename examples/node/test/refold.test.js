@@ -3,10 +3,13 @@
 //     node --test test/refold.test.js
 
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { test as run } from 'node:test';
+import { promisify } from 'node:util';
 import * as native from '../native.js';
 import { Client, Code, RefoldError, parseExecution, version } from '../refold.js';
 
@@ -18,6 +21,13 @@ const failure = (code) => (error) => error instanceof RefoldError && error.code 
 let runs = 0;
 /** The id of a run that begins with the first request for it. */
 const newRun = () => `running-${process.pid}-${Date.now()}-${(runs += 1)}`;
+
+/** Runs a program that finds this package as `refold`; rejects when it fails, or does not end. */
+const runProgram = (text) =>
+    promisify(execFile)(process.execPath, ['--input-type=module', '--eval', text], {
+        cwd: new URL('..', import.meta.url),
+        timeout: patience / 2,
+    });
 
 function sandboxClient(options = {}) {
     assert.ok(process.env.REFOLD_BASE_URL, 'REFOLD_BASE_URL has to name the sandbox');
@@ -53,6 +63,7 @@ async function startServer(t, body) {
         options: { baseUrl: `http://127.0.0.1:${server.address().port}`, timeoutMs: 0 },
         request,
         hangUp,
+        connections: () => sockets.size,
     };
 }
 
@@ -256,17 +267,49 @@ test('a signal cancels a call at once', async (t) => {
     await hangUp;
 });
 
-test('a signal cancels calls that are queued, too', async (t) => {
-    const { options } = await startServer(t);
+test('a signal cancels calls that wait for their turn, too', async (t) => {
+    const warnings = [];
+    const note = ({ name }) => warnings.push(name);
+    process.on('warning', note);
+    t.after(() => process.off('warning', note));
+    const { options, request, connections } = await startServer(t);
     const controller = new AbortController();
     const client = sandboxClient(options);
-    const calls = Array.from({ length: 12 }, () => client.getExecution(documented, { signal: controller.signal }));
+    const openFiles = () => readdirSync('/proc/self/fd').length; // needs no thread
+    const before = openFiles();
+    const calls = Array.from({ length: 5000 }, () => client.getExecution(documented, { signal: controller.signal }));
+    await request;
+    const taken = openFiles() - before;
+    assert.ok(taken < 100, `${taken} descriptors`);
+    const only = new AbortController();
+    const call = client.getExecution(documented, { signal: only.signal });
+    only.abort(new Error('only this'));
+    await assert.rejects(call, { message: 'only this' });
     controller.abort(new Error('enough'));
     for (const { reason } of await Promise.allSettled(calls)) {
         assert.equal(reason.message, 'enough');
     }
-    // The threads are free again.
+    // The threads are free again, and the others have not begun.
     assert.equal((await sandboxClient().getExecution(documented)).id, documented);
+    assert.ok(connections() <= 4, `${connections()} connections`);
+    assert.deepEqual(warnings, []);
+});
+
+test('a process exits under its calls', async () => {
+    // One call more than there are threads, and one that begins when it is too late.
+    await runProgram(`
+        import { createServer } from 'node:net';
+        import { Client } from 'refold';
+
+        const server = createServer((socket) => socket.once('data', () => process.exit()));
+        server.listen(0, '127.0.0.1', () => {
+            const baseUrl = 'http://127.0.0.1:' + server.address().port;
+            const client = Client.fromEnv({ baseUrl, timeoutMs: 0 });
+            const call = () => client.getExecution('${documented}');
+            Array.from({ length: 5 }, call);
+            process.on('exit', call);
+        });
+    `);
 });
 
 test('a signal can be a deadline', async (t) => {
