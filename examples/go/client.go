@@ -28,8 +28,8 @@ func NewClient(options ...Option) (*Client, error) {
 }
 
 // NewClientFromEnv is NewClient with what the environment says for a start: REFOLD_API_KEY and
-// REFOLD_LINKED_ACCOUNT_ID or REFOLD_SESSION_TOKEN, and REFOLD_BASE_URL. It must not run while another goroutine
-// changes the environment.
+// REFOLD_LINKED_ACCOUNT_ID or REFOLD_SESSION_TOKEN, and REFOLD_BASE_URL. An option that authenticates takes the place of
+// both ways. It must not run while another goroutine changes the environment.
 func NewClientFromEnv(options ...Option) (*Client, error) {
 	return newClient(C.refold_options_new_from_env(), options)
 }

@@ -16,14 +16,26 @@ import (
 type Option func(*settings) error
 
 type settings struct {
-	options *C.refold_options
+	options       *C.refold_options
+	authenticates bool // by what an option says
 }
 
-// WithAPIKey authenticates with an API key of the organisation and the id of the linked account to act for.
+// authenticate takes back what the environment says, once, and leaves what other options say alone.
+func (settings *settings) authenticate() {
+	if !settings.authenticates {
+		C.refold_options_set_api_key(settings.options, nil, nil)
+		C.refold_options_set_session_token(settings.options, nil)
+		settings.authenticates = true
+	}
+}
+
+// WithAPIKey authenticates with an API key of the organisation and the id of the linked account to act for, instead of
+// by what the environment says.
 func WithAPIKey(key, linkedAccountID string) Option {
 	return func(settings *settings) error {
 		return withText("api_key", key, func(key *C.char) error {
 			return withText("linked_account_id", linkedAccountID, func(id *C.char) error {
+				settings.authenticate()
 				C.refold_options_set_api_key(settings.options, key, id)
 				return nil
 			})
@@ -31,11 +43,16 @@ func WithAPIKey(key, linkedAccountID string) Option {
 	}
 }
 
-// WithSessionToken authenticates with a session token, which names the linked account itself.
+// WithSessionToken authenticates with a session token, which names the linked account itself, instead of by what the
+// environment says.
 func WithSessionToken(token string) Option {
-	return textOption("session_token", token, func(options *C.refold_options, token *C.char) {
-		C.refold_options_set_session_token(options, token)
-	})
+	return func(settings *settings) error {
+		return withText("session_token", token, func(token *C.char) error {
+			settings.authenticate()
+			C.refold_options_set_session_token(settings.options, token)
+			return nil
+		})
+	}
 }
 
 // WithBaseURL says where the API is, if not at https://app.refold.ai.

@@ -213,8 +213,6 @@ func TestArguments(t *testing.T) {
 }
 
 func TestSessionToken(t *testing.T) {
-	t.Setenv("REFOLD_API_KEY", "")
-	t.Setenv("REFOLD_LINKED_ACCOUNT_ID", "")
 	client := sandboxClient(t, WithSessionToken("an.old.one"))
 	if _, err := client.GetExecution(background(), documented); !errors.Is(err, ErrUnauthorized) {
 		t.Errorf("with an old token: %v", err)
@@ -227,6 +225,25 @@ func TestSessionToken(t *testing.T) {
 	}
 	if _, err := client.GetExecution(background(), documented); err != nil {
 		t.Errorf("with a new token: %v", err)
+	}
+}
+
+func TestCredentialsTakeThePlaceOfTheEnvironments(t *testing.T) {
+	key, id := os.Getenv("REFOLD_API_KEY"), os.Getenv("REFOLD_LINKED_ACCOUNT_ID")
+	withKey, withToken := WithAPIKey(key, id), WithSessionToken("sandbox.session.token")
+	byToken := sandboxClient(t, withToken)
+	t.Setenv("REFOLD_API_KEY", "")
+	t.Setenv("REFOLD_LINKED_ACCOUNT_ID", "")
+	t.Setenv("REFOLD_SESSION_TOKEN", "an.old.one")
+	for _, client := range []*Client{byToken, sandboxClient(t, withKey), sandboxClient(t, withToken, withToken)} {
+		if _, err := client.GetExecution(background(), documented); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, both := range [][]Option{{withKey, withToken}, {withToken, withKey}} {
+		if _, err := NewClientFromEnv(both...); !errors.Is(err, ErrInvalidArgument) {
+			t.Errorf("both ways at once: %v", err)
+		}
 	}
 }
 

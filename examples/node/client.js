@@ -13,7 +13,6 @@ const FAILED_POLLS = 5;
 
 /** What sets each option; see the constructor of Client. */
 const setters = {
-    sessionToken: text(native.options.setSessionToken),
     baseUrl: text(native.options.setBaseUrl),
     timeoutMs: count(native.options.setTimeoutMs),
     connectTimeoutMs: count(native.options.setConnectTimeoutMs),
@@ -77,7 +76,8 @@ export class Client {
 
     /**
      * A client with what the environment says for a start: REFOLD_API_KEY and REFOLD_LINKED_ACCOUNT_ID, or
-     * REFOLD_SESSION_TOKEN, and REFOLD_BASE_URL. The options are those of the constructor.
+     * REFOLD_SESSION_TOKEN, and REFOLD_BASE_URL. The options are those of the constructor; where they name one way to
+     * authenticate, neither is taken from the environment.
      */
     static fromEnv(options = {}) {
         return new Client(options, native.options.createFromEnv);
@@ -226,11 +226,13 @@ async function pause(milliseconds, signal) {
 }
 
 function apply(settings, options) {
-    const { apiKey, linkedAccountId, ...others } = options;
-    if (apiKey !== undefined || linkedAccountId !== undefined) {
-        checkText('api_key', apiKey ?? '');
-        checkText('linked_account_id', linkedAccountId ?? '');
-        native.options.setApiKey(settings, apiKey ?? '', linkedAccountId ?? '');
+    const { apiKey = null, linkedAccountId = null, sessionToken = null, ...others } = options;
+    const credentials = Object.entries({ apiKey, linkedAccountId, sessionToken }).filter(([, value]) => value !== null);
+    if (credentials.length > 0) {
+        credentials.forEach(([name, value]) => checkText(name, value));
+        // null takes back what the environment says.
+        native.options.setApiKey(settings, apiKey, linkedAccountId);
+        native.options.setSessionToken(settings, sessionToken);
     }
     for (const [name, value] of Object.entries(others)) {
         if (!Object.hasOwn(setters, name)) {

@@ -188,7 +188,9 @@ test('options are checked', () => {
     for (const [name, wrong] of [
         ['credentials', { apiKey: undefined, linkedAccountId: undefined }],
         ['linked_account_id', { linkedAccountId: undefined }],
-        ['api_key', { apiKey: 'a\0b' }],
+        ['apiKey', { apiKey: 'a\0b' }],
+        ['session_token', { sessionToken: 'a.b.c' }],
+        ['sessionToken', { apiKey: undefined, linkedAccountId: undefined, sessionToken: 7 }],
         ['base_url', { baseUrl: 'ftp://127.0.0.1' }],
         ['baseUrl', { baseUrl: 'http://127.0.0.1\0' }],
         ['timeoutMs', { timeoutMs: -1 }],
@@ -233,6 +235,22 @@ test('a session token that is not taken leaves the former one', async (t) => {
     assert.throws(() => client.setSessionToken('another'), /make a new client/);
     refused.mock.restore();
     assert.equal((await client.getExecution(documented)).id, documented);
+});
+
+test('credentials that are given take the place of those of the environment', async (t) => {
+    assert.ok(process.env.REFOLD_API_KEY);
+    const byToken = sandboxClient({ sessionToken: 'sandbox.session.token' });
+    assert.equal((await byToken.getExecution(documented)).id, documented);
+    const { REFOLD_API_KEY: apiKey, REFOLD_LINKED_ACCOUNT_ID: linkedAccountId } = process.env;
+    t.after(() => Object.assign(process.env, { REFOLD_API_KEY: apiKey, REFOLD_LINKED_ACCOUNT_ID: linkedAccountId }));
+    t.after(() => delete process.env.REFOLD_SESSION_TOKEN);
+    delete process.env.REFOLD_API_KEY;
+    delete process.env.REFOLD_LINKED_ACCOUNT_ID;
+    process.env.REFOLD_SESSION_TOKEN = 'an.old.one';
+    const byKey = sandboxClient({ apiKey, linkedAccountId });
+    assert.equal((await byKey.getExecution(documented)).id, documented);
+    const both = { apiKey, linkedAccountId, sessionToken: 'sandbox.session.token' };
+    assert.throws(() => sandboxClient(both), failure(Code.INVALID_ARGUMENT));
 });
 
 test('a closed client makes no calls, but ends those that have begun', async () => {
