@@ -45,13 +45,21 @@ complains() {
     runs 1 refold-watch "$@" && [ "$(wc -l <"$kept/err")" -eq 1 ] && grep -qF "$words" "$kept/err"
 }
 
+# Shows an execution of which the server tells neither how far it is nor how long its nodes ran.
+shows_no_numbers() {
+    runs 0 "$1" null-node-fields && ! grep -q '[0-9]' "$kept/out"
+}
+
 stop_sandbox_at_exit
 start_sandbox "$kept" --run-seconds 1
 check "gofmt" is_formatted
 cd examples/go || exit 1
 check "go vet" go vet ./...
 test_package
-check "the program compiles" go build -o "$kept/refold-watch" ./cmd/refold-watch
+for program in refold-get refold-watch; do
+    check "$program compiles" go build -o "$kept/$program" "./cmd/$program"
+    check "$program shows no numbers where there are none" shows_no_numbers "$program"
+done
 check "the program shows a run to its end" runs 0 refold-watch running-program
 check "the program shows the end" grep -q ": COMPLETED, 100 %$" "$kept/out"
 check "the program shows a finished run" runs 0 refold-watch 6a106ba44480b80424a65289

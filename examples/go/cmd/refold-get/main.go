@@ -21,6 +21,10 @@ func main() {
 	}
 	fmt.Printf("%s: %s\n", execution.Name, execution.Status)
 	for _, node := range execution.Nodes {
-		fmt.Printf("  %s: %s, %s\n", node.Name, node.Status, node.ExecutionTime)
+		fmt.Printf("  %s: %s", node.Name, node.Status)
+		if node.ExecutionTime >= 0 { // else the server names none
+			fmt.Printf(", %s", node.ExecutionTime)
+		}
+		fmt.Println()
 	}
 }

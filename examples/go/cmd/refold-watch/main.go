@@ -56,7 +56,11 @@ func watch(ctx context.Context, id string) (*refold.Execution, error) {
 	}
 	defer client.Close()
 	return client.WaitExecution(ctx, id, func(snapshot *refold.Execution) error {
-		_, err := fmt.Printf("%s: %s, %g %%\n", snapshot.Name, snapshot.Status, snapshot.CompletionPercentage)
+		percentage := "-"
+		if snapshot.CompletionPercentage >= 0 {
+			percentage = fmt.Sprint(snapshot.CompletionPercentage)
+		}
+		_, err := fmt.Printf("%s: %s, %s %%\n", snapshot.Name, snapshot.Status, percentage)
 		return err
 	})
 }
