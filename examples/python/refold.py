@@ -997,4 +997,5 @@ def _main(arguments: Optional[Sequence[str]] = None) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # who reads no further hears no complaint
     sys.exit(_main())

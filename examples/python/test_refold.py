@@ -872,6 +872,20 @@ print("done")
         self.assertEqual((status, out, len(err.splitlines())), (1, "", 1))
         self.assertEqual(self.run_module()[0], 2)
 
+    def test_the_module_ends_quietly_when_nobody_reads(self) -> None:
+        reader, writer = os.pipe()
+        os.close(reader)
+        with open(writer, "w") as unread:
+            ended = subprocess.run(
+                [sys.executable, "-m", "refold", DOCUMENTED],
+                cwd=HERE,
+                stdin=subprocess.DEVNULL,
+                stdout=unread,
+                stderr=subprocess.PIPE,
+                timeout=PATIENCE,
+            )
+        self.assertEqual((ended.returncode, ended.stderr), (-signal.SIGPIPE, b""))
+
     def test_a_library_that_is_not_there(self) -> None:
         status, out, err = self.run_module("completed", REFOLD_LIBRARY="/nothing/librefold.so")
         self.assertEqual((status, out), (1, ""))
