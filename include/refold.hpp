@@ -836,7 +836,11 @@ public:
     /** Every setting at its default. */
     options() : options(refold_options_new()) {}
 
-    /** What the environment says, and every other setting at its default; see refold_options_new_from_env().
+    /**
+     * What the environment says, and every other setting at its default; see refold_options_new_from_env().
+     *
+     * To authenticate in another way than the environment says, take its way back: by
+     * set_api_key(nullptr, nullptr), or set_session_token(nullptr).
      */
     static options from_env() { return options(refold_options_new_from_env()); }
 
@@ -1030,8 +1034,8 @@ public:
      * each snapshot (const execution &), the last one included, on the calling thread. If it returns void or
      * true the wait goes on; if false, it ends with code::cancelled, except at a last snapshot, where there
      * is nothing left to stop. An exception that it throws ends the wait, too, and comes out of this
-     * function. It may use the same client and token; execution::share() keeps what it was shown. `cancel`
-     * may be nullptr.
+     * function. It must not end its thread, as pthread_exit() does. It may use the same client and token;
+     * execution::share() keeps what it was shown. `cancel` may be nullptr.
      */
     template <class Progress>
     execution wait(const text_argument &execution_id, std::chrono::milliseconds timeout,

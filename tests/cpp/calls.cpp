@@ -32,6 +32,11 @@ TEST(options_may_come_from_the_environment) {
     setenv("REFOLD_SESSION_TOKEN", "sandbox.session.token", 1);
     const refold::client client(refold::options::from_env().set_timeout(5s));
     CHECK(client.get("completed").state() == refold::state::completed);
+    refold::options options = refold::options::from_env();
+    options.set_api_key("tk_sandbox", "user_12345");
+    CHECK(code_of([&] { refold::client both(options); }) == code::invalid_argument);
+    const refold::client other(options.set_session_token(nullptr));
+    CHECK(other.get("completed").state() == refold::state::completed);
     unsetenv("REFOLD_BASE_URL");
     unsetenv("REFOLD_SESSION_TOKEN");
 }
