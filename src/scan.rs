@@ -39,20 +39,20 @@ fn look(validator: &mut Validator, text: &[u8], is_whole: bool) {
         use block::{avx2, sse2};
 
         #[target_feature(enable = "avx2,bmi1,bmi2,pclmulqdq")]
-        fn look_with_avx2(validator: &mut Validator, text: &[u8], is_whole: bool) {
-            validator.look::<avx2::Avx2>(text, is_whole);
+        fn look_with_avx2(machine: avx2::Machine, validator: &mut Validator, text: &[u8], is_whole: bool) {
+            validator.look::<avx2::Avx2>(machine, text, is_whole);
         }
-        if avx2::is_there() {
-            // SAFETY: it is.
-            unsafe { look_with_avx2(validator, text, is_whole) }
+        if let Some(machine) = avx2::Machine::detect() {
+            // SAFETY: the machine has all of that.
+            unsafe { look_with_avx2(machine, validator, text, is_whole) }
         } else {
-            validator.look::<sse2::Sse2>(text, is_whole);
+            validator.look::<sse2::Sse2>((), text, is_whole);
         }
     }
     #[cfg(target_arch = "aarch64")]
-    validator.look::<block::neon::Neon>(text, is_whole);
+    validator.look::<block::neon::Neon>((), text, is_whole);
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    validator.look::<block::portable::Words>(text, is_whole);
+    validator.look::<block::portable::Words>((), text, is_whole);
 }
 
 /// Lets the brackets of the next blocks be found with the best vectors that this machine has.
@@ -62,20 +62,20 @@ fn look_for_brackets(brackets: &mut Brackets) {
         use block::{avx2, sse2};
 
         #[target_feature(enable = "avx2,bmi1,bmi2,pclmulqdq")]
-        fn look_with_avx2(brackets: &mut Brackets) {
-            brackets.look::<avx2::Avx2>();
+        fn look_with_avx2(machine: avx2::Machine, brackets: &mut Brackets) {
+            brackets.look::<avx2::Avx2>(machine);
         }
-        if avx2::is_there() {
-            // SAFETY: it is.
-            unsafe { look_with_avx2(brackets) }
+        if let Some(machine) = avx2::Machine::detect() {
+            // SAFETY: the machine has all of that.
+            unsafe { look_with_avx2(machine, brackets) }
         } else {
-            brackets.look::<sse2::Sse2>();
+            brackets.look::<sse2::Sse2>(());
         }
     }
     #[cfg(target_arch = "aarch64")]
-    brackets.look::<block::neon::Neon>();
+    brackets.look::<block::neon::Neon>(());
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    brackets.look::<block::portable::Words>();
+    brackets.look::<block::portable::Words>(());
 }
 
 /// The end of the number that begins at `at`; where it is none, the first byte that does not belong.

@@ -5,8 +5,10 @@
 
 /// 64 bytes.
 pub(super) trait Block: Copy {
+    /// Proof that this machine has what blocks of this kind are made with.
+    type Machine: Copy;
     /// Takes them out of the text.
-    fn load(bytes: &[u8; 64]) -> Self;
+    fn load(machine: Self::Machine, bytes: &[u8; 64]) -> Self;
     /// Which are this byte.
     fn equal(self, byte: u8) -> u64;
     /// Which are from 0 to `most`.
@@ -18,7 +20,7 @@ pub(super) trait Block: Copy {
 
     /// For each bit, whether the number of those set up to and including it is odd.
     #[inline(always)]
-    fn parity(mask: u64) -> u64 {
+    fn parity(_: Self::Machine, mask: u64) -> u64 {
         let mut parity = mask;
         for distance in [1, 2, 4, 8, 16, 32] {
             parity ^= parity << distance;
@@ -49,8 +51,10 @@ pub(super) mod sse2 {
     }
 
     impl Block for Sse2 {
+        type Machine = ();
+
         #[inline(always)]
-        fn load(bytes: &[u8; 64]) -> Self {
+        fn load(_: (), bytes: &[u8; 64]) -> Self {
             // SAFETY: each of the four reads sixteen of the 64 bytes; the load asks for no alignment.
             Sse2([0, 16, 32, 48].map(|at| unsafe { _mm_loadu_si128(bytes.as_ptr().add(at).cast()) }))
         }
@@ -87,38 +91,47 @@ pub(super) mod avx2 {
     use super::{Block, CURLY};
     use std::arch::x86_64::*;
 
-    /// Two vectors. To be used only in functions for machines that [`is_there`] is true of.
+    /// Two vectors. There are none without a [`Machine`].
     #[derive(Clone, Copy)]
     pub(in super::super) struct Avx2([__m256i; 2]);
 
-    /// Whether this machine has what is used here. The answer is kept by the standard library, without a lock.
-    #[inline]
-    pub(in super::super) fn is_there() -> bool {
-        is_x86_feature_detected!("avx2")
-            && is_x86_feature_detected!("pclmulqdq")
-            && is_x86_feature_detected!("bmi1")
-            && is_x86_feature_detected!("bmi2")
+    /// Proof that this machine has what is used here.
+    #[derive(Clone, Copy)]
+    pub(in super::super) struct Machine(());
+
+    impl Machine {
+        /// `None`: it has not. The answer is kept by the standard library, without a lock.
+        #[inline]
+        pub(in super::super) fn detect() -> Option<Machine> {
+            let has_all = is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("pclmulqdq")
+                && is_x86_feature_detected!("bmi1")
+                && is_x86_feature_detected!("bmi2");
+            has_all.then_some(Machine(()))
+        }
     }
 
     impl Avx2 {
         #[inline(always)]
         fn mask(self, lanes: impl Fn(__m256i) -> __m256i) -> u64 {
-            // SAFETY: whoever uses this has AVX2.
+            // SAFETY: where there is such a block, there is AVX2.
             let bits = self.0.map(|vector| u64::from(unsafe { _mm256_movemask_epi8(lanes(vector)) } as u32));
             bits[0] | bits[1] << 32
         }
     }
 
     impl Block for Avx2 {
+        type Machine = Machine;
+
         #[inline(always)]
-        fn load(bytes: &[u8; 64]) -> Self {
-            // SAFETY: both read 32 of the 64 bytes; the load asks for no alignment. AVX2: as above.
+        fn load(_: Machine, bytes: &[u8; 64]) -> Self {
+            // SAFETY: both read 32 of the 64 bytes; the load asks for no alignment. The machine has AVX2.
             Avx2([0, 32].map(|at| unsafe { _mm256_loadu_si256(bytes.as_ptr().add(at).cast()) }))
         }
 
         #[inline(always)]
         fn equal(self, byte: u8) -> u64 {
-            // SAFETY: whoever uses this has AVX2.
+            // SAFETY: as for `mask`.
             self.mask(|vector| unsafe { _mm256_cmpeq_epi8(vector, _mm256_set1_epi8(byte as i8)) })
         }
 
@@ -143,8 +156,8 @@ pub(super) mod avx2 {
 
         /// A product without carries, by a number that has all bits.
         #[inline(always)]
-        fn parity(mask: u64) -> u64 {
-            // SAFETY: whoever uses this has PCLMULQDQ, too.
+        fn parity(_: Machine, mask: u64) -> u64 {
+            // SAFETY: the machine has PCLMULQDQ, too.
             unsafe {
                 let product = _mm_clmulepi64_si128::<0>(_mm_cvtsi64_si128(mask as i64), _mm_set1_epi8(-1));
                 _mm_cvtsi128_si64(product) as u64
@@ -179,8 +192,10 @@ pub(super) mod neon {
     }
 
     impl Block for Neon {
+        type Machine = ();
+
         #[inline(always)]
-        fn load(bytes: &[u8; 64]) -> Self {
+        fn load(_: (), bytes: &[u8; 64]) -> Self {
             // SAFETY: each of the four reads sixteen of the 64 bytes; the load asks for no alignment.
             Neon([0, 16, 32, 48].map(|at| unsafe { vld1q_u8(bytes.as_ptr().add(at)) }))
         }
@@ -236,8 +251,10 @@ pub(super) mod portable {
     }
 
     impl Block for Words {
+        type Machine = ();
+
         #[inline(always)]
-        fn load(bytes: &[u8; 64]) -> Self {
+        fn load(_: (), bytes: &[u8; 64]) -> Self {
             let (words, _) = bytes.as_chunks();
             Words(std::array::from_fn(|index| u64::from_le_bytes(words[index])))
         }

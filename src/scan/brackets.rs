@@ -45,7 +45,7 @@ impl<'t> Brackets<'t> {
 
     /// Looks at the next batch.
     #[inline(always)]
-    pub(super) fn look<B: Block>(&mut self) {
+    pub(super) fn look<B: Block>(&mut self, machine: B::Machine) {
         for index in 0..BATCH {
             let mut padded = [b' '; BLOCK];
             let rest = self.text.get((self.behind + index) * BLOCK..).unwrap_or_default();
@@ -53,13 +53,13 @@ impl<'t> Brackets<'t> {
                 padded[..rest.len()].copy_from_slice(rest);
                 &padded
             });
-            self.batch[index] = self.marks(B::load(block));
+            self.batch[index] = self.marks(machine, B::load(machine, block));
         }
         self.behind += BATCH;
     }
 
     #[inline(always)]
-    fn marks<B: Block>(&mut self, block: B) -> Marks {
+    fn marks<B: Block>(&mut self, machine: B::Machine, block: B) -> Marks {
         let mut quotes = block.equal(b'"');
         let backslashes = block.equal(b'\\');
         if backslashes | self.escaped != 0 {
@@ -67,7 +67,7 @@ impl<'t> Brackets<'t> {
             quotes &= !(escapes << 1 | self.escaped);
             self.escaped = escapes >> 63;
         }
-        let inside = B::parity(quotes) ^ self.inside;
+        let inside = B::parity(machine, quotes) ^ self.inside;
         self.inside = ((inside as i64) >> 63) as u64;
         let curly = block.as_curly();
         Marks { open: curly.equal(b'{') & !inside, close: curly.equal(b'}') & !inside }

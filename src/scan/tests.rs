@@ -12,11 +12,12 @@ type Look = fn(&mut Validator, &[u8], bool);
 
 /// All kinds that this machine has.
 fn kinds() -> Vec<Look> {
-    let mut kinds: Vec<Look> = vec![super::look, Validator::look::<Words>];
+    let mut kinds: Vec<Look> =
+        vec![super::look, |validator, text, is_whole| validator.look::<Words>((), text, is_whole)];
     #[cfg(target_arch = "x86_64")]
-    kinds.push(Validator::look::<super::block::sse2::Sse2>);
+    kinds.push(|validator, text, is_whole| validator.look::<super::block::sse2::Sse2>((), text, is_whole));
     #[cfg(target_arch = "aarch64")]
-    kinds.push(Validator::look::<super::block::neon::Neon>);
+    kinds.push(|validator, text, is_whole| validator.look::<super::block::neon::Neon>((), text, is_whole));
     kinds
 }
 
@@ -398,8 +399,8 @@ fn tells_where_large_arrays_and_objects_of_the_outer_levels_are() {
 
 #[test]
 fn blocks_mean_the_same_in_every_kind_of_vector() {
-    fn holds<B: Block>(bytes: &[u8; 64]) {
-        let block = B::load(bytes);
+    fn holds<B: Block>(machine: B::Machine, bytes: &[u8; 64]) {
+        let block = B::load(machine, bytes);
         let mask = |belongs: &dyn Fn(u8) -> bool| {
             bytes.iter().rev().fold(0u64, |mask, byte| mask << 1 | u64::from(belongs(*byte)))
         };
@@ -414,7 +415,7 @@ fn blocks_mean_the_same_in_every_kind_of_vector() {
         let parity = block.equal(bytes[0]);
         let expected =
             (0..64).fold(0, |odd, bit| odd | u64::from((parity << (63 - bit)).count_ones() & 1) << bit);
-        assert_eq!(B::parity(parity), expected);
+        assert_eq!(B::parity(machine, parity), expected);
     }
     let mut dice = Dice(5);
     for round in 0..300 {
@@ -422,17 +423,17 @@ fn blocks_mean_the_same_in_every_kind_of_vector() {
             0..4 => (round * 64 + index) as u8,
             _ => dice.below(256) as u8 >> (round % 8),
         });
-        holds::<Words>(&bytes);
+        holds::<Words>((), &bytes);
         #[cfg(target_arch = "x86_64")]
         {
             use super::block::{avx2, sse2::Sse2};
-            holds::<Sse2>(&bytes);
-            if avx2::is_there() {
-                holds::<avx2::Avx2>(&bytes);
+            holds::<Sse2>((), &bytes);
+            if let Some(machine) = avx2::Machine::detect() {
+                holds::<avx2::Avx2>(machine, &bytes);
             }
         }
         #[cfg(target_arch = "aarch64")]
-        holds::<super::block::neon::Neon>(&bytes);
+        holds::<super::block::neon::Neon>((), &bytes);
     }
 }
 
@@ -529,11 +530,12 @@ fn finds_ends_in_text_that_is_known_to_be_valid() {
 
 #[test]
 fn finds_brackets_in_texts_of_any_length() {
-    let mut kinds: Vec<brackets::Look> = vec![super::look_for_brackets, |brackets| brackets.look::<Words>()];
+    let mut kinds: Vec<brackets::Look> =
+        vec![super::look_for_brackets, |brackets| brackets.look::<Words>(())];
     #[cfg(target_arch = "x86_64")]
-    kinds.push(|brackets| brackets.look::<super::block::sse2::Sse2>());
+    kinds.push(|brackets| brackets.look::<super::block::sse2::Sse2>(()));
     #[cfg(target_arch = "aarch64")]
-    kinds.push(|brackets| brackets.look::<super::block::neon::Neon>());
+    kinds.push(|brackets| brackets.look::<super::block::neon::Neon>(()));
     let mut dice = Dice(5);
     let mut text = String::from("[");
     for round in 0..400 {

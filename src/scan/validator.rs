@@ -159,7 +159,7 @@ impl Validator {
 
     /// Looks at what has come behind that which was looked at before; at all of it where the text is whole.
     #[inline(always)]
-    pub(super) fn look<B: Block>(&mut self, text: &[u8], is_whole: bool) {
+    pub(super) fn look<B: Block>(&mut self, machine: B::Machine, text: &[u8], is_whole: bool) {
         if !is_whole && text.len() < self.at + BLOCK + LONGEST_ESCAPE {
             return;
         }
@@ -175,7 +175,7 @@ impl Validator {
             } else if blocks.is_empty() {
                 break;
             }
-            let wrong = self.batch::<B>(text, blocks, &mut rows);
+            let wrong = self.batch::<B>(machine, text, blocks, &mut rows);
             if wrong != NOWHERE {
                 self.fault = self.fault.or(Some(Fault::Malformed { at: wrong }));
             }
@@ -199,11 +199,17 @@ impl Validator {
 
     /// Looks at some blocks. Returns a byte that is wrong.
     #[inline(always)]
-    fn batch<B: Block>(&mut self, text: &[u8], blocks: &[[u8; BLOCK]], rows: &mut Rows) -> usize {
-        rows.find::<B>(blocks);
+    fn batch<B: Block>(
+        &mut self,
+        machine: B::Machine,
+        text: &[u8],
+        blocks: &[[u8; BLOCK]],
+        rows: &mut Rows,
+    ) -> usize {
+        rows.find::<B>(machine, blocks);
         let mut first = self.escapes(text, blocks.len(), rows);
-        self.strings::<B>(blocks.len(), rows);
-        self.unusual::<B>(blocks, rows);
+        self.strings::<B>(machine, blocks.len(), rows);
+        self.unusual::<B>(machine, blocks, rows);
         self.grammar(blocks.len(), rows);
         self.brackets(blocks, rows);
         first = first.min(self.scalars(text, blocks.len(), rows));
@@ -235,15 +241,15 @@ impl Validator {
 
     /// Looks more closely at blocks that have more than printable ASCII.
     #[inline(always)]
-    fn unusual<B: Block>(&mut self, blocks: &[[u8; BLOCK]], rows: &mut Rows) {
+    fn unusual<B: Block>(&mut self, machine: B::Machine, blocks: &[[u8; BLOCK]], rows: &mut Rows) {
         for (index, block) in blocks.iter().enumerate() {
             rows.wrong[index] = 0;
             if rows.high[index] | self.utf8.continued != 0 {
-                rows.wrong[index] = self.utf8.wrong(B::load(block), rows.high[index]);
+                rows.wrong[index] = self.utf8.wrong(B::load(machine, block), rows.high[index]);
             }
             // What else is a control character will be taken for a part of a number, which it is not.
             if rows.control[index] != 0 {
-                let block = B::load(block);
+                let block = B::load(machine, block);
                 rows.white[index] |= block.equal(b'\n') | block.equal(b'\r') | block.equal(b'\t');
             }
         }
@@ -251,9 +257,9 @@ impl Validator {
 
     /// Finds what is inside of strings.
     #[inline(always)]
-    fn strings<B: Block>(&mut self, count: usize, rows: &mut Rows) {
+    fn strings<B: Block>(&mut self, machine: B::Machine, count: usize, rows: &mut Rows) {
         for (inside, quote) in rows.inside.iter_mut().zip(rows.quote).take(count) {
-            *inside = B::parity(quote) ^ self.carry.inside;
+            *inside = B::parity(machine, quote) ^ self.carry.inside;
             self.carry.inside = ((*inside as i64) >> 63) as u64;
         }
     }
@@ -429,10 +435,10 @@ impl Rows {
 
     /// Finds the bytes that mean something, wherever they stand.
     #[inline(always)]
-    fn find<B: Block>(&mut self, blocks: &[[u8; BLOCK]]) {
+    fn find<B: Block>(&mut self, machine: B::Machine, blocks: &[[u8; BLOCK]]) {
         let mut with_backslashes = 0;
         for (index, block) in blocks.iter().enumerate() {
-            let block = B::load(block);
+            let block = B::load(machine, block);
             let folded = block.as_curly();
             let backslash = block.equal(b'\\');
             self.backslash[index] = backslash;
