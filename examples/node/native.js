@@ -113,11 +113,17 @@ export const failure = {
 
 const jsonRaw = declare(object, 'json_raw', object, size);
 
-/** Where the library is: beside this file or in the build folder, else where the system looks for libraries. */
+/** Where the library is: beside this file, in the project's build folder, or else where the system looks for it. */
 function place(names) {
-    const paths = ['.', '../../target/release'].flatMap((folder) =>
-        names.map((name) => fileURLToPath(new URL(`${folder}/${name}`, import.meta.url))),
-    );
+    const here = new URL('.', import.meta.url);
+    const project = new URL('../..', here);
+    const folders = [here];
+    // Around a copy of this folder others may have put what is no build of this project.
+    const marks = ['Cargo.toml', 'include/refold.h'];
+    if (here.href.endsWith('/examples/node/') && marks.every((mark) => existsSync(new URL(mark, project)))) {
+        folders.push(new URL('target/release/', project));
+    }
+    const paths = folders.flatMap((folder) => names.map((name) => fileURLToPath(new URL(name, folder))));
     return paths.find(existsSync) ?? names[0];
 }
 

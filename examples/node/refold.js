@@ -7,8 +7,8 @@
  *     const execution = await client.getExecution(id);
  *
  * Executions and errors are plain objects of JavaScript, and nothing has to be freed. The library is the one that
- * REFOLD_LIBRARY names; without that, the librefold.so.0 or librefold.so beside this file or in ../../target/release,
- * else the librefold.so.0 that the system finds.
+ * REFOLD_LIBRARY names; without that, the librefold.so.0 or librefold.so beside this file or, where this is
+ * examples/node of the project, in its target/release; else the librefold.so.0 that the system finds.
  */
 export { Client } from './client.js';
 export { Code, RefoldError } from './error.js';

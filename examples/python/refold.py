@@ -8,8 +8,8 @@
             print(node.name, node.status, node.latest_output)
 
 This is one file upon the shared library, for Python 3.9 and later. The library is what the environment variable
-REFOLD_LIBRARY names; without one, the librefold.so.0 or librefold.so beside this file or in ../../target/release, else
-the librefold.so.0 that the system's loader finds. `python -m refold EXECUTION_ID` prints an execution. What refold.h
+REFOLD_LIBRARY names; without one, the librefold.so.0 or librefold.so beside this file or, where this is examples/python
+of the project, in its target/release; else the librefold.so.0 that the system's loader finds. `python -m refold EXECUTION_ID` prints an execution. What refold.h
 says of time-outs, retries, limits, trust, proxies, secrets and fork holds here, too.
 
 Ownership: nothing has to be freed. Clients and executions free what they hold when nobody refers to them any more, or
@@ -65,7 +65,13 @@ def _place() -> str:
         return named
     names = ["librefold.0.dylib", "librefold.dylib"] if sys.platform == "darwin" else ["librefold.so.0", "librefold.so"]
     here = pathlib.Path(__file__).resolve().parent
-    for folder in (here, here.parent.parent / "target" / "release"):
+    folders = [here]
+    project = here.parent.parent
+    # Around a copy of this file others may have put what is no build of this project.
+    marks = (project / "Cargo.toml", project / "include" / "refold.h")
+    if here == project / "examples" / "python" and all(mark.exists() for mark in marks):
+        folders.append(project / "target" / "release")
+    for folder in folders:
         for name in names:
             if (folder / name).exists():
                 return str(folder / name)

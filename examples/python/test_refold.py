@@ -11,10 +11,12 @@ import os
 import pathlib
 import pickle
 import select
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import unittest
 from collections.abc import Iterator
@@ -890,6 +892,28 @@ print("done")
         status, out, err = self.run_module("completed", REFOLD_LIBRARY="/nothing/librefold.so")
         self.assertEqual((status, out), (1, ""))
         self.assertIn("ImportError: cannot load /nothing/librefold.so", err)
+
+
+    def test_a_copy_takes_no_library_from_around_it(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            around = pathlib.Path(folder).resolve()
+            copied = around / "examples" / "python"
+            copied.mkdir(parents=True)
+            shutil.copy(HERE / "refold.py", copied)
+            planted = around / "target" / "release" / "librefold.so"
+            planted.parent.mkdir(parents=True)
+            planted.write_text("no library")
+
+            def complaint() -> str:
+                importing = [sys.executable, "-B", "-c", "import refold"]
+                ended = subprocess.run(importing, cwd=copied, capture_output=True, text=True, timeout=PATIENCE)
+                return ended.stderr
+
+            self.assertNotIn(str(planted), complaint())
+            (around / "Cargo.toml").touch()
+            (around / "include").mkdir()
+            (around / "include" / "refold.h").touch()
+            self.assertIn(f"cannot load {planted}", complaint())
 
 
 class NamesTest(TestCase):

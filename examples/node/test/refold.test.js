@@ -5,10 +5,13 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { readdirSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test as run } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import * as native from '../native.js';
 import { Client, Code, RefoldError, parseExecution, version } from '../refold.js';
@@ -23,9 +26,9 @@ let runs = 0;
 const newRun = () => `running-${process.pid}-${Date.now()}-${(runs += 1)}`;
 
 /** Runs a program that finds this package as `refold`; rejects when it fails, or does not end. */
-const runProgram = (text) =>
+const runProgram = (text, folder = new URL('..', import.meta.url)) =>
     promisify(execFile)(process.execPath, ['--input-type=module', '--eval', text], {
-        cwd: new URL('..', import.meta.url),
+        cwd: folder,
         timeout: patience / 2,
     });
 
@@ -415,4 +418,19 @@ test('many calls share a client', async () => {
             assert.equal(value.nodes.length, 8);
         }
     });
+});
+
+test('a copy of the package takes no library from around it', async (t) => {
+    const around = await realpath(await mkdtemp(join(tmpdir(), 'refold-')));
+    t.after(() => rm(around, { recursive: true }));
+    const copied = join(around, 'examples/node');
+    await cp(fileURLToPath(new URL('..', import.meta.url)), copied, { recursive: true });
+    const planted = join(around, 'target/release/librefold.so');
+    await mkdir(join(around, 'target/release'), { recursive: true });
+    await writeFile(planted, 'no library');
+    await runProgram("import 'refold';", copied);
+    await mkdir(join(around, 'include'));
+    await writeFile(join(around, 'Cargo.toml'), '');
+    await writeFile(join(around, 'include/refold.h'), '');
+    await assert.rejects(runProgram("import 'refold';", copied), ({ stderr }) => stderr.includes(planted));
 });
