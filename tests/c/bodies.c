@@ -938,14 +938,12 @@ TEST(an_error_whose_body_never_ends_is_told_in_time) {
     refold_options *options = test_options(server_url(server));
     refold_options_set_timeout_ms(options, 200);
     refold_client *client = client_of(options);
-    int64_t best = INT64_MAX;
-    for (int i = 0; i < 5 && best > 300; i++) {
-        int64_t began = now_ms();
+    struct tries tries = {.most_ms = 300};
+    while (CHECK_AGAIN(tries)) {
+        int64_t began = now_us();
         CHECK_INT(get_code(client), 400);
-        int64_t took = now_ms() - began;
-        best = took < best ? took : best;
+        tries.us = now_us() - began;
     }
-    CHECK_TIME(best, 0, 300);
     refold_client_free(client);
     server_stop(server);
 }

@@ -18,7 +18,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { LATE_US = 50 * 1000, TRIES = 5 };
+enum { LATE_MS = 50 };
 
 /* Memory: what a signal handler must not ask for ------------------------------------------------------- */
 
@@ -168,16 +168,14 @@ static struct cancelled cancel_in(const struct phase *phase, bool waits, int64_t
 /* It counts where the call had come to the phase. */
 static void check_cancel(const struct phase *phase, bool waits) {
     int before = descriptor_count();
-    struct cancelled cancelled = {.us = INT64_MAX};
-    bool is_told = false;
+    struct tries tries = {.most_ms = LATE_MS};
     check_case("%s%s", phase->name, waits ? ", waiting" : "");
-    for (int i = 0; i < TRIES && (cancelled.us > LATE_US * check_patience() || !is_told); i++) {
-        cancelled = cancel_in(phase, waits, (int64_t)2 << 2 * i);
-        is_told = strstr(cancelled.message, phase->told) != NULL;
+    while (CHECK_AGAIN(tries)) {
+        struct cancelled cancelled = cancel_in(phase, waits, (int64_t)2 << 2 * tries.made);
+        tries.us = cancelled.us;
+        if (strstr(cancelled.message, phase->told) == NULL)
+            check_missed(&tries, "%s", cancelled.message);
     }
-    CHECK_TIME(cancelled.us / 1000, 0, LATE_US / 1000);
-    if (!is_told)
-        FAIL("the phase was not reached: %s", cancelled.message);
     CHECK_INT(descriptor_count(), before);
 }
 
@@ -316,12 +314,9 @@ static int64_t cancel_many(struct server *server) {
 TEST(a_token_serves_a_hundred_calls_on_a_hundred_threads) {
     struct server *server = serve_answers(1, &(struct answer){.silent = true, .ending = HOLD});
     int before = descriptor_count();
-    int64_t best = INT64_MAX;
-    for (int i = 0; i < TRIES && best > LATE_US * check_patience(); i++) {
-        int64_t slowest = cancel_many(server);
-        best = slowest < best ? slowest : best;
-    }
-    CHECK_TIME(best / 1000, 0, LATE_US / 1000);
+    struct tries tries = {.most_ms = LATE_MS};
+    while (CHECK_AGAIN(tries))
+        tries.us = cancel_many(server);
     CHECK_INT(descriptor_count(), before);
     CHECK(server_await_open(server, 0, 5000));
     server_stop(server);
@@ -373,12 +368,9 @@ TEST(a_signal_handler_may_trigger) {
     handle_signals(SIGUSR1, trigger_in_handler);
     memory_calls = 0;
     for (int waits = 0; waits < 2; waits++) {
-        int64_t best = INT64_MAX;
-        for (int i = 0; i < TRIES && best > LATE_US * check_patience(); i++) {
-            int64_t took = cancel_by_signal(server, waits == 1);
-            best = took < best ? took : best;
-        }
-        CHECK_TIME(best / 1000, 0, LATE_US / 1000);
+        struct tries tries = {.most_ms = LATE_MS};
+        while (CHECK_AGAIN(tries))
+            tries.us = cancel_by_signal(server, waits == 1);
     }
     /* On this thread, again and again, and where there is nothing to write to any more. */
     handlers_token = refold_cancel_new();
@@ -477,7 +469,7 @@ TEST(in_the_body_of_an_error_it_counts_as_well) {
                                                               .ending = HOLD});
     refold_client *client = client_to(server);
     bool is_told = false;
-    for (size_t i = 0; i < TRIES && !is_told; i++) {
+    for (size_t i = 0; i < 5 && !is_told; i++) {
         struct running_call call = {.client = client, .cancel = refold_cancel_new()};
         begin_call(&call);
         CHECK(server_await_requests(server, i + 1, 10000));
@@ -519,12 +511,9 @@ TEST(a_token_made_without_descriptors_works) {
     static const uint64_t timeouts_ms[] = {20000, 0};
     struct server *server = serve_answers(1, &(struct answer){.silent = true, .ending = HOLD});
     for (size_t row = 0; row < COUNT(timeouts_ms); row++) {
-        int64_t best = INT64_MAX;
-        for (int i = 0; i < TRIES && best > LATE_US * check_patience(); i++) {
-            int64_t took = cancel_without_descriptors(server, timeouts_ms[row]);
-            best = took < best ? took : best;
-        }
-        CHECK_TIME(best / 1000, 0, LATE_US / 1000);
+        struct tries tries = {.most_ms = LATE_MS};
+        while (CHECK_AGAIN(tries))
+            tries.us = cancel_without_descriptors(server, timeouts_ms[row]);
     }
     server_stop(server);
 }

@@ -203,20 +203,28 @@ TEST(a_call_ends_well_after_its_client_has_gone) {
     server_stop(server);
 }
 
-TEST(a_token_that_was_triggered_and_freed_has_cancelled) {
+static int64_t trigger_and_free(void) {
     struct server *server = serve_answers(1, &(struct answer){.silent = true, .ending = HOLD});
     struct running_call call = {.client = client_to(server), .cancel = refold_cancel_new()};
     pthread_t thread;
-    REQUIRE(pthread_create(&thread, NULL, make_call, &call) == 0);
+    if (pthread_create(&thread, NULL, make_call, &call) != 0)
+        abort();
     CHECK(server_await_requests(server, 1, 5000));
-    int64_t before = now_ms();
+    int64_t triggered = now_us();
     refold_cancel_trigger(call.cancel);
     refold_cancel_free(call.cancel);
     pthread_join(thread, NULL);
-    CHECK_TIME(now_ms() - before, 0, 50);
+    int64_t took = now_us() - triggered;
     CHECK_INT(call.code, REFOLD_ERROR_CANCELLED);
     refold_client_free(call.client);
     server_stop(server);
+    return took;
+}
+
+TEST(a_token_that_was_triggered_and_freed_has_cancelled) {
+    struct tries tries = {.most_ms = 50};
+    while (CHECK_AGAIN(tries))
+        tries.us = trigger_and_free();
 }
 
 /* Nothing is left behind --------------------------------------------------------------------------------- */

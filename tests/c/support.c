@@ -317,6 +317,18 @@ static void run_self(const char *test, char *said, size_t size, int *status) {
     *status = pclose(output);
 }
 
+/* Late, missed, and in time: the third of four that are allowed. */
+TEST(one_try_in_time_is_enough) {
+    int made = 0;
+    for (struct tries tries = {.most_ms = 1, .allowed = 4}; CHECK_AGAIN(tries); made++) {
+        CHECK_INT(tries.made, made);
+        tries.us = made == 0 ? 1000 * check_patience() + 1 : 1000;
+        if (made == 1)
+            check_missed(&tries, "by chance");
+    }
+    CHECK_INT(made, 3);
+}
+
 static void fail_in_every_way(void) {
     check_case("row %d", 7);
     CHECK_STR("a\n", "b");
@@ -327,6 +339,10 @@ static void fail_in_every_way(void) {
     CHECK_LACKS("text", "ex");
     CHECK_BETWEEN(3, 4, 5);
     CHECK_DOUBLE(0.5, 0.25);
+    for (struct tries tries = {.most_ms = 1}; CHECK_AGAIN(tries);)
+        tries.us = 1000 * check_patience() + 5 - tries.made;
+    for (struct tries tries = {.most_ms = 1}; CHECK_AGAIN(tries);)
+        check_missed(&tries, "number %d", tries.made);
     REQUIRE(1 == 2);
     FAIL("not reached");
 }
@@ -360,6 +376,8 @@ TEST(failures_are_failures) {
     CHECK_CONTAINS(said, "which holds \"ex\"");
     CHECK_CONTAINS(said, "3 is 3, wanted 4 to 5");
     CHECK_CONTAINS(said, "0.5 is 0.5, wanted 0.25");
+    CHECK_CONTAINS(said, "the best of 5 tries took");
+    CHECK_CONTAINS(said, "none of 5 tries came to what is timed: number 4");
     CHECK_CONTAINS(said, "1 == 2 is not so");
     CHECK_LACKS(said, "not reached");
     CHECK_CONTAINS(said, "\n0 passed, 1 failed\n");

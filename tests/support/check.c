@@ -169,6 +169,43 @@ static bool in_valgrind;
 
 bool check_in_valgrind(void) { return in_valgrind; }
 
+void check_missed(struct tries *tries, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(tries->missed, sizeof tries->missed, format, arguments);
+    va_end(arguments);
+}
+
+/* Notes what the last try took: was it in time? */
+static bool has_held(struct tries *tries) {
+    bool counts = tries->missed[0] == '\0';
+    tries->made++;
+    if (counts && tries->us < tries->best_us)
+        tries->best_us = tries->us;
+    return counts && tries->us <= tries->most_ms * 1000 * patience;
+}
+
+bool check_again(struct tries *tries, const char *file, int line) {
+    int allowed = tries->allowed == 0 ? 5 : tries->allowed;
+    if (!tries->has_begun) {
+        tries->has_begun = true;
+        tries->best_us = INT64_MAX;
+        return true;
+    }
+    if (has_held(tries))
+        return false;
+    if (tries->made < allowed) {
+        tries->missed[0] = '\0';
+        return true;
+    }
+    if (tries->best_us == INT64_MAX)
+        check_fail(file, line, "none of %d tries came to what is timed: %s", allowed, tries->missed);
+    else
+        check_fail(file, line, "the best of %d tries took %" PRId64 " us, wanted %" PRId64 " at most",
+                   allowed, tries->best_us, tries->most_ms * 1000 * patience);
+    return false;
+}
+
 /* Events ------------------------------------------------------------------------------------------------- */
 
 struct event {

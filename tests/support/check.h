@@ -90,6 +90,29 @@ bool check_fail(const char *file, int line, const char *format, ...) __attribute
     check_between((int64_t)(milliseconds), (int64_t)(low), (int64_t)(high)*check_patience(), __FILE__,       \
                   __LINE__, #milliseconds)
 #define FAIL(...) check_fail(__FILE__, __LINE__, __VA_ARGS__)
+
+/* An upper bound on time that a busy machine may miss by chance: it has to hold in one of a few tries, and
+ * all else that is checked in each of them.
+ *
+ *     struct tries tries = {.most_ms = 50};
+ *     while (CHECK_AGAIN(tries))
+ *         tries.us = microseconds_of_a_call();
+ */
+struct tries {
+    int64_t most_ms; /* stretched by the patience */
+    int allowed;     /* 0: 5 */
+    int64_t us;      /* what this try took */
+    int made;        /* before this one */
+    bool has_begun;
+    int64_t best_us;
+    char missed[200]; /* why this try does not count */
+};
+/* This try did not come to what is timed, and so does not count; the text says more. */
+void check_missed(struct tries *tries, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Fails where the bound has held in none. */
+bool check_again(struct tries *tries, const char *file, int line);
+#define CHECK_AGAIN(tries) check_again(&(tries), __FILE__, __LINE__)
+
 #define REQUIRE(condition)                                                                                   \
     do {                                                                                                     \
         if (!CHECK(condition))                                                                               \
