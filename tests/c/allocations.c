@@ -3,6 +3,7 @@
  * call ends in RESOURCE, or well where it can do with less; a look finds nothing; the next one works. */
 #define _GNU_SOURCE
 #include "client.h"
+#include "gzip.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -11,7 +12,6 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <zlib.h>
 
 /* The allocator ---------------------------------------------------------------------------------------- */
 
@@ -71,94 +71,75 @@ int posix_memalign(void **result, size_t alignment, size_t size) {
 
 /* Texts ------------------------------------------------------------------------------------------------ */
 
-struct text {
-    char *start;
-    size_t length;
-};
-
 enum { MANY = 100000, NODES = 30000 };
 
 /* The parts, the middle one so many times. */
-static struct text text_around(const char *first, const char *middle, size_t count, const char *last) {
+static struct bytes text_around(const char *first, const char *middle, size_t count, const char *last) {
     char *many = repeated(middle, count);
-    struct text text = {.start = text_of("%s%s%s", first, many, last)};
+    struct bytes text = {.start = text_of("%s%s%s", first, many, last)};
     text.length = strlen(text.start);
     free(many);
     return text;
 }
 
-static struct text nodes_text(void) {
+static struct bytes nodes_text(void) {
     return text_around("{\"status\": \"COMPLETED\", \"nodes\": [",
                        "{\"node_id\": \"n\", \"node_name\": \"a \\\"name\\\"\"}, ", NODES,
                        "{\"node_id\": \"last\"}]}");
 }
 
-static struct text string_text(void) {
+static struct bytes string_text(void) {
     return text_around("{\"status\": \"COMPLETED\", \"name\": \"", "a\\n\\u00fc", MANY, "\"}");
 }
 
 /* A string that is no typed field, an array, and an object with a key that has to be unescaped. */
-static struct text values_text(void) {
-    struct text string = text_around("{\"status\": \"COMPLETED\", \"string\": \"", "a\\n", 2 * MANY,
-                                     "\", \"array\": ["),
-                array = text_around(string.start, "0,", 2 * MANY, "7], \"object\": {"),
-                object = text_around(array.start, "\"k\\u0065y\": 1,", MANY, "\"last\": 7}}");
+static struct bytes values_text(void) {
+    struct bytes string = text_around("{\"status\": \"COMPLETED\", \"string\": \"", "a\\n", 2 * MANY,
+                                      "\", \"array\": ["),
+                 array = text_around(string.start, "0,", 2 * MANY, "7], \"object\": {"),
+                 object = text_around(array.start, "\"k\\u0065y\": 1,", MANY, "\"last\": 7}}");
     free(string.start);
     free(array.start);
     return object;
 }
 
-static struct text deep_text(void) {
+static struct bytes deep_text(void) {
     /* A bit for each is more than LARGE once the memory for them has grown. */
-    struct text opened = text_around("{\"status\": \"COMPLETED\", \"x\": ", "[", 12 * MANY, ""),
-                closed = text_around(opened.start, "]", 12 * MANY, "}");
+    struct bytes opened = text_around("{\"status\": \"COMPLETED\", \"x\": ", "[", 12 * MANY, ""),
+                 closed = text_around(opened.start, "]", 12 * MANY, "}");
     free(opened.start);
     return closed;
 }
 
-static struct text deep_mixed_text(void) {
-    struct text opened = text_around("{\"status\": \"COMPLETED\", \"x\": ", "[{\"a\":", 2 * MANY, "1"),
-                closed = text_around(opened.start, "}]", 2 * MANY, "}");
+static struct bytes deep_mixed_text(void) {
+    struct bytes opened = text_around("{\"status\": \"COMPLETED\", \"x\": ", "[{\"a\":", 2 * MANY, "1"),
+                 closed = text_around(opened.start, "}]", 2 * MANY, "}");
     free(opened.start);
     return closed;
 }
 
-static struct text nonsense_text(void) { return text_around("{\"text\": \"", TEST_KEY " ", 50000, "\"}"); }
+static struct bytes nonsense_text(void) { return text_around("{\"text\": \"", TEST_KEY " ", 50000, "\"}"); }
 
-static struct text envelope_text(void) {
+static struct bytes envelope_text(void) {
     return text_around("{\"message\": \"", "a\\n" TEST_KEY, 25000, "\", \"error_code\": \"CODE\"}");
 }
 
-static struct text page_text(void) { return text_around("<html>", "<p>" TEST_KEY "</p>", 100000, "</html>"); }
-
-static struct text packed(struct text plain) {
-    z_stream stream = {.next_in = (Bytef *)plain.start, .avail_in = (uInt)plain.length};
-    if (deflateInit2(&stream, 6, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY) != Z_OK)
-        abort();
-    struct text text = {.length = deflateBound(&stream, plain.length) + 64};
-    text.start = malloc(text.length);
-    stream.next_out = (Bytef *)text.start;
-    stream.avail_out = (uInt)text.length;
-    if (text.start == NULL || deflate(&stream, Z_FINISH) != Z_STREAM_END)
-        abort();
-    text.length = stream.total_out;
-    deflateEnd(&stream);
-    free(plain.start);
-    return text;
+static struct bytes page_text(void) {
+    return text_around("<html>", "<p>" TEST_KEY "</p>", 100000, "</html>");
 }
 
 /* No status that is known, so that a wait goes on. */
-static struct text status_text(void) { return text_around("{\"status\": \"", "X" TEST_KEY, 50000, "\"}"); }
+static struct bytes status_text(void) { return text_around("{\"status\": \"", "X" TEST_KEY, 50000, "\"}"); }
 
 /* What is done in want ---------------------------------------------------------------------------------- */
 
 struct deed {
     const char *name;
-    struct text (*text)(void);
+    struct bytes (*text)(void);
     /* Gives the code of a call; of a look, REFOLD_OK where it found what is there, else RESOURCE. */
     refold_code (*run)(const void *of);
     /* NULL: `run` is done with the text itself. */
-    const void *(*prepare)(const struct deed *deed, const struct server *server, const struct text *text);
+    const void *(*prepare)(const struct deed *deed, const struct server *server, const struct bytes *text);
     refold_code code; /* with memory enough */
     bool keeps_code;  /* and without */
     bool secure, is_packed;
@@ -168,7 +149,7 @@ struct deed {
 };
 
 static const void *make_client(const struct deed *deed, const struct server *server,
-                               const struct text *text) {
+                               const struct bytes *text) {
     (void)text;
     refold_options *options = test_options(server_url(server));
     if (deed->secure)
@@ -214,13 +195,14 @@ static refold_code follow_shortly(const void *client) {
 }
 
 static refold_code parse(const void *data) {
-    const struct text *text = data;
+    const struct bytes *text = data;
     refold_error *error = NULL;
     refold_execution *execution = refold_parse_execution(text->start, text->length, &error);
     return freed(execution, error);
 }
 
-static const void *parse_well(const struct deed *deed, const struct server *server, const struct text *text) {
+static const void *parse_well(const struct deed *deed, const struct server *server,
+                              const struct bytes *text) {
     (void)deed;
     (void)server;
     return refold_parse_execution(text->start, text->length, NULL);
@@ -324,7 +306,7 @@ struct told {
 };
 
 /* In a child, which an allocation that must not fail would end: the deed in want, and once more. */
-static void do_in_want(const struct deed *deed, const struct server *server, const struct text *text,
+static void do_in_want(const struct deed *deed, const struct server *server, const struct bytes *text,
                        size_t first, size_t last, struct told *told) {
     alarm((unsigned)(30 * check_patience()));
     close_all_owned();
@@ -341,7 +323,7 @@ static void do_in_want(const struct deed *deed, const struct server *server, con
 }
 
 /* Gives whether anything was refused. */
-static bool check_in_want(const struct deed *deed, const struct server *server, const struct text *text,
+static bool check_in_want(const struct deed *deed, const struct server *server, const struct bytes *text,
                           size_t first, size_t last, struct told *told) {
     int status = -1;
     *told = (struct told){.in_want = REFOLD_ERROR_INTERNAL, .after = REFOLD_ERROR_INTERNAL};
@@ -358,7 +340,7 @@ static bool check_in_want(const struct deed *deed, const struct server *server, 
     return told->has_refused;
 }
 
-static struct server *serve_deed(const struct deed *deed, const struct text *text) {
+static struct server *serve_deed(const struct deed *deed, const struct bytes *text) {
     struct answer answer = {.body = text->start, .length = text->length, .status = deed->status};
     struct server_options options = {.answers = &answer, .answer_count = 1};
     answer.framing = deed->framing;
@@ -370,7 +352,12 @@ static struct server *serve_deed(const struct deed *deed, const struct text *tex
 
 static void do_in_every_want(const struct deed *deed, struct told *told) {
     const size_t most = check_in_valgrind() ? 3 : 14; /* Several polls are all alike. */
-    struct text text = deed->is_packed ? packed(deed->text()) : deed->text();
+    struct bytes text = deed->text();
+    if (deed->is_packed) {
+        struct bytes plain = text;
+        text = gzip_of(plain.start, plain.length);
+        free(plain.start);
+    }
     struct server *server = serve_deed(deed, &text);
     size_t alone = 0, together = 0;
     fflush(stdout);

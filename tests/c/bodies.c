@@ -2,21 +2,16 @@
  * written out byte for byte. */
 #define _GNU_SOURCE
 #include "client.h"
+#include "gzip.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #define OK_LINE "HTTP/1.1 200 OK\r\n"
 /* 40 bytes, 0x28. */
 #define BODY "{\"status\": \"COMPLETED\", \"name\": \"whole\"}"
-
-struct bytes {
-    char *start;
-    size_t length;
-};
 
 static struct bytes joined(const void *one, size_t one_length, const void *other, size_t other_length) {
     struct bytes bytes = {.start = malloc(one_length + other_length + 1),
@@ -32,33 +27,6 @@ static struct bytes joined(const void *one, size_t one_length, const void *other
 /* An answer of this head and this body. */
 static struct bytes answer_of(const char *head, const void *body, size_t length) {
     return joined(head, strlen(head), body, length);
-}
-
-/* gzip, with all that a header can hold where `decorated` is true. */
-static struct bytes compressed(const void *plain, size_t length, int level, bool decorated) {
-    z_stream stream = {0};
-    gz_header header = {.text = 1,
-                        .time = 1,
-                        .extra = (Bytef *)"extra",
-                        .extra_len = 5,
-                        .name = (Bytef *)"name",
-                        .comment = (Bytef *)"comment",
-                        .hcrc = 1};
-    if (deflateInit2(&stream, level, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY) != Z_OK)
-        abort();
-    if (decorated)
-        deflateSetHeader(&stream, &header);
-    struct bytes packed = {.length = deflateBound(&stream, length) + 64};
-    packed.start = malloc(packed.length);
-    stream.next_in = (Bytef *)(uintptr_t)plain;
-    stream.avail_in = (uInt)length;
-    stream.next_out = (Bytef *)packed.start;
-    stream.avail_out = (uInt)packed.length;
-    if (packed.start == NULL || deflate(&stream, Z_FINISH) != Z_STREAM_END)
-        abort();
-    packed.length = stream.total_out;
-    deflateEnd(&stream);
-    return packed;
 }
 
 /* What a server says, on every connection alike, and how it goes on. */
@@ -216,12 +184,10 @@ TEST(whole_bodies_are_whole_however_they_come) {
 }
 
 TEST(gzip_is_asked_for_and_understood) {
-    struct bytes bodies[] = {compressed(BODY, 40, 9, false),
-                             compressed(BODY, 40, 0, false),
-                             compressed(BODY, 40, 1, true),
-                             {NULL, 0}};
+    struct bytes bodies[] = {
+        gzip_of(BODY, 40), gzip_as(BODY, 40, 0, false), gzip_as(BODY, 40, 1, true), {NULL, 0}};
     /* Two members make one body (RFC 1952, 2.2). */
-    struct bytes one = compressed(BODY, 10, 9, false), other = compressed(BODY + 10, 30, 9, true);
+    struct bytes one = gzip_of(BODY, 10), other = gzip_as(BODY + 10, 30, 9, true);
     bodies[3] = joined(one.start, one.length, other.start, other.length);
     free(one.start);
     free(other.start);
@@ -316,7 +282,7 @@ static void check_cuts(const char *name, struct bytes answer, bool secure, enum 
 }
 
 TEST(what_is_cut_off_anywhere_is_never_taken_for_whole) {
-    struct bytes packed = compressed(BODY, 40, 9, false);
+    struct bytes packed = gzip_of(BODY, 40);
     char *packed_head =
         text_of(OK_LINE "Content-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n", packed.length);
     struct bytes packed_answer = answer_of(packed_head, packed.start, packed.length);
@@ -385,7 +351,7 @@ TEST(until_close_means_in_order) {
 /* HTTP says that the body is whole, gzip that it is not. */
 TEST(a_cut_gzip_stream_is_cut) {
     for (int decorated = 0; decorated < 2; decorated++) {
-        struct bytes packed = compressed(BODY, 40, decorated ? 0 : 9, decorated);
+        struct bytes packed = gzip_as(BODY, 40, decorated ? 0 : 9, decorated);
         for (size_t cut = 1; cut < packed.length; cut++) {
             char *head = text_of(OK_LINE "Content-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n", cut);
             struct script script = {.answer = answer_of(head, packed.start, cut), .ending = HOLD};
@@ -404,7 +370,7 @@ TEST(a_cut_gzip_stream_is_cut) {
 
 TEST(a_damaged_gzip_stream_is_refused) {
     enum { MAGIC = 3, CHECKSUMS = 8 }; /* bytes at its beginning, and at its end */
-    struct bytes packed = compressed(BODY, 40, 9, false);
+    struct bytes packed = gzip_of(BODY, 40);
     char *head = text_of(OK_LINE "Content-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n", packed.length);
     struct bytes answer = answer_of(head, packed.start, packed.length);
     for (size_t i = 0; i < 8 * packed.length; i++) {
@@ -446,7 +412,7 @@ static void try_again(void *data) {
 }
 
 TEST(what_was_cut_off_is_tried_again) {
-    struct bytes packed = compressed(BODY, 40, 9, false);
+    struct bytes packed = gzip_of(BODY, 40);
     struct try_again rows[] = {
         {{{.body = BODY, .is_cut = true, .cut = 39}, {.body = BODY}}, false},
         {{{.raw = true, .body = CHUNKED_HEAD "28\r\n" BODY "\r\n0\r\n", .ending = CLOSE}, {.body = BODY}},
@@ -605,7 +571,7 @@ TEST(the_limit_is_exact) {
     for (size_t i = 0; i < 4 * COUNT(lengths); i++) {
         size_t length = lengths[i / 4];
         struct bytes body = execution_of(length);
-        struct bytes packed = compressed(body.start, length, 6, false);
+        struct bytes packed = gzip_of(body.start, length);
         char *packed_head =
             text_of(OK_LINE "Content-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n", packed.length);
         char *head = i % 4 == 0   ? text_of(OK_LINE "Content-Length: %zu\r\n\r\n", length)
@@ -735,7 +701,7 @@ TEST(a_gzip_bomb_takes_no_more_memory_than_the_limit) {
     char *plain = calloc(1, PLAIN);
     REQUIRE(plain != NULL);
     memset(plain, ' ', PLAIN);
-    struct bytes bomb = compressed(plain, PLAIN, 6, false);
+    struct bytes bomb = gzip_of(plain, PLAIN);
     free(plain);
     static const struct {
         const char *line;
@@ -768,8 +734,7 @@ TEST(nodes_take_no_more_memory_than_the_limit_either) {
     enum { NODE_BYTES = 256, MOST = MEMORY_LIMIT / NODE_BYTES };
     static const size_t counts[] = {MOST, MOST + 1, MEMORY_LIMIT / 2 - 100};
     for (size_t i = 0; i < 2 * COUNT(counts); i++) {
-        struct bytes body = short_nodes(counts[i / 2]),
-                     packed = compressed(body.start, body.length, 6, false);
+        struct bytes body = short_nodes(counts[i / 2]), packed = gzip_of(body.start, body.length);
         struct answer answer = {.body = body.start, .length = body.length};
         if (i % 2)
             answer = (struct answer){

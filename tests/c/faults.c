@@ -2,13 +2,13 @@
  * exchange in turn. Every call ends in the right error, nothing is left behind, and the next call works. */
 #define _GNU_SOURCE
 #include "client.h"
+#include "gzip.h"
 #include "proxies.h"
 
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include <zlib.h>
 
 /* What is asked and answered --------------------------------------------------------------------------- */
 
@@ -52,33 +52,22 @@ struct script {
     bool closes;
 };
 
-static size_t pack(const char *text, char *room, size_t size) {
-    z_stream stream = {.next_in = (Bytef *)(uintptr_t)text, .avail_in = (uInt)strlen(text)};
-    stream.next_out = (Bytef *)room;
-    stream.avail_out = (uInt)size;
-    if (deflateInit2(&stream, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK ||
-        deflate(&stream, Z_FINISH) != Z_STREAM_END)
-        abort();
-    deflateEnd(&stream);
-    return stream.total_out;
-}
-
 static struct script packed_script(const struct row *row) {
-    char packed[200];
-    size_t length = pack(row->body, packed, sizeof packed);
+    struct bytes packed = gzip_of(row->body, strlen(row->body));
     bool is_chunked = strstr(row->head, CHUNKED_LINE) != NULL;
     struct script script = {.closes = row->closes, .body = calloc(1, 300)};
     if (row->until_close || is_chunked)
         script.head = text_of("%s\r\n", row->head);
     else
-        script.head = text_of("%sContent-Length: %zu\r\n\r\n", row->head, length);
-    char *size = text_of(is_chunked ? "%zx\r\n" : "", length);
+        script.head = text_of("%sContent-Length: %zu\r\n\r\n", row->head, packed.length);
+    char *size = text_of(is_chunked ? "%zx\r\n" : "", packed.length);
     const char *last = is_chunked ? "\r\n0\r\n\r\n" : "";
     memcpy(script.body, size, strlen(size));
-    memcpy(script.body + strlen(size), packed, length);
-    memcpy(script.body + strlen(size) + length, last, strlen(last));
-    script.length = strlen(size) + length + strlen(last);
+    memcpy(script.body + strlen(size), packed.start, packed.length);
+    memcpy(script.body + strlen(size) + packed.length, last, strlen(last));
+    script.length = strlen(size) + packed.length + strlen(last);
     free(size);
+    free(packed.start);
     return script;
 }
 

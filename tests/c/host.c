@@ -1,6 +1,7 @@
 /* The host's process is the host's: what the library leaves alone, and how it gets by with little. */
 #define _GNU_SOURCE
 #include "client.h"
+#include "gzip.h"
 #include "lookup.h"
 #include "proxies.h"
 #include "remote.h"
@@ -15,7 +16,6 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <zlib.h>
 
 /* Threads that can be used up --------------------------------------------------------------------------- */
 
@@ -32,32 +32,21 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
 
 /* Servers ----------------------------------------------------------------------------------------------- */
 
-static size_t compress_gzip(const char *text, size_t length, unsigned char *room, size_t size) {
-    z_stream stream = {.next_in = (unsigned char *)(uintptr_t)text, .avail_in = (unsigned)length};
-    stream.next_out = room;
-    stream.avail_out = (unsigned)size;
-    deflateInit2(&stream, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
-    deflate(&stream, Z_FINISH);
-    size_t packed = stream.total_out;
-    deflateEnd(&stream);
-    return packed;
-}
-
 enum { LARGE = 300000 };
 
 /* 300 kB, most of them the same, compressed. */
 static void answer_compressed(struct exchange *exchange) {
     char *text = malloc(LARGE);
-    unsigned char *packed = malloc(LARGE);
     memset(text, ' ', LARGE);
     static const char first[] = "{\"status\": \"COMPLETED\", \"nodes\": [{\"node_id\": \"n\"}],",
                       last[] = "\"last\": 1}";
     memcpy(text, first, sizeof first - 1);
     memcpy(text + LARGE - (sizeof last - 1), last, sizeof last - 1);
-    struct answer answer = {.headers = "Content-Encoding: gzip\r\n", .body = (char *)packed};
-    answer.length = compress_gzip(text, LARGE, packed, LARGE);
-    exchange_answer(exchange, &answer);
-    free(packed);
+    struct bytes packed = gzip_of(text, LARGE);
+    exchange_answer(exchange, &(struct answer){.headers = "Content-Encoding: gzip\r\n",
+                                               .body = packed.start,
+                                               .length = packed.length});
+    free(packed.start);
     free(text);
 }
 

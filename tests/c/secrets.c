@@ -5,6 +5,7 @@
  * form. */
 #define _GNU_SOURCE
 #include "client.h"
+#include "gzip.h"
 #include "proxies.h"
 #include "remote.h"
 
@@ -13,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include <zlib.h>
 
 /* Making them ----------------------------------------------------------------------------------------------
  */
@@ -228,17 +228,6 @@ static char *echo(struct exchange *exchange, bool escape_all) {
     return body;
 }
 
-static size_t compress_gzip(const char *text, unsigned char *room, size_t size) {
-    z_stream stream = {.next_in = (unsigned char *)(uintptr_t)text, .avail_in = (unsigned)strlen(text)};
-    stream.next_out = room;
-    stream.avail_out = (unsigned)size;
-    deflateInit2(&stream, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
-    deflate(&stream, Z_FINISH);
-    size_t length = stream.total_out;
-    deflateEnd(&stream);
-    return length;
-}
-
 static void send_in_pieces(struct exchange *exchange, const char *body) {
     exchange_send_head(exchange, 404, "Transfer-Encoding: chunked\r\n");
     for (; *body != '\0'; body += strlen(body) < 7 ? strlen(body) : 7)
@@ -247,10 +236,12 @@ static void send_in_pieces(struct exchange *exchange, const char *body) {
 }
 
 static void send_compressed(struct exchange *exchange, const char *body) {
-    unsigned char packed[4096];
-    struct answer answer = {.status = 404, .headers = "Content-Encoding: gzip\r\n", .body = (char *)packed};
-    answer.length = compress_gzip(body, packed, sizeof packed);
-    exchange_answer(exchange, &answer);
+    struct bytes packed = gzip_of(body, strlen(body));
+    exchange_answer(exchange, &(struct answer){.status = 404,
+                                               .headers = "Content-Encoding: gzip\r\n",
+                                               .body = packed.start,
+                                               .length = packed.length});
+    free(packed.start);
 }
 
 static void answer(struct exchange *exchange) {

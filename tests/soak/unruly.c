@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "unruly.h"
 #include "client.h"
+#include "gzip.h"
 #include "random.h"
 #include "remote.h"
 
@@ -9,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include <zlib.h>
 
 /* Executions ------------------------------------------------------------------------------------------- */
 
@@ -20,40 +20,20 @@
 
 enum { SIZES = 9, LARGEST = 4096 };
 
-struct body {
-    char *bytes;
-    size_t length;
-};
-
 /* By size, whether the run has ended, and whether it is compressed. */
-static struct body bodies[SIZES][2][2];
-
-static struct body packed(struct body plain) {
-    z_stream stream = {.next_in = (Bytef *)plain.bytes, .avail_in = (uInt)plain.length};
-    if (deflateInit2(&stream, 6, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY) != Z_OK)
-        abort();
-    struct body body = {.length = deflateBound(&stream, plain.length)};
-    body.bytes = malloc(body.length);
-    stream.next_out = (Bytef *)body.bytes;
-    stream.avail_out = (uInt)body.length;
-    if (body.bytes == NULL || deflate(&stream, Z_FINISH) != Z_STREAM_END)
-        abort();
-    body.length = stream.total_out;
-    deflateEnd(&stream);
-    return body;
-}
+static struct bytes bodies[SIZES][2][2];
 
 static void make_bodies(void) {
     for (int size = 0; size < SIZES; size++) {
         unsigned nodes = (1U << size) * LARGEST >> (SIZES - 1);
         char *list = repeated(NODE ", ", nodes - 1);
         for (int has_ended = 0; has_ended < 2; has_ended++) {
-            struct body *body = bodies[size][has_ended];
-            body[0].bytes =
+            struct bytes *body = bodies[size][has_ended];
+            body[0].start =
                 text_of("{\"status\": \"%s\", \"count\": %u, \"nodes\": [%s" NODE "], \"is_whole\": true}",
                         has_ended ? "COMPLETED" : "RUNNING", nodes, list);
-            body[0].length = strlen(body[0].bytes);
-            body[1] = packed(body[0]);
+            body[0].length = strlen(body[0].start);
+            body[1] = gzip_of(body[0].start, body[0].length);
         }
         free(list);
     }
@@ -75,8 +55,8 @@ static int size_now(uint64_t *state) {
 
 static void answer_well(struct exchange *exchange, uint64_t *state, struct answer *answer) {
     bool is_packed = random_below(state, 3) == 0;
-    const struct body *body = &bodies[size_now(state)][random_below(state, 2)][is_packed];
-    answer->body = body->bytes;
+    const struct bytes *body = &bodies[size_now(state)][random_below(state, 2)][is_packed];
+    answer->body = body->start;
     answer->length = body->length;
     answer->framing = (enum framing)random_below(state, 3);
     answer->headers = is_packed ? "Content-Encoding: gzip\r\n" : NULL;
@@ -94,11 +74,11 @@ static void answer_late(struct exchange *exchange, uint64_t *state) {
 }
 
 static void answer_slowly(struct exchange *exchange, uint64_t *state) {
-    const struct body *body = &bodies[0][1][0];
+    const struct bytes *body = &bodies[0][1][0];
     char head[60];
     snprintf(head, sizeof head, "Content-Length: %zu\r\n", body->length);
     exchange_send_head(exchange, 200, head);
-    exchange_drip(exchange, body->bytes, body->length, body->length / 4, random_below(state, 20));
+    exchange_drip(exchange, body->start, body->length, body->length / 4, random_below(state, 20));
 }
 
 /* With the secret that came, which no message may show. */
