@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -206,6 +205,21 @@ bool check_again(struct tries *tries, const char *file, int line) {
     return false;
 }
 
+/* Conditions ------------------------------------------------------------------------------------------- */
+
+void condition_init(pthread_cond_t *condition) {
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(condition, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+bool condition_await(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t until_ms) {
+    struct timespec until = moment(until_ms);
+    return pthread_cond_timedwait(condition, lock, &until) != ETIMEDOUT;
+}
+
 /* Events ------------------------------------------------------------------------------------------------- */
 
 struct event {
@@ -213,14 +227,6 @@ struct event {
     pthread_cond_t changed;
     int count;
 };
-
-static void condition_init(pthread_cond_t *condition) {
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(condition, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
 
 struct event *event_new(void) {
     struct event *event = calloc(1, sizeof *event);
@@ -245,9 +251,9 @@ void event_add(struct event *event, int amount) {
 }
 
 bool event_await(struct event *event, int count, int64_t limit_ms) {
-    struct timespec until = moment(now_ms() + limit_ms * patience);
+    int64_t until = now_ms() + limit_ms * patience;
     pthread_mutex_lock(&event->lock);
-    while (event->count < count && pthread_cond_timedwait(&event->changed, &event->lock, &until) != ETIMEDOUT)
+    while (event->count < count && condition_await(&event->changed, &event->lock, until))
         continue;
     bool reached = event->count >= count;
     pthread_mutex_unlock(&event->lock);
@@ -471,8 +477,7 @@ static void *watch(void *unused) {
             pthread_mutex_unlock(&limit_lock);
             give_up();
         }
-        struct timespec until = moment(limit_at);
-        pthread_cond_timedwait(&limit_changed, &limit_lock, &until);
+        condition_await(&limit_changed, &limit_lock, limit_at);
     }
     pthread_mutex_unlock(&limit_lock);
     return NULL;

@@ -31,6 +31,7 @@
 #define CHECK_H
 
 #include <math.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -159,6 +160,11 @@ int event_count(struct event *event);
 
 /* Pauses the calling thread. For tests whose subject is time itself. */
 void pause_ms(int64_t milliseconds);
+
+/* For the support library: conditions that wait by the clock of now_ms(). */
+void condition_init(pthread_cond_t *condition);
+/* Gives false when it is `until_ms`. */
+bool condition_await(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t until_ms);
 
 /* For the support library: marks its own threads and descriptors. */
 void own_thread(void);

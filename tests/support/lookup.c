@@ -6,11 +6,9 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed;
@@ -20,13 +18,7 @@ static int generation, count, running;
 static bool took_signals;
 static char last_name[256];
 
-static void make_condition(void) {
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&changed, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
+static void make_condition(void) { condition_init(&changed); }
 
 static void take_lock(void) {
     pthread_once(&made, make_condition);
@@ -70,9 +62,8 @@ int lookup_running(void) { return locked_int(&running); }
 
 bool lookup_await_running(int wanted, int64_t limit_ms) {
     int64_t until = now_ms() + limit_ms * check_patience();
-    struct timespec moment = {.tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000};
     take_lock();
-    while (running < wanted && pthread_cond_timedwait(&changed, &lock, &moment) != ETIMEDOUT)
+    while (running < wanted && condition_await(&changed, &lock, until))
         continue;
     bool came = running >= wanted;
     release_lock();

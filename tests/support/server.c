@@ -19,7 +19,6 @@
 #include <strings.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { HEAD_LIMIT = 256 * 1024, STACK_BYTES = 512 * 1024 };
@@ -750,14 +749,6 @@ static SSL_CTX *make_tls(const struct server_options *options) {
     return tls;
 }
 
-static void monotonic_condition(pthread_cond_t *condition) {
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(condition, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
-
 static void choose_handler(struct server *server) {
     static const struct answer nothing = {.body = "{}"};
     struct server_options *options = &server->options;
@@ -777,7 +768,7 @@ struct server *serve(const struct server_options *options) {
     if (options->certificate != NULL)
         server->tls = make_tls(options);
     pthread_mutex_init(&server->lock, NULL);
-    monotonic_condition(&server->changed);
+    condition_init(&server->changed);
     server->stop = must_not_fail(own_taken(take_eventfd, NULL));
     server->release = must_not_fail(own_taken(take_eventfd, NULL));
     server->listener = bound_socket(options->address, options->port, &server->port);
@@ -869,10 +860,8 @@ static bool has_come(const struct server *server, const struct awaited *awaited)
 
 static bool await(struct server *server, struct awaited awaited, int64_t limit_ms) {
     int64_t until = now_ms() + limit_ms * check_patience();
-    struct timespec moment = {.tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000};
     pthread_mutex_lock(&server->lock);
-    while (!has_come(server, &awaited) &&
-           pthread_cond_timedwait(&server->changed, &server->lock, &moment) != ETIMEDOUT)
+    while (!has_come(server, &awaited) && condition_await(&server->changed, &server->lock, until))
         continue;
     bool came = has_come(server, &awaited);
     pthread_mutex_unlock(&server->lock);
