@@ -72,13 +72,28 @@ static const struct address_case address_cases[] = {
      300},
 };
 
+/* The server, and the hole, if there is to be one: on another port where somebody has the hole's number at
+ * the server's address. */
+static struct server *serve_beside_hole(const struct address_case *row, struct dead_port **hole) {
+    struct server_options options = {
+        .address = row->live, .answers = &(struct answer){.body = COMPLETED}, .answer_count = 1};
+    struct server *server = NULL;
+    *hole = NULL;
+    while (server == NULL) {
+        struct dead_port *before = *hole;
+        if (row->silent != NULL) {
+            *hole = black_hole(row->silent);
+            options.port = dead_port_number(*hole);
+        }
+        dead_port_free(before);
+        server = serve(&options);
+    }
+    return server;
+}
+
 static int64_t call_once(const struct address_case *row) {
-    struct dead_port *hole = row->silent == NULL ? NULL : black_hole(row->silent);
-    const struct server_options server_options = {.address = row->live,
-                                                  .port = hole == NULL ? 0 : dead_port_number(hole),
-                                                  .answers = &(struct answer){.body = COMPLETED},
-                                                  .answer_count = 1};
-    struct server *server = serve(&server_options);
+    struct dead_port *hole;
+    struct server *server = serve_beside_hole(row, &hole);
     struct lookup lookup = {0};
     memcpy(lookup.addresses, row->addresses, sizeof lookup.addresses);
     refold_client *client = client_by_name(server_port(server), lookup);

@@ -117,6 +117,14 @@ TEST(requests_are_counted_and_their_heads_kept) {
     server_stop(server);
 }
 
+TEST(a_port_that_somebody_has_gives_no_server) {
+    struct server *server = serve_body("{}");
+    int descriptors = descriptor_count();
+    CHECK(serve(&(struct server_options){.port = server_port(server)}) == NULL);
+    CHECK_INT(descriptor_count(), descriptors);
+    server_stop(server);
+}
+
 static void drip(struct exchange *exchange) {
     exchange_drip(exchange, "four", 4, 1, 20);
     exchange_close(exchange);

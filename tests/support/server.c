@@ -78,7 +78,8 @@ static int take_connection(void *listener) {
     return accept4(*(int *)listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 }
 
-/* Binds a socket to a free port, or to `wanted`; gives the port in `port`. */
+/* Binds a socket to a free port, or to `wanted`; gives the port in `port`. -1: somebody has the wanted
+ * one. */
 static int bound_socket(const char *where, uint16_t wanted, uint16_t *port) {
     union any_address address;
     socklen_t length = address_of(where, wanted, &address);
@@ -86,7 +87,12 @@ static int bound_socket(const char *where, uint16_t wanted, uint16_t *port) {
     int on = 1;
     int bound = must_not_fail(own_taken(take_socket, &family));
     must_not_fail(setsockopt(bound, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on));
-    must_not_fail(bind(bound, &address.any, length));
+    if (bind(bound, &address.any, length) < 0) {
+        if (wanted == 0 || errno != EADDRINUSE)
+            must_not_fail(-1);
+        close_owned(bound);
+        return -1;
+    }
     must_not_fail(getsockname(bound, &address.any, &length));
     *port = ntohs(family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
     return bound;
@@ -762,8 +768,14 @@ static void choose_handler(struct server *server) {
 }
 
 struct server *serve(const struct server_options *options) {
+    uint16_t port;
+    int listener = bound_socket(options->address, options->port, &port);
+    if (listener < 0)
+        return NULL;
     struct server *server = must(calloc(1, sizeof *server));
     server->options = *options;
+    server->listener = listener;
+    server->port = port;
     choose_handler(server);
     if (options->certificate != NULL)
         server->tls = make_tls(options);
@@ -771,7 +783,6 @@ struct server *serve(const struct server_options *options) {
     condition_init(&server->changed);
     server->stop = must_not_fail(own_taken(take_eventfd, NULL));
     server->release = must_not_fail(own_taken(take_eventfd, NULL));
-    server->listener = bound_socket(options->address, options->port, &server->port);
     must_not_fail(listen(server->listener, 1024));
     write_url(server->url, sizeof server->url, server->tls == NULL ? "http" : "https", options->address,
               server->port);

@@ -80,7 +80,7 @@ struct answer {
 
 struct server_options {
     const char *address;     /* NULL: 127.0.0.1; else another address of 127.0.0.0/8, or ::1 */
-    uint16_t port;           /* 0: any free one */
+    uint16_t port;           /* 0: any free one; else, where somebody has it, there is no server: NULL */
     const char *certificate; /* "good", "expired", ... of certificate_path(), with its key; NULL: no TLS */
     int minimum_tls;         /* 0, TLS1_2_VERSION, ... of <openssl/ssl.h>; TLS below 1.2 is possible, too */
     int maximum_tls;
