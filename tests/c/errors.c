@@ -1,7 +1,9 @@
 /* "Errors": what a caller learns from every kind of answer, and from none. */
 #define _GNU_SOURCE
 #include "client.h"
+#include "lookup.h"
 
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -430,11 +432,13 @@ TEST(nobody_listens) {
 }
 
 TEST(nobody_has_this_name) {
+    lookup_answer((struct lookup){.error = EAI_NONAME});
     refold_client *client = client_of(test_options("https://no-such-host.invalid"));
     refold_error *error = NULL;
     CHECK(get(client, &error) == NULL);
     CHECK_ERROR(error, REFOLD_ERROR_RESOLVE, "no-such-host.invalid");
     CHECK_INT(refold_error_attempts(error), 1);
+    CHECK_INT(lookup_count(), 1);
     refold_error_free(error);
     refold_client_free(client);
 }
