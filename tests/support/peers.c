@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "peers.h"
 #include "check.h"
+#include "server.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,38 +19,15 @@
 
 struct peer {
     pid_t process; /* 0: ended */
-    uint16_t port;
+    /* Held as long as the peer is there. It does not listen, so that a program that reuses addresses may, as
+     * every daemon does. */
+    struct dead_port *port;
     char folder[40];
 };
 
 static void give_up(const char *why) {
     fprintf(stderr, "test peer: %s\n", why);
     abort();
-}
-
-static struct sockaddr_in address_of(uint16_t port) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    return address;
-}
-
-/* A port that is free now, of those that the system gives to nobody by itself. */
-static uint16_t free_port(void) {
-    static unsigned next;
-    enum { FIRST = 20000, MANY = 12000 };
-    if (next == 0)
-        next = (unsigned)getpid() * 37;
-    for (int i = 0; i < MANY; i++) {
-        uint16_t port = (uint16_t)(FIRST + next++ % MANY);
-        struct sockaddr_in address = address_of(port);
-        int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        int bound = bind(probe, (struct sockaddr *)&address, sizeof address);
-        close(probe);
-        if (bound == 0)
-            return port;
-    }
-    give_up("no port is free");
-    return 0;
 }
 
 /* The text with @PORT@ and @FOLDER@ filled in; to be freed. */
@@ -59,7 +37,7 @@ static char *filled_in(const struct peer *peer, const char *text) {
     FILE *out = open_memstream(&whole, &length);
     while (*text != '\0') {
         if (strncmp(text, "@PORT@", 6) == 0)
-            text += fprintf(out, "%u", peer->port) > 0 ? 6 : 0;
+            text += fprintf(out, "%u", peer_port(peer)) > 0 ? 6 : 0;
         else if (strncmp(text, "@FOLDER@", 8) == 0)
             text += fprintf(out, "%s", peer->folder) > 0 ? 8 : 0;
         else
@@ -100,24 +78,25 @@ static bool has_ended(struct peer *peer) {
 }
 
 static bool answers(const struct peer *peer) {
-    struct sockaddr_in address = address_of(peer->port);
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(peer_port(peer))};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int connected = connect(probe, (struct sockaddr *)&address, sizeof address);
     close(probe);
     return connected == 0;
 }
 
-/* False: it has ended, as somebody else was faster to take the port, perhaps. */
-static bool await_answer(struct peer *peer) {
+static void await_answer(struct peer *peer) {
     int64_t until = now_ms() + 20000 * check_patience();
     while (!answers(peer)) {
-        if (has_ended(peer))
-            return false;
+        if (has_ended(peer)) {
+            char *log = peer_file(peer, "log");
+            give_up(log[0] == '\0' ? "it does not start" : log);
+        }
         if (now_ms() > until)
             give_up("its port does not answer");
         pause_ms(5);
     }
-    return !has_ended(peer);
 }
 
 struct peer *peer_start(const char *command, const char *configuration) {
@@ -127,27 +106,22 @@ struct peer *peer_start(const char *command, const char *configuration) {
     strcpy(peer->folder, "/tmp/peer-XXXXXX");
     if (mkdtemp(peer->folder) == NULL)
         give_up("no folder for it");
-    for (int i = 0; i < 5; i++) {
-        peer->port = free_port();
-        if (configuration != NULL)
-            write_configuration(peer, configuration);
-        char *whole = filled_in(peer, command);
-        fflush(stdout);
-        peer->process = fork();
-        if (peer->process == 0)
-            become(peer, whole);
-        free(whole);
-        if (peer->process < 0)
-            give_up("no process for it");
-        if (await_answer(peer))
-            return peer;
-    }
-    char *log = peer_file(peer, "log");
-    give_up(log[0] == '\0' ? "it does not start" : log);
-    return NULL;
+    peer->port = refusing_port(NULL);
+    if (configuration != NULL)
+        write_configuration(peer, configuration);
+    char *whole = filled_in(peer, command);
+    fflush(stdout);
+    peer->process = fork();
+    if (peer->process == 0)
+        become(peer, whole);
+    free(whole);
+    if (peer->process < 0)
+        give_up("no process for it");
+    await_answer(peer);
+    return peer;
 }
 
-uint16_t peer_port(const struct peer *peer) { return peer->port; }
+uint16_t peer_port(const struct peer *peer) { return dead_port_number(peer->port); }
 
 char *peer_file(const struct peer *peer, const char *name) {
     char path[PATH_MAX], *whole = NULL;
@@ -182,5 +156,6 @@ void peer_stop(struct peer *peer) {
     snprintf(command, sizeof command, "rm -rf '%s'", peer->folder);
     if (system(command) != 0)
         give_up("its folder cannot be removed");
+    dead_port_free(peer->port);
     free(peer);
 }
