@@ -166,8 +166,10 @@ fn no_record_holds_a_secret() -> Outcome<()> {
     let mut through = options(&secure, &folder, false);
     through.set_proxy(Some(format!("http://user:{PASSWORD}@{proxy}").as_bytes()));
     call(&through)?;
-    // And where nobody listens.
-    let nowhere = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    // And where nobody listens: the client's end of a connection has its port for itself.
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let connection = TcpStream::connect(listener.local_addr()?)?;
+    let nowhere = connection.local_addr()?;
     let client = Client::new(&options(&format!("http://{nowhere}"), &folder, true))
         .map_err(|error| error.message().into_owned())?;
     assert!(client.get(Some(b"good"), None).is_err());
