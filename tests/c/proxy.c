@@ -30,14 +30,6 @@ static refold_options *options_to(const char *url) {
     return options;
 }
 
-static void check_success(refold_options *options) {
-    refold_client *client = client_of(options);
-    refold_execution *execution = must_get(client);
-    CHECK_STR(refold_execution_status(execution), "COMPLETED");
-    refold_execution_free(execution);
-    refold_client_free(client);
-}
-
 /* Ways through --------------------------------------------------------------------------------------------
  */
 
@@ -554,7 +546,7 @@ static void call_through(const struct real *real, const struct peer *peer, bool 
     refold_options *options = options_to(server_url(server));
     refold_options_set_proxy(options, proxy);
     if (code == REFOLD_OK) {
-        check_success(options);
+        must_complete(client_of(options));
         CHECK_INT(server_requests(server), 1);
     } else {
         refold_client *client = client_of(options);

@@ -52,6 +52,13 @@ refold_execution *must_get(const refold_client *client) {
     return execution;
 }
 
+void must_complete(refold_client *client) {
+    refold_execution *execution = must_get(client);
+    CHECK_STR(refold_execution_status(execution), "COMPLETED");
+    refold_execution_free(execution);
+    refold_client_free(client);
+}
+
 refold_code get_code(const refold_client *client) {
     refold_error *error;
     refold_execution_free(get(client, &error));

@@ -31,6 +31,8 @@ refold_client *trusting_client(struct server *server);
 refold_execution *get(const refold_client *client, refold_error **error);
 /* The same, where it must go well: a failed check otherwise. */
 refold_execution *must_get(const refold_client *client);
+/* One call of this client, which has to give COMPLETED; frees the client. */
+void must_complete(refold_client *client);
 /* Gets, frees what came, and gives the code. */
 refold_code get_code(const refold_client *client);
 
