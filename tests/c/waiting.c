@@ -486,7 +486,7 @@ TEST(polls_that_take_too_long_are_waited_out) {
         struct server *server = serve_answers(failures + 2, answers);
         refold_options *options = test_options(server_url(server));
         refold_options_set_poll_interval_ms(options, 10);
-        refold_options_set_timeout_ms(options, 150 * (uint64_t)check_patience());
+        refold_options_set_timeout_ms(options, 300 * (uint64_t)check_patience());
         refold_client *client = client_of(options);
         struct seen seen = {0};
         check_case("%zu in a row", failures);
