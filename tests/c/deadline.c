@@ -4,12 +4,14 @@
 #define _GNU_SOURCE
 #include "client.h"
 #include "clock.h"
+#include "gzip.h"
 #include "lookup.h"
 #include "phases.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { LATE_MS = 100 };
 
@@ -217,6 +219,41 @@ TEST(a_time_out_of_seconds_is_no_later_than_a_short_one) {
         silences[i] = (struct long_silence){server, 3000 + 31 * (int64_t)i};
     run_on_threads(COUNT(silences), sit_out, silences, sizeof *silences);
     server_stop(server);
+}
+
+/* As much as is received at once: 64 KiB of gzip, which are 66 MB of blanks. */
+static struct bytes blanks(void) {
+    enum { LENGTH = 66000000 };
+    char *plain = malloc(LENGTH);
+    if (plain == NULL)
+        abort();
+    memset(plain, ' ', LENGTH);
+    struct bytes packed = gzip_of(plain, LENGTH);
+    free(plain);
+    return packed;
+}
+
+TEST(what_unpacks_for_long_ends_with_the_time_out) {
+    struct bytes packed = blanks();
+    const struct answer answer = {.body = packed.start,
+                                  .length = packed.length,
+                                  .headers = "Content-Encoding: gzip\r\n",
+                                  .is_cut = true,
+                                  .cut = packed.length - 1,
+                                  .ending = HOLD};
+    struct server *server = serve_answers(1, &answer);
+    refold_options *options = test_options(server_url(server));
+    refold_options_set_timeout_ms(options, (uint64_t)limit_ms());
+    refold_client *client = client_of(options);
+    struct tries tries = {.most_ms = limit_ms() + LATE_MS};
+    while (CHECK_AGAIN(tries)) {
+        struct outcome outcome = timed_get(client);
+        CHECK_INT(outcome.code, REFOLD_ERROR_TIMEOUT);
+        tries.us = outcome.us;
+    }
+    refold_client_free(client);
+    server_stop(server);
+    free(packed.start);
 }
 
 TEST(a_time_out_for_connecting_is_tried_again) {

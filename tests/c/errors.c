@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "client.h"
 #include "lookup.h"
+#include "remote.h"
 
 #include <netdb.h>
 #include <stdio.h>
@@ -503,6 +504,30 @@ TEST(roots_that_cannot_be_read_for_want_of_descriptors_are_no_mistake_of_the_cal
     EXPECT_ERROR(error, REFOLD_ERROR_RESOURCE, "ca.pem");
     refold_client_free(client_of(options));
     unsetenv("SSL_CERT_FILE");
+}
+
+static void serve_completed(const void *data, char *told, size_t size) {
+    (void)data;
+    snprintf(told, size, "%s", server_url(serve_body(COMPLETED)));
+}
+
+/* poll(2) refuses to wait for more descriptors than may be open. The server has a process, and so a limit, of
+ * its own. */
+TEST(a_connection_in_use_needs_no_further_descriptors) {
+    struct remote *remote = remote_start(serve_completed, NULL);
+    refold_client *client = client_of(test_options(remote_told(remote)));
+    refold_cancel *cancel = refold_cancel_new();
+    refold_error *error = NULL;
+    CHECK_INT(get_code(client), REFOLD_OK);
+    struct rlimit before = forbid_descriptors();
+    refold_execution *execution = refold_get_execution(client, TEST_ID, cancel, &error);
+    setrlimit(RLIMIT_NOFILE, &before);
+    CHECK_STR(error == NULL ? NULL : refold_error_message(error), NULL);
+    refold_execution_free(execution);
+    refold_error_free(error);
+    refold_cancel_free(cancel);
+    refold_client_free(client);
+    remote_stop(remote);
 }
 
 /* "Making a token never fails"; and one that was made in want still cancels. */
