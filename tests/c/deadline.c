@@ -221,37 +221,54 @@ TEST(a_time_out_of_seconds_is_no_later_than_a_short_one) {
     server_stop(server);
 }
 
-/* As much as is received at once: 64 KiB of gzip, which are 66 MB of blanks. */
-static struct bytes blanks(void) {
+/* As much as is received at once: 64 KiB of gzip, which are 66 MB of numbers, the slowest to be looked at. */
+static struct bytes packed_numbers(void) {
     enum { LENGTH = 66000000 };
-    char *plain = malloc(LENGTH);
-    if (plain == NULL)
-        abort();
-    memset(plain, ' ', LENGTH);
-    struct bytes packed = gzip_of(plain, LENGTH);
-    free(plain);
+    char *numbers = repeated("1,", LENGTH / 2), *text = text_of("{\"a\": [%s", numbers);
+    struct bytes packed = gzip_of(text, strlen(text));
+    free(text);
+    free(numbers);
     return packed;
 }
 
+/* A large answer first: the connection then receives as much at once as it ever does. */
+static void answer_largely_then_with_numbers(struct exchange *exchange) {
+    const struct bytes *packed = exchange_data(exchange);
+    bool is_first = strstr(head_line(exchange_head(exchange)), "/large ") != NULL;
+    char *blanks = is_first ? repeated(" ", 200000) : NULL;
+    char *large = blanks == NULL ? NULL : text_of("%s" COMPLETED, blanks);
+    if (large != NULL)
+        exchange_answer(exchange, &(struct answer){.body = large});
+    else
+        exchange_answer(exchange, &(struct answer){.body = packed->start,
+                                                   .length = packed->length,
+                                                   .headers = "Content-Encoding: gzip\r\n",
+                                                   .is_cut = true,
+                                                   .cut = packed->length - 1,
+                                                   .ending = HOLD});
+    free(large);
+    free(blanks);
+}
+
 TEST(what_unpacks_for_long_ends_with_the_time_out) {
-    struct bytes packed = blanks();
-    const struct answer answer = {.body = packed.start,
-                                  .length = packed.length,
-                                  .headers = "Content-Encoding: gzip\r\n",
-                                  .is_cut = true,
-                                  .cut = packed.length - 1,
-                                  .ending = HOLD};
-    struct server *server = serve_answers(1, &answer);
-    refold_options *options = test_options(server_url(server));
-    refold_options_set_timeout_ms(options, (uint64_t)limit_ms());
-    refold_client *client = client_of(options);
-    struct tries tries = {.most_ms = limit_ms() + LATE_MS};
+    const int64_t limit = limit_ms() / 2;
+    struct bytes packed = packed_numbers();
+    struct server *server =
+        serve(&(struct server_options){.handler = answer_largely_then_with_numbers, .data = &packed});
+    struct tries tries = {.most_ms = limit + LATE_MS};
     while (CHECK_AGAIN(tries)) {
+        refold_options *options = test_options(server_url(server));
+        refold_options_set_timeout_ms(options, (uint64_t)limit);
+        refold_client *client = client_of(options);
+        refold_execution *large = refold_get_execution(client, "large", NULL, NULL);
+        if (large == NULL)
+            check_missed(&tries, "the large answer came too late");
         struct outcome outcome = timed_get(client);
         CHECK_INT(outcome.code, REFOLD_ERROR_TIMEOUT);
         tries.us = outcome.us;
+        refold_execution_free(large);
+        refold_client_free(client);
     }
-    refold_client_free(client);
     server_stop(server);
     free(packed.start);
 }
