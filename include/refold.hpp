@@ -148,8 +148,8 @@ enum class code : std::int32_t {
     /** The server said success, but the body is not an execution. */
     invalid_response = REFOLD_ERROR_INVALID_RESPONSE,
     /**
-     * The body of the answer is larger than options::set_max_response_bytes() allows, or its header larger
-     * than 64 KiB or 128 fields.
+     * The body of the answer, or the memory for its nodes, is larger than options::set_max_response_bytes()
+     * allows, or its header larger than 64 KiB or 128 fields.
      */
     response_too_large = REFOLD_ERROR_RESPONSE_TOO_LARGE,
     /** A defect of the library, caught before it could do harm. Please report it. */

@@ -9,8 +9,9 @@
 
 This is one file upon the shared library, for Python 3.9 and later. The library is what the environment variable
 REFOLD_LIBRARY names; without one, the librefold.so.0 or librefold.so beside this file or, where this is examples/python
-of the project, in its target/release; else the librefold.so.0 that the system's loader finds. `python -m refold EXECUTION_ID` prints an execution. What refold.h
-says of time-outs, retries, limits, trust, proxies, secrets and fork holds here, too.
+of the project, in its target/release; else the librefold.so.0 that the system's loader finds. `python -m refold
+EXECUTION_ID` prints an execution. What refold.h says of time-outs, retries, limits, trust, proxies, secrets and fork
+holds here, too.
 
 Ownership: nothing has to be freed. Clients and executions free what they hold when nobody refers to them any more, or
 earlier when they are closed, by close() or as context managers. Nodes stay good when their execution is closed.
