@@ -21,7 +21,6 @@ work=target/tests/cpp
 mkdir -p "$work"
 work=$(cd "$work" && pwd)
 kept=$work
-PATH=$work:$PATH
 strict="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wold-style-cast -Werror"
 memcheck="-q --leak-check=full --show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite,indirect \
     --error-exitcode=99 --fair-sched=yes"
@@ -115,20 +114,20 @@ tests plain "$work/plain"
 tests sanitized env CHECK_PATIENCE=4 "$work/sanitized"
 tests valgrind env CHECK_PATIENCE=10 valgrind $memcheck "$work/plain"
 
-check "get shows an execution" prints "Start: Success" 0 get 6a106ba44480b80424a65289
-check "get says what is wrong" prints "get: Execution not found" 1 get nobody
-check "get without an id" prints "execution_id" 1 get
-check "watch shows a run to its end" prints "COMPLETED, 100 %, " 0 watch running-watch
+check "get shows an execution" prints "Start: Success" 0 "$work/get" 6a106ba44480b80424a65289
+check "get says what is wrong" prints "get: Execution not found" 1 "$work/get" nobody
+check "get without an id" prints "execution_id" 1 "$work/get"
+check "watch shows a run to its end" prints "COMPLETED, 100 %, " 0 "$work/watch" running-watch
 check "watch shows the steps before" grep -q '^RUNNING, ' "$kept/out"
-check "watch tells a failed run" prints "Errored" 3 watch errored
-check "watch gives up in time" prints "1000 ms" 1 watch stuck 1
-check "watch says what is wrong" prints "watch: Execution not found" 1 watch nobody
+check "watch tells a failed run" prints "Errored" 3 "$work/watch" errored
+check "watch gives up in time" prints "1000 ms" 1 "$work/watch" stuck 1
+check "watch says what is wrong" prints "watch: Execution not found" 1 "$work/watch" nobody
 
 for program in get watch; do
     check "$program leaks nothing" leaks_nothing "$program" completed
     check "$program leaks nothing in an error" leaks_nothing "$program" nobody
 done
 
-check "watch is cancelled by SIGINT" is_interrupted watch stuck
+check "watch is cancelled by SIGINT" is_interrupted "$work/watch" stuck
 
 sum_up

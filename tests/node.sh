@@ -17,6 +17,7 @@ mkdir -p "$kept"
 make_prefix "$work/prefix" || exit 1
 LD_LIBRARY_PATH=$(pwd)/$work/prefix/lib
 export LD_LIBRARY_PATH
+unset REFOLD_LIBRARY UV_THREADPOOL_SIZE
 
 # Copies the package, and installs what it depends on unless that is there: koffi's scripts are not needed, as it
 # brings what they would compile.

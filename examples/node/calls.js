@@ -19,6 +19,11 @@ process.on('exit', () => {
     for (const cancel of running) {
         native.cancel.trigger(cancel);
     }
+    // A listener that throws may have kept the process alive.
+    setImmediate(() => {
+        isExiting = false;
+        beginNext();
+    });
 });
 
 /**

@@ -903,10 +903,13 @@ print("done")
             planted = around / "target" / "release" / "librefold.so"
             planted.parent.mkdir(parents=True)
             planted.write_text("no library")
+            environment = {name: value for name, value in os.environ.items() if name != "REFOLD_LIBRARY"}
 
             def complaint() -> str:
                 importing = [sys.executable, "-B", "-c", "import refold"]
-                ended = subprocess.run(importing, cwd=copied, capture_output=True, text=True, timeout=PATIENCE)
+                ended = subprocess.run(
+                    importing, cwd=copied, env=environment, capture_output=True, text=True, timeout=PATIENCE
+                )
                 return ended.stderr
 
             self.assertNotIn(str(planted), complaint())

@@ -165,14 +165,16 @@ fn is_interim(status: &[u8]) -> bool {
 }
 
 /// Calls gzip by its one name where a field calls it in other letters, or x-gzip (RFC 9110, 8.4.1.3). Returns whether it
-/// is a field that names codings.
+/// is a field that names any coding.
 fn name_gzip(line: &mut [u8]) -> bool {
     let name = CONTENT_ENCODING.len();
-    let names_codings = line.get(name) == Some(&b':') && line[..name].eq_ignore_ascii_case(CONTENT_ENCODING);
-    if names_codings {
-        name_gzip_in(&mut line[name + 1..]);
+    if line.get(name) != Some(&b':') || !line[..name].eq_ignore_ascii_case(CONTENT_ENCODING) {
+        return false;
     }
-    names_codings
+    let value = &mut line[name + 1..];
+    name_gzip_in(value);
+    let coding = value.trim_ascii();
+    !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity")
 }
 
 fn name_gzip_in(value: &mut [u8]) {
@@ -279,6 +281,10 @@ mod tests {
                 "HTTP/1.1 200 OK\r\nContent-Encoding:{first}\r\nA: b\r\ncontent-encoding:{second}\r\n{third}\r\n"
             )
         };
+        for nothing in ["", " Identity \t"] {
+            let whole = head(" gzip", nothing, "").replace("A: b\r\n", "");
+            assert_eq!(look_at(&[&head(" gzip", nothing, "")]), Ok((whole, true)), "{nothing:?}");
+        }
         for third in ["", "content-encoding: gzip\r\n"] {
             let input = head(" gzip", "br", third);
             let expected = head(" gzip", "br", third)

@@ -167,25 +167,29 @@ static void fall_silent(struct exchange *exchange) {
 
 enum { LATER_TRY_MS = 1300 };
 
-static int64_t time_a_later_try(void) {
+static void make_a_later_try(struct tries *tries) {
     struct server *server = serve(&(struct server_options){.handler = fall_silent});
     refold_options *options = test_options(server_url(server));
     refold_options_set_max_retries(options, 3);
     refold_options_set_timeout_ms(options, LATER_TRY_MS);
     refold_client *client = client_of(options);
     struct outcome outcome = timed_get(client);
-    CHECK_INT(outcome.attempts, 2);
-    CHECK_INT(outcome.code, REFOLD_ERROR_TIMEOUT);
-    CHECK(outcome.us >= LATER_TRY_MS * 1000);
+    tries->us = outcome.us;
+    if (outcome.attempts == 1) {
+        check_missed(tries, "no later try: %s", outcome.message);
+    } else {
+        CHECK_INT(outcome.attempts, 2);
+        CHECK_INT(outcome.code, REFOLD_ERROR_TIMEOUT);
+        CHECK(outcome.us >= LATER_TRY_MS * 1000);
+    }
     refold_client_free(client);
     server_stop(server);
-    return outcome.us;
 }
 
 TEST(a_later_try_ends_with_the_time_out_of_the_call) {
     struct tries tries = {.most_ms = LATER_TRY_MS + LATE_MS};
     while (CHECK_AGAIN(tries))
-        tries.us = time_a_later_try();
+        make_a_later_try(&tries);
 }
 
 static void say_nothing(struct exchange *exchange) { exchange_hold(exchange); }

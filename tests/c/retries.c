@@ -234,30 +234,32 @@ TEST(refused_connections_are_tried_again) {
     dead_port_free(port);
 }
 
-TEST(the_end_of_the_time_is_not_tried_again) {
+static void pass_the_time(struct tries *tries) {
     struct server *server = serve_answers(1, &(struct answer){.silent = true, .ending = HOLD});
     refold_options *options = test_options(server_url(server));
     refold_options_set_max_retries(options, 3);
     refold_options_set_timeout_ms(options, 200);
     refold_client *client = client_of(options);
-    struct tries tries = {.most_ms = 300};
-    while (CHECK_AGAIN(tries)) {
-        refold_error *error = NULL;
-        size_t before = server_requests(server);
-        int64_t began = now_us();
-        CHECK(get(client, &error) == NULL);
-        tries.us = now_us() - began;
-        CHECK(tries.us >= 200 * 1000);
-        CHECK_ERROR(error, REFOLD_ERROR_TIMEOUT, "200");
-        CHECK(refold_error_is_retryable(error));
-        CHECK_INT(refold_error_attempts(error), 1);
-        CHECK(server_requests(server) <= before + 1);
-        if (server_requests(server) == before)
-            check_missed(&tries, "no request has come");
-        refold_error_free(error);
-    }
+    refold_error *error = NULL;
+    int64_t began = now_us();
+    CHECK(get(client, &error) == NULL);
+    tries->us = now_us() - began;
+    CHECK(tries->us >= 200 * 1000);
+    CHECK_ERROR(error, REFOLD_ERROR_TIMEOUT, "200");
+    CHECK(refold_error_is_retryable(error));
+    CHECK_INT(refold_error_attempts(error), 1);
+    CHECK(server_requests(server) <= 1);
+    if (server_requests(server) == 0)
+        check_missed(tries, "no request has come");
+    refold_error_free(error);
     refold_client_free(client);
     server_stop(server);
+}
+
+TEST(the_end_of_the_time_is_not_tried_again) {
+    struct tries tries = {.most_ms = 300};
+    while (CHECK_AGAIN(tries))
+        pass_the_time(&tries);
 }
 
 TEST(a_cancelled_call_is_not_tried_again) {

@@ -145,7 +145,10 @@ struct order {
 static struct server *serve_unruly(uint64_t *seed, int number, uint16_t port) {
     struct server_options options = {.handler = misbehave, .data = seed, .port = port, .forgetful = true};
     options.certificate = number >= PLAIN_SERVERS ? "good" : NULL;
-    return serve(&options);
+    struct server *server = serve(&options);
+    if (server == NULL)
+        abort(); /* The port is held for it. */
+    return server;
 }
 
 struct fleet {

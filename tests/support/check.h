@@ -106,6 +106,7 @@ struct tries {
     int made;        /* before this one */
     bool has_begun;
     int64_t best_us;
+    bool has_missed;
     char missed[200]; /* why this try does not count */
 };
 /* This try did not come to what is timed, and so does not count; the text says more. */

@@ -73,7 +73,7 @@ need_component() {
 # need_library: makes sure that the library and the sandbox are in target/release. What is there is taken as it is.
 need_library() {
     if [ ! -e target/release/librefold.so ] || [ ! -x target/release/examples/sandbox ]; then
-        need_rust &&
+        need_rust && need cc gcc libc6-dev &&
             env -u CARGO_BUILD_TARGET CARGO_TARGET_DIR=target \
                 cargo build --release --locked --quiet --lib --example sandbox
     fi
