@@ -148,12 +148,12 @@ int64_t now_us(void) {
 
 int64_t now_ms(void) { return now_us() / 1000; }
 
-static struct timespec moment(int64_t milliseconds) {
-    return (struct timespec){.tv_sec = milliseconds / 1000, .tv_nsec = milliseconds % 1000 * 1000000};
+static struct timespec moment(int64_t microseconds) {
+    return (struct timespec){.tv_sec = microseconds / 1000000, .tv_nsec = microseconds % 1000000 * 1000};
 }
 
 void pause_ms(int64_t milliseconds) {
-    struct timespec until = moment(now_ms() + milliseconds);
+    struct timespec until = moment(now_us() + milliseconds * 1000);
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
         continue;
 }
@@ -217,7 +217,7 @@ void condition_init(pthread_cond_t *condition) {
 }
 
 bool condition_await(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t until_ms) {
-    struct timespec until = moment(until_ms);
+    struct timespec until = moment(until_ms * 1000);
     return pthread_cond_timedwait(condition, lock, &until) != ETIMEDOUT;
 }
 
