@@ -6,9 +6,9 @@ use zeroize::Zeroize;
 /// What a connection begins with: answers about small runs fit.
 const SMALL_INPUT: usize = 16 << 10;
 
-/// Large bodies come in larger portions, with fewer system calls, where there is memory for them. A connection that was of use for them keeps the memory
-/// while it is idle: to make and to wipe it each time would take as long as the calls. Less than what allocators ask the
-/// system for each time anew, and within a processor's own cache.
+/// Large bodies come in larger portions, with fewer system calls, where there is memory for them. A connection that was
+/// of use for them keeps the memory while it is idle: to make and to wipe it each time would take as long as the calls.
+/// Less than what allocators ask the system for each time anew, and within a processor's own cache.
 const LARGE_INPUT: usize = 64 << 10;
 
 /// More than the largest header.
