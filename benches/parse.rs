@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use criterion::{BatchSize, Criterion, Throughput};
 use refold::execution::Execution;
-use refold::json::{Json, Kind, Source};
+use refold::json::{Json, JsonType, LazyValue};
 
 /// An execution with as many nodes, each with an output of some records.
 fn document(nodes: usize, records: usize) -> Result<String, std::fmt::Error> {
@@ -35,11 +35,11 @@ fn document(nodes: usize, records: usize) -> Result<String, std::fmt::Error> {
 /// Reads a value and all that is in it; returns how many there were.
 fn walk(value: Json<'_, '_>) -> usize {
     match value.kind() {
-        Kind::Null => 1,
-        Kind::Bool => usize::from(black_box(value.as_bool())).max(1),
-        Kind::Number => black_box(value.as_f64()).is_finite().into(),
-        Kind::String => black_box(value.string()).is_some().into(),
-        Kind::Array | Kind::Object => {
+        JsonType::Null => 1,
+        JsonType::Bool => usize::from(black_box(value.as_bool())).max(1),
+        JsonType::Number => black_box(value.as_f64()).is_finite().into(),
+        JsonType::String => black_box(value.string()).is_some().into(),
+        JsonType::Array | JsonType::Object => {
             1 + (0..value.length()).filter_map(|index| value.at(index)).map(walk).sum::<usize>()
         }
     }
@@ -62,7 +62,7 @@ fn look(criterion: &mut Criterion, execution: &Execution) -> Option<()> {
     criterion.bench_function("a node's name", |bencher| bencher.iter(|| black_box(node).name()));
     criterion
         .bench_function("a node by its id", |bencher| bencher.iter(|| execution.node_by_id(black_box(id))));
-    let source = Source::new(output);
+    let source = LazyValue::new(output);
     let seen = source.json();
     criterion.bench_function("a member", |bencher| bencher.iter(|| seen.get(black_box(b"records"))));
     criterion.bench_function("a member, by pointer", |bencher| {
@@ -70,7 +70,7 @@ fn look(criterion: &mut Criterion, execution: &Execution) -> Option<()> {
     });
     let mut group = criterion.benchmark_group("read");
     group.throughput(Throughput::Bytes(output.len() as u64));
-    group.bench_function("all of an output", |bencher| bencher.iter(|| walk(Source::new(output).json())));
+    group.bench_function("all of an output", |bencher| bencher.iter(|| walk(LazyValue::new(output).json())));
     group.finish();
     Some(())
 }

@@ -5,15 +5,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{mem, process};
 
-use crate::cancel::{Cancel, Interruption, Watch};
-use crate::error::{Error, Kind, Phase};
+use crate::cancel::CancelToken;
+use crate::context::{CallContext, Interruption};
+use crate::envelope;
+use crate::error::{Error, ErrorKind, Phase};
 use crate::execution::Execution;
 use crate::http::Http;
 use crate::http::credentials::{Credentials, CurrentCredentials};
-use crate::http::transport::pause;
+use crate::http::response::BodyFault;
 use crate::http::url::ExecutionId;
 use crate::options::{Options, milliseconds};
-use crate::retry::{Rhythm, pause_before_retry};
+use crate::redact::Redactor;
+use crate::retry::{PollSchedule, pause_before_retry};
 
 /// What the error of a wait tells of its last failure, in characters.
 const LONGEST_REASON: usize = 1000;
@@ -41,11 +44,11 @@ impl Client {
     pub fn new(options: &Options) -> Result<Client, Error> {
         let configuration = options.check()?;
         Ok(Client {
-            http: Http::new(&configuration)?,
-            timeout: configuration.timeout,
+            http: Http::new(&configuration.http)?,
+            timeout: configuration.http.timeout,
             max_retries: configuration.max_retries,
             poll_interval: configuration.poll_interval,
-            max_response_bytes: configuration.max_response_bytes,
+            max_response_bytes: configuration.http.max_response_bytes,
             credentials: CurrentCredentials::new(configuration.credentials)?,
         })
     }
@@ -64,30 +67,29 @@ impl Client {
     pub fn get(
         &self,
         execution_id: Option<&[u8]>,
-        cancel: Option<&Arc<Cancel>>,
+        cancel: Option<&Arc<CancelToken>>,
     ) -> Result<Arc<Execution>, Error> {
         let id = ExecutionId::parse(execution_id).map_err(Error::invalid_argument)?;
-        let watch = Watch::new(self.timeout, cancel.cloned());
-        self.get_within(&id, &watch).map(|polled| polled.execution)
+        let context = CallContext::new(self.timeout, cancel.cloned());
+        self.get_within(&id, &context).map(|polled| polled.execution)
     }
 
     /// Tries until there is an answer that another try would not better.
-    fn get_within(&self, id: &ExecutionId<'_>, watch: &Watch) -> Result<Polled, Error> {
+    fn get_within(&self, id: &ExecutionId<'_>, context: &CallContext) -> Result<Polled, Error> {
         let credentials = self.credentials.get()?;
         let mut attempts = 0;
         loop {
-            watch
-                .check()
-                .map_err(|why| self.http.interrupted(why, Phase::Starting).after_attempts(attempts))?;
+            context.check().map_err(|why| self.interrupted(why, Phase::Starting).after_attempts(attempts))?;
             attempts += 1;
-            let error = match self.try_once(id, &credentials, watch) {
+            let error = match self.try_once(id, &credentials, context) {
                 Ok(polled) => return Ok(Polled { attempts, ..polled }),
                 Err(error) => error.after_attempts(attempts),
             };
-            match pause_before_retry(&error, attempts, self.max_retries, watch.left(), random()) {
+            match pause_before_retry(&error, attempts, self.max_retries, context.remaining(), random()) {
                 None => return Err(error),
-                Some(length) => pause(watch, length)
-                    .map_err(|why| self.http.interrupted(why, Phase::Pausing).after_attempts(attempts))?,
+                Some(length) => context
+                    .pause(length)
+                    .map_err(|why| self.interrupted(why, Phase::Pausing).after_attempts(attempts))?,
             }
         }
     }
@@ -96,21 +98,52 @@ impl Client {
         &self,
         id: &ExecutionId<'_>,
         credentials: &Arc<Credentials>,
-        watch: &Watch,
+        context: &CallContext,
     ) -> Result<Polled, Error> {
-        let mut answer = self.http.get(id, credentials, watch)?;
-        if !answer.is_success() {
-            return Err(self.http.error(answer, Kind::Status, credentials));
-        }
-        match Execution::parse(mem::take(&mut answer.body), Some(id.as_str()), self.max_response_bytes) {
-            Ok(execution) => {
-                Ok(Polled { execution: Arc::new(execution), retry_after: answer.retry_after, attempts: 1 })
+        let mut response = self.http.get(id, credentials, context)?;
+        let fault = response.fault.take().map(|fault| self.describe_fault(fault, credentials));
+        let kind = match fault {
+            // A non-2xx status is reported even if its body was damaged; only cancellation takes precedence.
+            Some(kind) if response.is_success() || matches!(kind, ErrorKind::Cancelled { .. }) => kind,
+            _ if !response.is_success() => ErrorKind::Status,
+            _ => {
+                let body = mem::take(&mut response.body);
+                match Execution::parse(body, Some(id.as_str()), self.max_response_bytes) {
+                    Ok(execution) => {
+                        let execution = Arc::new(execution);
+                        return Ok(Polled { execution, retry_after: response.retry_after, attempts: 1 });
+                    }
+                    Err(refused) => {
+                        response.body = refused.body.into();
+                        refused.why.into()
+                    }
+                }
             }
-            Err(refused) => {
-                answer.body = refused.body.into();
-                Err(self.http.error(answer, refused.why.into(), credentials))
+        };
+        Err(envelope::into_error(response, kind, &self.redactor(credentials)))
+    }
+
+    fn describe_fault(&self, fault: BodyFault, credentials: &Credentials) -> ErrorKind {
+        match fault {
+            BodyFault::Failed(kind) => kind,
+            BodyFault::Encoded(encoding) => {
+                let encoding = self.redactor(credentials).quote(&encoding);
+                ErrorKind::InvalidResponse(format!(
+                    "its body is encoded as {encoding}, which was not asked for"
+                ))
             }
+            _ => ErrorKind::Internal("the body of a response ended for no reason".into()),
         }
+    }
+
+    fn interrupted(&self, why: Interruption, phase: Phase) -> Error {
+        self.http.interrupted(why, phase).into()
+    }
+
+    fn redactor(&self, credentials: &Credentials) -> Redactor {
+        let mut secrets = vec![credentials.secret().clone()];
+        secrets.extend(self.http.proxy_secrets());
+        Redactor::new(secrets)
     }
 
     /// Polls until the run has ended. `on_progress` sees every snapshot, and ends the wait by returning false.
@@ -118,16 +151,16 @@ impl Client {
         &self,
         execution_id: Option<&[u8]>,
         timeout_ms: u64,
-        cancel: Option<&Arc<Cancel>>,
+        cancel: Option<&Arc<CancelToken>>,
         on_progress: &mut dyn FnMut(&Arc<Execution>) -> bool,
     ) -> Result<Arc<Execution>, Error> {
         let id = ExecutionId::parse(execution_id).map_err(Error::invalid_argument)?;
         let limit = milliseconds(timeout_ms);
-        let watch = Watch::new(limit, cancel.cloned());
-        let mut rhythm = Rhythm::new(self.poll_interval);
+        let context = CallContext::new(limit, cancel.cloned());
+        let mut schedule = PollSchedule::new(self.poll_interval);
         let mut last = Last::default();
         loop {
-            let length = match self.get_within(&id, &watch.within(self.timeout)) {
+            let length = match self.get_within(&id, &context.with_timeout(self.timeout)) {
                 Ok(polled) => {
                     let goes_on = on_progress(&polled.execution);
                     if polled.execution.state().is_final() {
@@ -135,15 +168,15 @@ impl Client {
                     }
                     let is_same = last.is_now(&polled);
                     if !goes_on {
-                        return Err(last.told(Kind::Cancelled { phase: Phase::Polling }.into()));
+                        return Err(last.told(ErrorKind::Cancelled { phase: Phase::Polling }.into()));
                     }
-                    rhythm.after_snapshot(is_same, polled.retry_after)
+                    schedule.after_snapshot(is_same, polled.retry_after)
                 }
-                Err(error) if self.is_over(&error, &watch) => {
+                Err(error) if self.is_over(&error, &context) => {
                     last.has_failed(error);
                     return Err(self.out_of_time(limit, &last));
                 }
-                Err(error) => match rhythm.after_failure(&error) {
+                Err(error) => match schedule.after_failure(&error) {
                     Some(length) => {
                         last.has_failed(error);
                         length
@@ -151,34 +184,34 @@ impl Client {
                     None => return Err(last.told(error)),
                 },
             };
-            pause(&watch, length).map_err(|why| match why {
-                Interruption::Cancelled => last.told(self.http.interrupted(why, Phase::Polling)),
+            context.pause(length).map_err(|why| match why {
+                Interruption::Cancelled => last.told(self.interrupted(why, Phase::Polling)),
                 Interruption::TimedOut => self.out_of_time(limit, &last),
             })?;
         }
     }
 
     /// Whether a poll timed out because the whole wait did.
-    fn is_over(&self, error: &Error, watch: &Watch) -> bool {
-        matches!(error.kind(), Kind::Timeout { .. }) && watch.check() == Err(Interruption::TimedOut)
+    fn is_over(&self, error: &Error, context: &CallContext) -> bool {
+        matches!(error.kind(), ErrorKind::Timeout { .. }) && context.check() == Err(Interruption::TimedOut)
     }
 
     /// The error of a wait that has lasted `limit`, with the reason why there is nothing better.
     fn out_of_time(&self, limit: Option<Duration>, last: &Last) -> Error {
         let reason = match (&last.failure, &last.snapshot) {
-            (Some(failure), _) if !matches!(failure.kind(), Kind::Timeout { .. }) => {
+            (Some(failure), _) if !matches!(failure.kind(), ErrorKind::Timeout { .. }) => {
                 failure.message().chars().take(LONGEST_REASON).collect()
             }
             (_, Some(snapshot)) => format!("its last status is {}", self.status(snapshot)),
             (_, None) => "the server has not answered yet".into(),
         };
-        last.told(Kind::WaitOver { limit: limit.unwrap_or_default(), last: reason }.into())
+        last.told(ErrorKind::WaitTimeout { limit: limit.unwrap_or_default(), last: reason }.into())
     }
 
     /// The status, as it may stand in a message.
     fn status(&self, snapshot: &Execution) -> String {
         let status = String::from_utf8_lossy(snapshot.status().unwrap_or_default());
-        let quote = |credentials: Arc<_>| self.http.quote(status.trim_end_matches('\0'), &credentials);
+        let quote = |credentials: Arc<_>| self.redactor(&credentials).quote(status.trim_end_matches('\0'));
         self.credentials.get().map(quote).unwrap_or_default()
     }
 }

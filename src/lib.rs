@@ -1,21 +1,21 @@
 //! One workflow execution of Refold by its id, for programs in any language that can call C.
 
-// The portable transport reads none of the sources that waits are made of, so what makes them is unused there.
-#![cfg_attr(any(not(unix), refold_portable), allow(dead_code))]
-
+pub mod alloc;
 pub mod cancel;
 pub mod client;
-#[cfg(test)]
-#[path = "../tests/support/dice.rs"]
-mod dice;
+mod context;
+mod envelope;
 pub mod error;
 pub mod execution;
 pub mod ffi;
 mod http;
 pub mod json;
-mod once;
 pub mod options;
+mod redact;
 pub mod retry;
-pub mod scan;
+#[cfg(test)]
+#[path = "../tests/support/rng.rs"]
+mod rng;
 mod secret;
-pub mod status;
+pub mod state;
+mod sys;

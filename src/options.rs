@@ -3,15 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::RootCertStore;
-
 use crate::error::Error;
+use crate::http::config::HttpConfig;
 use crate::http::credentials::Credentials;
 use crate::http::proxy::Proxy;
 use crate::http::tls;
-use crate::http::transport::environment;
 use crate::http::url::BaseUrl;
 use crate::secret::Secret;
+use crate::sys::env::env_var;
 
 /// The largest answer that is accepted where nothing else is set.
 pub const DEFAULT_MAX_RESPONSE_BYTES: u64 = 256 << 20;
@@ -70,12 +69,12 @@ impl Options {
 
     /// The defaults, with credentials and base URL from the environment. Empty variables count as absent.
     pub fn from_env() -> Options {
-        let secret = |name| environment(name).map(|value| Secret::new(&value));
+        let secret = |name| env_var(name).map(|value| Secret::new(&value));
         Options {
             api_key: secret("REFOLD_API_KEY"),
             linked_account_id: secret("REFOLD_LINKED_ACCOUNT_ID"),
             session_token: secret("REFOLD_SESSION_TOKEN"),
-            base_url: environment("REFOLD_BASE_URL").map(|url| url.to_vec()),
+            base_url: env_var("REFOLD_BASE_URL").map(|url| url.to_vec()),
             ..Options::default()
         }
     }
@@ -149,17 +148,21 @@ impl Options {
     /// Checks everything, and reads the environment for what was left to it: proxies and roots.
     pub(crate) fn check(&self) -> Result<Configuration, Error> {
         let base = self.checked_base_url().map_err(Error::invalid_argument)?;
+        let max_response_bytes =
+            if self.max_response_bytes == 0 { u64::MAX } else { self.max_response_bytes };
         Ok(Configuration {
             credentials: Arc::new(self.credentials().map_err(Error::invalid_argument)?),
-            timeout: milliseconds(self.timeout_ms),
-            connect_timeout: milliseconds(self.connect_timeout_ms),
             max_retries: self.max_retries,
-            max_response_bytes: if self.max_response_bytes == 0 { u64::MAX } else { self.max_response_bytes },
             poll_interval: self.checked_poll_interval().map_err(Error::invalid_argument)?,
-            user_agent: self.checked_user_agent().map_err(Error::invalid_argument)?,
-            proxy: self.checked_proxy(&base).map_err(Error::invalid_argument)?,
-            roots: tls::roots(&base, self.ca_file.as_deref(), self.ca_pem.as_deref())?,
-            base,
+            http: HttpConfig {
+                timeout: milliseconds(self.timeout_ms),
+                connect_timeout: milliseconds(self.connect_timeout_ms),
+                max_response_bytes,
+                user_agent: self.checked_user_agent().map_err(Error::invalid_argument)?,
+                proxy: self.checked_proxy(&base).map_err(Error::invalid_argument)?,
+                roots: tls::roots(&base, self.ca_file.as_deref(), self.ca_pem.as_deref())?,
+                base,
+            },
         })
     }
 
@@ -233,20 +236,13 @@ impl Options {
     }
 }
 
-/// What was set, checked: nothing in here can be wrong any more.
+/// Settings that were checked: none of them can be invalid.
 #[derive(Debug)]
 pub(crate) struct Configuration {
-    pub base: BaseUrl,
     pub credentials: Arc<Credentials>,
-    pub timeout: Option<Duration>,
-    pub connect_timeout: Option<Duration>,
     pub max_retries: u32,
-    pub max_response_bytes: u64,
     pub poll_interval: Duration,
-    pub user_agent: String,
-    pub proxy: Option<Proxy>,
-    /// `None`: the base URL is plaintext.
-    pub roots: Option<Arc<RootCertStore>>,
+    pub http: HttpConfig,
 }
 
 /// 0: no limit.

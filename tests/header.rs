@@ -10,8 +10,8 @@ use std::process::{Command, Output};
 use std::{env, fs, io};
 
 use refold::error::code_name;
-use refold::json::Kind;
-use refold::status::State;
+use refold::json::JsonType;
+use refold::state::State;
 
 const PROJECT: &str = env!("CARGO_MANIFEST_DIR");
 const GENERATED: &str = include_str!(concat!(env!("OUT_DIR"), "/refold.h"));
@@ -101,12 +101,12 @@ fn numbers_have_the_names_of_their_enumerators() {
         }
     }
     for (kind, name) in [
-        (Kind::Null, "REFOLD_JSON_NULL"),
-        (Kind::Bool, "REFOLD_JSON_BOOL"),
-        (Kind::Number, "REFOLD_JSON_NUMBER"),
-        (Kind::String, "REFOLD_JSON_STRING"),
-        (Kind::Array, "REFOLD_JSON_ARRAY"),
-        (Kind::Object, "REFOLD_JSON_OBJECT"),
+        (JsonType::Null, "REFOLD_JSON_NULL"),
+        (JsonType::Bool, "REFOLD_JSON_BOOL"),
+        (JsonType::Number, "REFOLD_JSON_NUMBER"),
+        (JsonType::String, "REFOLD_JSON_STRING"),
+        (JsonType::Array, "REFOLD_JSON_ARRAY"),
+        (JsonType::Object, "REFOLD_JSON_OBJECT"),
     ] {
         assert!(names.contains(&(name, kind as i32)), "{name} is not {}", kind as i32);
     }

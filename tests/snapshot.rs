@@ -1,16 +1,16 @@
 //! What the snapshot promises of documents of any size and shape, through the crate's own interface.
 
-use dice::Dice;
 use refold::execution::Execution;
-use refold::json::{Json, Kind, Source};
+use refold::json::{Json, JsonType, LazyValue};
+use rng::Rng;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-#[path = "support/dice.rs"]
-mod dice;
+#[path = "support/rng.rs"]
+mod rng;
 
 /// Runs on a thread with 128 KiB of stack.
 fn on_a_small_stack(work: impl FnOnce() + Send) {
@@ -60,38 +60,38 @@ const SCALARS: [&str; 14] = [
 ];
 
 /// A random document.
-fn document(dice: &mut Dice, depth: usize, out: &mut String) {
-    out.push_str(dice.pick(&SPACES));
-    match dice.below(if depth == 0 { 3 } else { 8 }) {
-        0 | 1 => out.push_str(dice.pick(&SCALARS)),
-        2 => out.push_str(&format!("\"{}\"", dice.pick(&STRINGS))),
+fn document(rng: &mut Rng, depth: usize, out: &mut String) {
+    out.push_str(rng.pick(&SPACES));
+    match rng.below(if depth == 0 { 3 } else { 8 }) {
+        0 | 1 => out.push_str(rng.pick(&SCALARS)),
+        2 => out.push_str(&format!("\"{}\"", rng.pick(&STRINGS))),
         kind => {
             let is_object = kind % 2 == 0;
             out.push(if is_object { '{' } else { '[' });
-            out.push_str(dice.pick(&SPACES));
-            let most = if dice.below(20) == 0 { 60 } else { 6 };
-            let count = dice.below(most);
+            out.push_str(rng.pick(&SPACES));
+            let most = if rng.below(20) == 0 { 60 } else { 6 };
+            let count = rng.below(most);
             for index in 0..count {
                 out.push_str(if index > 0 { "," } else { "" });
                 if is_object {
-                    let (before, after) = (dice.pick(&SPACES), dice.pick(&SPACES));
-                    out.push_str(&format!("{before}\"{}{}\"{after}:", dice.pick(&STRINGS), dice.below(40)));
+                    let (before, after) = (rng.pick(&SPACES), rng.pick(&SPACES));
+                    out.push_str(&format!("{before}\"{}{}\"{after}:", rng.pick(&STRINGS), rng.below(40)));
                 }
-                document(dice, depth - 1, out);
+                document(rng, depth - 1, out);
             }
             out.push(if is_object { '}' } else { ']' });
         }
     }
-    out.push_str(dice.pick(&SPACES));
+    out.push_str(rng.pick(&SPACES));
 }
 
 /// Everything that a view says agrees with serde_json's value of the same text.
 fn assert_same(view: Json, value: &Value) {
     match value {
-        Value::Null => assert_eq!(view.kind(), Kind::Null),
-        Value::Bool(bool) => assert_eq!((view.kind(), view.as_bool()), (Kind::Bool, *bool)),
+        Value::Null => assert_eq!(view.kind(), JsonType::Null),
+        Value::Bool(bool) => assert_eq!((view.kind(), view.as_bool()), (JsonType::Bool, *bool)),
         Value::Number(number) => {
-            assert_eq!(view.kind(), Kind::Number);
+            assert_eq!(view.kind(), JsonType::Number);
             assert_eq!(Some(view.as_f64()), view.raw().parse().ok());
             if let Some(integer) = number.as_i64() {
                 assert_eq!(view.as_i64(), integer);
@@ -101,14 +101,14 @@ fn assert_same(view: Json, value: &Value) {
         }
         Value::String(string) => assert_eq!(view.string(), Some(format!("{string}\0").as_bytes())),
         Value::Array(list) => {
-            assert_eq!((view.kind(), view.length()), (Kind::Array, list.len()));
+            assert_eq!((view.kind(), view.length()), (JsonType::Array, list.len()));
             for (index, element) in list.iter().enumerate() {
                 let Some(found) = view.at(index) else { panic!("no element {index} in {}", view.raw()) };
                 assert_same(found, element);
             }
         }
         Value::Object(members) => {
-            assert_eq!(view.kind(), Kind::Object);
+            assert_eq!(view.kind(), JsonType::Object);
             for (key, member) in members {
                 let Some(found) = view.get(key.as_bytes()) else { panic!("no {key:?} in {}", view.raw()) };
                 assert_same(found, member);
@@ -122,12 +122,12 @@ fn assert_same(view: Json, value: &Value) {
 
 #[test]
 fn views_agree_with_serde_json_on_generated_documents() {
-    let mut dice = Dice(20_260_501);
+    let mut rng = Rng(20_260_501);
     for _ in 0..3_000 {
         let mut text = String::new();
-        document(&mut dice, 6, &mut text);
+        document(&mut rng, 6, &mut text);
         match serde_json::from_str(&text) {
-            Ok(value) => assert_same(Source::new(&text).json(), &value),
+            Ok(value) => assert_same(LazyValue::new(&text).json(), &value),
             Err(error) => panic!("{error}: {text}"),
         }
     }
@@ -135,19 +135,19 @@ fn views_agree_with_serde_json_on_generated_documents() {
 
 #[test]
 fn a_body_is_accepted_if_and_only_if_serde_json_accepts_it() {
-    let mut dice = Dice(4_711);
+    let mut rng = Rng(4_711);
     let mut accepted = 0;
     for _ in 0..20_000 {
         let (mut nodes, mut other) = (String::new(), String::new());
-        document(&mut dice, 4, &mut nodes);
-        document(&mut dice, 3, &mut other);
+        document(&mut rng, 4, &mut nodes);
+        document(&mut rng, 3, &mut other);
         let mut body =
             format!("{{\"status\":\"RUNNING\",\"nodes\":[{nodes}],\"other\":{other}}}").into_bytes();
-        let at = dice.below(body.len());
-        match dice.below(3) {
-            0 => body[at] ^= 1 << dice.below(8),
+        let at = rng.below(body.len());
+        match rng.below(3) {
+            0 => body[at] ^= 1 << rng.below(8),
             1 => body.truncate(at),
-            _ => body[at] = b"\"\\{}[]:,0 e.-"[dice.below(13)],
+            _ => body[at] = b"\"\\{}[]:,0 e.-"[rng.below(13)],
         }
         let expected =
             serde_json::from_slice::<&RawValue>(&body).is_ok() && std::str::from_utf8(&body).is_ok();
@@ -171,7 +171,7 @@ fn no_depth_overflows_a_small_stack_at_parsing_reading_or_freeing() {
             let execution =
                 parse(format!("{{\"status\":\"\",\"nodes\":[{{\"latest_output\":{chain}}}],\"x\":{chain}}}"));
             let source =
-                Source::new(execution.node(0).and_then(|node| node.latest_output()).unwrap_or_default());
+                LazyValue::new(execution.node(0).and_then(|node| node.latest_output()).unwrap_or_default());
             let view = source.json();
             let started = Instant::now();
             let mut value = view;
@@ -183,7 +183,7 @@ fn no_depth_overflows_a_small_stack_at_parsing_reading_or_freeing() {
             let limit = Duration::from_secs(30);
             assert!(started.elapsed() < limit, "{depth} levels took {:?}: not linear", started.elapsed());
             assert_eq!(
-                Source::new(execution.body()).json().pointer(b"/x").map(|x| x.raw().len()),
+                LazyValue::new(execution.body()).json().pointer(b"/x").map(|x| x.raw().len()),
                 Some(chain.len())
             );
         }
@@ -205,7 +205,7 @@ fn what_is_malformed_at_the_bottom_of_a_deep_document_is_refused() {
 fn trees_that_were_read_in_full_are_freed_on_a_small_stack() {
     on_a_small_stack(|| {
         let text = format!("{}{}", "[[],{\"a\":\"b\"},".repeat(50_000), "0".to_owned() + &"]".repeat(50_000));
-        let source = Source::new(&text);
+        let source = LazyValue::new(&text);
         let view = source.json();
         let mut value = view;
         while value.length() == 3 {
@@ -251,7 +251,8 @@ fn a_hundred_megabytes_are_kept_once_and_read_where_asked() {
         let address = body.as_ptr();
         let execution = parse(body);
         assert_eq!(execution.body().as_ptr(), address, "the body was copied");
-        let source = Source::new(execution.node(0).and_then(|node| node.latest_output()).unwrap_or_default());
+        let source =
+            LazyValue::new(execution.node(0).and_then(|node| node.latest_output()).unwrap_or_default());
         let view = source.json();
         assert_eq!(view.length(), count + 1);
         assert_eq!(view.at(count).and_then(|last| last.pointer(b"/list/1")).map(Json::as_f64), Some(2.5));
@@ -260,18 +261,18 @@ fn a_hundred_megabytes_are_kept_once_and_read_where_asked() {
 
 #[test]
 fn any_number_of_threads_read_the_same_views_at_once() {
-    let mut dice = Dice(8);
+    let mut rng = Rng(8);
     for _ in 0..30 {
         let mut text = String::from("[");
         for _ in 0..20 {
-            document(&mut dice, 5, &mut text);
+            document(&mut rng, 5, &mut text);
             text.push(',');
         }
         text.push_str("0]");
         let Ok(value) = serde_json::from_str::<Value>(&text) else { panic!("{text}") };
         let nodes: Vec<String> = (0..40).map(|n| format!("{{\"node_id\":\"{n}\",\"x\":{n}}}")).collect();
         let execution = parse(format!("{{\"status\":\"\",\"nodes\":[{}]}}", nodes.join(",")));
-        let source = Source::new(&text);
+        let source = LazyValue::new(&text);
         let view = source.json();
         let start = Barrier::new(8);
         let read = || {

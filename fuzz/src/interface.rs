@@ -8,12 +8,12 @@ use std::{ptr, slice};
 use refold::ffi::client::*;
 use refold::ffi::error::*;
 use refold::ffi::execution::*;
-use refold::ffi::get::*;
+use refold::ffi::calls::*;
 use refold::ffi::json::*;
 use refold::ffi::library::*;
 use refold::ffi::options::*;
 use refold::ffi::types::*;
-use refold::ffi::{Truth, status::*};
+use refold::ffi::{CBool, state::*};
 
 pub const INVALID_ARGUMENT: i32 = -1;
 pub const CANCELLED: i32 = -2;
@@ -411,8 +411,8 @@ impl Options {
 
     /// Any byte that C may hand in.
     pub fn allow_plaintext(&self, allow: u8) {
-        // SAFETY: a Truth is a byte of any value.
-        unsafe { refold_options_set_allow_plaintext(self.0, std::mem::transmute::<u8, Truth>(allow)) }
+        // SAFETY: a CBool is a byte of any value.
+        unsafe { refold_options_set_allow_plaintext(self.0, std::mem::transmute::<u8, CBool>(allow)) }
     }
 
     pub fn numbers(&self, timeout: u64, connect_timeout: u64, retries: u32, bytes: u64, interval: u64) {
@@ -454,12 +454,12 @@ impl Client {
         timeout_ms: u64,
         seen: &mut Option<Execution>,
     ) -> Result<Execution, Failure> {
-        unsafe extern "C" fn keep(execution: *const refold_execution, seen: *mut c_void) -> Truth {
+        unsafe extern "C" fn keep(execution: *const refold_execution, seen: *mut c_void) -> CBool {
             unsafe {
                 let seen = &mut *seen.cast::<Option<Execution>>();
                 assert!(seen.is_none(), "a look after the last one");
                 *seen = Some(Execution(refold_execution_retain(execution)));
-                std::mem::transmute::<u8, Truth>(0)
+                std::mem::transmute::<u8, CBool>(0)
             }
         }
         let (id, seen) = (c_string(id), ptr::from_mut(seen).cast());

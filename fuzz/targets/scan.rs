@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use refold::scan::{self, Brackets, Document, Fault, Text};
+use refold::json::scan::{self, Brackets, Document, Fault, JsonBuffer};
 use refold_fuzz::reference::Value;
 
 fuzz_target!(init: refold_fuzz::prepare(), |input: &[u8]| {
@@ -29,7 +29,7 @@ fuzz_target!(init: refold_fuzz::prepare(), |input: &[u8]| {
 
 /// The text as it is after it has come in portions of this size.
 fn validated(bytes: &[u8], portion: usize) -> Result<Document, Fault> {
-    let mut text = Text::new();
+    let mut text = JsonBuffer::new();
     text.reserve(bytes.len()).expect("there is memory");
     for portion in bytes.chunks(portion.max(1)) {
         let end = text.length() + portion.len();

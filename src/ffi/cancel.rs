@@ -4,9 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::types::refold_cancel;
-use super::{borrow, free, give, guard, read};
-use crate::cancel::Cancel;
-use crate::http::transport::without_cancellation;
+use super::{as_ref, free, guard, into_raw, read};
+use crate::cancel::CancelToken;
+use crate::sys::thread::without_cancellation;
 
 /// A new token, not triggered.
 ///
@@ -14,7 +14,7 @@ use crate::http::transport::without_cancellation;
 /// refold_cancel_free().
 #[unsafe(no_mangle)]
 pub extern "C" fn refold_cancel_new() -> *mut refold_cancel {
-    guard(std::ptr::null_mut(), || give(Arc::new(Cancel::new())))
+    guard(std::ptr::null_mut(), || into_raw(Arc::new(CancelToken::new())))
 }
 
 /// Triggers a token: every call that it was handed to returns within 50 ms with REFOLD_ERROR_CANCELLED, in
@@ -29,7 +29,7 @@ pub unsafe extern "C" fn refold_cancel_trigger(cancel: *mut refold_cancel) {
     let kept = unsafe { errno.as_ref() }.copied();
     // Not the common guard, which allocates the first time it runs: this may be a signal handler.
     // SAFETY: from C, as the header demands it.
-    let trigger = || unsafe { borrow(cancel) }.map_or((), Cancel::trigger);
+    let trigger = || unsafe { as_ref(cancel) }.map_or((), CancelToken::cancel);
     let _ = without_cancellation(|| catch_unwind(AssertUnwindSafe(trigger)));
     // SAFETY: as above.
     if let (Some(errno), Some(kept)) = (unsafe { errno.as_mut() }, kept) {
@@ -62,7 +62,7 @@ fn errno() -> *mut libc::c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_cancel_is_triggered(cancel: *const refold_cancel) -> bool {
     // SAFETY: from C, as the header demands it.
-    unsafe { read(cancel, false, Cancel::is_triggered) }
+    unsafe { read(cancel, false, CancelToken::is_cancelled) }
 }
 
 /// Frees a token. NULL is ignored.

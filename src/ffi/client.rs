@@ -4,10 +4,10 @@ use std::ffi::c_char;
 use std::sync::Arc;
 
 use super::types::{refold_client, refold_code, refold_code_value, refold_error, refold_options};
-use super::{borrow, call, free, guard, share, string_in};
+use super::{as_ref, call, clone_arc, free, guard, string_in};
 use crate::client::Client;
 use crate::error::Error;
-use crate::http::transport::without_cancellation;
+use crate::sys::thread::without_cancellation;
 
 /// Checks all settings at once and makes a client from them. Nothing is sent.
 ///
@@ -26,7 +26,7 @@ pub unsafe extern "C" fn refold_client_new(
     // SAFETY: from C, as the header demands it.
     unsafe {
         call(error, || {
-            let options = borrow(options).ok_or_else(|| Error::invalid_argument("options is NULL"))?;
+            let options = as_ref(options).ok_or_else(|| Error::invalid_argument("options is NULL"))?;
             Client::new(options).map(Arc::new)
         })
     }
@@ -46,7 +46,7 @@ pub unsafe extern "C" fn refold_client_set_session_token(
 ) -> refold_code {
     let replace = || {
         // SAFETY: from C, as the header demands it.
-        let (client, token) = unsafe { (share(client), string_in(session_token)) };
+        let (client, token) = unsafe { (clone_arc(client), string_in(session_token)) };
         match client.map(|client| client.set_session_token(token)) {
             Some(Ok(())) => refold_code_value::REFOLD_OK as refold_code,
             Some(Err(error)) => error.code(),

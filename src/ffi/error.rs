@@ -4,12 +4,12 @@ use std::ffi::c_char;
 use std::ptr;
 
 use super::types::{refold_code, refold_error};
-use super::{borrow, free, guard, read, string_and_length_out, string_out};
+use super::{as_ref, free, guard, read, string_and_length_out, string_out};
 use crate::error::Error;
 use crate::json::copy_with_nul;
 
 /// An error, with its strings as C reads them. Where memory is too short for one it is absent.
-pub(crate) struct Report {
+pub(crate) struct ErrorHandle {
     error: Error,
     http_error_type: Option<Vec<u8>>,
     api_code: Option<Vec<u8>>,
@@ -18,10 +18,10 @@ pub(crate) struct Report {
     body: Option<Vec<u8>>,
 }
 
-impl Report {
-    pub(super) fn new(error: Error) -> Report {
+impl ErrorHandle {
+    pub(super) fn new(error: Error) -> ErrorHandle {
         let text = |text: &str| copy_with_nul(text.as_bytes());
-        Report {
+        ErrorHandle {
             http_error_type: error.http_error_type().and_then(text),
             api_code: error.api_code().and_then(text),
             message: text(&error.message()),
@@ -108,7 +108,7 @@ pub unsafe extern "C" fn refold_error_request_id(error: *const refold_error) -> 
 pub unsafe extern "C" fn refold_error_body(error: *const refold_error, length: *mut usize) -> *const c_char {
     // SAFETY: from C, as the header demands it.
     unsafe {
-        let body = guard(None, || borrow(error).and_then(|report| report.body.as_deref()));
+        let body = guard(None, || as_ref(error).and_then(|report| report.body.as_deref()));
         string_and_length_out(body, length)
     }
 }

@@ -6,35 +6,35 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use super::types::{refold_execution, refold_json, refold_node, refold_state};
-use super::{free, give, guard, lend, read, share, string_in, string_out};
-use crate::error::{Error, Kind};
-use crate::execution::{Execution, Invalid, NODE_MEMORY, Node, NodeView};
-use crate::json::Source;
-use crate::status::State;
+use super::{as_ptr, clone_arc, free, guard, into_raw, read, string_in, string_out};
+use crate::error::{Error, ErrorKind};
+use crate::execution::{Execution, NODE_MEMORY, Node, NodeView, ParseErrorKind};
+use crate::json::LazyValue;
+use crate::state::State;
 
 /// An execution, with the views that C holds pointers to.
-pub(crate) struct Snapshot {
+pub(crate) struct ExecutionHandle {
     nodes: Vec<NodeHandle>,
     state: KnownState,
-    document: Source<'static>,
+    document: LazyValue<'static>,
     /// What the views above borrow from: dropped after them, as fields are dropped in this order.
     execution: Arc<Execution>,
 }
 
-impl Snapshot {
-    pub(super) fn new(execution: Arc<Execution>) -> Result<Arc<Snapshot>, Error> {
+impl ExecutionHandle {
+    pub(super) fn new(execution: Arc<Execution>) -> Result<Arc<ExecutionHandle>, Error> {
         // SAFETY: what an `Arc` holds does not move, and this one never changes. The snapshot keeps it for
         // longer than the views that are made from this reference, and C has no pointer that outlives the
         // snapshot.
         let lasting: &'static Execution = unsafe { &*Arc::as_ptr(&execution) };
         let count = lasting.nodes().len();
         let mut nodes = Vec::new();
-        nodes.try_reserve_exact(count).map_err(|_| refusal(Invalid::OutOfMemory))?;
+        nodes.try_reserve_exact(count).map_err(|_| refusal(ParseErrorKind::OutOfMemory))?;
         nodes.extend((0..count).filter_map(|index| lasting.node(index)).map(NodeHandle::new));
-        Ok(Arc::new(Snapshot {
+        Ok(Arc::new(ExecutionHandle {
             nodes,
             state: KnownState::default(),
-            document: Source::new(lasting.body()),
+            document: LazyValue::new(lasting.body()),
             execution,
         }))
     }
@@ -46,8 +46,8 @@ impl Snapshot {
 }
 
 /// The error for what cannot be made an execution.
-pub(super) fn refusal(why: Invalid) -> Error {
-    Kind::from(why).into()
+pub(super) fn refusal(why: ParseErrorKind) -> Error {
+    ErrorKind::from(why).into()
 }
 
 /// What a text means, once somebody has asked: who asks in a loop need not wait for texts to be compared.
@@ -72,9 +72,9 @@ impl KnownState {
 pub(crate) struct NodeHandle {
     node: NodeView<'static>,
     state: KnownState,
-    whole: Source<'static>,
-    latest_output: Option<Source<'static>>,
-    input_data: Option<Source<'static>>,
+    whole: LazyValue<'static>,
+    latest_output: Option<LazyValue<'static>>,
+    input_data: Option<LazyValue<'static>>,
 }
 
 const _: () = assert!(size_of::<Node>() + size_of::<NodeHandle>() <= NODE_MEMORY);
@@ -84,9 +84,9 @@ impl NodeHandle {
         NodeHandle {
             node,
             state: KnownState::default(),
-            whole: Source::new(node.json()),
-            latest_output: node.latest_output().map(Source::new),
-            input_data: node.input_data().map(Source::new),
+            whole: LazyValue::new(node.json()),
+            latest_output: node.latest_output().map(LazyValue::new),
+            input_data: node.input_data().map(LazyValue::new),
         }
     }
 }
@@ -102,7 +102,7 @@ pub unsafe extern "C" fn refold_execution_retain(
     execution: *const refold_execution,
 ) -> *mut refold_execution {
     // SAFETY: from C, as the header demands it.
-    guard(ptr::null_mut(), || unsafe { share(execution) }.map_or(ptr::null_mut(), give))
+    guard(ptr::null_mut(), || unsafe { clone_arc(execution) }.map_or(ptr::null_mut(), into_raw))
 }
 
 /// Gives up one owner's hold on an execution; the last one frees it, with its nodes, JSON values and strings.
@@ -207,7 +207,7 @@ pub unsafe extern "C" fn refold_execution_node(
     index: usize,
 ) -> *const refold_node {
     // SAFETY: from C, as the header demands it.
-    unsafe { read(execution, ptr::null(), |snapshot| lend(snapshot.nodes.get(index))) }
+    unsafe { read(execution, ptr::null(), |snapshot| as_ptr(snapshot.nodes.get(index))) }
 }
 
 /// The node with an id; of several with the same id, the first. NULL when there is none, and when `node_id`
@@ -223,7 +223,7 @@ pub unsafe extern "C" fn refold_execution_node_by_id(
     unsafe {
         read(execution, ptr::null(), |snapshot| {
             let index = string_in(node_id).and_then(|id| snapshot.execution.node_by_id(id));
-            lend(index.and_then(|index| snapshot.nodes.get(index)))
+            as_ptr(index.and_then(|index| snapshot.nodes.get(index)))
         })
     }
 }
@@ -234,7 +234,7 @@ pub unsafe extern "C" fn refold_execution_node_by_id(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_execution_json(execution: *const refold_execution) -> *const refold_json {
     // SAFETY: from C, as the header demands it.
-    unsafe { read(execution, ptr::null(), |snapshot| lend(Some(&snapshot.document))) }
+    unsafe { read(execution, ptr::null(), |snapshot| as_ptr(Some(&snapshot.document))) }
 }
 
 /// # Safety
@@ -321,7 +321,7 @@ pub unsafe extern "C" fn refold_node_execution_time_ms(node: *const refold_node)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_node_latest_output(node: *const refold_node) -> *const refold_json {
     // SAFETY: from C, as the header demands it.
-    unsafe { read(node, ptr::null(), |handle| lend(handle.latest_output.as_ref())) }
+    unsafe { read(node, ptr::null(), |handle| as_ptr(handle.latest_output.as_ref())) }
 }
 
 /// The field `input_data`: what the node was given, JSON of any type and size. NULL when it is absent, and
@@ -331,7 +331,7 @@ pub unsafe extern "C" fn refold_node_latest_output(node: *const refold_node) -> 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_node_input_data(node: *const refold_node) -> *const refold_json {
     // SAFETY: from C, as the header demands it.
-    unsafe { read(node, ptr::null(), |handle| lend(handle.input_data.as_ref())) }
+    unsafe { read(node, ptr::null(), |handle| as_ptr(handle.input_data.as_ref())) }
 }
 
 /// The whole node, with the fields that this header has no function for. NULL only for NULL.
@@ -340,7 +340,7 @@ pub unsafe extern "C" fn refold_node_input_data(node: *const refold_node) -> *co
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_node_json(node: *const refold_node) -> *const refold_json {
     // SAFETY: from C, as the header demands it.
-    unsafe { read(node, ptr::null(), |handle| lend(Some(&handle.whole))) }
+    unsafe { read(node, ptr::null(), |handle| as_ptr(Some(&handle.whole))) }
 }
 
 /// # Safety

@@ -6,8 +6,8 @@ use std::ptr;
 use std::sync::atomic::Ordering;
 
 use super::types::{refold_json, refold_json_type};
-use super::{borrow, guard_accessor, guard_apart, lend, string_and_length_out, string_in, write};
-use crate::json::{Entry, Flat, Json, Slot, Source};
+use super::{as_ptr, as_ref, guard_accessor, guard_cold, string_and_length_out, string_in, write};
+use crate::json::{Entry, Json, LazyValue, Tape, TapeEntry};
 
 /// What a value is. REFOLD_JSON_NULL for null, and for NULL, which is no value.
 #[unsafe(no_mangle)]
@@ -158,7 +158,7 @@ const IS_ENTRY: usize = 1;
 fn hand_out(value: Option<Json<'_, 'static>>) -> *const refold_json {
     match value {
         None => ptr::null(),
-        Some(Json::Whole(source) | Json::Read(source, _)) => lend(Some(source)),
+        Some(Json::Whole(source) | Json::Read(source, _)) => as_ptr(Some(source)),
         Some(Json::Part(flat, slot)) => entry_out(flat.entry(slot)),
     }
 }
@@ -171,14 +171,14 @@ fn entry_out(entry: *const Entry<'static>) -> *const refold_json {
 /// The value behind a pointer; none behind NULL.
 ///
 /// # Safety
-/// `pointer` is NULL or came from [`hand_out`] or [`lend`], and lives for `'v`.
+/// `pointer` is NULL or came from [`hand_out`] or [`as_ptr`], and lives for `'v`.
 #[inline(always)]
 unsafe fn take_in<'v>(pointer: *const refold_json) -> Option<Json<'v, 'static>> {
     // SAFETY: as this function's caller promised.
     unsafe {
         match entry_in(pointer) {
             Some(entry) => Some(part(entry)),
-            None => borrow(pointer).map(Source::json),
+            None => as_ref(pointer).map(LazyValue::json),
         }
     }
 }
@@ -201,12 +201,12 @@ unsafe fn part<'v>(entry: *const Entry<'static>) -> Json<'v, 'static> {
 /// # Safety
 /// The entry was handed out, and lives for `'v`.
 #[inline(always)]
-unsafe fn slot<'v>(entry: *const Entry<'static>) -> &'v Slot {
+unsafe fn slot<'v>(entry: *const Entry<'static>) -> &'v TapeEntry {
     // SAFETY: as this function's caller promised; the list's first entry is never handed out.
     unsafe {
         match &*entry {
             Entry::Value(slot) => slot,
-            Entry::Home(_) => unreachable_unchecked(),
+            Entry::Owner(_) => unreachable_unchecked(),
         }
     }
 }
@@ -216,12 +216,12 @@ unsafe fn slot<'v>(entry: *const Entry<'static>) -> &'v Slot {
 /// # Safety
 /// As for [`slot`].
 #[inline(always)]
-unsafe fn home<'v>(entry: *const Entry<'static>) -> &'v Flat<'static> {
+unsafe fn home<'v>(entry: *const Entry<'static>) -> &'v Tape<'static> {
     // SAFETY: the first entry of the same list, which was written before another one was handed out, and never again: so
     // that no order has to be asked for.
     unsafe {
         match &*entry.sub(slot(entry).position.into()) {
-            Entry::Home(home) => &*home.load(Ordering::Relaxed),
+            Entry::Owner(home) => &*home.load(Ordering::Relaxed),
             Entry::Value(_) => unreachable_unchecked(),
         }
     }
@@ -262,7 +262,7 @@ unsafe fn look_up<'v, T>(
     match unsafe { take_in(value) } {
         None => empty,
         // Only what has not been read takes any work.
-        Some(json @ Json::Whole(_)) => guard_apart(empty, move || look(json)),
+        Some(json @ Json::Whole(_)) => guard_cold(empty, move || look(json)),
         Some(json) => guard_accessor(empty, move || look(json)),
     }
 }

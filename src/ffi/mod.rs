@@ -10,16 +10,15 @@
 // The names are those of C.
 #![allow(non_camel_case_types)]
 
+pub mod calls;
 pub mod cancel;
 pub mod client;
 pub mod error;
 pub mod execution;
-pub mod get;
 pub mod json;
 pub mod library;
-mod memory;
 pub mod options;
-pub mod status;
+pub mod state;
 pub mod types;
 
 use std::any::Any;
@@ -30,10 +29,10 @@ use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use self::error::Report;
+use self::error::ErrorHandle;
 use self::types::refold_error;
 use crate::error::Error;
-use crate::http::transport::without_cancellation;
+use crate::sys::thread::without_cancellation;
 
 // The guard -------------------------------------------------------------------------------------------------
 
@@ -45,7 +44,7 @@ fn guard<T>(empty: T, body: impl FnOnce() -> T) -> T {
 /// The same without inlining: what is rare in an accessor goes here, and so costs what is common nothing. A function of
 /// C's kind does not unwind, so that nothing has to be ready for it around the call.
 #[inline(never)]
-extern "C" fn guard_apart<T>(empty: T, body: impl FnOnce() -> T) -> T {
+extern "C" fn guard_cold<T>(empty: T, body: impl FnOnce() -> T) -> T {
     guard(empty, body)
 }
 
@@ -71,13 +70,13 @@ where
         Ok(Ok(owner)) => {
             // SAFETY: as this function's caller promised.
             unsafe { write(error, ptr::null_mut()) };
-            return give(owner);
+            return into_raw(owner);
         }
         Ok(Err(failure)) => failure,
         Err(_) => internal_error(),
     };
     if !error.is_null() {
-        let report = guard(ptr::null_mut(), || give(Box::new(Report::new(failure))));
+        let report = guard(ptr::null_mut(), || into_raw(Box::new(ErrorHandle::new(failure))));
         // SAFETY: as this function's caller promised.
         unsafe { write(error, report) };
     }
@@ -159,7 +158,7 @@ impl<Value> Owner<Value> for Arc<Value> {
 }
 
 /// Hands an object to C, which has to free it.
-fn give<H: Handle>(owner: H::Owner) -> *mut H
+fn into_raw<H: Handle>(owner: H::Owner) -> *mut H
 where
     H::Owner: Owner<H::Value>,
 {
@@ -169,7 +168,7 @@ where
 /// Gives up the ownership that C held; NULL is nothing.
 ///
 /// # Safety
-/// `pointer` is NULL or came from [`give`], and is freed once.
+/// `pointer` is NULL or came from [`into_raw`], and is freed once.
 unsafe fn free<H: Handle>(pointer: *mut H)
 where
     H::Owner: Owner<H::Value>,
@@ -181,15 +180,15 @@ where
 }
 
 /// Shows C a value that belongs to another object; NULL stands for none.
-fn lend<H: Handle>(value: Option<&H::Value>) -> *const H {
+fn as_ptr<H: Handle>(value: Option<&H::Value>) -> *const H {
     value.map_or(ptr::null(), |value| ptr::from_ref(value).cast())
 }
 
 /// The value behind a pointer; none behind NULL.
 ///
 /// # Safety
-/// `pointer` is NULL or came from [`give`] or [`lend`], and lives for `'a`.
-unsafe fn borrow<'a, H: Handle>(pointer: *const H) -> Option<&'a H::Value> {
+/// `pointer` is NULL or came from [`into_raw`] or [`as_ptr`], and lives for `'a`.
+unsafe fn as_ref<'a, H: Handle>(pointer: *const H) -> Option<&'a H::Value> {
     // SAFETY: as this function's caller promised.
     unsafe { pointer.cast::<H::Value>().as_ref() }
 }
@@ -197,8 +196,8 @@ unsafe fn borrow<'a, H: Handle>(pointer: *const H) -> Option<&'a H::Value> {
 /// The value behind a pointer that one thread at a time may use; none behind NULL.
 ///
 /// # Safety
-/// `pointer` is NULL or came from [`give`], lives for `'a`, and is used nowhere else meanwhile.
-unsafe fn borrow_mut<'a, H>(pointer: *mut H) -> Option<&'a mut H::Value>
+/// `pointer` is NULL or came from [`into_raw`], lives for `'a`, and is used nowhere else meanwhile.
+unsafe fn as_mut<'a, H>(pointer: *mut H) -> Option<&'a mut H::Value>
 where
     H: Handle<Owner = Box<<H as Handle>::Value>>,
 {
@@ -209,8 +208,8 @@ where
 /// One more owner of the value behind a pointer; none behind NULL.
 ///
 /// # Safety
-/// `pointer` is NULL or came from [`give`] or [`lend`] of an `Arc`, and lives until this returns.
-unsafe fn share<H>(pointer: *const H) -> Option<Arc<H::Value>>
+/// `pointer` is NULL or came from [`into_raw`] or [`as_ptr`] of an `Arc`, and lives until this returns.
+unsafe fn clone_arc<H>(pointer: *const H) -> Option<Arc<H::Value>>
 where
     H: Handle<Owner = Arc<<H as Handle>::Value>>,
 {
@@ -228,10 +227,10 @@ where
 /// What an accessor finds in the object behind a pointer; `empty` behind NULL.
 ///
 /// # Safety
-/// As for [`borrow`], until this returns.
+/// As for [`as_ref`], until this returns.
 unsafe fn read<H: Handle, T: Copy>(pointer: *const H, empty: T, look: impl FnOnce(&H::Value) -> T) -> T {
     // SAFETY: as this function's caller promised.
-    guard_accessor(empty, || unsafe { borrow(pointer) }.map_or(empty, look))
+    guard_accessor(empty, || unsafe { as_ref(pointer) }.map_or(empty, look))
 }
 
 /// Stores a result where C asked for it; NULL asks for nothing.
@@ -250,9 +249,9 @@ unsafe fn write<T>(place: *mut T, value: T) {
 /// A truth value from C: a byte there, of which any value but 0 is true. C sees `bool`.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
-pub struct Truth(u8);
+pub struct CBool(u8);
 
-impl Truth {
+impl CBool {
     fn holds(self) -> bool {
         self.0 != 0
     }
@@ -320,7 +319,7 @@ mod tests {
     #[test]
     fn a_panic_becomes_the_empty_value() {
         assert_eq!(guard(7, || panic!("{SAID}")), 7);
-        let error = give::<refold_error>(Box::new(Report::new(Error::internal("x"))));
+        let error = into_raw::<refold_error>(Box::new(ErrorHandle::new(Error::internal("x"))));
         // SAFETY: given just now, and freed once.
         unsafe {
             assert_eq!(read(error, 7, |_| panic!("{SAID}")), 7);

@@ -3,16 +3,16 @@
 use std::ffi::c_char;
 
 use super::types::refold_options;
-use super::{Truth, borrow_mut, bytes_in, free, give, guard, string_in};
+use super::{CBool, as_mut, bytes_in, free, guard, into_raw, string_in};
 use crate::options::Options;
 
 /// Changes the options behind a pointer; NULL has nothing to change.
 ///
 /// # Safety
-/// As for [`borrow_mut`], until this returns.
+/// As for [`as_mut`], until this returns.
 unsafe fn set(options: *mut refold_options, change: impl FnOnce(&mut Options)) {
     // SAFETY: as this function's caller promised.
-    guard((), || unsafe { borrow_mut(options) }.map_or((), change));
+    guard((), || unsafe { as_mut(options) }.map_or((), change));
 }
 
 /// New options, with every setting at its default.
@@ -20,7 +20,7 @@ unsafe fn set(options: *mut refold_options, change: impl FnOnce(&mut Options)) {
 /// Never NULL but when a defect of the library was caught. To be freed with refold_options_free().
 #[unsafe(no_mangle)]
 pub extern "C" fn refold_options_new() -> *mut refold_options {
-    guard(std::ptr::null_mut(), || give(Box::new(Options::new())))
+    guard(std::ptr::null_mut(), || into_raw(Box::new(Options::new())))
 }
 
 /// New options, with what the environment says and every other setting at its default.
@@ -34,7 +34,7 @@ pub extern "C" fn refold_options_new() -> *mut refold_options {
 /// Never NULL but when a defect of the library was caught. To be freed with refold_options_free().
 #[unsafe(no_mangle)]
 pub extern "C" fn refold_options_new_from_env() -> *mut refold_options {
-    guard(std::ptr::null_mut(), || give(Box::new(Options::from_env())))
+    guard(std::ptr::null_mut(), || into_raw(Box::new(Options::from_env())))
 }
 
 /// Frees options, and wipes the secrets in them. NULL is ignored. Clients made from them live on.
@@ -204,7 +204,7 @@ pub unsafe extern "C" fn refold_options_set_user_agent(options: *mut refold_opti
 /// The key or token and all answers then travel in clear text, for everybody on the way to read and to
 /// change.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn refold_options_set_allow_plaintext(options: *mut refold_options, allow: Truth) {
+pub unsafe extern "C" fn refold_options_set_allow_plaintext(options: *mut refold_options, allow: CBool) {
     // SAFETY: from C, as the header demands it.
     unsafe { set(options, |options| options.set_allow_plaintext(allow.holds())) }
 }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::error::Report;
-use super::execution::{NodeHandle, Snapshot};
+use super::error::ErrorHandle;
+use super::execution::{ExecutionHandle, NodeHandle};
 use super::{Borrowed, Handle};
-use crate::cancel::Cancel;
+use crate::cancel::CancelToken;
 use crate::client::Client;
-use crate::json::Source;
+use crate::json::LazyValue;
 use crate::options::Options;
 
 /// Settings from which clients are made: how to authenticate, where to, limits and time-outs.
@@ -49,8 +49,8 @@ pub struct refold_cancel {
 }
 
 impl Handle for refold_cancel {
-    type Value = Cancel;
-    type Owner = Arc<Cancel>;
+    type Value = CancelToken;
+    type Owner = Arc<CancelToken>;
 }
 
 /// Why a call failed.
@@ -63,8 +63,8 @@ pub struct refold_error {
 }
 
 impl Handle for refold_error {
-    type Value = Report;
-    type Owner = Box<Report>;
+    type Value = ErrorHandle;
+    type Owner = Box<ErrorHandle>;
 }
 
 /// A snapshot of one execution: its fields, its nodes, and the whole document that the server sent.
@@ -77,8 +77,8 @@ pub struct refold_execution {
 }
 
 impl Handle for refold_execution {
-    type Value = Snapshot;
-    type Owner = Arc<Snapshot>;
+    type Value = ExecutionHandle;
+    type Owner = Arc<ExecutionHandle>;
 }
 
 /// One node of an execution.
@@ -103,7 +103,7 @@ pub struct refold_json {
 }
 
 impl Handle for refold_json {
-    type Value = Source<'static>;
+    type Value = LazyValue<'static>;
     type Owner = Borrowed;
 }
 

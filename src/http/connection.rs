@@ -8,11 +8,11 @@ use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTi
 use super::HEADER_TOO_LARGE;
 use super::buffers::PortionBuffers;
 use super::connect::Target;
+use super::connect::http_proxy::ForProxy;
 use super::exchange::{self, Exchange, Failure};
-use super::head::Plain;
-use super::session::Session;
-use super::transport::Socket;
-use super::tunnel::ForProxy;
+use super::head_filter::Plain;
+use super::socket::Socket;
+use super::tls::session::Session;
 use crate::error::Phase;
 use crate::secret::Secret;
 
@@ -110,8 +110,8 @@ impl Connection {
         });
         let bytes = whole.as_ref().map_or(bytes, Secret::bytes);
         match &mut self.channel {
-            Channel::Plain { socket, .. } => socket.send(bytes, &exchange.watch)?,
-            Channel::Secure { socket, session } => session.send(socket, bytes, &exchange.watch)?,
+            Channel::Plain { socket, .. } => socket.send(bytes, &exchange.context)?,
+            Channel::Secure { socket, session } => session.send(socket, bytes, &exchange.context)?,
         }
         exchange.phase = Phase::Waiting;
         self.awaited = Some(Plain::default());
@@ -121,10 +121,10 @@ impl Connection {
     fn receive(&mut self, exchange: &mut Exchange) -> Result<bool, Failure> {
         let received = match &mut self.channel {
             Channel::Plain { socket, .. } => {
-                self.buffers.read(|buffer| socket.receive(buffer, &exchange.watch))?
+                self.buffers.read(|buffer| socket.receive(buffer, &exchange.context))?
             }
             Channel::Secure { socket, session } => {
-                session.receive(socket, &mut self.buffers, &exchange.watch)?
+                session.receive(socket, &mut self.buffers, &exchange.context)?
             }
         };
         exchange.has_received |= received > 0;

@@ -5,19 +5,19 @@ use std::time::Duration;
 use std::{iter, mem};
 
 use crate::error::Error;
-use crate::once::PerProcess;
 use crate::secret::Secret;
+use crate::sys::fork::PerProcess;
 
 /// One way to authenticate, ready to be sent.
 #[derive(Debug)]
 pub struct Credentials {
-    kind: Kind,
+    kind: AuthScheme,
     header: Secret,
     secret: Secret,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Kind {
+enum AuthScheme {
     ApiKey,
     SessionToken,
 }
@@ -28,7 +28,7 @@ impl Credentials {
         check("api_key", key)?;
         check("linked_account_id", linked_account_id)?;
         let lines: [&[u8]; 5] = [b"x-api-key: ", key, b"\r\nlinked_account_id: ", linked_account_id, b"\r\n"];
-        Ok(Credentials { kind: Kind::ApiKey, header: Secret::concat(&lines), secret: Secret::new(key) })
+        Ok(Credentials { kind: AuthScheme::ApiKey, header: Secret::concat(&lines), secret: Secret::new(key) })
     }
 
     /// A session token, which names the account itself.
@@ -36,7 +36,7 @@ impl Credentials {
         check("session_token", token)?;
         let lines: [&[u8]; 3] = [b"authorization: Bearer ", token, b"\r\n"];
         Ok(Credentials {
-            kind: Kind::SessionToken,
+            kind: AuthScheme::SessionToken,
             header: Secret::concat(&lines),
             secret: Secret::new(token),
         })
@@ -44,7 +44,7 @@ impl Credentials {
 
     /// Whether this is a session token, which another one may replace.
     pub fn is_session_token(&self) -> bool {
-        self.kind == Kind::SessionToken
+        self.kind == AuthScheme::SessionToken
     }
 
     /// Whole header lines.

@@ -7,15 +7,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::credentials::Credentials;
-use super::transport::Fault;
-use crate::cancel::{Interruption, Watch};
-use crate::error::{Kind, Phase};
+use super::socket::Fault;
+use crate::context::{CallContext, Interruption};
+use crate::error::{ErrorKind, Phase};
 
 /// What goes down to the sockets with a request, and what comes back up beside ureq's own result.
 #[derive(Debug, Clone)]
 pub struct Exchange {
     /// The call's deadline and token.
-    pub watch: Watch,
+    pub context: CallContext,
     /// Added to the request's head when it is sent: ureq never sees them.
     pub credentials: Arc<Credentials>,
     /// Idle connections are passed over: one of them has just turned out to be dead.
@@ -40,11 +40,11 @@ pub enum Failure {
     /// The connection broke.
     Lost(String),
     /// Anything else, ready to be told.
-    Told(Kind),
+    Told(ErrorKind),
 }
 
-impl From<Kind> for Failure {
-    fn from(kind: Kind) -> Failure {
+impl From<ErrorKind> for Failure {
+    fn from(kind: ErrorKind) -> Failure {
         Failure::Told(kind)
     }
 }
@@ -59,9 +59,9 @@ impl From<Fault> for Failure {
     fn from(fault: Fault) -> Failure {
         match fault {
             Fault::Interrupted(interruption) => Failure::Interrupted(interruption),
-            Fault::Lost(error) => match super::transport::used_up(&error) {
-                Some(what) => Failure::Told(Kind::Resource(what.into())),
-                None => Failure::Lost(super::reason(&error)),
+            Fault::Lost(error) => match crate::sys::exhausted_resource(&error) {
+                Some(what) => Failure::Told(ErrorKind::Resource(what.into())),
+                None => Failure::Lost(crate::error::message::wire::describe_io_error(&error)),
             },
         }
     }
@@ -69,9 +69,9 @@ impl From<Fault> for Failure {
 
 impl Exchange {
     /// Before anything was begun.
-    pub fn new(watch: &Watch, credentials: &Arc<Credentials>, only_fresh: bool) -> Exchange {
+    pub fn new(context: &CallContext, credentials: &Arc<Credentials>, only_fresh: bool) -> Exchange {
         Exchange {
-            watch: watch.clone(),
+            context: context.clone(),
             credentials: credentials.clone(),
             only_fresh,
             phase: Phase::Starting,
@@ -122,7 +122,7 @@ pub fn run<T>(exchange: &Rc<RefCell<Exchange>>, call: impl FnOnce() -> T) -> T {
 
 /// Whether the exchange that this thread is in may go on.
 pub fn check() -> Result<(), ureq::Error> {
-    current(|exchange| exchange.watch.check().map_err(|why| exchange.fail(why)))
+    current(|exchange| exchange.context.check().map_err(|why| exchange.fail(why)))
 }
 
 /// The exchange that this thread is in.

@@ -1,41 +1,41 @@
 //! One GET: the request on its way out, the answer with a bounded body, every failure sorted.
 
-pub mod answer;
 mod buffers;
+pub mod config;
 mod connect;
 mod connection;
 pub mod credentials;
 mod exchange;
-mod head;
+mod head_filter;
 pub mod proxy;
-mod session;
+pub mod response;
+pub mod retry_after;
+pub mod socket;
 pub mod tls;
-pub mod transport;
-mod tunnel;
 pub mod url;
 
 use std::cell::RefCell;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ureq::config::Config;
-use ureq::http::{Request, Response, Version, header};
+use ureq::http::{self as protocol, Request, Version, header};
 use ureq::{Agent, Body};
 
-use crate::cancel::{Interruption, Watch};
-use crate::error::{Error, Kind, Phase};
-use crate::once::PerProcess;
-use crate::options::Configuration;
-use crate::retry::may_pass;
-use crate::secret::{Secret, blot_out, blot_out_tail};
-use answer::{Answer, BodyFault, copied};
+use crate::context::{CallContext, Interruption};
+use crate::error::message::wire::describe_io_error;
+use crate::error::{Error, ErrorKind, Phase, is_transient_status};
+use crate::http::config::HttpConfig;
+use crate::secret::Secret;
+use crate::sys::fork::PerProcess;
 use connect::Target;
 use connection::{Dialer, NoLookup};
 use credentials::Credentials;
 use exchange::{Exchange, Failure};
 use proxy::Proxy;
+use response::{BodyFault, Response};
 use rustls::RootCertStore;
 use url::BaseUrl;
 
@@ -45,13 +45,7 @@ const LARGEST_HEADER: usize = 64 << 10;
 /// Fields of a header: ureq reads no more.
 const MOST_FIELDS: usize = 128;
 
-const HEADER_TOO_LARGE: Kind = Kind::HeaderTooLarge { bytes: LARGEST_HEADER, fields: MOST_FIELDS };
-
-/// What a message quotes of what a server sent, in characters.
-const LONGEST_QUOTE: usize = 100;
-
-/// Where that is looked for, in bytes: an echoed secret may be longer than what is quoted.
-const LOOKED_AT_FOR_QUOTE: usize = 64 << 10;
+const HEADER_TOO_LARGE: ErrorKind = ErrorKind::HeaderTooLarge { bytes: LARGEST_HEADER, fields: MOST_FIELDS };
 
 /// Idle connections older than this are dropped.
 const LONGEST_IDLE: Duration = Duration::from_secs(60);
@@ -73,7 +67,7 @@ pub struct Http {
 
 impl Http {
     /// Connects to nothing yet.
-    pub fn new(configuration: &Configuration) -> Result<Http, Error> {
+    pub fn new(configuration: &HttpConfig) -> Result<Http, Error> {
         // Reads the environment: so once, here, and not for each process that a fork makes.
         let config = Agent::config_builder()
             .proxy(None)
@@ -111,9 +105,9 @@ impl Http {
         Ok(http)
     }
 
-    fn agent(&self) -> Result<&Agent, Error> {
+    fn agent(&self) -> Result<&Agent, ErrorKind> {
         self.agents.get_or_try_make(|| {
-            let tls = self.roots.as_ref().map(tls::client_config).transpose().map_err(Error::internal)?;
+            let tls = self.roots.as_ref().map(tls::client_config).transpose().map_err(ErrorKind::Internal)?;
             let target = Target {
                 base: self.base.clone(),
                 proxy: self.proxy.clone(),
@@ -135,187 +129,128 @@ impl Http {
         &self,
         id: &url::ExecutionId<'_>,
         credentials: &Arc<Credentials>,
-        watch: &Watch,
-    ) -> Result<Answer, Error> {
+        context: &CallContext,
+    ) -> Result<Response, ErrorKind> {
         let agent = self.agent()?;
-        let uri = self.base.execution(id).map_err(|error| Error::internal(error.to_string()))?;
+        let uri = self.base.execution(id).map_err(|error| ErrorKind::Internal(error.to_string()))?;
         let mut only_fresh = false;
         loop {
-            watch.check().map_err(|interruption| self.interrupted(interruption, Phase::Starting))?;
-            let exchange = Rc::new(RefCell::new(Exchange::new(watch, credentials, only_fresh)));
+            context.check().map_err(|interruption| self.interrupted(interruption, Phase::Starting))?;
+            let exchange = Rc::new(RefCell::new(Exchange::new(context, credentials, only_fresh)));
             let result = exchange::run(&exchange, || {
                 let mut request = Request::new(());
                 *request.uri_mut() = uri.clone();
                 let response = agent.run(request)?;
                 exchange.borrow_mut().phase = Phase::Receiving;
                 let is_chunked = is_chunked(&response);
-                Ok((Answer::receive(response, self.max_response_bytes), is_chunked))
+                Ok((Response::receive(response, self.max_response_bytes), is_chunked))
             });
             let exchange = exchange.borrow().clone();
             match result {
                 Err(_) if exchange.is_stale() && !only_fresh => only_fresh = true,
-                Err(error) => return Err(self.sort(error, exchange).into()),
-                Ok((answer, is_chunked)) => return self.finish(answer, is_chunked, exchange, credentials),
+                Err(error) => return Err(self.sort(error, exchange)),
+                Ok((answer, is_chunked)) => return self.finish(answer, is_chunked, exchange),
             }
         }
     }
 
-    /// An answer as it is, or the error that its body makes of it.
+    /// The response, with the reason why its body is not whole in terms that do not depend on ureq.
     fn finish(
         &self,
-        mut answer: Answer,
+        mut response: Response,
         is_chunked: bool,
         exchange: Exchange,
-        credentials: &Credentials,
-    ) -> Result<Answer, Error> {
-        // Through a tunnel the server alone is heard.
+    ) -> Result<Response, ErrorKind> {
+        // Through a tunnel only the server can respond.
         let speaks_http = |proxy: &Proxy| proxy.protocol == proxy::Protocol::Http;
-        if answer.status == 407 && !self.base.secure && self.proxy.as_ref().is_some_and(speaks_http) {
-            return Err(self.refused_by_proxy(answer.status).into());
+        if response.status == 407 && !self.base.secure && self.proxy.as_ref().is_some_and(speaks_http) {
+            return Err(self.refused_by_proxy(response.status));
         }
-        let was_cut = is_chunked && exchange.has_ended && answer.fault.is_none();
-        let kind = match answer.fault.take() {
-            None if !was_cut => return Ok(answer),
-            // Its last line was missing, which ureq overlooks.
-            None => self.lost("it closed before the whole answer came".into()),
-            Some(BodyFault::TooLarge) => Kind::TooLarge { limit: self.max_response_bytes },
-            Some(BodyFault::OutOfMemory) => {
-                Kind::Resource("memory is used up: the answer does not fit".into())
+        response.fault = match response.fault.take() {
+            // ureq overlooks that the last line of a chunked body is missing.
+            None if is_chunked && exchange.has_ended => {
+                Some(BodyFault::Failed(self.lost("it closed before the whole answer came".into())))
             }
-            Some(BodyFault::Encoded(encoding)) => {
-                let encoding = self.quote(&encoding, credentials);
-                Kind::InvalidResponse(format!("its body is encoded as {encoding}, which was not asked for"))
+            Some(BodyFault::TooLarge) => {
+                Some(BodyFault::Failed(ErrorKind::TooLarge { limit: self.max_response_bytes }))
             }
-            Some(BodyFault::Stopped(error)) => self.sort(error, exchange),
+            Some(BodyFault::OutOfMemory) => Some(BodyFault::Failed(ErrorKind::Resource(
+                "memory is used up: the answer does not fit".into(),
+            ))),
+            Some(BodyFault::Stopped(error)) => Some(BodyFault::Failed(self.sort(error, exchange))),
+            other => other,
         };
-        // An error status stays what it is, whatever is wrong with its body; the caller's own stop does not.
-        let told =
-            if answer.is_success() || matches!(kind, Kind::Cancelled { .. }) { kind } else { Kind::Status };
-        Err(self.error(answer, told, credentials))
+        Ok(response)
     }
 
-    /// The error that an answer with another status than 2xx is, or one whose body is no execution.
-    pub fn error(&self, answer: Answer, kind: Kind, credentials: &Credentials) -> Error {
-        answer.into_error(kind, &self.secrets(credentials))
-    }
-
-    /// What a server sent, as it may stand in a message: short, on one line, and without the secrets that it may echo.
-    pub fn quote(&self, text: &str, credentials: &Credentials) -> String {
-        let secrets = self.secrets(credentials);
-        let start = copied(&text.as_bytes()[..text.len().min(LOOKED_AT_FOR_QUOTE)]).unwrap_or_default();
-        let blotted = blot_out_tail(blot_out(start, &secrets).unwrap_or_default(), &secrets);
-        let blotted = String::from_utf8_lossy(&blotted);
-        blotted
-            .chars()
-            .take(LONGEST_QUOTE)
-            .map(|letter| if letter.is_control() { '?' } else { letter })
-            .collect()
-    }
-
-    fn secrets(&self, credentials: &Credentials) -> Vec<Secret> {
+    /// The secrets that a proxy was given, the longer one first.
+    pub fn proxy_secrets(&self) -> Vec<Secret> {
         let proxy = self.proxy.as_ref();
         let password = proxy.and_then(|proxy| proxy.login.as_ref()).map(|(_, password)| password.clone());
-        // It comes first: the password may be a part of it.
-        let login = proxy.and_then(tunnel::basic_login);
-        [Some(credentials.secret().clone()), login, password].into_iter().flatten().collect()
+        let login = proxy.and_then(connect::http_proxy::basic_login);
+        [login, password].into_iter().flatten().collect()
     }
 
     /// What went wrong below ureq where something did, else what ureq says.
-    fn sort(&self, error: ureq::Error, exchange: Exchange) -> Kind {
+    fn sort(&self, error: ureq::Error, exchange: Exchange) -> ErrorKind {
         match exchange.failure {
             Some(Failure::Told(kind)) => kind,
             Some(Failure::Lost(reason)) => self.lost(reason),
-            Some(Failure::Interrupted(interruption)) => self.interrupted_kind(interruption, exchange.phase),
+            Some(Failure::Interrupted(interruption)) => self.interrupted(interruption, exchange.phase),
             None => self.sort_ureq(error, &exchange),
         }
     }
 
-    fn sort_ureq(&self, error: ureq::Error, exchange: &Exchange) -> Kind {
-        let not_http = |reason: String| Kind::Transport { peer: self.peer(), reason, lost: false };
+    fn sort_ureq(&self, error: ureq::Error, exchange: &Exchange) -> ErrorKind {
+        let not_http = |reason: String| ErrorKind::Transport { peer: self.peer(), reason, lost: false };
         match error {
-            ureq::Error::Io(error) if error.kind() == ErrorKind::UnexpectedEof => {
+            ureq::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 self.lost(format!("it closed {}", exchange.phase))
             }
-            ureq::Error::Decompress(_, error) if error.kind() == ErrorKind::UnexpectedEof => {
+            ureq::Error::Decompress(_, error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 self.lost("the compressed body is cut off".into())
             }
-            ureq::Error::Decompress(_, _) => Kind::InvalidResponse("its body is not valid gzip".into()),
+            ureq::Error::Decompress(_, _) => ErrorKind::InvalidResponse("its body is not valid gzip".into()),
             ureq::Error::LargeResponseHeader(..) => HEADER_TOO_LARGE,
             ureq::Error::Protocol(error) => not_http(error.to_string()),
-            ureq::Error::Io(error) => not_http(reason(&error)),
+            ureq::Error::Io(error) => not_http(describe_io_error(&error)),
             // What ureq says where a chunked body ends before its last line does.
             ureq::Error::BodyStalled if exchange.has_ended => {
                 self.lost(format!("it closed {}", exchange.phase))
             }
             ureq::Error::BodyStalled => not_http("its body makes no sense".into()),
-            other => Kind::Internal(other.to_string()),
+            other => ErrorKind::Internal(other.to_string()),
         }
     }
 
-    fn lost(&self, reason: String) -> Kind {
-        Kind::Transport { peer: self.peer(), reason, lost: true }
+    fn lost(&self, reason: String) -> ErrorKind {
+        ErrorKind::Transport { peer: self.peer(), reason, lost: true }
     }
 
-    fn refused_by_proxy(&self, status: u16) -> Kind {
+    fn refused_by_proxy(&self, status: u16) -> ErrorKind {
         let proxy = self.proxy.as_ref().map(Proxy::peer).unwrap_or_default();
-        let reason = format!("it answered {}", crate::error::status_line(status));
-        Kind::Connect { peer: format!("the proxy {proxy}"), reason, refused: !may_pass(status.into()) }
+        let reason = format!("it answered {}", crate::error::message::wire::status_line(status));
+        ErrorKind::Connect {
+            peer: format!("the proxy {proxy}"),
+            reason,
+            refused: !is_transient_status(status.into()),
+        }
     }
 
     /// The error of a call that was stopped from outside.
-    pub fn interrupted(&self, interruption: Interruption, phase: Phase) -> Error {
-        self.interrupted_kind(interruption, phase).into()
-    }
-
-    fn interrupted_kind(&self, interruption: Interruption, phase: Phase) -> Kind {
+    pub fn interrupted(&self, interruption: Interruption, phase: Phase) -> ErrorKind {
         match interruption {
-            Interruption::Cancelled => Kind::Cancelled { phase },
+            Interruption::Cancelled => ErrorKind::Cancelled { phase },
             Interruption::TimedOut => {
-                Kind::Timeout { limit: self.timeout.unwrap_or_default(), phase, peer: self.peer() }
+                ErrorKind::Timeout { limit: self.timeout.unwrap_or_default(), phase, peer: self.peer() }
             }
         }
     }
 }
 
 /// Whether ureq takes the body for a chunked one, which says itself where it ends.
-fn is_chunked(response: &Response<Body>) -> bool {
+fn is_chunked(response: &protocol::Response<Body>) -> bool {
     let lines = response.headers().get_all(header::TRANSFER_ENCODING).iter();
     let mut names = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
     response.version() == Version::HTTP_11 && names.any(|name| name.trim().eq_ignore_ascii_case("chunked"))
-}
-
-/// What an I/O error means, in words that do not depend on the host's locale.
-fn reason(error: &io::Error) -> String {
-    match (error.kind(), error.raw_os_error()) {
-        (ErrorKind::ConnectionReset, _) => "connection reset by the other side".into(),
-        (ErrorKind::NotFound, _) => "no such file".into(),
-        (ErrorKind::BrokenPipe, _) => "connection closed by the other side".into(),
-        (kind @ (ErrorKind::Other | ErrorKind::InvalidInput), Some(number)) => {
-            format!("{kind} (errno {number})")
-        }
-        (kind, Some(number)) if kind.to_string().contains("uncategorized") => {
-            format!("system error {number}")
-        }
-        (kind, _) => kind.to_string(),
-    }
-}
-
-#[cfg(all(test, unix))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reasons_are_in_words_that_people_know() {
-        let cases = [
-            (libc::ECONNRESET, "connection reset by the other side"),
-            (libc::EPIPE, "connection closed by the other side"),
-            (libc::ECONNREFUSED, "connection refused"),
-            (libc::EINVAL, "invalid input parameter (errno 22)"),
-            (libc::EPROTO, "system error 71"),
-        ];
-        for (number, expected) in cases {
-            assert_eq!(reason(&io::Error::from_raw_os_error(number)), expected);
-        }
-        assert_eq!(reason(&ErrorKind::UnexpectedEof.into()), "unexpected end of file");
-    }
 }

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::transport::environment;
 use super::url::{BaseUrl, Host, hex_byte, parse_authority};
 use crate::secret::Secret;
+use crate::sys::env::env_var;
 
 /// How a proxy is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,10 +58,10 @@ impl Proxy {
             return Ok(None);
         }
         let names = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
-        let Some((name, value)) = names.iter().find_map(|name| Some((*name, environment(name)?))) else {
+        let Some((name, value)) = names.iter().find_map(|name| Some((*name, env_var(name)?))) else {
             return Ok(None);
         };
-        let excepted = ["no_proxy", "NO_PROXY"].iter().find_map(|name| environment(name));
+        let excepted = ["no_proxy", "NO_PROXY"].iter().find_map(|name| env_var(name));
         if excepted.is_some_and(|list| is_excepted(&String::from_utf8_lossy(&list), base)) {
             return Ok(None);
         }

@@ -1,6 +1,6 @@
 //! Strings of JSON as the text that they stand for.
 
-use crate::scan;
+use crate::json::scan;
 
 /// A copy of bytes with a U+0000 behind them. Nothing where there is no memory.
 pub(crate) fn copy_with_nul(bytes: &[u8]) -> Option<Vec<u8>> {

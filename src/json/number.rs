@@ -225,7 +225,7 @@ fn saturated_exponent(exponent: &str) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::{Number, read, truncate};
-    use crate::dice::Dice;
+    use crate::rng::Rng;
 
     /// Reads a number that is followed by something, or by nothing.
     fn check(text: &str) {
@@ -319,8 +319,8 @@ mod tests {
 
     #[test]
     fn numbers_in_great_number_are_read_as_the_standard_library_does() {
-        let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
-        let mut below = |limit: u64| dice.below(limit as usize) as u64;
+        let mut rng = Rng(0x9e37_79b9_7f4a_7c15);
+        let mut below = |limit: u64| rng.below(limit as usize) as u64;
         for _ in 0..4_000 {
             let digits = 10u64.pow(below(19) as u32 + 1);
             let (whole, fraction) = (below(digits), below(digits));

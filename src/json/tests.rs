@@ -1,11 +1,11 @@
-use super::flat::MOST;
-use super::{Entry, Found, Json, Kind, Source, truncate};
-use crate::dice::Dice;
+use super::tape::MOST;
+use super::{CacheNode, Entry, Json, JsonType, LazyValue, truncate};
+use crate::rng::Rng;
 use serde_json::Value;
 use std::ops::Range;
 
 fn string(text: &str) -> Option<Vec<u8>> {
-    Source::new(text).json().string().map(<[u8]>::to_vec)
+    LazyValue::new(text).json().string().map(<[u8]>::to_vec)
 }
 
 /// Where the library keeps a value, which is what C knows it by.
@@ -19,24 +19,24 @@ fn place(value: Json) -> usize {
 #[test]
 fn values_stay_small() {
     assert_eq!(size_of::<Entry>(), 16);
-    assert_eq!(size_of::<Source>(), 24);
-    assert_eq!(size_of::<Found>(), 88);
+    assert_eq!(size_of::<LazyValue>(), 24);
+    assert_eq!(size_of::<CacheNode>(), 88);
 }
 
 #[test]
 fn every_kind_is_told_from_its_text() {
     let kinds = [
-        ("null", Kind::Null),
-        ("true", Kind::Bool),
-        (" false", Kind::Bool),
-        ("-1", Kind::Number),
-        ("0", Kind::Number),
-        ("\"\"", Kind::String),
-        ("\n[ ]\n", Kind::Array),
-        ("{}", Kind::Object),
+        ("null", JsonType::Null),
+        ("true", JsonType::Bool),
+        (" false", JsonType::Bool),
+        ("-1", JsonType::Number),
+        ("0", JsonType::Number),
+        ("\"\"", JsonType::String),
+        ("\n[ ]\n", JsonType::Array),
+        ("{}", JsonType::Object),
     ];
     for (text, kind) in kinds {
-        let source = Source::new(text);
+        let source = LazyValue::new(text);
         let value = source.json();
         assert_eq!(value.kind(), kind, "{text}");
         assert_eq!(value.raw(), text.trim());
@@ -48,18 +48,18 @@ fn every_kind_is_told_from_its_text() {
 #[test]
 fn questions_to_another_kind_have_empty_answers() {
     let texts = ["null", "true", "12", "\"12\"", "[12]", "{\"a\":12}"];
-    let sources = texts.map(Source::new);
+    let sources = texts.map(LazyValue::new);
     // The second time all has been read.
     for source in sources.iter().chain(&sources) {
         let value = source.json();
         let kind = value.kind();
-        assert_eq!(value.as_i64(), if kind == Kind::Number { 12 } else { 0 });
-        assert_eq!(value.as_f64(), if kind == Kind::Number { 12.0 } else { 0.0 });
-        assert_eq!(value.string().is_some(), kind == Kind::String);
-        assert_eq!(value.length(), usize::from(matches!(kind, Kind::Array | Kind::Object)));
-        assert_eq!(value.at(0).is_some(), matches!(kind, Kind::Array | Kind::Object));
-        assert_eq!(value.key_at(0).is_some(), kind == Kind::Object);
-        assert_eq!(value.get(b"a").is_some(), kind == Kind::Object);
+        assert_eq!(value.as_i64(), if kind == JsonType::Number { 12 } else { 0 });
+        assert_eq!(value.as_f64(), if kind == JsonType::Number { 12.0 } else { 0.0 });
+        assert_eq!(value.string().is_some(), kind == JsonType::String);
+        assert_eq!(value.length(), usize::from(matches!(kind, JsonType::Array | JsonType::Object)));
+        assert_eq!(value.at(0).is_some(), matches!(kind, JsonType::Array | JsonType::Object));
+        assert_eq!(value.key_at(0).is_some(), kind == JsonType::Object);
+        assert_eq!(value.get(b"a").is_some(), kind == JsonType::Object);
         assert!(value.at(1).is_none() && value.at(usize::MAX).is_none() && value.key_at(1).is_none());
     }
 }
@@ -100,14 +100,14 @@ fn numbers_are_truncated_and_saturated_as_integers_and_rounded_as_doubles() {
         ("1.7976931348623157e308", i64::MAX, f64::MAX),
     ];
     for (text, integer, double) in numbers {
-        let source = Source::new(text);
+        let source = LazyValue::new(text);
         let value = source.json();
         assert_eq!(value.as_i64(), integer, "{text}");
         assert_eq!(value.as_f64(), double, "{text}");
     }
     let long = format!("{}.{}e-1000", "1".repeat(1_010), "9".repeat(1_000));
-    assert_eq!(Source::new(&long).json().as_i64(), 1_111_111_111);
-    assert_eq!(Source::new(&format!("0.{}7e101", "0".repeat(100))).json().as_i64(), 7);
+    assert_eq!(LazyValue::new(&long).json().as_i64(), 1_111_111_111);
+    assert_eq!(LazyValue::new(&format!("0.{}7e101", "0".repeat(100))).json().as_i64(), 7);
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn strings_are_unescaped_and_end_with_nul() {
 
 #[test]
 fn what_a_look_found_is_kept() {
-    let source = Source::new(r#"{"a":"x","b":[1]}"#);
+    let source = LazyValue::new(r#"{"a":"x","b":[1]}"#);
     let value = source.json();
     let (element, text) = (value.at(0).map(place), value.text().map(<[u8]>::as_ptr));
     let string = value.at(0).and_then(Json::string).map(<[u8]>::as_ptr);
@@ -152,7 +152,7 @@ fn what_a_look_found_is_kept() {
 
 #[test]
 fn members_are_listed_as_sent_and_the_last_of_a_key_is_found() {
-    let source = Source::new(
+    let source = LazyValue::new(
         r#" { "a" : 1 , "b" : [ ] , "a" : 2 , "" : 3 , "\u0062" : 4, "q\"" : 5, "n\u0000": 6 } "#,
     );
     let value = source.json();
@@ -173,7 +173,7 @@ fn keys_of_every_length_are_told_apart_by_every_byte() {
     for length in 0..40 {
         let key = "k".repeat(length);
         let source_text = format!("{{\"{key}\":1}}");
-        let source = Source::new(&source_text);
+        let source = LazyValue::new(&source_text);
         let find = |key: &str| source.json().get(key.as_bytes()).map(Json::as_i64);
         assert_eq!(find(&key), Some(1));
         assert_eq!(find(&format!("{key}k")), None);
@@ -191,7 +191,7 @@ fn large_objects_are_searched_the_same() {
         let mut text: Vec<String> = (0..count).map(|n| format!("\"k{}\":{n}", n * 7 % count)).collect();
         text.push("\"k3\":-1".to_owned());
         let text = format!("{{{}}}", text.join(","));
-        let source = Source::new(&text);
+        let source = LazyValue::new(&text);
         let value = source.json();
         assert_eq!(value.length(), count + 1);
         assert_eq!(value.get(b"k3").map(Json::as_i64), Some(-1));
@@ -208,7 +208,7 @@ fn large_objects_are_searched_the_same() {
 fn pointers_follow_rfc_6901() {
     let text = r#"{"foo":["bar","baz"],"":0,"a/b":1,"c%d":2,"e^f":3,"g|h":4,"i\\j":5,"k\"l":6," ":7,"m~n":8,
         "0":9,"01":10,"x":{"0":11,"x":12,"x":13},"~1":14}"#;
-    let source = Source::new(text);
+    let source = LazyValue::new(text);
     let value = source.json();
     let leads_to = [
         ("/", 0),
@@ -254,7 +254,7 @@ fn pointers_follow_rfc_6901() {
     for pointer in nowhere {
         assert!(value.pointer(pointer.as_bytes()).is_none(), "{pointer}");
     }
-    assert_eq!(Source::new("[1,2]").json().pointer(b"/0").map(Json::as_i64), Some(1));
+    assert_eq!(LazyValue::new("[1,2]").json().pointer(b"/0").map(Json::as_i64), Some(1));
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn containers_of_all_sizes_are_divided_where_their_parts_end() {
             ["1".to_owned(), "{}".to_owned(), format!("[\"{}\"]", "]".repeat(size)), "\"\\\"\"".to_owned()]
         {
             let text = format!("[{}]", vec![format!("[ {part} ,{{\"k\": {part}}}]"); size].join(" , "));
-            let source = Source::new(&text);
+            let source = LazyValue::new(&text);
             let value = source.json();
             assert_eq!(value.length(), size);
             for index in 0..size {
@@ -295,19 +295,19 @@ enum Content {
 /// Writes documents, and remembers what it wrote.
 struct Writer {
     text: String,
-    dice: Dice,
+    rng: Rng,
     /// Whether halves of surrogate pairs may be written, which serde_json refuses.
     with_halves: bool,
 }
 
 impl Writer {
     fn new(seed: u64, with_halves: bool) -> Writer {
-        Writer { text: String::new(), dice: Dice(seed), with_halves }
+        Writer { text: String::new(), rng: Rng(seed), with_halves }
     }
 
     fn value(&mut self, depth: u64) -> Model {
         let start = self.text.len();
-        let content = match self.dice.below(if depth == 0 { 7 } else { 11 }) {
+        let content = match self.rng.below(if depth == 0 { 7 } else { 11 }) {
             0 => self.word("null", Content::Null),
             1 => self.word("true", Content::Bool(true)),
             2 => self.word("false", Content::Bool(false)),
@@ -326,8 +326,8 @@ impl Writer {
     }
 
     fn count(&mut self) -> usize {
-        let most = self.dice.pick(&[1, 3, 8, 20, 40]);
-        self.dice.below(most)
+        let most = self.rng.pick(&[1, 3, 8, 20, 40]);
+        self.rng.below(most)
     }
 
     fn word(&mut self, word: &str, content: Content) -> Content {
@@ -356,7 +356,7 @@ impl Writer {
             "123456789012345678901234567890",
             "1e400",
         ];
-        self.text.push_str(self.dice.pick(&NUMBERS));
+        self.text.push_str(self.rng.pick(&NUMBERS));
         Content::Number
     }
 
@@ -375,22 +375,22 @@ impl Writer {
         const HALVES: [&str; 3] = ["\\ud83d", "\\ude00.", "\\udbff\\n"];
         let mut string = String::new();
         self.text.push('"');
-        for _ in 0..self.dice.below(4) {
-            match self.dice.below(8) {
+        for _ in 0..self.rng.below(4) {
+            match self.rng.below(8) {
                 0 | 1 => {
-                    let (escape, plain) = self.dice.pick(&ESCAPED);
+                    let (escape, plain) = self.rng.pick(&ESCAPED);
                     self.text.push_str(escape);
                     string.push_str(plain);
                 }
                 2 if self.with_halves => {
-                    let half = self.dice.pick(&HALVES);
+                    let half = self.rng.pick(&HALVES);
                     // A letter behind it, so that no other half can be its own.
                     self.text.push_str(half);
                     self.text.push('x');
                     string.push_str(&format!("\u{fffd}{}x", half[6..].replace("\\n", "\n")));
                 }
                 _ => {
-                    let plain = self.dice.pick(&PLAIN);
+                    let plain = self.rng.pick(&PLAIN);
                     self.text.push_str(plain);
                     string.push_str(plain);
                 }
@@ -401,7 +401,7 @@ impl Writer {
     }
 
     fn blank(&mut self) {
-        self.text.push_str(self.dice.pick(&["", "", "", "", " ", "\n\t", "                    "]));
+        self.text.push_str(self.rng.pick(&["", "", "", "", " ", "\n\t", "                    "]));
     }
 
     fn array(&mut self, count: usize, depth: u64) -> Content {
@@ -464,12 +464,12 @@ fn check(value: Json, model: &Model, text: &str) {
         assert_eq!((value.as_i64(), value.as_f64()), (0, 0.0));
     }
     let (kind, length) = match &model.content {
-        Content::Null => (Kind::Null, 0),
-        Content::Bool(_) => (Kind::Bool, 0),
-        Content::Number => (Kind::Number, 0),
-        Content::String(_) => (Kind::String, 0),
-        Content::Array(list) => (Kind::Array, list.len()),
-        Content::Object(list) => (Kind::Object, list.len()),
+        Content::Null => (JsonType::Null, 0),
+        Content::Bool(_) => (JsonType::Bool, 0),
+        Content::Number => (JsonType::Number, 0),
+        Content::String(_) => (JsonType::String, 0),
+        Content::Array(list) => (JsonType::Array, list.len()),
+        Content::Object(list) => (JsonType::Object, list.len()),
     };
     assert_eq!((value.kind(), value.length()), (kind, length));
     assert!(value.at(length).is_none() && value.key_at(length).is_none() && value.at(usize::MAX).is_none());
@@ -510,21 +510,21 @@ fn check_all<'m>(
 /// Whether serde_json reads the same from a value; of repeated keys it keeps the last.
 fn check_against(value: Json, reference: &Value) {
     match reference {
-        Value::Null => assert_eq!(value.kind(), Kind::Null),
-        Value::Bool(truth) => assert_eq!((value.kind(), value.as_bool()), (Kind::Bool, *truth)),
+        Value::Null => assert_eq!(value.kind(), JsonType::Null),
+        Value::Bool(truth) => assert_eq!((value.kind(), value.as_bool()), (JsonType::Bool, *truth)),
         Value::Number(number) => {
-            assert_eq!(value.kind(), Kind::Number);
+            assert_eq!(value.kind(), JsonType::Number);
             assert!(number.as_i64().is_none_or(|number| number == value.as_i64()));
         }
         Value::String(string) => assert_eq!(value.string(), Some(format!("{string}\0").as_bytes())),
         Value::Array(list) => {
-            assert_eq!((value.kind(), value.length()), (Kind::Array, list.len()));
+            assert_eq!((value.kind(), value.length()), (JsonType::Array, list.len()));
             for (index, reference) in list.iter().enumerate() {
                 assert!(value.at(index).map(|element| check_against(element, reference)).is_some());
             }
         }
         Value::Object(map) => {
-            assert_eq!(value.kind(), Kind::Object);
+            assert_eq!(value.kind(), JsonType::Object);
             assert!((0..value.length()).all(|index| value.key_at(index).is_some_and(|key| {
                 let (_, key) = key.split_last().unwrap_or((&0, &[]));
                 std::str::from_utf8(key).is_ok_and(|key| map.contains_key(key))
@@ -541,7 +541,7 @@ fn documents_are_read_as_they_were_written() {
     for seed in 1..400 {
         let mut writer = Writer::new(seed * 0x9e37_79b9, true);
         let model = writer.value(seed % 7);
-        let source = Source::new(&writer.text);
+        let source = LazyValue::new(&writer.text);
         check(source.json(), &model, &writer.text);
     }
 }
@@ -554,7 +554,7 @@ fn documents_are_read_as_serde_json_reads_them() {
         writer.value(6);
         // What is out of the range of doubles, serde_json refuses.
         if let Ok(reference) = serde_json::from_str(&writer.text) {
-            check_against(Source::new(&writer.text).json(), &reference);
+            check_against(LazyValue::new(&writer.text).json(), &reference);
             compared += 1;
         }
     }
@@ -595,7 +595,7 @@ fn check_around(brackets: &str, key: &str, before: &str, behind: &str, beyond: i
     let reference: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}"));
     for around in [text.clone(), format!("[{text},{text}]"), format!("{{\"a\":{text},\"b\":{text},\"c\":1}}")]
     {
-        let source = Source::new(&around);
+        let source = LazyValue::new(&around);
         let values: Vec<Json> = if around.len() == text.len() {
             vec![source.json()]
         } else {
@@ -634,7 +634,7 @@ fn mixed_document() -> (String, Model) {
     let mut list = Vec::new();
     writer.enclosed("[]", 60, |writer| {
         let start = writer.text.len();
-        list.push(match writer.dice.below(6) {
+        list.push(match writer.rng.below(6) {
             0 => writer.filling(MOST + 3),
             1 => writer.filling(MOST - 1),
             2 => {
@@ -651,7 +651,7 @@ fn mixed_document() -> (String, Model) {
 #[test]
 fn large_documents_are_read_as_they_were_written() {
     for (text, model) in large_documents() {
-        check(Source::new(&text).json(), &model, &text);
+        check(LazyValue::new(&text).json(), &model, &text);
     }
 }
 
@@ -670,7 +670,7 @@ fn places(value: Json, list: &mut Vec<usize>) {
 #[test]
 fn threads_that_look_at_the_same_time_find_the_same() {
     for (text, _) in large_documents() {
-        let source = &Source::new(&text);
+        let source = &LazyValue::new(&text);
         let look = || {
             let mut list = Vec::new();
             places(source.json(), &mut list);
@@ -686,7 +686,7 @@ fn threads_that_look_at_the_same_time_find_the_same() {
 
 #[test]
 fn a_copy_of_the_text_is_made_once_for_each_value() {
-    let source = Source::new(r#"{"a":[1,"x",{}],"b":"\n"}"#);
+    let source = LazyValue::new(r#"{"a":[1,"x",{}],"b":"\n"}"#);
     let paths: [&[u8]; 5] = [b"/a", b"/a/0", b"/a/1", b"/a/2", b"/b"];
     for path in paths {
         let Some(value) = source.json().pointer(path) else { panic!("{path:?} leads nowhere") };
@@ -701,7 +701,7 @@ fn no_depth_overflows_a_small_stack() {
     const DEPTH: usize = 100_000;
     let text = format!("{}7{}", "[{\"a\":".repeat(DEPTH), "}]".repeat(DEPTH));
     let look = move || {
-        let source = Source::new(&text);
+        let source = LazyValue::new(&text);
         let mut value = source.json();
         for level in 0..DEPTH {
             let inner = value.at(0).and_then(|value| value.get(b"a"));

@@ -1,0 +1,82 @@
+//! Every sentence that an error can carry. Other modules choose among them and fill in the details.
+
+pub mod argument;
+pub mod document;
+pub mod wire;
+
+use std::fmt;
+
+use super::{Error, ErrorKind, Phase};
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Phase::Starting => "before it began",
+            Phase::Resolving => "while looking up the host name",
+            Phase::Connecting => "while connecting",
+            Phase::Proxy => "while the proxy was asked for a tunnel",
+            Phase::Handshake => "in the TLS handshake",
+            Phase::Sending => "while sending the request",
+            Phase::Waiting => "while waiting for the answer",
+            Phase::Receiving => "while receiving the answer",
+            Phase::Pausing => "in the pause before another try",
+            Phase::Polling => "in the pause before the next poll",
+        })
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            ErrorKind::InvalidArgument(message) => f.write_str(message),
+            ErrorKind::Cancelled { phase } => write!(f, "the call was cancelled {phase}"),
+            ErrorKind::Timeout { limit, phase, peer } => {
+                write!(
+                    f,
+                    "no complete answer from {peer} within {} ms: the time-out passed {phase}",
+                    limit.as_millis()
+                )
+            }
+            ErrorKind::WaitTimeout { limit, last } => {
+                write!(f, "the execution had not ended after {} ms: {last}", limit.as_millis())
+            }
+            ErrorKind::Resolve { host, reason, .. } => write!(f, "could not look up {host}: {reason}"),
+            ErrorKind::Connect { peer, reason, .. } => write!(f, "could not connect to {peer}: {reason}"),
+            ErrorKind::Tls { peer, reason } => write!(f, "no trusted TLS session with {peer}: {reason}"),
+            ErrorKind::Transport { peer, reason, lost: true } => {
+                write!(f, "lost the connection to {peer}: {reason}")
+            }
+            ErrorKind::Transport { peer, reason, lost: false } => {
+                write!(f, "no usable HTTP answer from {peer}: {reason}")
+            }
+            ErrorKind::InvalidResponse(reason) => write!(f, "the answer is not an execution: {reason}"),
+            ErrorKind::TooLarge { limit } => write!(
+                f,
+                "the answer is larger than max_response_bytes ({limit}): \
+                 raise it with refold_options_set_max_response_bytes"
+            ),
+            ErrorKind::HeaderTooLarge { bytes, fields } => {
+                write!(
+                    f,
+                    "the answer's header is larger than {bytes} bytes, or has more than {fields} fields"
+                )
+            }
+            ErrorKind::TooManyNodes { limit, bytes_per_node } => write!(
+                f,
+                "the answer has more nodes than fit into {limit} bytes of memory, at {bytes_per_node} each: \
+                 for calls refold_options_set_max_response_bytes sets the limit"
+            ),
+            ErrorKind::Internal(message) => write!(f, "internal error of librefold: {message}"),
+            ErrorKind::Resource(message) => f.write_str(message),
+            ErrorKind::Status => write_status(f, self.status()),
+        }
+    }
+}
+
+fn write_status(f: &mut fmt::Formatter<'_>, status: u16) -> fmt::Result {
+    f.write_str(&wire::status_line(status))?;
+    match status {
+        300..=303 | 305..=399 => f.write_str(" (redirects are never followed: check the base URL)"),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,116 @@
+//! What went wrong between the library and the server.
+
+use std::io;
+
+/// `HTTP 502 Bad Gateway`; without a phrase if the status has none.
+pub fn status_line(status: u16) -> String {
+    match reason_phrase(status) {
+        "" => format!("HTTP {status}"),
+        phrase => format!("HTTP {status} {phrase}"),
+    }
+}
+
+/// The reason phrases of the IANA registry of HTTP status codes.
+fn reason_phrase(status: u16) -> &'static str {
+    match status {
+        100 => "Continue",
+        101 => "Switching Protocols",
+        102 => "Processing",
+        103 => "Early Hints",
+        200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
+        203 => "Non Authoritative Information",
+        204 => "No Content",
+        205 => "Reset Content",
+        206 => "Partial Content",
+        207 => "Multi-Status",
+        208 => "Already Reported",
+        226 => "IM Used",
+        300 => "Multiple Choices",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        305 => "Use Proxy",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        402 => "Payment Required",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        407 => "Proxy Authentication Required",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        410 => "Gone",
+        411 => "Length Required",
+        412 => "Precondition Failed",
+        413 => "Payload Too Large",
+        414 => "URI Too Long",
+        415 => "Unsupported Media Type",
+        416 => "Range Not Satisfiable",
+        417 => "Expectation Failed",
+        418 => "I'm a teapot",
+        421 => "Misdirected Request",
+        422 => "Unprocessable Entity",
+        423 => "Locked",
+        424 => "Failed Dependency",
+        425 => "Too Early",
+        426 => "Upgrade Required",
+        428 => "Precondition Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        451 => "Unavailable For Legal Reasons",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        506 => "Variant Also Negotiates",
+        507 => "Insufficient Storage",
+        508 => "Loop Detected",
+        510 => "Not Extended",
+        511 => "Network Authentication Required",
+        _ => "",
+    }
+}
+
+/// Describes an I/O error in words that do not depend on the locale of the host.
+pub fn describe_io_error(error: &io::Error) -> String {
+    match (error.kind(), error.raw_os_error()) {
+        (io::ErrorKind::ConnectionReset, _) => "connection reset by the other side".into(),
+        (io::ErrorKind::NotFound, _) => "no such file".into(),
+        (io::ErrorKind::BrokenPipe, _) => "connection closed by the other side".into(),
+        (kind @ (io::ErrorKind::Other | io::ErrorKind::InvalidInput), Some(number)) => {
+            format!("{kind} (errno {number})")
+        }
+        (kind, Some(number)) if kind.to_string().contains("uncategorized") => {
+            format!("system error {number}")
+        }
+        (kind, _) => kind.to_string(),
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn io_errors_are_described_in_common_words() {
+        let cases = [
+            (libc::ECONNRESET, "connection reset by the other side"),
+            (libc::EPIPE, "connection closed by the other side"),
+            (libc::ECONNREFUSED, "connection refused"),
+            (libc::EINVAL, "invalid input parameter (errno 22)"),
+            (libc::EPROTO, "system error 71"),
+        ];
+        for (number, expected) in cases {
+            assert_eq!(describe_io_error(&io::Error::from_raw_os_error(number)), expected);
+        }
+        assert_eq!(describe_io_error(&io::ErrorKind::UnexpectedEof.into()), "unexpected end of file");
+    }
+}

@@ -1,0 +1,28 @@
+//! The checked settings that the HTTP layer works with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::RootCertStore;
+
+use super::proxy::Proxy;
+use super::url::BaseUrl;
+
+/// Settings that were checked: none of them can be invalid.
+#[derive(Debug)]
+pub struct HttpConfig {
+    /// The server.
+    pub base: BaseUrl,
+    /// The limit of a call; named in its errors.
+    pub timeout: Option<Duration>,
+    /// The limit of establishing one connection.
+    pub connect_timeout: Option<Duration>,
+    /// The limit of a body after decompression, in bytes.
+    pub max_response_bytes: u64,
+    /// The User-Agent header field.
+    pub user_agent: String,
+    /// The proxy, or `None` for direct connections.
+    pub proxy: Option<Proxy>,
+    /// The trusted certificates, or `None` if the base URL is plaintext.
+    pub roots: Option<Arc<RootCertStore>>,
+}

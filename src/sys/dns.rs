@@ -1,0 +1,95 @@
+//! Name lookups by the system. They block for as long as the system likes, so they belong on a thread of their own.
+
+use std::net::IpAddr;
+
+/// Why a host has no address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LookupError {
+    /// The name does not exist.
+    NoSuchName,
+    /// The lookup failed for now.
+    Temporary,
+    /// The process or the system has run out of this resource.
+    Resource(&'static str),
+    /// Any other code of getaddrinfo().
+    Other(i32),
+}
+
+#[cfg(all(unix, not(refold_portable)))]
+pub use unix::look_up;
+
+#[cfg(any(not(unix), refold_portable))]
+pub use portable::look_up;
+
+#[cfg(all(unix, not(refold_portable)))]
+mod unix {
+    use super::super::exhausted_resource;
+    use super::{IpAddr, LookupError};
+    use std::ffi::CString;
+    use std::net::{Ipv4Addr, Ipv6Addr};
+    use std::{io, mem, ptr};
+
+    /// Returns the addresses of a host, in the order that the system prefers.
+    pub fn look_up(host: &str) -> Result<Vec<IpAddr>, LookupError> {
+        let Ok(host) = CString::new(host) else { return Err(LookupError::NoSuchName) };
+        // SAFETY: all-zero bytes are a valid addrinfo.
+        let mut hints: libc::addrinfo = unsafe { mem::zeroed() };
+        hints.ai_socktype = libc::SOCK_STREAM;
+        let mut list = ptr::null_mut();
+        // SAFETY: the host is NUL-terminated, the service is absent, and both structures outlive the call.
+        let code = unsafe { libc::getaddrinfo(host.as_ptr(), ptr::null(), &hints, &mut list) };
+        match code {
+            0 => Ok(take_addresses(list)),
+            libc::EAI_NONAME => Err(LookupError::NoSuchName),
+            // glibc: the name exists, but has no address of the requested kind.
+            #[cfg(target_os = "linux")]
+            libc::EAI_NODATA => Err(LookupError::NoSuchName),
+            libc::EAI_AGAIN => Err(LookupError::Temporary),
+            libc::EAI_MEMORY => Err(LookupError::Resource("memory is used up")),
+            libc::EAI_SYSTEM => Err(match exhausted_resource(&io::Error::last_os_error()) {
+                Some(resource) => LookupError::Resource(resource),
+                None => LookupError::Temporary,
+            }),
+            other => Err(LookupError::Other(other)),
+        }
+    }
+
+    /// Copies the addresses and frees the list.
+    fn take_addresses(list: *mut libc::addrinfo) -> Vec<IpAddr> {
+        let mut addresses = Vec::new();
+        let mut next = list;
+        // SAFETY: getaddrinfo made the list, whose pointers are valid until it is freed below.
+        while let Some(entry) = unsafe { next.as_ref() } {
+            match entry.ai_family {
+                libc::AF_INET => {
+                    // SAFETY: an entry of this family holds a sockaddr_in.
+                    let name = unsafe { ptr::read_unaligned(entry.ai_addr.cast::<libc::sockaddr_in>()) };
+                    addresses.push(IpAddr::from(Ipv4Addr::from(u32::from_be(name.sin_addr.s_addr))));
+                }
+                libc::AF_INET6 => {
+                    // SAFETY: an entry of this family holds a sockaddr_in6.
+                    let name = unsafe { ptr::read_unaligned(entry.ai_addr.cast::<libc::sockaddr_in6>()) };
+                    addresses.push(IpAddr::from(Ipv6Addr::from(name.sin6_addr.s6_addr)));
+                }
+                _ => {}
+            }
+            next = entry.ai_next;
+        }
+        // SAFETY: getaddrinfo made the list, and nothing points into it any more.
+        unsafe { libc::freeaddrinfo(list) };
+        addresses
+    }
+}
+
+#[cfg(any(not(unix), refold_portable))]
+mod portable {
+    use super::{IpAddr, LookupError};
+    use std::net::ToSocketAddrs;
+
+    /// Returns the addresses of a host, in the order that the system prefers. The standard library does not report why a
+    /// lookup failed, so every failure counts as temporary.
+    pub fn look_up(host: &str) -> Result<Vec<IpAddr>, LookupError> {
+        let addresses = (host, 0).to_socket_addrs().map_err(|_| LookupError::Temporary)?;
+        Ok(addresses.map(|address| address.ip()).collect())
+    }
+}

@@ -1,0 +1,87 @@
+//! The operating system: sockets, name lookups, threads, memory, environment and fork.
+//!
+//! All calls to the system from below the C interface are in this folder, and nothing in it knows of HTTP, JSON or C
+//! types. `unix` and `portable` implement the same small socket interface: with poll(2), and with what the standard
+//! library has on any system. Everything here returns at once or within the timeout it is given, except [`dns`].
+
+#![allow(unsafe_code)]
+// The portable sockets cannot be polled, so on such systems what is only polled for is never read.
+#![cfg_attr(any(not(unix), refold_portable), allow(dead_code))]
+
+pub mod dns;
+pub mod env;
+pub mod fork;
+pub mod memory;
+#[cfg_attr(any(not(unix), refold_portable), path = "portable.rs")]
+#[cfg_attr(all(unix, not(refold_portable)), path = "unix.rs")]
+mod system;
+pub mod thread;
+
+use std::io::{self, PipeReader};
+use std::net::TcpStream;
+use std::time::Duration;
+
+pub use system::{Attempt, ReceiveTimeout, peek_now, receive_now, send_now};
+
+/// An event to wait for.
+pub enum Interest<'a> {
+    /// Bytes have arrived, or the peer has closed its side.
+    Readable(&'a TcpStream),
+    /// The send buffer has capacity.
+    Writable(&'a TcpStream),
+    /// A connection attempt has succeeded or failed.
+    Connected(&'a Attempt),
+    /// The other end of the pipe has written, or was closed.
+    Signalled(&'a PipeReader),
+}
+
+impl Interest<'_> {
+    /// The maximum number of interests that [`poll`] considers; it ignores the rest.
+    pub const MAX: usize = 16;
+}
+
+/// Waits until one of the interests may be ready (`true`), or `wake` is readable, the timeout has expired, or a signal
+/// handler ran (`false`).
+///
+/// Returning `true` is only a hint: the caller attempts the operation and polls again if it would block. An error means
+/// that the system could not wait, for example because it is out of memory.
+pub fn poll(
+    interests: &[Interest<'_>],
+    wake: Option<&PipeReader>,
+    timeout: Option<Duration>,
+) -> io::Result<bool> {
+    system::poll(interests, wake, timeout)
+}
+
+/// The resource that the process or the system has run out of, if that is what the error means.
+pub fn exhausted_resource(error: &io::Error) -> Option<&'static str> {
+    #[cfg(unix)]
+    match error.raw_os_error()? {
+        libc::EMFILE => Some("this process has no file descriptor left"),
+        libc::ENFILE => Some("the system has no file descriptor left"),
+        libc::ENOMEM | libc::ENOBUFS => Some("memory is used up"),
+        _ => None,
+    }
+    #[cfg(not(unix))]
+    (error.kind() == io::ErrorKind::OutOfMemory).then_some("memory is used up")
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exhausted_resources_are_recognised() {
+        let cases = [
+            (libc::EMFILE, Some("this process has no file descriptor left")),
+            (libc::ENFILE, Some("the system has no file descriptor left")),
+            (libc::ENOMEM, Some("memory is used up")),
+            (libc::ENOBUFS, Some("memory is used up")),
+            (libc::ECONNREFUSED, None),
+        ];
+        for (number, expected) in cases {
+            assert_eq!(exhausted_resource(&io::Error::from_raw_os_error(number)), expected, "{number}");
+        }
+        assert_eq!(exhausted_resource(&io::Error::from(io::ErrorKind::OutOfMemory)), None);
+    }
+}

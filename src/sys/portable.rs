@@ -1,0 +1,81 @@
+//! Sockets with nothing but the standard library: short sleeps instead of poll(2), and a thread for each connection
+//! attempt.
+
+use std::io::{self, PipeReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use super::Interest;
+
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
+
+/// The limit of a connection attempt, which cannot be interrupted.
+const MAX_ATTEMPT: Duration = Duration::from_secs(120);
+
+/// Sleeps for a moment. Any interest may be ready after that.
+pub fn poll(_: &[Interest<'_>], _: Option<&PipeReader>, timeout: Option<Duration>) -> io::Result<bool> {
+    thread::sleep(timeout.unwrap_or(POLL_INTERVAL).min(POLL_INTERVAL));
+    Ok(true)
+}
+
+/// A connection that is being established, by a thread of its own.
+pub struct Attempt {
+    outcome: Receiver<io::Result<TcpStream>>,
+}
+
+impl Attempt {
+    /// Begins to connect, without waiting.
+    pub fn begin(address: SocketAddr) -> io::Result<Attempt> {
+        let (sender, outcome) = sync_channel(1);
+        let connect = move || {
+            let connected = TcpStream::connect_timeout(&address, MAX_ATTEMPT);
+            let _ = sender.send(connected.and_then(|stream| {
+                if stream.local_addr()? == stream.peer_addr()? {
+                    return Err(io::ErrorKind::ConnectionRefused.into());
+                }
+                stream.set_nonblocking(true)?;
+                stream.set_nodelay(true)?;
+                Ok(stream)
+            }));
+        };
+        thread::Builder::new().spawn(connect)?;
+        Ok(Attempt { outcome })
+    }
+
+    /// The connection or the error, or the attempt itself while it is undecided.
+    pub fn outcome(self) -> Result<io::Result<TcpStream>, Attempt> {
+        match self.outcome.try_recv() {
+            Ok(outcome) => Ok(outcome),
+            Err(TryRecvError::Empty) => Err(self),
+            Err(TryRecvError::Disconnected) => Ok(Err(io::ErrorKind::Other.into())),
+        }
+    }
+}
+
+/// Sends as many bytes as the send buffer takes.
+pub fn send_now(mut stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    stream.write(bytes)
+}
+
+/// Receives the bytes that have arrived.
+pub fn receive_now(mut stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    stream.read(buffer)
+}
+
+/// Copies the bytes that have arrived, and leaves them in the receive buffer.
+pub fn peek_now(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    stream.peek(buffer)
+}
+
+/// The receive timeout of a socket. Sockets never block here, so it is not used.
+#[derive(Debug, Default)]
+pub struct ReceiveTimeout {}
+
+impl ReceiveTimeout {
+    /// Always `None`: poll instead.
+    pub fn receive(&mut self, _: &TcpStream, _: &mut [u8], _: Option<Duration>) -> Option<io::Result<usize>> {
+        None
+    }
+}

@@ -1,0 +1,99 @@
+//! What a thread has besides its stack: a signal mask, a cancellation state, errno.
+
+#[cfg(unix)]
+use std::{mem, ptr};
+
+/// Runs `start` with all signals blocked, so that a thread which it starts inherits that mask and runs none of the host's
+/// signal handlers.
+#[cfg(unix)]
+pub fn with_signals_blocked<T>(start: impl FnOnce() -> T) -> T {
+    // SAFETY: all-zero bytes are a valid signal set, and both sets outlive the calls.
+    let (mut all, mut previous): (libc::sigset_t, libc::sigset_t) = unsafe { (mem::zeroed(), mem::zeroed()) };
+    // SAFETY: as above.
+    unsafe {
+        libc::sigfillset(&mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut previous);
+    }
+    let started = start();
+    // SAFETY: as above.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &previous, ptr::null_mut()) };
+    started
+}
+
+/// Runs `start`: there are no signals here.
+#[cfg(not(unix))]
+pub fn with_signals_blocked<T>(start: impl FnOnce() -> T) -> T {
+    start()
+}
+
+#[cfg(all(unix, not(target_os = "android")))]
+unsafe extern "C" {
+    // Missing from the libc crate.
+    fn pthread_setcancelstate(state: libc::c_int, previous: *mut libc::c_int) -> libc::c_int;
+}
+
+#[cfg(all(unix, not(any(target_os = "android", target_vendor = "apple"))))]
+const PTHREAD_CANCEL_DISABLE: libc::c_int = 1;
+#[cfg(target_vendor = "apple")]
+const PTHREAD_CANCEL_DISABLE: libc::c_int = 0;
+
+/// Runs `work`, which must not panic, with pthread_cancel() of this thread deferred until it is done. Otherwise poll(2)
+/// and other cancellation points would unwind the thread through Rust frames.
+#[cfg(all(unix, not(target_os = "android")))]
+pub fn without_cancellation<T>(work: impl FnOnce() -> T) -> T {
+    let mut previous = PTHREAD_CANCEL_DISABLE;
+    // SAFETY: the address is valid for the duration of the call.
+    unsafe { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &mut previous) };
+    let done = work();
+    // SAFETY: as above, and the state is one that the system returned.
+    unsafe { pthread_setcancelstate(previous, &mut previous) };
+    done
+}
+
+/// Runs `work`: threads cannot be cancelled here.
+#[cfg(any(not(unix), target_os = "android"))]
+pub fn without_cancellation<T>(work: impl FnOnce() -> T) -> T {
+    work()
+}
+
+/// Runs `work` and restores errno, for functions that a signal handler may call.
+#[cfg(unix)]
+pub fn preserving_errno<T>(work: impl FnOnce() -> T) -> T {
+    let errno = errno_location();
+    // SAFETY: the address of this thread's errno is valid for as long as the thread runs.
+    let previous = unsafe { errno.as_ref() }.copied();
+    let done = work();
+    // SAFETY: as above.
+    if let (Some(errno), Some(previous)) = (unsafe { errno.as_mut() }, previous) {
+        *errno = previous;
+    }
+    done
+}
+
+/// Runs `work`: there are no signal handlers that could see errno here.
+#[cfg(not(unix))]
+pub fn preserving_errno<T>(work: impl FnOnce() -> T) -> T {
+    work()
+}
+
+/// The address of this thread's errno, or null on systems where its accessor is not known.
+#[cfg(unix)]
+fn errno_location() -> *mut libc::c_int {
+    // SAFETY: takes nothing, and returns an address that is valid for as long as the thread runs.
+    #[cfg(target_os = "linux")]
+    let location = unsafe { libc::__errno_location() };
+    #[cfg(target_os = "android")]
+    // SAFETY: as above.
+    let location = unsafe { libc::__errno() };
+    #[cfg(any(target_vendor = "apple", target_os = "freebsd"))]
+    // SAFETY: as above.
+    let location = unsafe { libc::__error() };
+    #[cfg(not(any(
+        target_os = "linux",
+        target_os = "android",
+        target_os = "freebsd",
+        target_vendor = "apple"
+    )))]
+    let location = ptr::null_mut();
+    location
+}

@@ -1,0 +1,17 @@
+//! Numbers at random, the same in each run: a small xorshift generator.
+
+pub struct Rng(pub u64);
+
+impl Rng {
+    /// From 0 to below `limit`.
+    pub fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 as usize % limit
+    }
+
+    pub fn pick<T: Copy>(&mut self, list: &[T]) -> T {
+        list[self.below(list.len())]
+    }
+}
