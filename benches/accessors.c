@@ -1,4 +1,4 @@
-/* `accessors FILE`: what one call of an accessor costs, in ns: a line for each of some that stand for all. */
+/* `accessors FILE`: prints the time of one accessor call in ns, for a representative set of accessors. */
 #include "peers/measure.h"
 
 #include <refold.h>
@@ -7,7 +7,8 @@
 
 enum { ROUNDS = 9, CALLS = 2000000 };
 
-/* The median of some rounds; what is asked for moves from node to node, so that nothing is known before. */
+/* The median of some rounds. Each call reads another node, so that branch prediction and caches do not help.
+ */
 #define MEASURE(name, call)                                                                                  \
     do {                                                                                                     \
         uint64_t times[ROUNDS], sum = 0;                                                                     \

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# To be sourced in the project's folder: builds the library, the programs that it is compared with, the server, the
-# payloads and the benchmarks in Rust.
+# Sourced in the root of the project: builds the library, the programs that it is compared with, the server, the payloads
+# and the Rust benchmarks.
 
 made=target/benches
 out=$PWD/$made
@@ -27,14 +27,14 @@ command -v curl-config >/dev/null || need curl-config libcurl4-openssl-dev
 export CARGO_TARGET_DIR=$PWD/target
 mkdir -p "$made"
 
-# On-Demand is made for vectors, but chooses them when it is compiled.
+# On-Demand selects its vector instructions at compile time.
 if grep -q avx2 /proc/cpuinfo; then
     vectors="-march=x86-64-v3 -mpclmul"
 else
     vectors=
 fi
 
-# yyjson's source comes from a crate, whose checksum Cargo.lock holds, where Debian has no package.
+# Without a Debian package, yyjson's source comes from a crate, whose checksum is in Cargo.lock.
 find_yyjson() {
     if [ -e /usr/include/yyjson.h ]; then
         yyjson_include=/usr/include
@@ -48,7 +48,7 @@ find_yyjson() {
     yyjson_library=$made/yyjson.o
 }
 
-# reader NAME LIBRARY...: the two programs that read with it.
+# reader NAME LIBRARY...: links the two programs of a reader.
 reader() {
     name=$1
     shift
@@ -56,7 +56,7 @@ reader() {
     c++ $made/parse.o $made/measure.o "$made/read_$name.o" "$@" -o "$made/parse_$name"
 }
 
-# The flags are lists of words.
+# The flags are word lists.
 # shellcheck disable=SC2086
 build_programs() {
     for source in get parse measure curl refold; do

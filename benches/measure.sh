@@ -1,10 +1,10 @@
 # shellcheck shell=sh
-# To be sourced by run.sh after build.sh: runs what was built, and prints tables in Markdown.
+# Sourced by run.sh after build.sh: runs the programs and prints Markdown tables.
 
 certificates=$made/certificates
 results=$made/results
 
-# The server ends when its standard input does, which this shell holds open: however the shell ends.
+# The server ends at the end of its standard input. This shell holds it open, so the server ends with the shell.
 start_server() {
     pipes=$(mktemp -d)
     mkfifo "$pipes/in" "$pipes/out"
@@ -22,7 +22,7 @@ stop_server() {
     wait "$server" || :
 }
 
-# on_one_core SECONDS COMMAND...: not on the server's core, and not for ever.
+# on_one_core SECONDS COMMAND...: runs the command on the core that the server does not use, for at most this long.
 on_one_core() {
     limit=$1
     shift
@@ -35,7 +35,7 @@ machine() {
         "Linux $(uname -r), load $(cut -d ' ' -f 1 /proc/loadavg); medians of $rounds rounds"
 }
 
-# calls ID: how many in a round, and how many to warm up before.
+# calls ID: the number of warm-up calls and of measured calls in a round.
 calls() {
     case $1 in
         small) echo 200 3000 ;;
@@ -69,15 +69,15 @@ set_trust() {
     [ "$1" = http ] || trust=$certificates/ca.pem
 }
 
-# check_sums CASE: what does not parse has no checksum.
+# check_sums CASE: fails unless all clients that parse computed the same checksum.
 check_sums() {
     awk -v row="$1" '$1 == row && $2 !~ /^floor/ && !seen[$6]++ { sums++ } END { exit sums != 1 }' "$results" && return
-    echo "The clients have not read the same:" >&2
+    echo "The checksums of the clients differ:" >&2
     awk -v row="$1" '$1 == row { print $2, $6 }' "$results" | sort -u >&2
     exit 1
 }
 
-# A line for each client of a case: medians, and ratios to On-Demand.
+# Prints a row for each client of a case: medians, and ratios to On-Demand.
 show_case() {
     awk -v row="$1" -v unit="$2" -v scale="$3" '
         function median(client, column,    list, n, i, j, value) {
@@ -125,18 +125,19 @@ get_table() {
     echo "p50 and CPU of a call: in us for small and medium, in ms for large and huge."
 }
 
-# instructions COMMAND...: of the whole program.
+# instructions COMMAND...: the instructions of the whole process.
 instructions() {
     valgrind --tool=callgrind --callgrind-out-file=/dev/null "$@" 2>&1 >/dev/null | sed -n 's/.*Collected : //p'
 }
 
-# system_calls COMMAND...: their number, all threads'.
+# system_calls COMMAND...: the number of system calls of all threads.
 system_calls() {
     strace -f -c -o $made/strace "$@" >/dev/null
     awk '$NF == "total" { print $4 }' $made/strace
 }
 
-# per_call COUNTER FEW MANY COMMAND...: the difference that MANY - FEW calls make; @ stands for their number.
+# per_call COUNTER FEW MANY COMMAND...: the count per call, from the difference between FEW and MANY calls. @ in the
+# command is replaced by the number of calls.
 per_call() {
     counter=$1 few=$2 many=$3
     shift 3
@@ -161,7 +162,7 @@ counts_table() {
     done
 }
 
-# best_of COMMAND...: the least of the rounds, for what no other side takes part in.
+# best_of COMMAND...: the minimum of the rounds.
 best_of() {
     for _ in $(seq "$rounds"); do
         on_one_core 120 "$@"

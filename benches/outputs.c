@@ -1,7 +1,6 @@
-/* `outputs refold|yyjson|yyjson-walk FILE TIMES`: reads every output of an execution as JSON, once: the
- * library walks every value; yyjson parses the text of each, and as yyjson-walk walks what it has parsed,
- * too. Prints the median of a time in us, and how many values there were. What was read is freed while the
- * clock stands still; so are the executions made. */
+/* `outputs refold|yyjson|yyjson-walk FILE TIMES`: reads every output of an execution as JSON, once. refold
+ * walks every value; yyjson parses the text of each output; yyjson-walk also walks the parsed values. Prints
+ * the median time in us and the number of values. Parsing the execution and freeing are not timed. */
 #include "peers/measure.h"
 
 #include <refold.h>

@@ -1,4 +1,4 @@
-//! Parsing an execution from memory, and looking at what was parsed. `cargo bench --bench parse`
+//! Parsing an execution from memory and reading its values: `cargo bench --bench parse`.
 
 use std::error::Error;
 use std::fmt::Write;
@@ -9,7 +9,7 @@ use criterion::{BatchSize, Criterion, Throughput};
 use refold::execution::Execution;
 use refold::json::{Json, JsonType, LazyValue};
 
-/// An execution with as many nodes, each with an output of some records.
+/// An execution with this many nodes, each with an output of some records.
 fn document(nodes: usize, records: usize) -> Result<String, std::fmt::Error> {
     let mut text =
         String::from(r#"{"name":"Execution","status":"COMPLETED","completion_percentage":100,"nodes":["#);
@@ -32,7 +32,7 @@ fn document(nodes: usize, records: usize) -> Result<String, std::fmt::Error> {
     Ok(text)
 }
 
-/// Reads a value and all that is in it; returns how many there were.
+/// Reads a value and everything in it; returns the number of values.
 fn walk(value: Json<'_, '_>) -> usize {
     match value.kind() {
         JsonType::Null => 1,

@@ -1,7 +1,6 @@
-/* Writes the executions that the benchmarks get: `payloads FOLDER` makes small.json, medium.json, large.json
- * and huge.json in it, the same bytes in every run. An output is a list of records such as an application
- * returns them: nested, with escapes, non-ASCII text and numbers, and without white space, as the server
- * writes it. */
+/* `payloads FOLDER` writes the executions for the benchmarks: small.json, medium.json, large.json and
+ * huge.json, with the same bytes in every run. An output is a list of records as an application returns them:
+ * nested, with escapes, non-ASCII text and numbers, and without white space, as the server writes it. */
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -53,7 +52,7 @@ static const char *const notes[] = {
     "up."};
 static const char *const types[] = {"start", "http_request", "filter", "transform", "crm_update", "email"};
 
-/* Marsaglia's xorshift64: numbers that are the same in every run. */
+/* Marsaglia's xorshift64: the same pseudo-random numbers in every run. */
 static uint64_t state = 88172645463325252u;
 
 static uint64_t random_below(uint64_t limit) {

@@ -1,20 +1,19 @@
 #!/bin/sh
-# Compares the library with what one would write by hand; `sh benches/run.sh --help` tells more. All it makes lies under
-# target/benches/.
+# Compares the library with common alternatives; see `sh benches/run.sh --help`. All output is under target/benches/.
 set -eu
 
 usage() {
     cat <<'END'
 usage: sh benches/run.sh [--quick | --build]
 
-Gets executions from a server on this machine with the library, and with libcurl or Go and one of several JSON parsers;
-prints tables of medians, and of ratios to libcurl with simdjson's On-Demand, the fastest of them. All read the same
-fields and have to come to the same checksum. The clients take turns, each on one core, the server on another one.
-Instructions (valgrind) and system calls (strace) follow, then what needs no server: parsing, reading, accessors.
-It takes some minutes, and wants an idle machine with at least two cores.
+Gets executions from a server on this machine with the library, and with libcurl or Go and several JSON parsers. Prints
+tables of medians, and of ratios to libcurl with simdjson On-Demand, the fastest alternative. All clients read the same
+fields and must compute the same checksum. They take turns, each on one core, with the server on another one. Then come
+instruction counts (valgrind), system call counts (strace), and what needs no server: parsing, reading, accessors.
+It takes some minutes on an idle machine with at least two cores.
 
---quick    few rounds: to see that all works
---build    builds all and runs nothing
+--quick    few rounds, to check that everything works
+--build    builds everything and runs nothing
 END
 }
 
@@ -40,7 +39,7 @@ cd "$(dirname "$0")/.."
 [ "$scope" = all ] || exit 0
 
 . benches/measure.sh
-# A host's own settings would be measured with it.
+# Settings of the host would change the result.
 unset SSL_CERT_FILE SSL_CERT_DIR HTTPS_PROXY https_proxy HTTP_PROXY http_proxy ALL_PROXY all_proxy NO_PROXY no_proxy
 start_server
 trap stop_server EXIT

@@ -1,8 +1,9 @@
-/* How costs grow. `scaling threads URL COUNT CALLS`: calls per second of COUNT threads on one client.
- * `scaling idle URL CA_FILE COUNT`: memory of one of COUNT connections that are idle, in kB ("" for
- * plaintext). `scaling clients COUNT`: us for making and freeing one of COUNT clients, and by how many kB
- * memory has grown. `scaling nodes COUNT...`: ns for reading one node of executions with COUNT nodes, and for
- * finding one by its id. */
+/* How costs scale.
+ * `scaling threads URL COUNT CALLS`: calls per second of COUNT threads on one client.
+ * `scaling idle URL CA_FILE COUNT`: memory per connection in kB, with COUNT idle connections ("" for
+ * plaintext). `scaling clients COUNT`: us to make and free one of COUNT clients, and the growth of memory in
+ * kB. `scaling nodes COUNT...`: ns to parse one node of an execution with COUNT nodes, and to find one by id.
+ */
 #define _GNU_SOURCE
 #include "peers/client.h"
 #include "peers/measure.h"
@@ -37,7 +38,7 @@ static void *call(void *argument) {
     return NULL;
 }
 
-/* Lets `count` threads make `calls` each at the same time; returns how long they took. */
+/* Makes `calls` calls on each of `count` threads at the same time; returns the wall time. */
 static uint64_t run(const refold_client *client, size_t count, size_t calls) {
     pthread_t *threads = allocate(count * sizeof *threads);
     struct work *work = allocate(count * sizeof *work);
@@ -76,7 +77,7 @@ static void measure_threads(const char *url, size_t count, size_t calls) {
     refold_client_free(client);
 }
 
-/* Each client holds one connection, and shares nothing with the others but the code. */
+/* Each client holds one connection and shares nothing with the others. */
 static void measure_idle(const char *url, const char *ca_file, size_t count) {
     refold_client **clients = allocate(count * sizeof *clients);
     for (size_t index = 0; index < count; index++)

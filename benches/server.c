@@ -1,8 +1,8 @@
-/* A server that is not what is measured: prepared answers, kept in memory and sent whole, on connections that
- * stay open, a thread for each.
+/* A server that costs as little as possible: it sends prepared responses from memory, on connections that
+ * stay open, with one thread for each.
  *
- * `server FOLDER CERTIFICATE KEY` answers GET /.../NAME with FOLDER/NAME.json, on loopback, in plaintext and
- * in TLS. It prints both ports when it is ready, and ends when its standard input does. */
+ * `server FOLDER CERTIFICATE KEY` responds to GET /.../NAME with FOLDER/NAME.json, on loopback, in plaintext
+ * and over TLS. It prints both ports when it is ready, and ends at the end of its standard input. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -23,7 +23,7 @@
 
 #define END_OF_HEAD "\r\n\r\n"
 
-struct answer {
+struct response {
     const char *name;
     char head[512];
     size_t head_length;
@@ -31,9 +31,10 @@ struct answer {
     size_t body_length;
 };
 
-static struct answer answers[] = {{.name = "small"}, {.name = "medium"}, {.name = "large"}, {.name = "huge"}};
+static struct response responses[] = {
+    {.name = "small"}, {.name = "medium"}, {.name = "large"}, {.name = "huge"}};
 
-enum { ANSWERS = sizeof answers / sizeof *answers };
+enum { RESPONSES = sizeof responses / sizeof *responses };
 
 /* Where clients are waited for, or one of them is. Without TLS: NULL. */
 struct endpoint {
@@ -46,19 +47,19 @@ static void fail(const char *what) {
     exit(1);
 }
 
-static void prepare(struct answer *answer, const char *folder) {
+static void prepare(struct response *response, const char *folder) {
     char path[4096];
-    snprintf(path, sizeof path, "%s/%s.json", folder, answer->name);
+    snprintf(path, sizeof path, "%s/%s.json", folder, response->name);
     int file = open(path, O_RDONLY | O_CLOEXEC);
     struct stat status;
     if (file < 0 || fstat(file, &status) < 0)
         fail(path);
-    answer->body_length = (size_t)status.st_size;
-    answer->body = mmap(NULL, answer->body_length, PROT_READ, MAP_PRIVATE | MAP_POPULATE, file, 0);
-    if (answer->body == MAP_FAILED)
+    response->body_length = (size_t)status.st_size;
+    response->body = mmap(NULL, response->body_length, PROT_READ, MAP_PRIVATE | MAP_POPULATE, file, 0);
+    if (response->body == MAP_FAILED)
         fail(path);
     close(file);
-    int length = snprintf(answer->head, sizeof answer->head,
+    int length = snprintf(response->head, sizeof response->head,
                           "HTTP/1.1 200 OK\r\n"
                           "Date: Fri, 17 May 2024 09:30:00 GMT\r\n"
                           "Content-Type: application/json; charset=utf-8\r\n"
@@ -70,26 +71,27 @@ static void prepare(struct answer *answer, const char *folder) {
                           "ETag: W/\"1e5-Zr2cVYk0mJv9cXyUzT3b1QnLw4o\"\r\n"
                           "Strict-Transport-Security: max-age=15552000; includeSubDomains\r\n"
                           "X-Content-Type-Options: nosniff\r\n\r\n",
-                          answer->body_length);
-    answer->head_length = (size_t)length;
+                          response->body_length);
+    response->head_length = (size_t)length;
 }
 
-/* The answer to the request whose head this is. */
-static const struct answer *find(char *head) {
+/* The response to the request whose head this is. */
+static const struct response *find(char *head) {
     char *path = strchr(head, ' ');
     char *end = path == NULL ? NULL : strchr(path + 1, ' ');
     if (end == NULL)
         return NULL;
     *end = '\0';
     const char *name = strrchr(path, '/');
-    for (size_t index = 0; name != NULL && index < ANSWERS; index++)
-        if (strcmp(name + 1, answers[index].name) == 0)
-            return &answers[index];
+    for (size_t index = 0; name != NULL && index < RESPONSES; index++)
+        if (strcmp(name + 1, responses[index].name) == 0)
+            return &responses[index];
     return NULL;
 }
 
-static bool send_plain(int socket, const struct answer *answer) {
-    struct iovec parts[] = {{(void *)answer->head, answer->head_length}, {answer->body, answer->body_length}};
+static bool send_plain(int socket, const struct response *response) {
+    struct iovec parts[] = {{(void *)response->head, response->head_length},
+                            {response->body, response->body_length}};
     struct iovec *part = parts;
     while (part < parts + 2) {
         ssize_t sent = writev(socket, part, (int)(parts + 2 - part));
@@ -107,29 +109,29 @@ static bool send_plain(int socket, const struct answer *answer) {
     return true;
 }
 
-static bool send_secure(SSL *session, const struct answer *answer) {
+static bool send_secure(SSL *session, const struct response *response) {
     enum { RECORD = 16384 };
     char first[RECORD];
-    size_t sent, taken = RECORD - answer->head_length;
-    if (taken > answer->body_length)
-        taken = answer->body_length;
-    memcpy(first, answer->head, answer->head_length);
-    memcpy(first + answer->head_length, answer->body, taken);
-    if (SSL_write_ex(session, first, answer->head_length + taken, &sent) != 1)
+    size_t sent, taken = RECORD - response->head_length;
+    if (taken > response->body_length)
+        taken = response->body_length;
+    memcpy(first, response->head, response->head_length);
+    memcpy(first + response->head_length, response->body, taken);
+    if (SSL_write_ex(session, first, response->head_length + taken, &sent) != 1)
         return false;
-    while (taken < answer->body_length) {
-        if (SSL_write_ex(session, answer->body + taken, answer->body_length - taken, &sent) != 1)
+    while (taken < response->body_length) {
+        if (SSL_write_ex(session, response->body + taken, response->body_length - taken, &sent) != 1)
             return false;
         taken += sent;
     }
     return true;
 }
 
-static ssize_t receive(int socket, SSL *session, char *buffer, size_t room) {
-    return session == NULL ? recv(socket, buffer, room, 0) : SSL_read(session, buffer, (int)room);
+static ssize_t receive(int socket, SSL *session, char *buffer, size_t capacity) {
+    return session == NULL ? recv(socket, buffer, capacity, 0) : SSL_read(session, buffer, (int)capacity);
 }
 
-/* Requests have no bodies, and one follows the answer to the one before. */
+/* Requests have no bodies, and one follows the response to the one before. */
 static void serve(int socket, SSL *session) {
     char head[8192];
     size_t length = 0;
@@ -141,8 +143,9 @@ static void serve(int socket, SSL *session) {
         head[length] = '\0';
         if (strstr(head, END_OF_HEAD) == NULL)
             continue;
-        const struct answer *answer = find(head);
-        if (answer == NULL || !(session == NULL ? send_plain(socket, answer) : send_secure(session, answer)))
+        const struct response *response = find(head);
+        if (response == NULL ||
+            !(session == NULL ? send_plain(socket, response) : send_secure(session, response)))
             return;
         length = 0;
     }
@@ -217,8 +220,8 @@ int main(int count, char **arguments) {
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);
-    for (size_t index = 0; index < ANSWERS; index++)
-        prepare(&answers[index], arguments[1]);
+    for (size_t index = 0; index < RESPONSES; index++)
+        prepare(&responses[index], arguments[1]);
     static struct endpoint plain, secure;
     secure.tls = tls_with(arguments[2], arguments[3]);
     int plain_port = begin_to_listen(&plain), secure_port = begin_to_listen(&secure);

@@ -1,5 +1,5 @@
-/* `spawn TIMES COMMAND...`: the median of how long the command runs, from its start as a process to its end,
- * in us. Its output is not shown. */
+/* `spawn TIMES COMMAND...`: prints the median wall time of the command in us, from its start as a process to
+ * its end. Its output is discarded. */
 #define _GNU_SOURCE
 #include "peers/measure.h"
 

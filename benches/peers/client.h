@@ -1,11 +1,11 @@
-/* The client of this library that is measured. */
+/* The client of this library that the benchmarks measure. */
 #ifndef CLIENT_H
 #define CLIENT_H
 
 #include <refold.h>
 #include <stdio.h>
 
-/* Without a CA file: NULL. Prints why before it returns NULL. */
+/* `ca_file` may be NULL. Prints the reason before it returns NULL. */
 static inline refold_client *new_client(const char *base_url, const char *ca_file) {
     refold_options *options = refold_options_new();
     refold_options_set_api_key(options, "tk_benchmark", "user_12345");

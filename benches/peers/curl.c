@@ -12,21 +12,22 @@ struct client {
     char url[1024];
     size_t base_length;
     char *body;
-    size_t length, room;
+    size_t length, capacity;
 };
 
 static size_t take(char *bytes, size_t size, size_t count, void *argument) {
     struct client *client = argument;
     size_t more = size * count;
-    if (client->room - client->length < more) {
+    if (client->capacity - client->length < more) {
         curl_off_t announced = -1;
         curl_easy_getinfo(client->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
-        size_t room = client->body == NULL && announced > 0 ? (size_t)announced : 2 * client->room + more;
-        char *larger = realloc(client->body, room + PADDING);
+        size_t capacity =
+            client->body == NULL && announced > 0 ? (size_t)announced : 2 * client->capacity + more;
+        char *larger = realloc(client->body, capacity + PADDING);
         if (larger == NULL)
             return 0;
         client->body = larger;
-        client->room = room;
+        client->capacity = capacity;
     }
     memcpy(client->body + client->length, bytes, more);
     client->length += more;
@@ -62,7 +63,7 @@ bool client_get(struct client *client, const char *id, uint64_t *sum) {
     snprintf(client->url + client->base_length, sizeof client->url - client->base_length, "%s", id);
     curl_easy_setopt(client->curl, CURLOPT_URL, client->url);
     client->body = NULL;
-    client->length = client->room = 0;
+    client->length = client->capacity = 0;
     CURLcode code = curl_easy_perform(client->curl);
     long status = 0;
     curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);

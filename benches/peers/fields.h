@@ -1,6 +1,6 @@
-/* The fields that every reader of a JSON parser adds, in their order, but for what it does with the outputs.
- * The file that includes this has said before what an `object` is to its parser, and how to add a member of
- * one that may be absent: by add_string, add_integer and add_truth. */
+/* The fields that every reader adds to its checksum, in this order, apart from the outputs. The including
+ * file defines the type `object` of its parser, and add_string, add_integer and add_truth, which add a member
+ * that may be absent. */
 static void add_execution_fields(uint64_t *sum, object execution) {
     add_string(sum, execution, "name");
     add_string(sum, execution, "org_id");

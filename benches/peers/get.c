@@ -1,6 +1,6 @@
-/* `CLIENT URL ID WARM CALLS [CA_FILE]`: gets the execution CALLS times, after WARM calls for the small one,
- * one after the other on one connection. Prints the median of a call in us, the processor's time for one in
- * us, the peak memory in kB, and the checksum. */
+/* `CLIENT URL ID WARM CALLS [CA_FILE]`: gets the execution CALLS times on one connection, after WARM warm-up
+ * calls for the small one. Prints the median wall time and the CPU time of a call in us, the peak memory in
+ * kB, and the checksum. */
 #include "measure.h"
 #include "peer.h"
 

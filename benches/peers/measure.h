@@ -18,13 +18,13 @@ long resident_memory(void);
 /* The middle one; the list is sorted. */
 uint64_t median(uint64_t *list, size_t count);
 
-/* A whole number from the command line; ends the program if it is none. */
+/* A whole number from the command line; ends the program if it is not one. */
 size_t number_of(const char *argument);
 
-/* Memory, or the end of the program. */
+/* Allocates memory; ends the program if there is none. */
 void *allocate(size_t size);
 
-/* A whole file with `padding` bytes of zero behind it; ends the program if it cannot be read. */
+/* A whole file, followed by `padding` zero bytes; ends the program if it cannot be read. */
 char *read_file(const char *path, size_t padding, size_t *length);
 
 #endif

@@ -1,6 +1,6 @@
-/* `READER FILE CALLS`: reads the execution in the file CALLS times from memory. Prints the median of the
- * processor's time for one in us, and the checksum. Every time has a copy of the text of its own, as if it
- * had just arrived, which is made while the clock stands still. */
+/* `READER FILE CALLS`: parses the execution in the file CALLS times from memory. Prints the median CPU time
+ * of one call in us, and the checksum. Each call gets a fresh copy of the text, as if it had just arrived;
+ * making the copy is not timed. */
 #include "measure.h"
 #include "peer.h"
 

@@ -1,5 +1,5 @@
-/* What the programs that are compared have in common: each gets executions in its own way, reads them in its
- * own way, and adds up what it has read, so that nobody gets away with less than the others. */
+/* The interface that all compared programs implement: a client that gets executions and a reader that parses
+ * them. Each reader computes a checksum over the fields it reads, which proves that all read the same. */
 #ifndef PEER_H
 #define PEER_H
 
@@ -12,10 +12,10 @@
 extern "C" {
 #endif
 
-/* Behind the text that a reader gets there is room for this much: some parsers read beyond the end. */
+/* Bytes allocated after the text that is passed to a reader, because some parsers read past the end. */
 enum { PADDING = 64 };
 
-/* A program's way to get: a client holds one connection. All print why before they return NULL or false. */
+/* A client holds one connection. These functions print the reason before they return NULL or false. */
 struct client;
 struct client *client_open(const char *base_url, const char *ca_file);
 bool client_get(struct client *client, const char *id, uint64_t *sum);

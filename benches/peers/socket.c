@@ -1,6 +1,6 @@
-/* The floor: a socket and no more. Sends, and receives what is announced; built with KEEP it keeps the body
- * as a whole, else each portion takes the place of the one before. Nothing is read in it: the checksum is its
- * length. */
+/* The lower bound: a bare socket that sends a request and receives the bytes of Content-Length. Built with
+ * KEEP it stores the whole body; otherwise each chunk overwrites the previous one. It parses nothing: the
+ * checksum is the length. */
 #define _GNU_SOURCE
 #include "measure.h"
 #include "peer.h"
@@ -13,11 +13,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { PORTION = 256 << 10 };
+enum { CHUNK = 256 << 10 };
 
 struct client {
     int socket;
-    char portion[PORTION];
+    char chunk[CHUNK];
 };
 
 struct client *client_open(const char *base_url, const char *ca_file) {
@@ -47,17 +47,17 @@ static bool fail(void) {
 static ssize_t receive_head(struct client *client, size_t *body_length) {
     size_t length = 0;
     for (;;) {
-        ssize_t received = recv(client->socket, client->portion + length, PORTION - 1 - length, 0);
+        ssize_t received = recv(client->socket, client->chunk + length, CHUNK - 1 - length, 0);
         if (received <= 0)
             return -1;
         length += (size_t)received;
-        client->portion[length] = '\0';
-        char *end = strstr(client->portion, "\r\n\r\n");
-        char *announced = strcasestr(client->portion, "\r\nContent-Length: ");
+        client->chunk[length] = '\0';
+        char *end = strstr(client->chunk, "\r\n\r\n");
+        char *announced = strcasestr(client->chunk, "\r\nContent-Length: ");
         if (end != NULL && announced != NULL) {
             *body_length = strtoull(announced + strlen("\r\nContent-Length: "), NULL, 10);
-            size_t in_body = (size_t)(client->portion + length - (end + 4));
-            memmove(client->portion, end + 4, in_body);
+            size_t in_body = (size_t)(client->chunk + length - (end + 4));
+            memmove(client->chunk, end + 4, in_body);
             return (ssize_t)in_body;
         }
     }
@@ -66,13 +66,13 @@ static ssize_t receive_head(struct client *client, size_t *body_length) {
 static bool receive_body(struct client *client, size_t taken, size_t length) {
 #ifdef KEEP
     char *body = allocate(length);
-    memcpy(body, client->portion, taken);
+    memcpy(body, client->chunk, taken);
 #endif
     while (taken < length) {
 #ifdef KEEP
         ssize_t received = recv(client->socket, body + taken, length - taken, 0);
 #else
-        ssize_t received = recv(client->socket, client->portion, PORTION, 0);
+        ssize_t received = recv(client->socket, client->chunk, CHUNK, 0);
 #endif
         if (received <= 0)
             return fail();
