@@ -5,7 +5,8 @@
  *     ./watch_execution [--timeout SECONDS] EXECUTION_ID
  *
  * Exit status: 0 if the run completed; 1 on an error, including invalid arguments, reported on stderr; 3 if
- * the run ended otherwise (ERRORED, STOPPED, TIMED_OUT); 130 if SIGINT (Ctrl-C) or SIGTERM cancelled the wait.
+ * the run ended otherwise (ERRORED, STOPPED, TIMED_OUT); 130 if SIGINT (Ctrl-C) or SIGTERM cancelled the
+ * wait.
  */
 #define _XOPEN_SOURCE 700 /* sigaction, wcwidth */
 
