@@ -1,33 +1,33 @@
 #!/bin/sh
-# Builds the library and shows it at work; `sh examples/demo.sh --help` tells more. All it makes lies under target/.
+# Builds the library and demonstrates it; see `sh examples/demo.sh --help`. All output goes to target/.
 set -eu
 
 usage() {
     cat <<'END'
 usage: sh examples/demo.sh [EXECUTION_ID]
 
-Builds the library and the two C programs of examples/c, and runs them against the sandbox, a local server that
-behaves like the Refold API: on a finished run and on one in progress, or on the execution that you name. What is
-missing on a Debian machine is installed.
+Builds the library and the two C programs in examples/c, and runs them against the sandbox, a local server that
+behaves like the Refold API: with a finished run and a run in progress, or with EXECUTION_ID. On Debian, missing tools
+are installed.
 
-With REFOLD_API_KEY and REFOLD_LINKED_ACCOUNT_ID, or REFOLD_SESSION_TOKEN, in the environment and an EXECUTION_ID:
-your execution instead, from the real service (or from REFOLD_BASE_URL).
+If EXECUTION_ID is given and the environment contains REFOLD_API_KEY and REFOLD_LINKED_ACCOUNT_ID, or
+REFOLD_SESSION_TOKEN, the programs fetch your execution from the real service (or from REFOLD_BASE_URL).
 END
 }
 
-# One command for both: two would compile the library anew each time, as the sandbox's own dependencies switch on
-# other features of those that the two share.
+# One command for both. Two commands would recompile the library each time, because the dependencies of the sandbox
+# enable other features of shared crates.
 build() {
-    echo "Building the library and the sandbox (the first time takes a minute or two)"
+    echo "Building the library and the sandbox (a minute or two the first time)"
     cargo build --release --locked --quiet --lib --example sandbox
-    ln -sf ../release/librefold.so "$demo/librefold.so.0" # the name under which programs look for it
+    ln -sf ../release/librefold.so "$demo/librefold.so.0" # the name that programs load
 }
 
-# compile NAME: the C program of that name, unless it is newer than what it is made of.
+# compile NAME: compiles examples/c/NAME.c, unless the program is up to date.
 compile() {
-    made_of="examples/c/$1.c include/refold.h target/release/librefold.so"
-    # shellcheck disable=SC2086 # a list of names without blanks
-    if [ -e "$demo/$1" ] && [ -z "$(find $made_of -newer "$demo/$1")" ]; then
+    sources="examples/c/$1.c include/refold.h target/release/librefold.so"
+    # shellcheck disable=SC2086 # a list of names without spaces
+    if [ -e "$demo/$1" ] && [ -z "$(find $sources -newer "$demo/$1")" ]; then
         return
     fi
     echo "Compiling examples/c/$1.c"
@@ -64,7 +64,7 @@ need cc gcc libc6-dev
 export CARGO_TARGET_DIR=target
 unset CARGO_BUILD_TARGET
 if [ -z "${LC_ALL-}${LC_CTYPE-}${LANG-}" ]; then
-    export LC_CTYPE=C.UTF-8 # no locale is set: all terminals show UTF-8 today
+    export LC_CTYPE=C.UTF-8 # no locale is set, but terminals display UTF-8
 fi
 
 mkdir -p "$demo"
@@ -73,7 +73,7 @@ compile get_execution
 compile watch_execution
 
 if [ $# -eq 1 ] && [ -n "${REFOLD_API_KEY-}${REFOLD_SESSION_TOKEN-}" ]; then
-    echo "Asking ${REFOLD_BASE_URL:-https://app.refold.ai}"
+    echo "Fetching from ${REFOLD_BASE_URL:-https://app.refold.ai}"
     show get_execution "$1"
     show watch_execution "$1"
     exit
@@ -92,12 +92,12 @@ else
 fi
 cat <<'END'
 
-What to look at next:
-  include/refold.h                          every function, documented
-  examples/c/get_execution.c                the first of these programs: one call, its result, its error
-  examples/c/watch_execution.c              the second: waiting, progress, cancelling
+Next steps:
+  include/refold.h                          the documentation of every function
+  examples/c/get_execution.c                the first program: one call, its result, its error
+  examples/c/watch_execution.c              the second program: waiting, progress, cancellation
   sh examples/demo.sh failing               a run that fails
-  sh examples/demo.sh --help                how to see an execution of your own
-  target/release/examples/sandbox --help    the server behind this, to develop against
+  sh examples/demo.sh --help                how to fetch an execution of your own
+  target/release/examples/sandbox --help    the local server, for development without an account
 END
 exit $status

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Tests the Go package in examples/go against the sandbox, with the race detector and the checks of cgo's pointer rules,
-# and its program. The last line is `N passed, M failed`.
+# Tests the Go package in examples/go and its programs against the sandbox, with the race detector and cgo's pointer
+# checks. The last line is `N passed, M failed`.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . tests/support/install.sh
@@ -30,7 +30,7 @@ is_formatted() {
     [ -z "$(gofmt -l examples/go)" ] || { gofmt -d examples/go && return 1; }
 }
 
-# Counts the tests of the package, each by itself.
+# Runs the tests of the package and adds their numbers.
 test_package() {
     go test -race -count=1 -timeout=300s -v . >"$kept/package" 2>&1
     status=$?
@@ -38,15 +38,15 @@ test_package() {
     count_tests "$(grep -c '^--- PASS' "$kept/package")" "$(grep -c '^--- FAIL' "$kept/package")" "$status"
 }
 
-# One line on standard error that holds the words.
-complains() {
+# reports WORDS ARGUMENT...: refold-watch exits with 1 and one line on stderr that contains the words.
+reports() {
     words=$1
     shift
     runs 1 refold-watch "$@" && [ "$(wc -l <"$kept/err")" -eq 1 ] && grep -qF "$words" "$kept/err"
 }
 
-# Shows an execution of which the server tells neither how far it is nor how long its nodes ran.
-shows_no_numbers() {
+# prints_no_numbers PROGRAM: for an execution without a percentage and execution times.
+prints_no_numbers() {
     runs 0 "$1" null-node-fields && ! grep -q '[0-9]' "$kept/out"
 }
 
@@ -58,17 +58,16 @@ check "go vet" go vet ./...
 test_package
 for program in refold-get refold-watch; do
     check "$program compiles" go build -o "$kept/$program" "./cmd/$program"
-    check "$program shows no numbers where there are none" shows_no_numbers "$program"
+    check "$program prints no numbers where none were sent" prints_no_numbers "$program"
 done
-check "the program shows a run to its end" runs 0 refold-watch running-program
-check "the program shows the end" grep -q ": COMPLETED, 100 %$" "$kept/out"
-check "the program shows a finished run" runs 0 refold-watch 6a106ba44480b80424a65289
-check "the program shows its node" grep -q "^Start *Success *403ms$" "$kept/out"
-check "the program tells a failed run" runs 3 refold-watch errored
-check "the program tells an error" complains "Execution not found" nobody
-check "the program gives up in time" complains "deadline exceeded" -timeout 300ms stuck
-check "the program takes one id" runs 2 refold-watch
-
-check "the program is interrupted by SIGINT" is_interrupted refold-watch stuck
+check "refold-watch waits for a run to complete" runs 0 refold-watch running-program
+check "refold-watch prints the final status" grep -q ": COMPLETED, 100 %$" "$kept/out"
+check "refold-watch accepts a finished run" runs 0 refold-watch 6a106ba44480b80424a65289
+check "refold-watch prints the node" grep -q "^Start *Success *403ms$" "$kept/out"
+check "refold-watch exits with 3 for a failed run" runs 3 refold-watch errored
+check "refold-watch reports an error" reports "Execution not found" no-such-id
+check "refold-watch times out" reports "deadline exceeded" -timeout 300ms stuck
+check "refold-watch requires one id" runs 2 refold-watch
+check "SIGINT cancels refold-watch" is_interrupted refold-watch stuck
 
 sum_up

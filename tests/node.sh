@@ -1,6 +1,6 @@
 #!/bin/sh
-# Tests the Node.js package in examples/node against the sandbox, in a copy under target/ with what it depends on, and
-# its program. The last line is `N passed, M failed`.
+# Tests the Node.js package in examples/node and its programs against the sandbox, in a copy under target/ with its
+# dependencies. The last line is `N passed, M failed`.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . tests/support/install.sh
@@ -19,8 +19,8 @@ LD_LIBRARY_PATH=$(pwd)/$work/prefix/lib
 export LD_LIBRARY_PATH
 unset REFOLD_LIBRARY UV_THREADPOOL_SIZE
 
-# Copies the package, and installs what it depends on unless that is there: koffi's scripts are not needed, as it
-# brings what they would compile.
+# Copies the package, and installs its dependencies unless they are up to date. koffi's install scripts are not needed,
+# because it contains a compiled library.
 install_package() {
     mkdir -p "$work/package"
     if ! cmp -s examples/node/package-lock.json "$work/package/node_modules/lock"; then
@@ -34,7 +34,7 @@ install_package() {
     cp -R examples/node/. "$work/package/"
 }
 
-# Counts the tests of the package, each by itself.
+# Runs the tests of the package and adds their numbers.
 test_package() {
     (cd "$work/package" && node --expose-gc --test-reporter=tap --test test/*.test.js) >"$kept/package" 2>&1 \
         3>&- 4<&-
@@ -45,8 +45,8 @@ test_package() {
     count_tests "${package_passed:-0}" "${package_failed:-0}" "$status"
 }
 
-# One line on standard error that holds the words.
-complains() {
+# reports WORDS ARGUMENT...: watch.js exits with 1 and one line on stderr that contains the words.
+reports() {
     words=$1
     shift
     runs 1 node "$work/package/watch.js" "$@" && [ "$(wc -l <"$kept/err")" -eq 1 ] && grep -qF "$words" "$kept/err"
@@ -56,19 +56,18 @@ install_package || exit 1
 stop_sandbox_at_exit
 start_sandbox "$kept" --run-seconds 1
 test_package
-check "the program in the README shows a finished run" runs 0 node "$work/package/get.mjs" 6a106ba44480b80424a65289
-check "and its node" grep -q "^  Start: Success {" "$kept/out"
-check "the program shows a run to its end" runs 0 node "$work/package/watch.js" running-program
-check "the program shows the end" grep -q ": COMPLETED, 100 %$" "$kept/out"
-check "the program shows its nodes" grep -q "Wait for approval" "$kept/out"
-check "the program tells a failed run" runs 3 node "$work/package/watch.js" errored
-check "the program tells an error" complains "Execution not found" nobody
-REFOLD_API_KEY='' check "the program tells wrong settings" complains "linked_account_id" nobody
-check "the program takes one id" runs 2 node "$work/package/watch.js"
-REFOLD_LIBRARY=nowhere/librefold.so check "the package tells where it looks for the library" runs 1 \
+check "get.mjs prints a finished run" runs 0 node "$work/package/get.mjs" 6a106ba44480b80424a65289
+check "get.mjs prints the node" grep -q "^  Start: Success {" "$kept/out"
+check "watch.js waits for a run to complete" runs 0 node "$work/package/watch.js" running-program
+check "watch.js prints the final status" grep -q ": COMPLETED, 100 %$" "$kept/out"
+check "watch.js prints the nodes" grep -q "Wait for approval" "$kept/out"
+check "watch.js exits with 3 for a failed run" runs 3 node "$work/package/watch.js" errored
+check "watch.js reports an error" reports "Execution not found" no-such-id
+REFOLD_API_KEY='' check "watch.js reports invalid settings" reports "linked_account_id" no-such-id
+check "watch.js requires one id" runs 2 node "$work/package/watch.js"
+REFOLD_LIBRARY=nowhere/librefold.so check "a missing library is an error" runs 1 \
     node "$work/package/watch.js"
-check "and how to help" grep -q "nowhere/librefold.so cannot be loaded; REFOLD_LIBRARY" "$kept/err"
-
-check "the program is interrupted by SIGINT" is_interrupted node "$work/package/watch.js" stuck
+check "the error mentions REFOLD_LIBRARY" grep -q "cannot load nowhere/librefold.so; set REFOLD_LIBRARY" "$kept/err"
+check "SIGINT cancels watch.js" is_interrupted node "$work/package/watch.js" stuck
 
 sum_up

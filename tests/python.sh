@@ -1,7 +1,6 @@
 #!/bin/sh
-# Holds examples/python/refold.py to what it promises: its types to mypy, its behaviour to its own tests, against the
-# sandbox. PYTHON names another interpreter than python3. All it makes lies under target/. The last line is
-# `N passed, M failed`.
+# Checks the types of examples/python with mypy, and runs its tests against the sandbox. PYTHON selects an interpreter
+# other than python3. All output goes to target/. The last line is `N passed, M failed`.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . tests/support/install.sh
@@ -16,7 +15,7 @@ need_library || exit 1
 
 work=target/tests/python
 mkdir -p "$work"
-# The last mypy that knows Python 3.9.
+# The last mypy that supports Python 3.9.
 mypy=1.18.2
 if [ ! -e "$work/mypy-$mypy" ]; then
     rm -rf "$work/venv"
@@ -25,12 +24,12 @@ if [ ! -e "$work/mypy-$mypy" ]; then
     touch "$work/mypy-$mypy"
 fi
 
-has_types() {
+types_are_correct() {
     (cd examples/python && "../../$work/venv/bin/python" -m mypy --strict --python-version 3.9 \
         --cache-dir "../../$work/mypy-cache" refold.py test_refold.py get.py)
 }
 
-check types has_types
+check "mypy --strict" types_are_correct
 
 stop_sandbox_at_exit
 start_sandbox "$work" --run-seconds 0.5
@@ -42,10 +41,10 @@ status=$?
 sed -E 's/^(FAIL|ERROR): /FAIL /' "$work/log"
 # "Ran 40 tests in 12.3s", then "OK" or "FAILED (failures=1, errors=2)".
 ran=$(sed -nE 's/^Ran ([0-9]+) tests? in .*/\1/p' "$work/log")
-wrong=$(grep -cE '^(FAIL|ERROR): ' "$work/log")
-if [ "$wrong" -gt "${ran:-0}" ]; then # what fails beside the tests, or in several parts of one
-    ran=$wrong
+failures=$(grep -cE '^(FAIL|ERROR): ' "$work/log")
+if [ "$failures" -gt "${ran:-0}" ]; then # failures outside of tests, or several subtests of one test
+    ran=$failures
 fi
-count_tests $((${ran:-0} - wrong)) "$wrong" "$status"
+count_tests $((${ran:-0} - failures)) "$failures" "$status"
 
 sum_up

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Holds README.md and the headers to the programs and commands that they show: each program of README is the file that
-# is tested, every block compiles without a warning, and programs run against the sandbox. The last line is
-# `N passed, M failed`.
+# Checks the programs and commands that README.md, the pages of the languages and the headers show: each program on a
+# page is the file that is tested, every other block compiles or parses, and the programs run against the sandbox. The
+# last line is `N passed, M failed`.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . tests/support/install.sh
@@ -13,6 +13,7 @@ need cc gcc libc6-dev || exit 1
 need c++ g++ || exit 1
 need pkg-config pkg-config || exit 1
 need python3 python3 || exit 1
+need node nodejs || exit 1
 use_go || exit 1
 need_library || exit 1
 
@@ -22,15 +23,15 @@ mkdir -p "$work/tree/target/release"
 work=$(cd "$work" && pwd)
 make_prefix "$work/prefix"
 
-# readme_blocks LANGUAGE FILE: writes the blocks of that language to FILE, with 1, 2 ... for its %.
-readme_blocks() {
-    awk -v begin="\`\`\`$1" -v file="$work/$2" '
+# page_blocks PAGE LANGUAGE FILE: writes the blocks of that language to FILE, with 1, 2 and so on in place of %.
+page_blocks() {
+    awk -v begin="\`\`\`$2" -v file="$work/$3" '
         $0 == "```" { name = "" }
         name { print >name }
-        $0 == begin { name = file; sub("%", ++count, name) }' README.md
+        $0 == begin { name = file; sub("%", ++count, name) }' "$1"
 }
 
-# header_blocks HEADER LANGUAGE FILE: the same for a header, where they have the margin of a comment.
+# header_blocks HEADER LANGUAGE FILE: the same for a header, where blocks have the margin of a comment.
 header_blocks() {
     awk -v begin="\\\\\\\\code{.$2}" -v file="$work/$3" '
         /\\endcode/ { name = "" }
@@ -38,7 +39,70 @@ header_blocks() {
         $0 ~ begin { name = file; sub("%", ++count, name) }' "include/$1"
 }
 
-# prints PROGRAM...: shows the documented run.
+# program LANGUAGE: prints the path of the program that a page shows in its first block of that language.
+program() {
+    case $1 in
+        c) echo examples/c/get_execution.c ;;
+        cpp) echo examples/cpp/get.cpp ;;
+        go) echo examples/go/cmd/refold-get/main.go ;;
+        python) echo examples/python/get.py ;;
+        js) echo examples/node/get.mjs ;; # tests/node.sh runs it
+    esac
+}
+
+# check_page PAGE LANGUAGE...: its first block of each language is the program, and the others parse.
+check_page() {
+    page=$1
+    shift
+    for language in "$@"; do
+        rm -f "$work"/block-*
+        page_blocks "$page" "$language" "block-%.$language"
+        check "$page shows $(program "$language")" cmp "$work/block-1.$language" "$(program "$language")"
+        for block in "$work"/block-*; do
+            check "$page: $(basename "$block") parses" "parses_as_$language" "$block"
+        done
+    done
+}
+
+# complete FILE PROLOGUE: prints the file, as the body of the function that the prologue opens unless it is a program.
+complete() {
+    if grep -q '^int main' "$1"; then
+        cat "$1"
+    else
+        echo "$2"
+        cat "$1"
+        echo "}"
+    fi
+}
+
+parses_as_c() {
+    complete "$1" '
+        #include <refold.h>
+        #include <stdio.h>
+        void fragment(refold_error *error);
+        void fragment(refold_error *error) {' | cc -std=c11 -Wall -Wextra -Werror -Iinclude -fsyntax-only -x c -
+}
+
+parses_as_cpp() {
+    complete "$1" '
+        #include <iostream>
+        #include <refold.hpp>
+        void fragment(const refold::client &client) {' | c++ -std=c++17 -Iinclude -fsyntax-only -x c++ -
+}
+
+parses_as_go() {
+    gofmt -e <"$1" | cmp - "$1"
+}
+
+parses_as_python() {
+    python3 -c 'import sys; compile(open(sys.argv[1]).read(), sys.argv[1], "exec")' "$1"
+}
+
+parses_as_js() {
+    cp "$1" "$1.mjs" && node --check "$1.mjs"
+}
+
+# prints PROGRAM...: prints the documented run.
 prints() {
     "$@" 6a106ba44480b80424a65289 3>&- 4<&- >"$work/out" && grep -qF COMPLETED "$work/out"
 }
@@ -49,12 +113,12 @@ compiles() {
         -Wl,-rpath,"$work/prefix/lib" -o "$3"
 }
 
-# What README says of linking from the build folder, in a tree that looks like this one.
-links_as_told() {
+# The commands of README.md that link against the build folder, in a tree with the same layout.
+links_as_documented() {
     grep -E '^    (ln|cc -Iinclude) ' README.md >"$work/commands" && [ "$(wc -l <"$work/commands")" -eq 3 ] || return 1
     ln -s "$(pwd)/include" "$work/tree/include"
     ln -s "$(pwd)/target/release/librefold.so" "$(pwd)/target/release/librefold.a" "$work/tree/target/release/"
-    cp "$work/readme-1.c" "$work/tree/program.c"
+    cp "$(program c)" "$work/tree/program.c"
     while read -r command <&5; do
         (cd "$work/tree" && rm -f program && eval "$command") || return 1
         case $command in
@@ -72,20 +136,22 @@ build_go() {
         go build -o "$work/go" ./cmd/refold-get)
 }
 
-readme_blocks c readme-%.c
-readme_blocks cpp readme-%.cpp
-readme_blocks go readme-%.go
-readme_blocks python readme-%.py
-readme_blocks js readme-%.mjs
+# README.md shows the programs of some languages, and each page that of its own.
+for language in c cpp go python js; do
+    ! grep -qx "\`\`\`$language" README.md || check_page README.md "$language"
+done
+check_page examples/c/README.md c
+check_page examples/go/README.md go
+check_page examples/python/README.md python
+check_page examples/node/README.md js
+[ ! -e examples/cpp/README.md ] || check_page examples/cpp/README.md cpp
+
+cp "$(program c)" "$work/program.c"
+cp "$(program cpp)" "$work/program.cpp"
 header_blocks refold.h c header-%.c
 header_blocks refold.hpp cpp header-%.cpp
-check "README shows examples/c/get_execution.c" cmp "$work/readme-1.c" examples/c/get_execution.c
-check "README shows examples/cpp/get.cpp" cmp "$work/readme-1.cpp" examples/cpp/get.cpp
-check "README shows examples/go/cmd/refold-get/main.go" cmp "$work/readme-1.go" examples/go/cmd/refold-get/main.go
-check "README shows examples/python/get.py" cmp "$work/readme-1.py" examples/python/get.py
-check "README shows examples/node/get.mjs" cmp "$work/readme-1.mjs" examples/node/get.mjs # which tests/node.sh runs
-check "the header shows a program" [ -s "$work/header-1.c" ]
-check "the header for C++ shows a program" [ -s "$work/header-1.cpp" ]
+check "refold.h shows a program" [ -s "$work/header-1.c" ]
+check "refold.hpp shows a program" [ -s "$work/header-1.cpp" ]
 
 stop_sandbox_at_exit
 start_sandbox "$work"
@@ -97,10 +163,10 @@ for source in "$work"/*.c "$work"/*.cpp; do
     check "$(basename "$source") compiles" compiles "$compiler" "$source" "$source.program"
     check "$(basename "$source") works" prints "$source.program"
 done
-check "programs are linked as README says" links_as_told
-check "the program in Go compiles" build_go
-check "it works" prints "$work/go"
-check "the program in Python works" prints python "$work/readme-1.py"
-check "the module is a program" prints python -m refold
+check "the link commands of README.md work" links_as_documented
+check "the Go program compiles" build_go
+check "the Go program works" prints "$work/go"
+check "the Python program works" prints python "$(program python)"
+check "the Python module works as a program" prints python -m refold
 
 sum_up

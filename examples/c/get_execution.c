@@ -1,4 +1,4 @@
-/* Shows one execution:  cc get_execution.c -lrefold -o get_execution && ./get_execution EXECUTION_ID */
+/* Prints one execution:  cc get_execution.c -lrefold -o get_execution && ./get_execution EXECUTION_ID */
 #include <refold.h>
 #include <stdio.h>
 
@@ -17,7 +17,7 @@ int main(int argc, char **argv) {
         for (size_t i = 0; i < refold_execution_node_count(execution); i++) {
             const refold_node *node = refold_execution_node(execution, i);
             printf("  %s: %s, %lld ms\n", or_dash(refold_node_name(node)), or_dash(refold_node_status(node)),
-                   (long long)refold_node_execution_time_ms(node)); /* -1 where the server names none */
+                   (long long)refold_node_execution_time_ms(node)); /* -1 if not sent */
         }
     } else {
         fprintf(stderr, "get_execution: %s\n", refold_error_message(error));

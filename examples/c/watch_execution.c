@@ -1,11 +1,12 @@
-/* Waits for an execution of a workflow with a progress bar, then shows its nodes as a table, and the error
- * output of those that failed.
+/* Waits for a workflow execution and draws a progress bar, then prints its nodes as a table, followed by the
+ * output of each node that failed.
  *
  *     cc -std=c11 watch_execution.c -lrefold -o watch_execution
  *     ./watch_execution [--timeout SECONDS] EXECUTION_ID
  *
- * Exit status: 0 the run completed; 1 an error, told on stderr, wrong arguments among them; 3 the run ended
- * in another way (ERRORED, STOPPED, TIMED_OUT); 130 cancelled by SIGINT (Ctrl-C) or SIGTERM.
+ * Exit status: 0 if the run completed; 1 on an error, including invalid arguments, reported on stderr; 3 if
+ * the run ended otherwise (ERRORED, STOPPED, TIMED_OUT); 130 if SIGINT (Ctrl-C) or SIGTERM cancelled the
+ * wait.
  */
 #define _XOPEN_SOURCE 700 /* sigaction, wcwidth */
 
@@ -24,42 +25,42 @@
 enum { EXIT_COMPLETED = 0, EXIT_ERROR = 1, EXIT_NOT_COMPLETED = 3, EXIT_CANCELLED = 130 };
 enum { BAR_COLUMNS = 20, BAR_BYTES = 4 * BAR_COLUMNS, OUTPUT_COLUMNS = 800, LINE_BYTES = 1024 };
 
-static const char gap[] = "  "; /* between two columns */
+static const char gap[] = "  "; /* between two columns of the table */
 
 static const char help[] =
     "usage: watch_execution [--timeout SECONDS] EXECUTION_ID\n"
     "\n"
-    "Waits for an execution with a progress bar, then shows its nodes as a table.\n"
+    "Waits for a workflow execution and draws a progress bar, then prints its nodes as a table.\n"
     "\n"
-    "  --timeout SECONDS  how long to wait for the end of the run (0, the default: without limit)\n"
-    "  --help             this text\n"
+    "  --timeout SECONDS  limit for the whole wait; 0 for no limit, which is the default\n"
+    "  --help             print this help\n"
     "\n"
     "Environment: REFOLD_API_KEY and REFOLD_LINKED_ACCOUNT_ID, or REFOLD_SESSION_TOKEN; REFOLD_BASE_URL.\n"
     "\n"
     "Exit status:\n"
     "    0  the run completed\n"
-    "    1  an error, told on stderr, wrong arguments among them\n"
-    "    3  the run ended in another way: ERRORED, STOPPED, TIMED_OUT\n"
-    "  130  cancelled by SIGINT (Ctrl-C) or SIGTERM\n";
+    "    1  an error, including invalid arguments, reported on stderr\n"
+    "    3  the run ended otherwise: ERRORED, STOPPED, TIMED_OUT\n"
+    "  130  SIGINT (Ctrl-C) or SIGTERM cancelled the wait\n";
 
 /* Text on a terminal ------------------------------------------------------------------------------------ */
 
 static bool is_utf8(void) { return strcmp(nl_langinfo(CODESET), "UTF-8") == 0; }
 
 struct character {
-    const char *shown; /* what to write: the bytes themselves, or something harmless in their place */
-    size_t shown_bytes;
-    size_t bytes; /* how many bytes of the text it stands for */
-    int columns;  /* how many columns of the terminal it takes */
+    const char *output; /* the bytes to write: those of the text, or a harmless replacement */
+    size_t output_bytes;
+    size_t bytes; /* length in the text */
+    int columns;  /* width on the terminal */
 };
 
-/* Marks that turn the direction of text around: harmless to a terminal, not to its reader. */
-static bool turns_direction(wchar_t wide) {
+/* Whether `wide` overrides the direction of text: harmless to a terminal, misleading to its reader. */
+static bool is_direction_override(wchar_t wide) {
     return (wide >= 0x202A && wide <= 0x202E) || (wide >= 0x2066 && wide <= 0x2069);
 }
 
-/* The first character of `text`, which is not empty. The text comes from a server: an escape sequence in it
- * must not reach the terminal. What cannot be shown becomes "?", the line breaks of JSON text a blank. */
+/* Returns the first character of `text`, which must not be empty. The text comes from a server, so an escape
+ * sequence in it must not reach the terminal: unprintable characters become "?", white space one blank. */
 static struct character first_character(const char *text) {
     if (strchr("\t\r\n", *text))
         return (struct character){" ", 1, strspn(text, " \t\r\n"), 1};
@@ -69,12 +70,12 @@ static struct character first_character(const char *text) {
     if (bytes == (size_t)-1 || bytes == (size_t)-2)
         return (struct character){"?", 1, 1, 1};
     int columns = wcwidth(wide);
-    if (columns < 0 || turns_direction(wide))
+    if (columns < 0 || is_direction_override(wide))
         return (struct character){"?", 1, bytes, 1};
     return (struct character){text, bytes, bytes, columns};
 }
 
-/* How many columns `text` takes; where it takes more than `limit`, any number above it. */
+/* Returns the width of `text` in columns, or any number above `limit` if it is wider than that. */
 static int text_columns(const char *text, int limit) {
     int columns = 0;
     while (*text && columns <= limit) {
@@ -85,37 +86,38 @@ static int text_columns(const char *text, int limit) {
     return columns;
 }
 
-/* Writes `text`, cut to `limit` columns (at least 3), and returns how many it took. */
+/* Writes `text`, truncated to `limit` columns (at least 3), and returns its width. */
 static int write_text(FILE *out, const char *text, int limit) {
-    const char *mark = "";
-    int room = limit;
+    const char *ellipsis = "";
+    int available = limit;
     if (text_columns(text, limit) > limit) {
-        mark = is_utf8() ? "…" : "...";
-        room -= text_columns(mark, limit);
+        ellipsis = is_utf8() ? "…" : "...";
+        available -= text_columns(ellipsis, limit);
     }
     int columns = 0;
     while (*text) {
         struct character character = first_character(text);
-        if (columns + character.columns > room)
+        if (columns + character.columns > available)
             break;
-        fwrite(character.shown, 1, character.shown_bytes, out);
+        fwrite(character.output, 1, character.output_bytes, out);
         columns += character.columns;
         text += character.bytes;
     }
-    fputs(mark, out);
-    return columns + text_columns(mark, limit);
+    fputs(ellipsis, out);
+    return columns + text_columns(ellipsis, limit);
 }
 
-/* A bar `width` columns long (at most BAR_COLUMNS), of which `fraction` (0 to 1) is filled. */
-static const char *fill_bar(char bar[BAR_BYTES + 1], double fraction, int width, const char *rest) {
+/* Composes a bar of `width` columns (at most BAR_COLUMNS) with `fraction` (0 to 1) of it filled. `empty` is
+ * repeated for the rest. */
+static const char *fill_bar(char bar[BAR_BYTES + 1], double fraction, int width, const char *empty) {
     const char *full = is_utf8() ? "█" : "#";
     bar[0] = '\0';
     for (int i = 0; i < width; i++)
-        strcat(bar, i < fraction * width ? full : rest);
+        strcat(bar, i < fraction * width ? full : empty);
     return bar;
 }
 
-/* Of the terminal; of paper where there is none. */
+/* Returns the width of the terminal, else COLUMNS, else 100. */
 static int screen_columns(void) {
     struct winsize size;
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
@@ -128,7 +130,7 @@ static int screen_columns(void) {
 /* Progress ---------------------------------------------------------------------------------------------- */
 
 struct progress {
-    bool redraws; /* a terminal: each line is drawn over the one before */
+    bool redraws; /* on a terminal: each line overwrites the previous one */
     char line[LINE_BYTES];
 };
 
@@ -139,7 +141,7 @@ static const char *node_label(const refold_node *node) {
     return or_dash(name ? name : refold_node_id(node));
 }
 
-/* "RUNNING  ██████░░░░░░  50 %  2 of 3 nodes  Send mail": the last is the node that has not ended yet. */
+/* Composes "RUNNING  ██████░░░░░░  50 %  2 of 3 nodes  Send mail", which ends with the node in progress. */
 static void compose_line(char line[LINE_BYTES], const refold_execution *execution) {
     size_t count = refold_execution_node_count(execution), ended = 0;
     const refold_node *current = NULL;
@@ -174,13 +176,12 @@ static bool show_progress(const refold_execution *execution, void *user_data) {
     strcpy(progress->line, line);
     if (progress->redraws)
         putchar('\r');
-    write_text(stdout, line, screen_columns() - 3); /* room for the "^C" of a terminal */
+    write_text(stdout, line, screen_columns() - 3); /* leaves columns for the "^C" that a terminal echoes */
     fputs(progress->redraws ? "\033[K" : "\n", stdout);
     fflush(stdout);
     return true;
 }
 
-/* Nothing else has to be put back: the cursor was never hidden. */
 static void end_progress(const struct progress *progress) {
     if (progress->redraws && progress->line[0])
         putchar('\n');
@@ -203,7 +204,7 @@ static void handle_signals(void (*handler)(int)) {
     sigaction(SIGTERM, &action, NULL);
 }
 
-/* refold_wait_execution, which Ctrl-C and SIGTERM cancel. */
+/* Calls refold_wait_execution(); SIGINT and SIGTERM cancel it. */
 static refold_execution *wait_for(const refold_client *client, const char *id, uint64_t timeout_ms,
                                   refold_error **error) {
     struct progress progress = {0};
@@ -230,7 +231,7 @@ struct table {
     int64_t longest_ms;
 };
 
-/* What stands in a cell: the server's own text, or one composed in `buffer`. */
+/* Returns the text of a cell: a string of the execution, or one composed in `buffer`. */
 static const char *cell_text(const struct table *table, const refold_node *node, int cell,
                              char buffer[BAR_BYTES + 1]) {
     int64_t attempts = refold_node_attempts_made(node), maximum = refold_node_maximum_attempts(node);
@@ -264,17 +265,17 @@ static const char *cell_text(const struct table *table, const refold_node *node,
 
 static int larger(int a, int b) { return a > b ? a : b; }
 
-/* Each column as wide as its widest cell; then, while a row is wider than the screen, first the bar gives
- * way, then whichever column is the widest. */
+/* Makes each column as wide as its widest cell. While a row is wider than the screen, shrinks the bar first,
+ * then whichever column is the widest. */
 static void measure_table(struct table *table, const refold_execution *execution, int columns) {
-    enum { NARROWEST = 8, WIDEST = 200 };
+    enum { MIN_WIDTH = 8, MAX_WIDTH = 200 };
     char buffer[BAR_BYTES + 1];
     for (int cell = 0; cell < CELLS; cell++)
         table->widths[cell] = cell == BAR ? BAR_COLUMNS : (int)strlen(titles[cell]);
     for (size_t i = 0; i < refold_execution_node_count(execution); i++) {
         const refold_node *node = refold_execution_node(execution, i);
         for (int cell = 0; cell < BAR; cell++) {
-            int width = text_columns(cell_text(table, node, cell, buffer), WIDEST);
+            int width = text_columns(cell_text(table, node, cell, buffer), MAX_WIDTH);
             table->widths[cell] = larger(table->widths[cell], width);
         }
         if (refold_node_execution_time_ms(node) > table->longest_ms)
@@ -284,16 +285,16 @@ static void measure_table(struct table *table, const refold_execution *execution
         int total = (CELLS - 1) * (int)strlen(gap), widest = BAR;
         for (int cell = 0; cell < CELLS; cell++) {
             total += table->widths[cell];
-            if (table->widths[BAR] <= NARROWEST && table->widths[cell] > table->widths[widest])
+            if (table->widths[BAR] <= MIN_WIDTH && table->widths[cell] > table->widths[widest])
                 widest = cell;
         }
-        if (total <= columns || table->widths[widest] <= NARROWEST)
+        if (total <= columns || table->widths[widest] <= MIN_WIDTH)
             return;
         table->widths[widest]--;
     }
 }
 
-/* The titles where `node` is NULL. */
+/* Writes a node, or the titles if `node` is NULL. */
 static void write_row(const struct table *table, const refold_node *node) {
     char buffer[BAR_BYTES + 1];
     for (int cell = 0; cell < CELLS; cell++) {
@@ -362,7 +363,7 @@ static bool parse_seconds(const char *text, uint64_t *milliseconds) {
     return true;
 }
 
-/* NULL, or what is wrong. */
+/* Returns NULL, or a message about the invalid argument. */
 static const char *parse_arguments(char **argv, struct arguments *arguments) {
     bool options_ended = false;
     for (char **argument = argv + 1; *argument && !arguments->help; argument++) {
@@ -372,18 +373,18 @@ static const char *parse_arguments(char **argv, struct arguments *arguments) {
         else if (is_option && strcmp(*argument, "--help") == 0)
             arguments->help = true;
         else if (is_option && strcmp(*argument, "--timeout") != 0)
-            return "there is no such option";
+            return "unknown option";
         else if (is_option && !parse_seconds(*++argument, &arguments->timeout_ms))
             return "--timeout takes a whole number of seconds";
         else if (!is_option && arguments->execution_id)
-            return "one execution id is enough";
+            return "more than one execution id";
         else if (!is_option)
             arguments->execution_id = *argument;
     }
-    return arguments->execution_id || arguments->help ? NULL : "the execution id is missing";
+    return arguments->execution_id || arguments->help ? NULL : "missing execution id";
 }
 
-/* Says what went wrong, frees `error` and returns the exit status that tells it. */
+/* Prints and frees `error`, and returns the exit status for it. */
 static int report(refold_error *error) {
     int status = refold_error_code(error) == REFOLD_ERROR_CANCELLED ? EXIT_CANCELLED : EXIT_ERROR;
     fputs("watch_execution: ", stderr);
@@ -420,9 +421,9 @@ int main(int argc, char **argv) {
     (void)argc;
     setlocale(LC_CTYPE, "");
     struct arguments arguments = {0};
-    const char *wrong = parse_arguments(argv, &arguments);
-    if (wrong) {
-        fprintf(stderr, "watch_execution: %s; --help tells more\n", wrong);
+    const char *problem = parse_arguments(argv, &arguments);
+    if (problem) {
+        fprintf(stderr, "watch_execution: %s; see --help\n", problem);
         return EXIT_ERROR;
     }
     int status = EXIT_COMPLETED;
@@ -431,7 +432,7 @@ int main(int argc, char **argv) {
     else
         status = watch(&arguments);
     if (fflush(stdout) != 0 || ferror(stdout)) {
-        perror("watch_execution: cannot write");
+        perror("watch_execution: cannot write output");
         return EXIT_ERROR;
     }
     return status;

@@ -5,16 +5,16 @@ package refold
 #include <stdlib.h>
 #include <refold.h>
 
-extern bool refoldShow(refold_execution *snapshot, uintptr_t watcher);
+extern bool refoldOnProgress(refold_execution *snapshot, uintptr_t handle);
 
-static bool show(const refold_execution *snapshot, void *watcher) {
-    return refoldShow((refold_execution *)snapshot, (uintptr_t)watcher);
+static bool on_progress(const refold_execution *snapshot, void *handle) {
+    return refoldOnProgress((refold_execution *)snapshot, (uintptr_t)handle);
 }
 
-// The watcher is a number for Go, and not to be taken for one of its pointers; 0 is none.
-static refold_execution *wait_execution(const refold_client *client, const char *id, uintptr_t watcher,
+// The handle is an integer, because Go must not mistake it for one of its pointers; 0 stands for no callback.
+static refold_execution *wait_execution(const refold_client *client, const char *id, uintptr_t handle,
                                         refold_cancel *cancel, refold_error **failure) {
-    return refold_wait_execution(client, id, 0, watcher ? show : NULL, (void *)watcher, cancel, failure);
+    return refold_wait_execution(client, id, 0, handle ? on_progress : NULL, (void *)handle, cancel, failure);
 }
 */
 import "C"
@@ -25,46 +25,50 @@ import (
 	"runtime/cgo"
 )
 
-// GetExecution gets one execution. A run that ended badly is an execution, not an error: see Execution.State.
+// GetExecution fetches one execution. A run that failed on the server is a result, not an error: check Execution.State.
 //
-// The error is ctx.Err() where the context ended the call, ErrClosed, or an *Error.
+// The id has 1 to 256 characters of A-Z a-z 0-9 - _ . ~ : and is neither "." nor ".."; anything else is
+// ErrInvalidArgument, and nothing is sent. The call blocks for at most the timeout of the client, retries included.
+//
+// The error is ctx.Err() if the context ended the call, ErrClosed if the client is closed, and an *Error otherwise.
 func (client *Client) GetExecution(ctx context.Context, id string) (*Execution, error) {
 	return client.call(ctx, id, nil, func(call *call, failure **C.refold_error) *C.refold_execution {
 		return C.refold_get_execution(call.client, call.id, call.cancel, failure)
 	})
 }
 
-// WaitExecution polls an execution until it has ended, and returns its last snapshot. Only the context bounds the
-// wait: one without a deadline may never end. Each poll is one call, with its own time-out and retries.
+// WaitExecution polls an execution until its state is final and returns the last snapshot. Only the context limits the
+// wait: without a deadline it may never end. Each poll is one call with its own timeout and retries. Up to five
+// consecutive polls may fail with a retryable error.
 //
-// progress, which may be nil, is shown each snapshot, the last one included, on the goroutine of the caller. When it
-// returns an error the wait ends and returns that error; when it panics, so does WaitExecution. The execution returned
-// is the one that it saw last. The other errors are those of GetExecution.
+// progress may be nil. Otherwise it is called with each snapshot, the last one included, on the caller's goroutine, and
+// may use the client. If it returns an error, the wait ends and returns that error; if it panics, so does
+// WaitExecution. The execution returned is the last one passed to progress. Other errors are those of GetExecution.
 func (client *Client) WaitExecution(
 	ctx context.Context, id string, progress func(*Execution) error,
 ) (*Execution, error) {
 	return client.call(ctx, id, progress, func(call *call, failure **C.refold_error) *C.refold_execution {
-		var watcher cgo.Handle
+		var handle cgo.Handle
 		if progress != nil {
-			watcher = cgo.NewHandle(call)
-			defer watcher.Delete()
+			handle = cgo.NewHandle(call)
+			defer handle.Delete()
 		}
-		return C.wait_execution(call.client, call.id, C.uintptr_t(watcher), call.cancel, failure)
+		return C.wait_execution(call.client, call.id, C.uintptr_t(handle), call.cancel, failure)
 	})
 }
 
-// call is a call into C. It is made on a goroutine of its own, while that of the caller hears the context and shows
+// call is one call into C. It runs on its own goroutine, while the caller's goroutine watches the context and calls
 // progress.
 type call struct {
 	client    *C.refold_client
 	id        *C.char
 	cancel    *C.refold_cancel
-	snapshots chan *Execution // to show
-	answers   chan bool       // whether to go on
-	left      chan struct{}   // closed when nobody attends any more
+	snapshots chan *Execution // to be passed to progress
+	decisions chan bool       // whether the wait continues, one for each snapshot
+	abandoned chan struct{}   // closed when the caller's goroutine no longer receives snapshots
 	returned  chan struct{}   // closed when C has returned
 
-	// Set when C has returned.
+	// The outcome. Read by the caller's goroutine once returned is closed.
 	execution *Execution
 	err       error
 }
@@ -81,7 +85,7 @@ func (client *Client) call(
 			call := newCall(client, id)
 			defer call.free()
 			go call.run(enter)
-			execution, err = call.attend(ctx, progress)
+			execution, err = call.await(ctx, progress)
 			return err
 		})
 	})
@@ -94,21 +98,22 @@ func newCall(client *C.refold_client, id *C.char) *call {
 		id:        id,
 		cancel:    C.refold_cancel_new(),
 		snapshots: make(chan *Execution),
-		answers:   make(chan bool),
-		left:      make(chan struct{}),
+		decisions: make(chan bool),
+		abandoned: make(chan struct{}),
 		returned:  make(chan struct{}),
 	}
 }
 
-// free ends the call if it has not ended, as when progress has panicked: what C was handed is freed after that only.
+// free cancels the call if it is still running, which it is after a panic in progress. It waits for C to return,
+// because C uses the client, the id and the token until then.
 func (call *call) free() {
-	close(call.left)
+	close(call.abandoned)
 	C.refold_cancel_trigger(call.cancel)
 	<-call.returned
 	C.refold_cancel_free(call.cancel)
 }
 
-// run calls into C, on its own goroutine.
+// run calls into C. It runs on the goroutine of the call.
 func (call *call) run(enter func(*call, **C.refold_error) *C.refold_execution) {
 	defer close(call.returned)
 	var failure *C.refold_error
@@ -118,13 +123,14 @@ func (call *call) run(enter func(*call, **C.refold_error) *C.refold_execution) {
 		return
 	}
 	defer C.refold_execution_free(execution)
-	if call.execution == nil { // else it is the one that was shown last
+	if call.execution == nil { // otherwise it is the snapshot that was reported last
 		call.execution = newExecution(execution)
 	}
 }
 
-// attend waits for the call's end, on the goroutine of the caller.
-func (call *call) attend(ctx context.Context, progress func(*Execution) error) (*Execution, error) {
+// await waits for the call to return, calls progress meanwhile, and cancels the call when the context is done. It runs
+// on the caller's goroutine.
+func (call *call) await(ctx context.Context, progress func(*Execution) error) (*Execution, error) {
 	done := ctx.Done()
 	var stopped error
 	for {
@@ -134,7 +140,7 @@ func (call *call) attend(ctx context.Context, progress func(*Execution) error) (
 			done = nil
 		case snapshot := <-call.snapshots:
 			stopped = progress(snapshot)
-			call.answers <- stopped == nil
+			call.decisions <- stopped == nil
 		case <-call.returned:
 			return call.outcome(ctx, stopped)
 		}

@@ -10,26 +10,31 @@ import (
 	"sync"
 )
 
-// ErrClosed is what the calls of a closed client end with. It is an os.ErrClosed.
+// ErrClosed is returned by the methods of a closed client. It wraps os.ErrClosed.
 var ErrClosed = fmt.Errorf("refold: client: %w", os.ErrClosed)
 
-// Client is what calls go through: settings that were checked, and a pool of connections that its calls share. Any
-// number of goroutines may use one, and one for a whole program is best.
+// Client holds validated settings and a pool of connections. It is safe for concurrent use, and a program should share
+// one: N concurrent calls need at most N connections.
 type Client struct {
 	mutex   sync.Mutex
 	pointer *C.refold_client
-	calls   int // those under way, which use the pointer
+	calls   int // in progress; each uses pointer
 	closed  bool
 }
 
-// NewClient checks the settings and makes a client from them. Nothing is sent.
+// NewClient validates the options and returns a client. Nothing is sent. Exactly one of WithAPIKey and WithSessionToken
+// is required.
+//
+// It reads HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR from the environment, which must not be
+// changed concurrently. The error is an *Error: ErrInvalidArgument if an option is invalid, ErrResource if the process
+// is out of memory or descriptors.
 func NewClient(options ...Option) (*Client, error) {
 	return newClient(C.refold_options_new(), options)
 }
 
-// NewClientFromEnv is NewClient with what the environment says for a start: REFOLD_API_KEY and
-// REFOLD_LINKED_ACCOUNT_ID or REFOLD_SESSION_TOKEN, and REFOLD_BASE_URL. An option that authenticates takes the place of
-// both ways. It must not run while another goroutine changes the environment.
+// NewClientFromEnv is NewClient with defaults from the environment: REFOLD_API_KEY and REFOLD_LINKED_ACCOUNT_ID, or
+// REFOLD_SESSION_TOKEN, and REFOLD_BASE_URL. WithAPIKey and WithSessionToken replace the credentials of the
+// environment, whichever they are.
 func NewClientFromEnv(options ...Option) (*Client, error) {
 	return newClient(C.refold_options_new_from_env(), options)
 }
@@ -52,7 +57,9 @@ func newClient(defaults *C.refold_options, options []Option) (*Client, error) {
 	return client, nil
 }
 
-// SetSessionToken gives the client a new session token, for calls, and polls of a wait, that begin later.
+// SetSessionToken replaces the session token for calls, and polls of a wait, that start later. It may be called while
+// calls are in progress. The error is ErrClosed or an *Error with ErrInvalidArgument if the token is invalid or the
+// client authenticates with an API key; the client then keeps its token.
 func (client *Client) SetSessionToken(token string) error {
 	return withText("session_token", token, func(token *C.char) error {
 		return client.use(func(pointer *C.refold_client) error {
@@ -60,16 +67,16 @@ func (client *Client) SetSessionToken(token string) error {
 			case C.REFOLD_OK:
 				return nil
 			case ErrInvalidArgument:
-				return invalidArgument("the session token cannot be sent, or the client has an API key")
+				return invalidArgument("the session token is invalid, or the client authenticates with an API key")
 			default:
-				return &Error{Code: code, Message: "the session token could not be set: make a new client", RetryAfter: -1}
+				return &Error{Code: code, Message: "the session token could not be set; create a new client", RetryAfter: -1}
 			}
 		})
 	})
 }
 
-// Close closes the idle connections of the client and wipes its secrets. Calls that have begun run to their end. It
-// never fails.
+// Close closes the client's connections and wipes its secrets once the calls in progress have returned. Later calls
+// fail with ErrClosed. Close never fails, and may be called more than once.
 func (client *Client) Close() error {
 	runtime.SetFinalizer(client, nil)
 	client.mutex.Lock()
@@ -79,8 +86,8 @@ func (client *Client) Close() error {
 	return nil
 }
 
-// use lends the pointer: C must not free it at the moment at which a call begins. That the client is needed after the
-// call keeps the garbage collector from closing it under way.
+// use calls a function with the pointer, which is not freed meanwhile. The deferred call to end also keeps the client
+// reachable, so that its finalizer does not run during the call.
 func (client *Client) use(call func(*C.refold_client) error) error {
 	if !client.begin() {
 		return ErrClosed

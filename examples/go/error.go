@@ -5,75 +5,81 @@ import "C"
 
 import "time"
 
-// Code is what kind of failure it is: the HTTP status of the server's answer, or a negative number where there was no
-// usable answer. It is an error itself, so that errors.Is(err, refold.ErrNotFound) tells it, and for a status without
-// a name errors.Is(err, refold.Code(418)).
+// Code classifies a failure: the HTTP status of the response, or a negative number if there was no usable response. A
+// Code is itself an error, so errors.Is(err, refold.ErrNotFound) tests for one, and errors.Is(err, refold.Code(418))
+// for a status without a name.
 type Code int32
 
-// The codes that have a name. Those from ErrInvalidArgument on mean that there was no usable answer.
+// HTTP statuses with a name. Any other status except 2xx is a valid Code, too.
 const (
-	ErrBadRequest          Code = C.REFOLD_ERROR_BAD_REQUEST
-	ErrUnauthorized        Code = C.REFOLD_ERROR_UNAUTHORIZED
-	ErrForbidden           Code = C.REFOLD_ERROR_FORBIDDEN
-	ErrNotFound            Code = C.REFOLD_ERROR_NOT_FOUND
-	ErrRequestTimeout      Code = C.REFOLD_ERROR_REQUEST_TIMEOUT
-	ErrConflict            Code = C.REFOLD_ERROR_CONFLICT
-	ErrUnprocessableEntity Code = C.REFOLD_ERROR_UNPROCESSABLE_ENTITY
-	ErrTooManyRequests     Code = C.REFOLD_ERROR_TOO_MANY_REQUESTS
-	ErrInternalServerError Code = C.REFOLD_ERROR_INTERNAL_SERVER_ERROR
-	ErrNotImplemented      Code = C.REFOLD_ERROR_NOT_IMPLEMENTED
-	ErrBadGateway          Code = C.REFOLD_ERROR_BAD_GATEWAY
-	ErrServiceUnavailable  Code = C.REFOLD_ERROR_SERVICE_UNAVAILABLE
-	ErrGatewayTimeout      Code = C.REFOLD_ERROR_GATEWAY_TIMEOUT
+	ErrBadRequest          Code = C.REFOLD_ERROR_BAD_REQUEST           // 400
+	ErrUnauthorized        Code = C.REFOLD_ERROR_UNAUTHORIZED          // 401: the credentials were rejected
+	ErrForbidden           Code = C.REFOLD_ERROR_FORBIDDEN             // 403: the credentials do not grant access
+	ErrNotFound            Code = C.REFOLD_ERROR_NOT_FOUND             // 404: no such execution for these credentials
+	ErrRequestTimeout      Code = C.REFOLD_ERROR_REQUEST_TIMEOUT       // 408: not to be confused with ErrTimeout
+	ErrConflict            Code = C.REFOLD_ERROR_CONFLICT              // 409
+	ErrUnprocessableEntity Code = C.REFOLD_ERROR_UNPROCESSABLE_ENTITY  // 422
+	ErrTooManyRequests     Code = C.REFOLD_ERROR_TOO_MANY_REQUESTS     // 429: see Error.RetryAfter
+	ErrInternalServerError Code = C.REFOLD_ERROR_INTERNAL_SERVER_ERROR // 500
+	ErrNotImplemented      Code = C.REFOLD_ERROR_NOT_IMPLEMENTED       // 501
+	ErrBadGateway          Code = C.REFOLD_ERROR_BAD_GATEWAY           // 502
+	ErrServiceUnavailable  Code = C.REFOLD_ERROR_SERVICE_UNAVAILABLE   // 503
+	ErrGatewayTimeout      Code = C.REFOLD_ERROR_GATEWAY_TIMEOUT       // 504
+)
 
-	ErrInvalidArgument  Code = C.REFOLD_ERROR_INVALID_ARGUMENT
-	ErrTimeout          Code = C.REFOLD_ERROR_TIMEOUT
-	ErrResolve          Code = C.REFOLD_ERROR_RESOLVE
-	ErrConnect          Code = C.REFOLD_ERROR_CONNECT
-	ErrTLS              Code = C.REFOLD_ERROR_TLS
-	ErrTransport        Code = C.REFOLD_ERROR_TRANSPORT
-	ErrInvalidResponse  Code = C.REFOLD_ERROR_INVALID_RESPONSE
-	ErrResponseTooLarge Code = C.REFOLD_ERROR_RESPONSE_TOO_LARGE
-	ErrInternal         Code = C.REFOLD_ERROR_INTERNAL
-	ErrResource         Code = C.REFOLD_ERROR_RESOURCE
+// Negative codes: there was no usable response. Later versions may add more.
+const (
+	ErrInvalidArgument  Code = C.REFOLD_ERROR_INVALID_ARGUMENT   // an argument or option is invalid; nothing was sent
+	ErrTimeout          Code = C.REFOLD_ERROR_TIMEOUT            // the timeout of the call expired
+	ErrResolve          Code = C.REFOLD_ERROR_RESOLVE            // the host name could not be resolved
+	ErrConnect          Code = C.REFOLD_ERROR_CONNECT            // no connection, or the proxy refused
+	ErrTLS              Code = C.REFOLD_ERROR_TLS                // the handshake failed, or the certificate is not trusted
+	ErrTransport        Code = C.REFOLD_ERROR_TRANSPORT          // the connection broke, or the response is not HTTP
+	ErrInvalidResponse  Code = C.REFOLD_ERROR_INVALID_RESPONSE   // the response is not an execution
+	ErrResponseTooLarge Code = C.REFOLD_ERROR_RESPONSE_TOO_LARGE // the response exceeds a limit; see WithMaxResponseBytes
+	ErrInternal         Code = C.REFOLD_ERROR_INTERNAL           // a defect of the library
+	ErrResource         Code = C.REFOLD_ERROR_RESOURCE           // out of memory, descriptors or threads
 
-	// What a call ends with when its context does; the caller is told ctx.Err() instead.
+	// Not exported: a call that its context ended returns ctx.Err() instead.
 	errCancelled Code = C.REFOLD_ERROR_CANCELLED
 )
 
-// String is the name of the code for people and logs, such as "NOT_FOUND".
+// String returns the name of the code, such as "NOT_FOUND"; "HTTP_ERROR" for a status without a name.
 func (code Code) String() string {
 	return C.GoString(C.refold_code_name(C.refold_code(code)))
 }
 
+// Error implements the error interface.
 func (code Code) Error() string {
 	return "refold: " + code.String()
 }
 
-// Error is why a call failed. Strings that the server did not send are empty.
+// Error describes why a call failed. Strings that the response does not have are empty.
 type Error struct {
-	// Code is what kind of failure it is.
+	// Code classifies the failure.
 	Code Code
-	// HTTPStatus is what the answer tells in its field status_code, else its own status; 0 without an answer.
+	// HTTPStatus is the field status_code of the response, or else its HTTP status; 0 without a response.
 	HTTPStatus int
-	// HTTPErrorType is the answer's field http_error_type, such as "NOT_FOUND".
+	// HTTPErrorType is the field http_error_type of the response, such as "NOT_FOUND".
 	HTTPErrorType string
-	// APICode is the answer's field error_code, such as "RESOURCE_NOT_FOUND"; without one, its field error.
+	// APICode is the field error_code of the response, or else its field error, such as "RESOURCE_NOT_FOUND".
 	APICode string
-	// Message is one sentence for people, with no secret in it.
+	// Message is one sentence for humans. It contains no secrets.
 	Message string
-	// RequestID is what the vendor's support asks for.
+	// RequestID identifies the request to the vendor's support.
 	RequestID string
-	// Body is the answer as it came, its first 64 KiB at most; nil when there is none.
+	// Body is the decompressed body of the response with secrets redacted, limited to its first 64 KiB; nil without a
+	// body.
 	Body []byte
-	// RetryAfter is how long the server asks to wait before the next try; negative when it named no time.
+	// RetryAfter is how long the server asks to wait before the next attempt; negative if it does not ask.
 	RetryAfter time.Duration
-	// Retryable tells whether the same call may succeed later without a change.
+	// Retryable reports whether the same call may succeed later.
 	Retryable bool
-	// Attempts is how many tries the call began.
+	// Attempts is the number of attempts that the call started; for a wait, those of all polls.
 	Attempts int
 }
 
+// Error implements the error interface. It returns the message and the request id.
 func (e *Error) Error() string {
 	if e.RequestID == "" {
 		return "refold: " + e.Message
@@ -81,13 +87,13 @@ func (e *Error) Error() string {
 	return "refold: " + e.Message + " (request id " + e.RequestID + ")"
 }
 
-// Is makes errors.Is(err, refold.ErrNotFound) work.
+// Is reports whether target is the Code of the error, for errors.Is.
 func (e *Error) Is(target error) bool {
-	code, is := target.(Code)
-	return is && code == e.Code
+	code, ok := target.(Code)
+	return ok && code == e.Code
 }
 
-// Timeout tells whether the time-out of the call itself passed, as the errors of package net do.
+// Timeout reports whether the timeout of the call expired. It follows net.Error.
 func (e *Error) Timeout() bool {
 	return e.Code == ErrTimeout
 }
@@ -96,7 +102,7 @@ func invalidArgument(message string) *Error {
 	return &Error{Code: ErrInvalidArgument, Message: message, RetryAfter: -1}
 }
 
-// takeError copies an error of C and frees it.
+// takeError copies a C error and frees it.
 func takeError(failure *C.refold_error) *Error {
 	defer C.refold_error_free(failure)
 	var length C.size_t

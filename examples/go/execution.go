@@ -11,7 +11,7 @@ struct view {
     bool is_batch;
 };
 
-// A node at once, as each call into C has its price.
+// Reads a whole node in one call, because every call from Go into C is expensive.
 static struct view view_node(const refold_execution *execution, size_t index) {
     const refold_node *node = refold_execution_node(execution, index);
     struct view view = {
@@ -40,70 +40,71 @@ import (
 	"unsafe"
 )
 
-// State is what the server's words for the status of an execution or a node mean, on one scale.
+// State maps the statuses of executions and nodes, which are strings of the server, to one enumeration.
 type State int32
 
 // The states.
 const (
-	StateUnknown   State = C.REFOLD_STATE_UNKNOWN   // absent, or a word that the library does not know
-	StateReady     State = C.REFOLD_STATE_READY     // not begun
-	StateRunning   State = C.REFOLD_STATE_RUNNING   // under way
-	StateWaiting   State = C.REFOLD_STATE_WAITING   // waits for something
-	StateStopping  State = C.REFOLD_STATE_STOPPING  // asked to stop, and not stopped yet
-	StateCompleted State = C.REFOLD_STATE_COMPLETED // ended well
-	StateErrored   State = C.REFOLD_STATE_ERRORED   // ended with an error
-	StateSkipped   State = C.REFOLD_STATE_SKIPPED   // ended with an error, and the run went on without it
-	StateStopped   State = C.REFOLD_STATE_STOPPED   // was stopped
-	StateTimedOut  State = C.REFOLD_STATE_TIMED_OUT // took too long
-	StateRejected  State = C.REFOLD_STATE_REJECTED  // was rejected
+	StateUnknown   State = C.REFOLD_STATE_UNKNOWN   // absent, or a status that the library does not know
+	StateReady     State = C.REFOLD_STATE_READY     // not started
+	StateRunning   State = C.REFOLD_STATE_RUNNING   // in progress
+	StateWaiting   State = C.REFOLD_STATE_WAITING   // waiting, for an approval for example
+	StateStopping  State = C.REFOLD_STATE_STOPPING  // asked to stop, but not stopped yet
+	StateCompleted State = C.REFOLD_STATE_COMPLETED // succeeded; final
+	StateErrored   State = C.REFOLD_STATE_ERRORED   // failed; final
+	StateSkipped   State = C.REFOLD_STATE_SKIPPED   // failed, and the run continued without it; final
+	StateStopped   State = C.REFOLD_STATE_STOPPED   // stopped; final
+	StateTimedOut  State = C.REFOLD_STATE_TIMED_OUT // took too long; final
+	StateRejected  State = C.REFOLD_STATE_REJECTED  // rejected; final
 )
 
-// Final tells whether the state will not change any more.
+// Final reports whether the state is final. StateUnknown is not.
 func (state State) Final() bool {
 	return bool(C.refold_state_is_final(C.refold_state(state)))
 }
 
-// String is the name of the state for people and logs, such as "COMPLETED".
+// String returns the name of the state, such as "COMPLETED".
 func (state State) String() string {
 	return C.GoString(C.refold_state_name(C.refold_state(state)))
 }
 
-// Execution is a snapshot of one execution. Strings that the document does not have are empty.
+// Execution is a snapshot of one execution. Strings that the document does not have are empty. Any number of goroutines
+// may read it.
 type Execution struct {
-	ID              string
+	ID              string // the field _id, or else the id that was requested
 	Name            string
-	OrgID           string
+	OrgID           string // the organisation
 	Environment     string // "test" or "production"
-	Status          string // in the server's own words, such as "RUNNING"
-	State           State  // what Status means
-	ConfigID        string
-	LinkedAccountID string
+	Status          string // as sent by the server, such as "RUNNING"
+	State           State  // the meaning of Status
+	ConfigID        string // the configuration of the workflow
+	LinkedAccountID string // the account that the run acts for
 	CreatedAt       string // RFC 3339, in UTC
-	// CompletionPercentage is 0 to 100, or whatever number the server sends; -1 when it is absent.
+	// CompletionPercentage is 0 to 100, or whatever number the server sends; -1 if absent.
 	CompletionPercentage float64
-	// Nodes are in the order in which the run entered them.
+	// Nodes are in the order in which the run reached them.
 	Nodes []Node
-	// JSON is the whole document as it came. The JSON of the nodes lies in the same memory.
+	// JSON is the whole document as sent by the server. The JSON values of the nodes share its memory.
 	JSON json.RawMessage
 }
 
 // Node is one node of an execution. Strings that the document does not have are empty.
 type Node struct {
-	ID              string
+	ID              string // unique within the execution
 	Name            string
 	Type            string // such as "start"
-	Status          string // in the server's own words, such as "Success"
-	State           State  // what Status means
+	Status          string // as sent by the server, such as "Success"
+	State           State  // the meaning of Status
 	IsBatch         bool
-	AttemptsMade    int64           // negative when it is absent
-	MaximumAttempts int64           // negative when it is absent
-	ExecutionTime   time.Duration   // how long the node ran; negative when it is absent
-	LatestOutput    json.RawMessage // what the node returned last, of any type; nil when it is absent
-	InputData       json.RawMessage // what the node was given, of any type; nil when it is absent
+	AttemptsMade    int64           // negative if absent
+	MaximumAttempts int64           // negative if absent
+	ExecutionTime   time.Duration   // how long the node ran; negative if absent
+	LatestOutput    json.RawMessage // the latest output of the node, of any JSON type; nil if absent
+	InputData       json.RawMessage // the input of the node, of any JSON type; nil if absent
 	JSON            json.RawMessage // the whole node
 }
 
-// Node is the node with an id, of several the first; nil when there is none.
+// Node returns the first node with the given id, or nil if there is none.
 func (execution *Execution) Node(id string) *Node {
 	for index := range execution.Nodes {
 		if execution.Nodes[index].ID == id {
@@ -113,10 +114,11 @@ func (execution *Execution) Node(id string) *Node {
 	return nil
 }
 
-// ParseExecution makes an execution from JSON text, such as a stored answer of the server. Nothing is sent.
+// ParseExecution parses JSON text, such as a stored Execution.JSON. Nothing is sent. The error is an *Error, with
+// ErrInvalidResponse if the text is not an execution.
 func ParseExecution(text []byte) (*Execution, error) {
 	if len(text) == 0 {
-		text = []byte{' '} // for C, no address would be another mistake
+		text = []byte{' '} // C reports a NULL pointer as another error
 	}
 	var failure *C.refold_error
 	parsed := C.refold_parse_execution((*C.char)(unsafe.Pointer(&text[0])), C.size_t(len(text)), &failure)
@@ -128,7 +130,7 @@ func ParseExecution(text []byte) (*Execution, error) {
 	return newExecution(parsed), nil
 }
 
-// newExecution copies a snapshot, so that it is Go's alone.
+// newExecution copies a snapshot into Go memory.
 func newExecution(snapshot *C.refold_execution) *Execution {
 	document := newDocument(C.refold_execution_json(snapshot))
 	execution := &Execution{
@@ -168,7 +170,7 @@ func newNode(view C.struct_view, document document) Node {
 	}
 }
 
-// document is the text of an execution, and where in C it was copied from.
+// document is a copy of the JSON text of an execution, with the address of the original in C.
 type document struct {
 	text  json.RawMessage
 	start uintptr
@@ -180,8 +182,8 @@ func newDocument(whole *C.refold_json) document {
 	return document{copyBytes(start, length), uintptr(unsafe.Pointer(start))}
 }
 
-// part is the text of a value in the document. C shows it where it stands in the document, without a copy, and so does
-// Go. Its capacity ends with it, so that appending to it copies.
+// part returns a value of the document as a slice of its text, because the value in C is part of the original, too. The
+// capacity of the slice equals its length, so that appending copies.
 func (document document) part(start *C.char, length C.size_t) json.RawMessage {
 	if start == nil {
 		return nil

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// Gets, waits that end and waits that are cancelled, all through one client.
-func TestManyGoroutines(t *testing.T) {
+// Fetches, waits that end and waits that are cancelled, all through one client.
+func TestGoroutinesShareClient(t *testing.T) {
 	client := sandboxClient(t)
 	var group sync.WaitGroup
 	for index := 0; index < 48; index++ {
@@ -41,16 +41,16 @@ func useOnce(client *Client, kind int) error {
 		}
 		return err
 	case 1:
-		_, err := client.GetExecution(background(), "nobody")
+		_, err := client.GetExecution(background(), "no-such-id")
 		return expect(err, ErrNotFound)
 	case 2:
-		shown := 0
+		snapshots := 0
 		_, err := client.WaitExecution(background(), "completed", func(*Execution) error {
-			shown++
+			snapshots++
 			return nil
 		})
-		if err == nil && shown != 1 {
-			err = fmt.Errorf("%d snapshots", shown)
+		if err == nil && snapshots != 1 {
+			err = fmt.Errorf("%d snapshots", snapshots)
 		}
 		return err
 	default:
@@ -71,12 +71,12 @@ func expect(err, target error) error {
 	return fmt.Errorf("%v instead of %v", err, target)
 }
 
-// Clients that nobody closes are collected, and their connections with them; what they got stays.
-func TestClientsAreCollected(t *testing.T) {
+// Collecting a client closes its connections. Executions that it fetched remain valid.
+func TestUnreachableClientIsClosed(t *testing.T) {
 	before := openFiles(t)
 	var executions []*Execution
 	for range [20]int{} {
-		executions = append(executions, getThroughForgottenClient(t))
+		executions = append(executions, getWithUnclosedClient(t))
 	}
 	eventually(t, "connections of collected clients are closed", func() bool { return openFiles(t) <= before })
 	for _, execution := range executions {
@@ -86,7 +86,7 @@ func TestClientsAreCollected(t *testing.T) {
 	}
 }
 
-func getThroughForgottenClient(t *testing.T) *Execution {
+func getWithUnclosedClient(t *testing.T) *Execution {
 	client, err := NewClientFromEnv()
 	if err != nil {
 		t.Fatal(err)
@@ -98,8 +98,8 @@ func getThroughForgottenClient(t *testing.T) *Execution {
 	return execution
 }
 
-// The collector, which runs all the time here, takes neither a client nor what C was handed from under a call.
-func TestCollectingDuringCalls(t *testing.T) {
+// The garbage collector, which runs continuously here, neither closes a client nor frees C memory during a call.
+func TestCollectionDuringCallsIsSafe(t *testing.T) {
 	stop := make(chan struct{})
 	collected := make(chan struct{})
 	go func() {
@@ -114,8 +114,8 @@ func TestCollectingDuringCalls(t *testing.T) {
 		}
 	}()
 	for range [20]int{} {
-		getThroughForgottenClient(t)
-		execution, err := forgottenWait(t)
+		getWithUnclosedClient(t)
+		execution, err := waitWithUnclosedClient(t)
 		if err != nil || execution.State != StateCompleted {
 			t.Errorf("%v, %v", execution, err)
 		}
@@ -124,7 +124,7 @@ func TestCollectingDuringCalls(t *testing.T) {
 	<-collected
 }
 
-func forgottenWait(t *testing.T) (*Execution, error) {
+func waitWithUnclosedClient(t *testing.T) (*Execution, error) {
 	client, err := NewClientFromEnv()
 	if err != nil {
 		t.Fatal(err)
@@ -132,8 +132,8 @@ func forgottenWait(t *testing.T) (*Execution, error) {
 	return client.WaitExecution(background(), "completed", func(*Execution) error { return nil })
 }
 
-// Nothing that C made stays behind, in success, error and cancelling.
-func TestMemoryIsFreed(t *testing.T) {
+// Calls leak no C memory, whether they succeed, fail or are cancelled.
+func TestCallsDoNotLeak(t *testing.T) {
 	const size, rounds = 1 << 20, 100
 	text := []byte(`{"status":"COMPLETED","name":"` + strings.Repeat("a", size) + `"}`)
 	client := sandboxClient(t)
@@ -142,18 +142,18 @@ func TestMemoryIsFreed(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := ParseExecution(text[:size]); err == nil {
-			t.Fatal("half a document was parsed")
+			t.Fatal("a truncated document was parsed")
 		}
 		if err := useOnce(client, 3); err != nil {
 			t.Fatal(err)
 		}
 	})
 	if grown > size*rounds/2 {
-		t.Errorf("%d bytes more", grown)
+		t.Errorf("grew by %d bytes", grown)
 	}
 }
 
-func TestErrorsAreFreed(t *testing.T) {
+func TestErrorsDoNotLeak(t *testing.T) {
 	const rounds = 100000
 	grown := growth(t, rounds, func() {
 		if _, err := ParseExecution([]byte("[]")); err == nil {
@@ -161,11 +161,11 @@ func TestErrorsAreFreed(t *testing.T) {
 		}
 	})
 	if grown > rounds*160 {
-		t.Errorf("%d bytes more", grown)
+		t.Errorf("grew by %d bytes", grown)
 	}
 }
 
-// growth is how much the process grows by so many uses, after as many to get into its stride.
+// growth returns by how many bytes the process grows during the given number of uses, after as many to warm up.
 func growth(t *testing.T, uses int, use func()) int {
 	t.Helper()
 	resident := func() int {
@@ -179,7 +179,7 @@ func growth(t *testing.T, uses int, use func()) int {
 	return resident() - before
 }
 
-// eventually collects garbage until something holds.
+// eventually collects garbage until a condition holds.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !holds(); {

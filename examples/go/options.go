@@ -12,30 +12,30 @@ import (
 	"unsafe"
 )
 
-// Option is one setting of a client. Values are checked when the client is made.
+// Option configures a client. Values are validated when the client is created; an Option may be used for several.
 type Option func(*settings) error
 
 type settings struct {
-	options       *C.refold_options
-	authenticates bool // by what an option says
+	options        *C.refold_options
+	hasCredentials bool // set by an option, not by the environment
 }
 
-// authenticate takes back what the environment says, once, and leaves what other options say alone.
-func (settings *settings) authenticate() {
-	if !settings.authenticates {
+// replaceCredentials clears the credentials of the environment when the first option sets some. Those of other options
+// remain, so that the library detects conflicts.
+func (settings *settings) replaceCredentials() {
+	if !settings.hasCredentials {
 		C.refold_options_set_api_key(settings.options, nil, nil)
 		C.refold_options_set_session_token(settings.options, nil)
-		settings.authenticates = true
+		settings.hasCredentials = true
 	}
 }
 
-// WithAPIKey authenticates with an API key of the organisation and the id of the linked account to act for, instead of
-// by what the environment says.
+// WithAPIKey authenticates with an API key of the organisation and the id of the linked account to act for.
 func WithAPIKey(key, linkedAccountID string) Option {
 	return func(settings *settings) error {
 		return withText("api_key", key, func(key *C.char) error {
 			return withText("linked_account_id", linkedAccountID, func(id *C.char) error {
-				settings.authenticate()
+				settings.replaceCredentials()
 				C.refold_options_set_api_key(settings.options, key, id)
 				return nil
 			})
@@ -43,40 +43,44 @@ func WithAPIKey(key, linkedAccountID string) Option {
 	}
 }
 
-// WithSessionToken authenticates with a session token, which names the linked account itself, instead of by what the
-// environment says.
+// WithSessionToken authenticates with a session token, which identifies the linked account itself. Tokens expire: see
+// Client.SetSessionToken.
 func WithSessionToken(token string) Option {
 	return func(settings *settings) error {
 		return withText("session_token", token, func(token *C.char) error {
-			settings.authenticate()
+			settings.replaceCredentials()
 			C.refold_options_set_session_token(settings.options, token)
 			return nil
 		})
 	}
 }
 
-// WithBaseURL says where the API is, if not at https://app.refold.ai.
+// WithBaseURL sets the URL of the API. Default: https://app.refold.ai. It must be https, or http to a loopback host
+// (but see WithPlaintext), and may have a port and a path prefix.
 func WithBaseURL(url string) Option {
 	return textOption("base_url", url, func(options *C.refold_options, url *C.char) {
 		C.refold_options_set_base_url(options, url)
 	})
 }
 
-// WithTimeout bounds one call, retries included; for a wait, each poll. Default: 30 seconds. 0: only the context does.
+// WithTimeout limits each call, retries included, and each poll of a wait. Default: 30 seconds; 0 for no limit other
+// than the context. Fractions of a millisecond are rounded up.
 func WithTimeout(timeout time.Duration) Option {
 	return durationOption("timeout", timeout, func(options *C.refold_options, milliseconds C.uint64_t) {
 		C.refold_options_set_timeout_ms(options, milliseconds)
 	})
 }
 
-// WithConnectTimeout bounds each try to connect. Default: 10 seconds. 0: only the time-out of the call does.
+// WithConnectTimeout limits name resolution, connecting, proxy and TLS handshake of each attempt. Default: 10 seconds;
+// 0 for no limit other than the timeout of the call. Fractions of a millisecond are rounded up.
 func WithConnectTimeout(timeout time.Duration) Option {
 	return durationOption("connect_timeout", timeout, func(options *C.refold_options, milliseconds C.uint64_t) {
 		C.refold_options_set_connect_timeout_ms(options, milliseconds)
 	})
 }
 
-// WithMaxRetries says how often a call is tried again after a failure that can pass by itself. Default: 2.
+// WithMaxRetries limits how often a call is retried after a transient failure. Default: 2; 0 for no retries. The
+// library pauses 1 s, 2 s, 4 s and so on with jitter, or as long as Retry-After asks.
 func WithMaxRetries(retries uint32) Option {
 	return func(settings *settings) error {
 		C.refold_options_set_max_retries(settings.options, C.uint32_t(retries))
@@ -84,7 +88,8 @@ func WithMaxRetries(retries uint32) Option {
 	}
 }
 
-// WithMaxResponseBytes says how large an answer may be. Default: 256 MiB. 0: as large as it likes.
+// WithMaxResponseBytes limits the decompressed size of a response; larger ones are ErrResponseTooLarge. Default: 256
+// MiB; 0 for no limit.
 func WithMaxResponseBytes(bytes uint64) Option {
 	return func(settings *settings) error {
 		C.refold_options_set_max_response_bytes(settings.options, C.uint64_t(bytes))
@@ -92,46 +97,49 @@ func WithMaxResponseBytes(bytes uint64) Option {
 	}
 }
 
-// WithPollInterval sets the pause between two polls of a wait, which grows while nothing changes. Default: 1 second.
+// WithPollInterval sets the pause between two polls of a wait. Default: 1 second; minimum: 10 milliseconds. The pause
+// grows by half while nothing changes, up to ten times its initial length.
 func WithPollInterval(interval time.Duration) Option {
 	return durationOption("poll_interval", interval, func(options *C.refold_options, milliseconds C.uint64_t) {
 		C.refold_options_set_poll_interval_ms(options, milliseconds)
 	})
 }
 
-// WithProxy goes through a proxy (http, socks5 or socks5h), instead of what the environment says; "": through none.
+// WithProxy sets the proxy: http://host:port, socks5://host:port or socks5h://host:port, optionally with user:password@
+// before the host. "" disables proxies. Default: HTTPS_PROXY, or else ALL_PROXY, and NO_PROXY from the environment.
 func WithProxy(url string) Option {
 	return textOption("proxy", url, func(options *C.refold_options, url *C.char) {
 		C.refold_options_set_proxy(options, url)
 	})
 }
 
-// WithCAFile trusts the certificates (PEM) in a file in addition to those that the system trusts.
+// WithCAFile trusts the PEM certificates of a file in addition to the default roots.
 func WithCAFile(path string) Option {
 	return textOption("ca_file", path, func(options *C.refold_options, path *C.char) {
 		C.refold_options_set_ca_file(options, path)
 	})
 }
 
-// WithCAPEM trusts certificates (PEM) in addition to those that the system trusts.
+// WithCAPEM trusts PEM certificates in addition to the default roots.
 func WithCAPEM(pem []byte) Option {
 	return func(settings *settings) error {
-		// No certificate at all is wrong as well, and the library says so: NULL would mean the default.
-		first := append(pem[:len(pem):len(pem)], 0)
-		C.refold_options_set_ca_pem(settings.options, (*C.char)(unsafe.Pointer(&first[0])), C.size_t(len(pem)))
+		// NULL would restore the default. The additional byte provides an address for an empty pem, which the library
+		// rejects.
+		text := append(pem[:len(pem):len(pem)], 0)
+		C.refold_options_set_ca_pem(settings.options, (*C.char)(unsafe.Pointer(&text[0])), C.size_t(len(pem)))
 		return nil
 	}
 }
 
-// WithUserAgent says what the program calls itself, such as "monitor/2.1".
+// WithUserAgent prepends a product, such as "monitor/2.1", to the User-Agent header of the library.
 func WithUserAgent(product string) Option {
 	return textOption("user_agent", product, func(options *C.refold_options, product *C.char) {
 		C.refold_options_set_user_agent(options, product)
 	})
 }
 
-// WithPlaintext accepts a base URL with http for every host, not only for loopback ones. The key or token and all
-// answers then travel in clear text.
+// WithPlaintext accepts an http base URL for any host, not only for loopback hosts. Credentials and responses are then
+// sent unencrypted.
 func WithPlaintext() Option {
 	return func(settings *settings) error {
 		C.refold_options_set_allow_plaintext(settings.options, true)
@@ -148,17 +156,17 @@ func textOption(name, value string, set func(*C.refold_options, *C.char)) Option
 	}
 }
 
-// withText lends a C string. A string of Go that holds a NUL would end there for C, so it is refused instead.
+// withText calls use with value as a C string, freed afterwards. It rejects NUL bytes, which would truncate the string.
 func withText(name, value string, use func(*C.char) error) error {
 	if strings.IndexByte(value, 0) >= 0 {
-		return invalidArgument(name + " holds a NUL byte")
+		return invalidArgument(name + " contains a NUL byte")
 	}
 	text := C.CString(value)
 	defer C.free(unsafe.Pointer(text))
 	return use(text)
 }
 
-// durationOption rounds up, as 0 would mean something else.
+// durationOption rounds up to milliseconds, because 0 means no limit.
 func durationOption(name string, value time.Duration, set func(*C.refold_options, C.uint64_t)) Option {
 	return func(settings *settings) error {
 		if value < 0 {

@@ -8,25 +8,26 @@ import "C"
 
 import "runtime/cgo"
 
-// refoldShow is what C calls during a wait, on the goroutine of run.
+// refoldOnProgress is called by C with each snapshot of a wait, on the goroutine of run. It has its own file because
+// the preamble of a file with exported functions must not contain definitions.
 //
-//export refoldShow
-func refoldShow(snapshot *C.refold_execution, watcher C.uintptr_t) C.bool {
-	return C.bool(cgo.Handle(watcher).Value().(*call).show(newExecution(snapshot)))
+//export refoldOnProgress
+func refoldOnProgress(snapshot *C.refold_execution, handle C.uintptr_t) C.bool {
+	return C.bool(cgo.Handle(handle).Value().(*call).report(newExecution(snapshot)))
 }
 
-// show hands a snapshot to the goroutine of the caller, and tells whether to go on.
-func (call *call) show(snapshot *Execution) bool {
+// report passes a snapshot to the caller's goroutine and returns whether the wait continues.
+func (call *call) report(snapshot *Execution) bool {
 	call.execution = snapshot
 	select {
 	case call.snapshots <- snapshot:
-	case <-call.left:
+	case <-call.abandoned:
 		return false
 	}
 	select {
-	case goesOn := <-call.answers:
-		return goesOn
-	case <-call.left:
+	case proceed := <-call.decisions:
+		return proceed
+	case <-call.abandoned:
 		return false
 	}
 }

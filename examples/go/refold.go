@@ -1,20 +1,21 @@
-// Package refold gets one workflow execution of Refold by its id, with the detail of every node.
+// Package refold fetches workflow executions of Refold, an integration platform, and waits for them to finish.
 //
 //	client, err := refold.NewClientFromEnv()
 //	if err != nil {
 //		return err
 //	}
+//	defer client.Close()
 //	execution, err := client.GetExecution(ctx, id)
 //	if errors.Is(err, refold.ErrNotFound) {
-//		return fmt.Errorf("there is no execution %s", id)
+//		return fmt.Errorf("no execution %s", id)
 //	}
 //
-// It stands on the C library librefold, which pkg-config has to find. Executions and errors are plain Go values,
-// and nothing has to be freed: a client that nobody uses any more is closed when the garbage collector finds it, and
-// Close does so at once.
+// The package calls the C library librefold through cgo; pkg-config must find it. Executions and errors are ordinary Go
+// values that own their memory. Only clients hold C memory: Close releases it, and so does the garbage collector once
+// a client is unreachable.
 //
-// A call takes a goroutine and, as every call into C that blocks, a thread of the system until it returns. Cancelling
-// the context ends it within 50 milliseconds.
+// Every call occupies one additional goroutine and one operating system thread until it returns. Cancelling its context
+// ends it within 50 milliseconds.
 package refold
 
 /*
@@ -29,12 +30,12 @@ import (
 	"unsafe"
 )
 
-// Version is that of the C library which is loaded, such as "0.1.0".
+// Version returns the version of the C library that is loaded, such as "0.1.0".
 func Version() string {
 	return C.GoString(C.refold_version())
 }
 
-// copyBytes copies from C. Unlike C.GoBytes it takes more than 2 GiB.
+// copyBytes copies C memory. Unlike C.GoBytes it supports more than 2 GiB.
 func copyBytes(start *C.char, length C.size_t) []byte {
 	if start == nil {
 		return nil
@@ -42,7 +43,7 @@ func copyBytes(start *C.char, length C.size_t) []byte {
 	return append([]byte{}, unsafe.Slice((*byte)(unsafe.Pointer(start)), int(length))...)
 }
 
-// duration keeps a negative number, which says that there is none.
+// duration converts milliseconds, saturating. Negative numbers mean "absent" and become -1.
 func duration(milliseconds C.int64_t) time.Duration {
 	switch {
 	case milliseconds < 0:

@@ -50,7 +50,7 @@ func TestGetExecution(t *testing.T) {
 		t.Errorf("output %+v", output)
 	}
 	if !json.Valid(execution.JSON) || !bytes.Contains(execution.JSON, node.LatestOutput) || !json.Valid(node.JSON) {
-		t.Error("the JSON of execution and node is not that of the document")
+		t.Error("the JSON of the execution and its node is not that of the document")
 	}
 	if execution.Node("1") != &execution.Nodes[0] || execution.Node("2") != nil {
 		t.Error("the node is not found by its id")
@@ -77,7 +77,7 @@ func TestOutputsOfAllTypes(t *testing.T) {
 		output := execution.Nodes[index].LatestOutput
 		switch {
 		case node.Output == nil:
-			// encoding/json cannot tell a null from a missing field here.
+			// encoding/json does not distinguish null from a missing field here.
 			if output != nil && string(output) != "null" {
 				t.Errorf("output %d is %s", index, output)
 			}
@@ -87,7 +87,7 @@ func TestOutputsOfAllTypes(t *testing.T) {
 	}
 }
 
-func TestAppendingToAPartLeavesTheDocumentAlone(t *testing.T) {
+func TestAppendToOutputKeepsDocument(t *testing.T) {
 	execution, err := ParseExecution([]byte(`{"status":"RUNNING","nodes":[{"latest_output":1}]}`))
 	if err != nil {
 		t.Fatal(err)
@@ -123,18 +123,18 @@ func TestStates(t *testing.T) {
 		t.Errorf("names %v, %v", StateTimedOut, State(77))
 	}
 	if !StateErrored.Final() || StateRunning.Final() || State(77).Final() {
-		t.Error("a wrong state is final")
+		t.Error("Final is wrong for a state")
 	}
 }
 
-func TestEnvelope(t *testing.T) {
-	execution, err := sandboxClient(t).GetExecution(background(), "nobody")
+func TestErrorHasEnvelopeFields(t *testing.T) {
+	execution, err := sandboxClient(t).GetExecution(background(), "no-such-id")
 	var failure *Error
 	if execution != nil || !errors.As(err, &failure) {
 		t.Fatalf("%v, %v", execution, err)
 	}
 	if !errors.Is(err, ErrNotFound) || !errors.Is(err, Code(404)) || errors.Is(err, ErrForbidden) {
-		t.Error("errors.Is does not tell the code")
+		t.Error("errors.Is does not match the code")
 	}
 	if failure.Code != 404 || failure.HTTPStatus != 404 || failure.HTTPErrorType != "NOT_FOUND" ||
 		failure.APICode != "RESOURCE_NOT_FOUND" || failure.Message != "Execution not found" || failure.Retryable ||
@@ -146,7 +146,7 @@ func TestEnvelope(t *testing.T) {
 	}
 }
 
-func TestRequestID(t *testing.T) {
+func TestErrorHasRequestID(t *testing.T) {
 	_, err := sandboxClient(t).GetExecution(background(), "error-500")
 	var failure *Error
 	if !errors.As(err, &failure) || failure.Code != ErrInternalServerError || failure.RequestID == "" ||
@@ -155,7 +155,7 @@ func TestRequestID(t *testing.T) {
 	}
 }
 
-func TestRetryAfter(t *testing.T) {
+func TestErrorHasRetryAfter(t *testing.T) {
 	_, err := sandboxClient(t).GetExecution(background(), "rate-limited-7")
 	var failure *Error
 	if !errors.Is(err, ErrTooManyRequests) || !errors.As(err, &failure) || failure.RetryAfter != 7*time.Second {
@@ -163,14 +163,14 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-func TestRetries(t *testing.T) {
+func TestTransientFailureIsRetried(t *testing.T) {
 	execution, err := sandboxClient(t, WithMaxRetries(2)).GetExecution(background(), "flaky-go")
 	if err != nil || execution.ID == "" {
 		t.Errorf("%v, %v", execution, err)
 	}
 }
 
-func TestTimeout(t *testing.T) {
+func TestCallTimesOut(t *testing.T) {
 	url, _ := silentServer(t)
 	client := sandboxClient(t, WithBaseURL(url), WithTimeout(100*time.Millisecond))
 	_, err := client.GetExecution(background(), documented)
@@ -180,7 +180,7 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
-func TestArguments(t *testing.T) {
+func TestInvalidArgumentsAreRejected(t *testing.T) {
 	base := WithBaseURL("http://127.0.0.1:9")
 	key := WithAPIKey("tk_1", "user_1")
 	for name, options := range map[string][]Option{
@@ -212,10 +212,10 @@ func TestArguments(t *testing.T) {
 	}
 }
 
-func TestSessionToken(t *testing.T) {
-	client := sandboxClient(t, WithSessionToken("an.old.one"))
+func TestSessionTokenCanBeReplaced(t *testing.T) {
+	client := sandboxClient(t, WithSessionToken("an.expired.token"))
 	if _, err := client.GetExecution(background(), documented); !errors.Is(err, ErrUnauthorized) {
-		t.Errorf("with an old token: %v", err)
+		t.Errorf("with an expired token: %v", err)
 	}
 	if err := client.SetSessionToken(""); !errors.Is(err, ErrInvalidArgument) {
 		t.Errorf("with an empty token: %v", err)
@@ -228,21 +228,21 @@ func TestSessionToken(t *testing.T) {
 	}
 }
 
-func TestCredentialsTakeThePlaceOfTheEnvironments(t *testing.T) {
+func TestOptionsReplaceEnvironmentCredentials(t *testing.T) {
 	key, id := os.Getenv("REFOLD_API_KEY"), os.Getenv("REFOLD_LINKED_ACCOUNT_ID")
 	withKey, withToken := WithAPIKey(key, id), WithSessionToken("sandbox.session.token")
 	byToken := sandboxClient(t, withToken)
 	t.Setenv("REFOLD_API_KEY", "")
 	t.Setenv("REFOLD_LINKED_ACCOUNT_ID", "")
-	t.Setenv("REFOLD_SESSION_TOKEN", "an.old.one")
+	t.Setenv("REFOLD_SESSION_TOKEN", "an.expired.token")
 	for _, client := range []*Client{byToken, sandboxClient(t, withKey), sandboxClient(t, withToken, withToken)} {
 		if _, err := client.GetExecution(background(), documented); err != nil {
 			t.Error(err)
 		}
 	}
-	for _, both := range [][]Option{{withKey, withToken}, {withToken, withKey}} {
-		if _, err := NewClientFromEnv(both...); !errors.Is(err, ErrInvalidArgument) {
-			t.Errorf("both ways at once: %v", err)
+	for _, options := range [][]Option{{withKey, withToken}, {withToken, withKey}} {
+		if _, err := NewClientFromEnv(options...); !errors.Is(err, ErrInvalidArgument) {
+			t.Errorf("two kinds of credentials: %v", err)
 		}
 	}
 }
@@ -254,7 +254,7 @@ func TestResponseTooLarge(t *testing.T) {
 	}
 }
 
-func TestClose(t *testing.T) {
+func TestClosedClientRejectsCalls(t *testing.T) {
 	client := sandboxClient(t)
 	for range [2]int{} {
 		if err := client.Close(); err != nil {
@@ -270,7 +270,7 @@ func TestClose(t *testing.T) {
 	}
 }
 
-func TestCloseDuringACall(t *testing.T) {
+func TestCloseDuringCall(t *testing.T) {
 	client := sandboxClient(t)
 	execution, err := client.WaitExecution(background(), newRun(), func(*Execution) error {
 		return client.Close()
@@ -280,7 +280,7 @@ func TestCloseDuringACall(t *testing.T) {
 	}
 }
 
-func TestCancelledBefore(t *testing.T) {
+func TestCancelledContextSendsNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(background())
 	cancel()
 	if _, err := sandboxClient(t).GetExecution(ctx, documented); err != context.Canceled {
@@ -288,7 +288,7 @@ func TestCancelledBefore(t *testing.T) {
 	}
 }
 
-func TestCancel(t *testing.T) {
+func TestContextCancelsCall(t *testing.T) {
 	url, accepted := silentServer(t)
 	client := sandboxClient(t, WithBaseURL(url), WithTimeout(0))
 	ctx, cancel := context.WithCancel(background())
@@ -301,7 +301,7 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-func TestDeadline(t *testing.T) {
+func TestContextDeadlineEndsCall(t *testing.T) {
 	url, _ := silentServer(t)
 	for name, call := range map[string]func(context.Context) error{
 		"get": func(ctx context.Context) error {
@@ -321,24 +321,24 @@ func TestDeadline(t *testing.T) {
 	}
 }
 
-func TestProgress(t *testing.T) {
-	var seen []*Execution
+func TestProgressReceivesEverySnapshot(t *testing.T) {
+	var snapshots []*Execution
 	execution, err := sandboxClient(t).WaitExecution(background(), newRun(), func(snapshot *Execution) error {
-		seen = append(seen, snapshot)
+		snapshots = append(snapshots, snapshot)
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(seen) < 3 || seen[0].State != StateRunning || execution.State != StateCompleted {
-		t.Fatalf("%d snapshots, at last %v", len(seen), execution.State)
+	if len(snapshots) < 3 || snapshots[0].State != StateRunning || execution.State != StateCompleted {
+		t.Fatalf("%d snapshots, the last one %v", len(snapshots), execution.State)
 	}
-	if execution != seen[len(seen)-1] {
-		t.Error("the execution returned is not the last one that was shown")
+	if execution != snapshots[len(snapshots)-1] {
+		t.Error("the execution returned is not the last snapshot")
 	}
-	for index := 1; index < len(seen); index++ {
-		if seen[index].CompletionPercentage < seen[index-1].CompletionPercentage {
-			t.Errorf("from %g to %g %%", seen[index-1].CompletionPercentage, seen[index].CompletionPercentage)
+	for index := 1; index < len(snapshots); index++ {
+		if snapshots[index].CompletionPercentage < snapshots[index-1].CompletionPercentage {
+			t.Errorf("from %g to %g %%", snapshots[index-1].CompletionPercentage, snapshots[index].CompletionPercentage)
 		}
 	}
 }
@@ -350,16 +350,16 @@ func TestWaitWithoutProgress(t *testing.T) {
 	}
 }
 
-func TestWaitForNobody(t *testing.T) {
-	_, err := sandboxClient(t).WaitExecution(background(), "nobody", func(*Execution) error { return nil })
+func TestWaitForUnknownID(t *testing.T) {
+	_, err := sandboxClient(t).WaitExecution(background(), "no-such-id", func(*Execution) error { return nil })
 	if !errors.Is(err, ErrNotFound) {
 		t.Errorf("error %v", err)
 	}
 }
 
-func TestProgressStops(t *testing.T) {
+func TestProgressErrorEndsWait(t *testing.T) {
 	enough := errors.New("enough")
-	for _, id := range []string{"stuck", "completed"} { // under way, and at its end
+	for _, id := range []string{"stuck", "completed"} { // during the run, and at its end
 		calls := 0
 		execution, err := sandboxClient(t).WaitExecution(background(), id, func(*Execution) error {
 			calls++
@@ -371,7 +371,7 @@ func TestProgressStops(t *testing.T) {
 	}
 }
 
-func TestProgressCancels(t *testing.T) {
+func TestProgressMayCancelContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(background())
 	_, err := sandboxClient(t).WaitExecution(ctx, "stuck", func(*Execution) error {
 		cancel()
@@ -382,7 +382,7 @@ func TestProgressCancels(t *testing.T) {
 	}
 }
 
-func TestProgressPanics(t *testing.T) {
+func TestProgressPanicEndsWait(t *testing.T) {
 	client := sandboxClient(t)
 	func() {
 		defer func() {
@@ -397,8 +397,8 @@ func TestProgressPanics(t *testing.T) {
 	}
 }
 
-// As t.FailNow does.
-func TestProgressExits(t *testing.T) {
+// t.FailNow, for example, calls runtime.Goexit.
+func TestProgressGoexitEndsWait(t *testing.T) {
 	client := sandboxClient(t)
 	ended := make(chan bool)
 	go func() {
@@ -414,7 +414,7 @@ func TestProgressExits(t *testing.T) {
 	}
 }
 
-func TestProgressCalls(t *testing.T) {
+func TestProgressMayUseClient(t *testing.T) {
 	client := sandboxClient(t)
 	_, err := client.WaitExecution(background(), "completed", func(*Execution) error {
 		_, err := client.GetExecution(background(), documented)

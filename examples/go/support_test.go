@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// patience is how long a test waits for something that should happen at once.
+// patience is how long a test waits for what should happen immediately.
 const patience = time.Minute
 
-// sandboxClient is a client of the sandbox that the environment names.
+// sandboxClient returns a client of the sandbox at REFOLD_BASE_URL, which polls fast and does not retry.
 func sandboxClient(t *testing.T, options ...Option) *Client {
 	t.Helper()
 	if os.Getenv("REFOLD_BASE_URL") == "" {
-		t.Fatal("REFOLD_BASE_URL has to name the sandbox")
+		t.Fatal("REFOLD_BASE_URL must be the URL of the sandbox")
 	}
-	quickly := []Option{WithMaxRetries(0), WithPollInterval(20 * time.Millisecond)}
-	client, err := NewClientFromEnv(append(quickly, options...)...)
+	defaults := []Option{WithMaxRetries(0), WithPollInterval(20 * time.Millisecond)}
+	client, err := NewClientFromEnv(append(defaults, options...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +27,7 @@ func sandboxClient(t *testing.T, options ...Option) *Client {
 	return client
 }
 
-// silentServer accepts one connection, tells so, and never answers: what is asked of it ends by itself or never.
+// silentServer accepts one connection, closes accepted, and never responds.
 func silentServer(t *testing.T) (url string, accepted <-chan struct{}) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -43,7 +43,7 @@ func silentServer(t *testing.T) (url string, accepted <-chan struct{}) {
 			return
 		}
 		close(arrived)
-		// Ends when the client hangs up.
+		// Ends when the client closes the connection.
 		for buffer := make([]byte, 4096); err == nil; {
 			_, err = connection.Read(buffer)
 		}
@@ -56,7 +56,7 @@ func silentServer(t *testing.T) (url string, accepted <-chan struct{}) {
 	return "http://" + listener.Addr().String(), arrived
 }
 
-// newRun is the id of a run that begins with the first request for it.
+// newRun returns a new id. The sandbox starts the run when it is first requested.
 func newRun() string {
 	return fmt.Sprintf("running-%d-%d", os.Getpid(), time.Now().UnixNano())
 }

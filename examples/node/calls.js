@@ -1,4 +1,4 @@
-// Calls of refold_get_execution: how many run at a time, and what ends them.
+// Schedules calls of refold_get_execution() on the threads of libuv, and cancels them.
 
 import { setMaxListeners } from 'node:events';
 import { promisify } from 'node:util';
@@ -7,69 +7,69 @@ import { takeExecution } from './execution.js';
 
 const call = promisify(native.execution.get.async);
 
-/** What begins each call that has to wait, in order: koffi is handed no more than can run, as its queue is short. */
-const waiting = new Set();
-/** The tokens of the calls that koffi was handed. */
+/** Functions that start the queued calls, in order. They are queued here, because koffi's own queue is short. */
+const queued = new Set();
+/** The cancel tokens of the running calls. */
 const running = new Set();
 let isExiting = false;
 
-// Node ends only when the threads of its pool have.
+// Node waits for the threads of the pool before it exits.
 process.on('exit', () => {
     isExiting = true;
     for (const cancel of running) {
         native.cancel.trigger(cancel);
     }
-    // A listener that throws may have kept the process alive.
+    // The process continues after all if another listener throws.
     setImmediate(() => {
         isExiting = false;
-        beginNext();
+        startNext();
     });
 });
 
 /**
- * Gets an execution when a thread is free. The signal ends that at once; `release` is called when C does not need the
- * client any more, which may be later.
+ * Fetches an execution as soon as a thread is free. The signal rejects the promise immediately; `release` is called
+ * once C no longer uses the client, which may be later.
  */
 export function getExecution(client, id, signal, release) {
     return new Promise((resolve, reject) => {
         let cancel;
-        const begin = async () => {
+        const start = async () => {
             cancel = native.cancel.create();
             running.add(cancel);
             await get(client, id, cancel).then(resolve, reject);
             running.delete(cancel);
             native.cancel.free(cancel);
-            end();
-            beginNext();
+            finish();
+            startNext();
         };
         const abort = () => {
             reject(signal.reason);
-            if (waiting.delete(begin)) {
-                end();
+            if (queued.delete(start)) {
+                finish();
             } else {
                 native.cancel.trigger(cancel);
             }
         };
-        const end = () => {
+        const finish = () => {
             signal?.removeEventListener('abort', abort);
             release();
         };
         if (signal instanceof EventTarget) {
-            setMaxListeners(0, signal); // Node would warn when it ends more than ten calls
+            setMaxListeners(0, signal); // Node warns about more than ten listeners
         }
         signal?.addEventListener('abort', abort);
-        waiting.add(begin);
-        beginNext();
+        queued.add(start);
+        startNext();
     });
 }
 
-function beginNext() {
-    for (const begin of waiting) {
+function startNext() {
+    for (const start of queued) {
         if (isExiting || running.size >= native.threads()) {
             break;
         }
-        waiting.delete(begin);
-        begin();
+        queued.delete(start);
+        start();
     }
 }
 

@@ -4,14 +4,14 @@ import { getExecution } from './calls.js';
 import { Code, RefoldError, invalidArgument, takeError } from './error.js';
 
 const DEFAULT_POLL_INTERVAL_MS = 1000;
-/** The pause between two polls grows to this many times the interval. */
-const LONGEST_PAUSE = 10;
-/** The longest pause that a timer can make, in milliseconds. */
-const LONGEST_TIMER = 2 ** 31 - 1;
-/** So many polls in a row may fail in a way that can pass by itself. */
-const FAILED_POLLS = 5;
+/** The pause between two polls grows up to this multiple of the poll interval. */
+const MAX_PAUSE_FACTOR = 10;
+/** The maximum delay of a timer, in milliseconds. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+/** Tolerated number of consecutive polls that fail with a retryable error. */
+const MAX_FAILED_POLLS = 5;
 
-/** What sets each option; see the constructor of Client. */
+/** The setter of each option other than credentials; see the constructor of Client. */
 const setters = {
     baseUrl: text(native.options.setBaseUrl),
     timeoutMs: count(native.options.setTimeoutMs),
@@ -26,11 +26,12 @@ const setters = {
     allowPlaintext: (options, allow) => native.options.setAllowPlaintext(options, Boolean(allow)),
 };
 
-const forgotten = new FinalizationRegistry((pointer) => native.client.free(pointer));
+/** Frees clients that were collected without being closed. */
+const registry = new FinalizationRegistry((pointer) => native.client.free(pointer));
 
 /**
- * What calls go through: settings that were checked, and a pool of connections that its calls share. One for a whole
- * program is best. A client that nobody uses any more is closed when the garbage collector finds it.
+ * Validated settings and a pool of connections. A program should share one client between all its calls. A client is
+ * closed by close(), or by the garbage collector once it is unreachable.
  */
 export class Client {
     #pointer;
@@ -39,24 +40,31 @@ export class Client {
     #pollIntervalMs;
 
     /**
-     * Checks the settings and makes a client from them; nothing is sent. All are optional, but one way to
-     * authenticate is needed.
+     * Validates the settings and creates a client. Nothing is sent. One way to authenticate is required; everything
+     * else is optional.
      *
      * @param {object} options
-     * @param {string} [options.apiKey] an API key of the organisation, with
+     * @param {string} [options.apiKey] an API key of the organisation; requires linkedAccountId
      * @param {string} [options.linkedAccountId] the account to act for
-     * @param {string} [options.sessionToken] or a session token, which names the account itself
-     * @param {string} [options.baseUrl] where the API is: 'https://app.refold.ai'
-     * @param {number} [options.timeoutMs] bounds one call that has begun, retries included: 30000; 0: none
-     * @param {number} [options.connectTimeoutMs] bounds each try to connect: 10000; 0: none
-     * @param {number} [options.maxRetries] after failures that can pass by themselves: 2
-     * @param {number} [options.maxResponseBytes] how large an answer may be: 268435456; 0: no limit
-     * @param {number} [options.pollIntervalMs] the pause between two polls of a wait: 1000
-     * @param {string} [options.proxy] http://, socks5:// or socks5h://; '': none; else what the environment says
-     * @param {string} [options.caFile] certificates (PEM) to trust in addition to the system's
-     * @param {string} [options.caPem] the same, but the text itself
-     * @param {string} [options.userAgent] what the program calls itself, such as 'monitor/2.1'
-     * @param {boolean} [options.allowPlaintext] accept http for hosts other than loopback ones
+     * @param {string} [options.sessionToken] a session token, which identifies the account itself
+     * @param {string} [options.baseUrl] the URL of the API; default: 'https://app.refold.ai'
+     * @param {number} [options.timeoutMs] limit for each call once it has started, retries included; default: 30000;
+     *     0 for no limit
+     * @param {number} [options.connectTimeoutMs] limit for name resolution, connecting, proxy and TLS handshake of each
+     *     attempt; default: 10000; 0 for no limit other than timeoutMs
+     * @param {number} [options.maxRetries] how often a call is retried after a transient failure; default: 2
+     * @param {number} [options.maxResponseBytes] limit for the decompressed size of a response; default: 268435456;
+     *     0 for no limit
+     * @param {number} [options.pollIntervalMs] initial pause between two polls of a wait, at least 10; default: 1000
+     * @param {string} [options.proxy] http://host:port, socks5://host:port or socks5h://host:port; '' for no proxy;
+     *     default: HTTPS_PROXY, ALL_PROXY and NO_PROXY of the environment
+     * @param {string} [options.caFile] a file of PEM certificates to trust in addition to the default roots
+     * @param {string} [options.caPem] the same as text
+     * @param {string} [options.userAgent] a product, such as 'monitor/2.1', that precedes the library's own in the
+     *     User-Agent header
+     * @param {boolean} [options.allowPlaintext] accepts an http URL for any host, not only for loopback hosts
+     * @param {Function} [createOptions] internal: creates the C options; see fromEnv()
+     * @throws {RefoldError} with Code.INVALID_ARGUMENT if a setting is invalid or unknown
      */
     constructor(options = {}, createOptions = native.options.create) {
         const settings = createOptions();
@@ -71,56 +79,62 @@ export class Client {
             native.options.free(settings);
         }
         this.#pollIntervalMs = options.pollIntervalMs ?? DEFAULT_POLL_INTERVAL_MS;
-        forgotten.register(this, this.#pointer, this);
+        registry.register(this, this.#pointer, this);
     }
 
     /**
-     * A client with what the environment says for a start: REFOLD_API_KEY and REFOLD_LINKED_ACCOUNT_ID, or
-     * REFOLD_SESSION_TOKEN, and REFOLD_BASE_URL. The options are those of the constructor; where they name one way to
-     * authenticate, neither is taken from the environment.
+     * Creates a client with defaults from the environment: REFOLD_API_KEY and REFOLD_LINKED_ACCOUNT_ID, or
+     * REFOLD_SESSION_TOKEN, and REFOLD_BASE_URL. Credentials in the options replace those of the environment.
+     *
+     * @param {object} [options] as for the constructor
+     * @returns {Client}
+     * @throws {RefoldError} as the constructor
      */
     static fromEnv(options = {}) {
         return new Client(options, native.options.createFromEnv);
     }
 
     /**
-     * Gets one execution. A run that ended badly is an execution, not an error: see its state.
+     * Fetches one execution. A run that failed on the server is a result, not an error: check its state.
      *
-     * The call waits on a thread of libuv's pool, never on the event loop. As many calls run at a time as the pool has
-     * threads (four, or UV_THREADPOOL_SIZE); any number more wait for their turn. That time is no part of timeoutMs,
-     * which counts from when the call begins: the signal alone bounds both.
+     * The call runs on a thread of libuv's pool and does not block the event loop. As many calls run concurrently as
+     * the pool has threads (UV_THREADPOOL_SIZE, by default 4); others are queued. timeoutMs starts when the call leaves
+     * the queue; the signal covers the time in the queue, too.
      *
-     * process.exit() ends all calls at once. It cannot reach those that a Worker has made: Node waits for them, and so
-     * does terminate() of the Worker, for up to timeoutMs; abort them before.
+     * process.exit() cancels all calls of the main thread. Node waits for calls of a Worker, however, and so does
+     * terminate(), for up to timeoutMs: abort them first.
      *
-     * @param {string} id
-     * @param {{signal?: AbortSignal}} [options] a signal that ends the call at once, with its reason
-     * @returns {Promise<Execution>} rejected with a RefoldError, or the signal's reason
+     * @param {string} id 1 to 256 characters of A-Z a-z 0-9 - _ . ~ :, but neither '.' nor '..'
+     * @param {object} [options]
+     * @param {AbortSignal} [options.signal] ends the call immediately
+     * @returns {Promise<Execution>} rejects with a RefoldError, or with the reason of the signal
      */
     async getExecution(id, { signal } = {}) {
         signal?.throwIfAborted();
         checkText('execution_id', id);
-        return getExecution(this.#begin(), id, signal, () => this.#end());
+        return getExecution(this.#acquire(), id, signal, () => this.#release());
     }
 
     /**
-     * Polls an execution until it has ended, and returns its last snapshot. Only the signal bounds the wait: without
-     * one, such as AbortSignal.timeout(60_000), it may never end.
+     * Polls an execution until its state is final, and resolves to the last snapshot. Only the signal limits the wait:
+     * without one, such as AbortSignal.timeout(60_000), it may never end.
      *
-     * The pauses between the polls hold no thread, which is why this is not refold_wait_execution: a few waits would
-     * take the whole pool, and with it files and name lookups from the rest of the program. The pause grows while
-     * nothing changes, and after a failed poll is never shorter than what the server asks for; up to five polls in a
-     * row may fail in a way that can pass by itself.
+     * Each poll is one call with its own timeout and retries. The pause grows by half while nothing changes, up to ten
+     * times the poll interval, and is never shorter than a Retry-After after a failed poll. Up to five consecutive
+     * polls may fail with a retryable error.
      *
-     * @param {string} id
+     * Pauses occupy no thread. That is why this method does not call refold_wait_execution(): a few waits would block
+     * the pool for file I/O and name lookups of the whole program.
+     *
+     * @param {string} id as for getExecution()
      * @param {object} [options]
-     * @param {AbortSignal} [options.signal] ends the wait at once, with its reason
-     * @param {(execution: Execution) => any} [options.onProgress] is shown each snapshot, the last one included, and
-     *     awaited; what it throws ends the wait
-     * @returns {Promise<Execution>} what onProgress saw last; rejected as getExecution
+     * @param {AbortSignal} [options.signal] ends the wait immediately
+     * @param {(execution: Execution) => any} [options.onProgress] called with each snapshot, the last one included, and
+     *     awaited; an exception or rejection ends the wait and propagates
+     * @returns {Promise<Execution>} the last snapshot passed to onProgress; rejects as getExecution() does
      */
     async waitExecution(id, { signal, onProgress } = {}) {
-        const rhythm = new Rhythm(this.#pollIntervalMs);
+        const schedule = new PollSchedule(this.#pollIntervalMs);
         for (;;) {
             const { execution, error } = await this.#poll(id, signal);
             if (execution) {
@@ -129,28 +143,34 @@ export class Client {
                     return execution;
                 }
             }
-            await pause(execution ? rhythm.afterSnapshot(execution) : rhythm.afterFailure(error), signal);
+            await pause(execution ? schedule.afterSnapshot(execution) : schedule.afterFailure(error), signal);
         }
     }
 
-    /** Gives the client a new session token, for calls, and polls of a wait, that begin later. */
+    /**
+     * Replaces the session token for calls, and polls of a wait, that start later.
+     *
+     * @param {string} token
+     * @throws {RefoldError} with Code.INVALID_ARGUMENT if the token is invalid, or if the client authenticates with an
+     *     API key or is closed; the client then keeps its token
+     */
     setSessionToken(token) {
         checkText('session_token', token);
-        const code = native.client.setSessionToken(this.#begin(), token);
-        this.#end();
+        const code = native.client.setSessionToken(this.#acquire(), token);
+        this.#release();
         if (code === Code.INVALID_ARGUMENT) {
-            throw invalidArgument('the session token cannot be sent, or the client has an API key');
+            throw invalidArgument('the session token is invalid, or the client authenticates with an API key');
         }
         if (code !== 0) {
-            throw new RefoldError(code, 'the session token could not be set: make a new client');
+            throw new RefoldError(code, 'the session token could not be set; create a new client');
         }
     }
 
-    /** Closes the idle connections of the client and wipes its secrets. Calls that have begun run to their end. */
+    /** Closes the connections and wipes the secrets once pending calls have settled. Later calls are rejected. */
     close() {
         if (!this.#closed) {
             this.#closed = true;
-            forgotten.unregister(this);
+            registry.unregister(this);
             this.#freeUnused();
         }
     }
@@ -166,8 +186,8 @@ export class Client {
         }
     }
 
-    /** The pointer, which is freed only when no call uses it, for one that waits for its turn has not begun for C. */
-    #begin() {
+    /** Returns the pointer and keeps it alive until #release(): C does not know of queued calls. */
+    #acquire() {
         if (this.#closed) {
             throw invalidArgument('the client is closed');
         }
@@ -175,7 +195,7 @@ export class Client {
         return this.#pointer;
     }
 
-    #end() {
+    #release() {
         this.#calls -= 1;
         this.#freeUnused();
     }
@@ -187,30 +207,31 @@ export class Client {
     }
 }
 
-/** The pauses between polls. */
-class Rhythm {
+/** Computes the pauses between polls. */
+class PollSchedule {
     #interval;
     #pause;
     #failures = 0;
-    #before;
+    #previousText;
 
     constructor(interval) {
         this.#interval = interval;
         this.#pause = interval;
     }
 
-    /** The interval after news, half as long again after each snapshot that brought none. */
+    /** Returns the poll interval after a change. Grows the pause by half after each unchanged snapshot. */
     afterSnapshot({ text }) {
-        const isSame = text === this.#before;
-        this.#before = text;
+        const isUnchanged = text === this.#previousText;
+        this.#previousText = text;
         this.#failures = 0;
-        this.#pause = isSame ? Math.min(this.#pause * 1.5, this.#interval * LONGEST_PAUSE) : this.#interval;
+        this.#pause = isUnchanged ? Math.min(this.#pause * 1.5, this.#interval * MAX_PAUSE_FACTOR) : this.#interval;
         return this.#pause;
     }
 
+    /** Returns the pause after a failed poll. Throws the error after too many consecutive failures. */
     afterFailure(error) {
         this.#failures += 1;
-        if (this.#failures > FAILED_POLLS) {
+        if (this.#failures > MAX_FAILED_POLLS) {
             throw error;
         }
         return Math.max(this.#pause, error.retryAfterMs ?? 0);
@@ -219,7 +240,7 @@ class Rhythm {
 
 async function pause(milliseconds, signal) {
     try {
-        await sleep(Math.min(milliseconds, LONGEST_TIMER), undefined, { signal });
+        await sleep(Math.min(milliseconds, MAX_TIMER_MS), undefined, { signal });
     } catch (error) {
         throw signal.aborted ? signal.reason : error;
     }
@@ -230,13 +251,13 @@ function apply(settings, options) {
     const credentials = Object.entries({ apiKey, linkedAccountId, sessionToken }).filter(([, value]) => value !== null);
     if (credentials.length > 0) {
         credentials.forEach(([name, value]) => checkText(name, value));
-        // null takes back what the environment says.
+        // null clears the credentials of the environment.
         native.options.setApiKey(settings, apiKey, linkedAccountId);
         native.options.setSessionToken(settings, sessionToken);
     }
     for (const [name, value] of Object.entries(others)) {
         if (!Object.hasOwn(setters, name)) {
-            throw invalidArgument(`there is no option ${name}`);
+            throw invalidArgument(`unknown option ${name}`);
         }
         if (value !== undefined) {
             setters[name](settings, value, name);
@@ -251,18 +272,18 @@ function text(set) {
     };
 }
 
-function count(set, largest = Number.MAX_SAFE_INTEGER) {
+function count(set, max = Number.MAX_SAFE_INTEGER) {
     return (settings, value, name) => {
-        if (!Number.isSafeInteger(value) || value < 0 || value > largest) {
-            throw invalidArgument(`${name} is not a whole number from 0 to ${largest}`);
+        if (!Number.isSafeInteger(value) || value < 0 || value > max) {
+            throw invalidArgument(`${name} must be an integer from 0 to ${max}`);
         }
         set(settings, value);
     };
 }
 
-/** A string that holds a NUL would end there for C. */
+/** C strings end at the first NUL. */
 function checkText(name, value) {
     if (typeof value !== 'string' || value.includes('\0')) {
-        throw invalidArgument(`${name} is not a string, or holds a NUL`);
+        throw invalidArgument(`${name} must be a string without NUL characters`);
     }
 }

@@ -1,6 +1,9 @@
 import * as native from './native.js';
 
-/** The codes that have a name: HTTP statuses, and negative numbers where there was no usable answer. */
+/**
+ * Names for values of RefoldError.code: HTTP statuses, and negative numbers if there was no usable response. Any other
+ * HTTP status is a valid code, too; refold.h documents each of them.
+ */
 export const Code = Object.freeze({
     BAD_REQUEST: 400,
     UNAUTHORIZED: 401,
@@ -28,27 +31,57 @@ export const Code = Object.freeze({
     RESOURCE: -11,
 });
 
-/** Why a call failed. What the server did not send is null. */
+/** A failed call. Properties that the response does not provide are null. */
 export class RefoldError extends Error {
-    /** What kind of failure it is: the HTTP status of the answer, or a negative number; see Code. */
+    /**
+     * The HTTP status of the response, or a negative number; see Code.
+     * @type {number}
+     */
     code;
-    /** The name of the code, such as 'NOT_FOUND'. */
+    /**
+     * The name of the code, such as 'NOT_FOUND'; 'HTTP_ERROR' for a status without a name.
+     * @type {string}
+     */
     kind;
-    /** What the answer tells in its field status_code, else its own status; 0 without an answer. */
+    /**
+     * The field status_code of the response, or else its HTTP status; 0 without a response.
+     * @type {number}
+     */
     httpStatus = 0;
-    /** The answer's field http_error_type, such as 'NOT_FOUND'. */
+    /**
+     * The field http_error_type of the response, such as 'NOT_FOUND'.
+     * @type {string | null}
+     */
     httpErrorType = null;
-    /** The answer's field error_code, such as 'RESOURCE_NOT_FOUND'; without one, its field error. */
+    /**
+     * The field error_code of the response, or else its field error, such as 'RESOURCE_NOT_FOUND'.
+     * @type {string | null}
+     */
     apiCode = null;
-    /** What the vendor's support asks for. */
+    /**
+     * Identifies the request to the vendor's support.
+     * @type {string | null}
+     */
     requestId = null;
-    /** The answer as it came, its first 64 KiB at most: a Buffer. */
+    /**
+     * The decompressed body with secrets redacted, limited to its first 64 KiB.
+     * @type {Buffer | null}
+     */
     body = null;
-    /** How long the server asks to wait before the next try, in milliseconds. */
+    /**
+     * How long the server asks to wait before the next attempt, in milliseconds.
+     * @type {number | null}
+     */
     retryAfterMs = null;
-    /** Whether the same call may succeed later without a change. */
+    /**
+     * Whether the same call may succeed later.
+     * @type {boolean}
+     */
     retryable = false;
-    /** How many tries the call began. */
+    /**
+     * The number of attempts that the call started.
+     * @type {number}
+     */
     attempts = 0;
 
     constructor(code, message, details = {}) {
@@ -64,24 +97,24 @@ export function invalidArgument(message) {
     return new RefoldError(Code.INVALID_ARGUMENT, message);
 }
 
-/** Makes an exception of an error of C, which is freed. */
+/** Copies a C error into an exception and frees it. */
 export function takeError(pointer) {
-    const failure = native.failure;
+    const { error } = native;
     try {
         const length = [0];
-        const body = failure.body(pointer, length);
-        const retryAfterMs = Number(failure.retryAfterMs(pointer));
-        return new RefoldError(failure.code(pointer), failure.message(pointer), {
-            httpStatus: failure.httpStatus(pointer),
-            httpErrorType: failure.httpErrorType(pointer),
-            apiCode: failure.apiCode(pointer),
-            requestId: failure.requestId(pointer),
+        const body = error.body(pointer, length);
+        const retryAfterMs = Number(error.retryAfterMs(pointer));
+        return new RefoldError(error.code(pointer), error.message(pointer), {
+            httpStatus: error.httpStatus(pointer),
+            httpErrorType: error.httpErrorType(pointer),
+            apiCode: error.apiCode(pointer),
+            requestId: error.requestId(pointer),
             body: body === null ? null : native.copyBytes(body, length[0]),
             retryAfterMs: retryAfterMs < 0 ? null : retryAfterMs,
-            retryable: failure.isRetryable(pointer),
-            attempts: failure.attempts(pointer),
+            retryable: error.isRetryable(pointer),
+            attempts: error.attempts(pointer),
         });
     } finally {
-        failure.free(pointer);
+        error.free(pointer);
     }
 }

@@ -1,82 +1,109 @@
 import * as native from './native.js';
 import { takeError } from './error.js';
 
-/** A snapshot of one execution. What the document does not have is null. */
+/** A snapshot of one execution, created by the library. Fields that the document does not have are null. */
 export class Execution {
-    /** The whole document as JSON text. Large integers, which numbers cannot hold, stand here as they were sent. */
+    /**
+     * The whole document as JSON text, as sent by the server, with all digits of integers that a number cannot hold.
+     * @type {string}
+     */
     text;
-    /** The whole document. */
+    /**
+     * The whole document, parsed.
+     * @type {object}
+     */
     document;
 
     constructor(pointer) {
         const { execution } = native;
         this.text = native.jsonText(execution.json(pointer));
         this.document = JSON.parse(this.text);
+        /** The field _id, or else the id that was requested. @type {string | null} */
         this.id = execution.id(pointer);
+        /** @type {string | null} */
         this.name = execution.name(pointer);
+        /** The organisation. @type {string | null} */
         this.orgId = execution.orgId(pointer);
+        /** 'test' or 'production'. @type {string | null} */
         this.environment = execution.environment(pointer);
-        /** In the server's own words, such as 'RUNNING'. */
+        /** As sent by the server, such as 'RUNNING'. @type {string} */
         this.status = execution.status(pointer);
         const state = execution.state(pointer);
-        /** What the status means, such as 'RUNNING'; 'UNKNOWN' for words that the library does not know. */
+        /** The meaning of the status, such as 'RUNNING'; 'UNKNOWN' if the library does not know it. @type {string} */
         this.state = native.state.name(state);
-        /** Whether the state will not change any more. */
+        /** Whether the state is final. @type {boolean} */
         this.isFinal = native.state.isFinal(state);
         const percentage = execution.completionPercentage(pointer);
-        /** 0 to 100, or whatever number the server sends; one of -1 cannot be told from none. */
+        /** 0 to 100, or whatever number the server sends; -1 reads as absent. @type {number | null} */
         this.completionPercentage = percentage === -1 ? null : percentage;
+        /** The configuration of the workflow. @type {string | null} */
         this.configId = execution.configId(pointer);
+        /** The account that the run acts for. @type {string | null} */
         this.linkedAccountId = execution.linkedAccountId(pointer);
-        /** RFC 3339, in UTC. */
+        /** RFC 3339, in UTC. @type {string | null} */
         this.createdAt = execution.createdAt(pointer);
         const documents = Array.isArray(this.document.nodes) ? this.document.nodes : [];
-        /** In the order in which the run entered them. */
+        /** In the order in which the run reached them. @type {Node[]} */
         this.nodes = documents.map((document, index) => new Node(execution.node(pointer, index), document));
     }
 
-    /** The node with an id, of several the first; undefined when there is none. */
+    /**
+     * Returns the first node with the given id.
+     * @param {string} id
+     * @returns {Node | undefined}
+     */
     node(id) {
         return this.nodes.find((node) => node.id === id);
     }
 }
 
-/** One node of an execution. What the document does not have is null. */
+/** One node of an execution, created by the library. Fields that the document does not have are null. */
 export class Node {
     constructor(pointer, document) {
         const { node } = native;
+        /** Unique within the execution. @type {string | null} */
         this.id = node.id(pointer);
+        /** @type {string | null} */
         this.name = node.name(pointer);
-        /** Such as 'start'. */
+        /** Such as 'start'. @type {string | null} */
         this.type = node.type(pointer);
-        /** In the server's own words, such as 'Success'. */
+        /** As sent by the server, such as 'Success'. @type {string | null} */
         this.status = node.status(pointer);
-        /** What the status means, such as 'COMPLETED'. */
+        /** The meaning of the status, such as 'COMPLETED'. @type {string} */
         this.state = native.state.name(node.state(pointer));
+        /** @type {boolean} */
         this.isBatch = node.isBatch(pointer);
-        this.attemptsMade = present(node.attemptsMade(pointer));
-        this.maximumAttempts = present(node.maximumAttempts(pointer));
-        /** How long the node ran, in milliseconds. */
-        this.executionTimeMs = present(node.executionTimeMs(pointer));
-        /** What the node returned last, any value; undefined when it is absent. */
+        /** @type {number | null} */
+        this.attemptsMade = numberOrNull(node.attemptsMade(pointer));
+        /** @type {number | null} */
+        this.maximumAttempts = numberOrNull(node.maximumAttempts(pointer));
+        /** How long the node ran, in milliseconds. @type {number | null} */
+        this.executionTimeMs = numberOrNull(node.executionTimeMs(pointer));
+        /** The latest output of the node, of any JSON type; undefined if absent. */
         this.latestOutput = document?.latest_output;
-        /** What the node was given, any value; undefined when it is absent. */
+        /** The input of the node, of any JSON type; undefined if absent. */
         this.inputData = document?.input_data;
-        /** The whole node. */
+        /** The whole node, parsed. */
         this.document = document;
     }
 }
 
-/** Makes an execution from JSON text, a string or bytes, such as a stored answer of the server. Nothing is sent. */
+/**
+ * Parses JSON text, such as a stored Execution.text. Nothing is sent.
+ *
+ * @param {string | Uint8Array} text
+ * @returns {Execution}
+ * @throws {RefoldError} with Code.INVALID_RESPONSE if the text is not an execution
+ */
 export function parseExecution(text) {
     const bytes = Buffer.from(text);
     const error = [null];
-    // For C, no address would be another mistake than no text.
+    // C reports a NULL pointer as another error than empty text.
     const pointer = native.execution.parse(bytes.length > 0 ? bytes : Buffer.from(' '), bytes.length, error);
     return takeExecution(pointer, error[0]);
 }
 
-/** What a call into C gave, as an object or an exception of JavaScript. What C made is freed. */
+/** Copies and frees the result of a C call: returns the execution or throws the error. */
 export function takeExecution(pointer, error) {
     if (pointer === null) {
         throw takeError(error);
@@ -88,6 +115,6 @@ export function takeExecution(pointer, error) {
     }
 }
 
-function present(number) {
+function numberOrNull(number) {
     return number < 0 ? null : Number(number);
 }

@@ -1,4 +1,4 @@
-// Shows one execution:  node get.mjs EXECUTION_ID
+// Prints one execution:  node get.mjs EXECUTION_ID
 import { Client } from 'refold';
 
 const client = Client.fromEnv(); // REFOLD_API_KEY, REFOLD_LINKED_ACCOUNT_ID

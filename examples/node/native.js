@@ -1,30 +1,33 @@
-// The functions of librefold that this package uses, as koffi calls them. Pointers are numbers here.
+// Loads librefold through koffi and declares the functions that this package calls. Pointers are numbers or null.
 
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import koffi from 'koffi';
 
-/** The most threads that libuv's pool can have. */
-const MOST_THREADS = 1024;
+/** The maximum size of libuv's thread pool. */
+const MAX_POOL_THREADS = 1024;
 
-// koffi runs a call on a stack of its own, of which the library needs up to 128 KiB.
+// koffi provides the stack of an asynchronous call; the library needs up to 128 KiB of it.
 if (koffi.config().async_stack_size < 512 * 1024) {
-    koffi.config({ async_stack_size: 512 * 1024, max_async_calls: MOST_THREADS });
+    koffi.config({ async_stack_size: 512 * 1024, max_async_calls: MAX_POOL_THREADS });
 }
-const mostCalls = Math.min(koffi.config().max_async_calls, MOST_THREADS);
+const maxCalls = Math.min(koffi.config().max_async_calls, MAX_POOL_THREADS);
 
-/** How many calls can run at a time: as many as libuv's pool has threads, by what libuv reads in the environment. */
+/** Returns how many calls can run concurrently: the size of libuv's pool, computed as libuv does. */
 export function threads() {
     const { UV_THREADPOOL_SIZE: size = 4 } = process.env;
-    return Math.min(Math.max(Number.parseInt(size, 10) || 1, 1), mostCalls);
+    return Math.min(Math.max(Number.parseInt(size, 10) || 1, 1), maxCalls);
 }
 
-const names = { darwin: ['librefold.0.dylib', 'librefold.dylib'], win32: ['refold.dll'] };
-const library = load(process.env.REFOLD_LIBRARY || place(names[process.platform] ?? ['librefold.so.0', 'librefold.so']));
+const names = {
+    darwin: ['librefold.0.dylib', 'librefold.dylib'],
+    win32: ['refold.dll'],
+}[process.platform] ?? ['librefold.so.0', 'librefold.so'];
+const library = load(process.env.REFOLD_LIBRARY || findLibrary());
 
 const object = 'void *';
-const size = koffi.out(koffi.pointer('size_t'));
-const error = koffi.out(koffi.pointer('void *'));
+const sizeOut = koffi.out(koffi.pointer('size_t'));
+const errorOut = koffi.out(koffi.pointer('void *'));
 const declare = (result, name, ...parameters) => library.func(`refold_${name}`, result, parameters);
 
 export const version = declare('str', 'version');
@@ -50,7 +53,7 @@ export const options = {
 };
 
 export const client = {
-    create: declare(object, 'client_new', object, error),
+    create: declare(object, 'client_new', object, errorOut),
     free: declare('void', 'client_free', object),
     setSessionToken: declare('int32_t', 'client_set_session_token', object, 'str'),
 };
@@ -62,8 +65,8 @@ export const cancel = {
 };
 
 export const execution = {
-    get: declare(object, 'get_execution', object, 'str', object, error),
-    parse: declare(object, 'parse_execution', object, 'size_t', error),
+    get: declare(object, 'get_execution', object, 'str', object, errorOut),
+    parse: declare(object, 'parse_execution', object, 'size_t', errorOut),
     free: declare('void', 'execution_free', object),
     id: declare('str', 'execution_id', object),
     name: declare('str', 'execution_name', object),
@@ -97,7 +100,7 @@ export const state = {
     isFinal: declare('bool', 'state_is_final', 'int32_t'),
 };
 
-export const failure = {
+export const error = {
     free: declare('void', 'error_free', object),
     code: declare('int32_t', 'error_code', object),
     httpStatus: declare('int32_t', 'error_http_status', object),
@@ -105,25 +108,25 @@ export const failure = {
     apiCode: declare('str', 'error_api_code', object),
     message: declare('str', 'error_message', object),
     requestId: declare('str', 'error_request_id', object),
-    body: declare(object, 'error_body', object, size),
+    body: declare(object, 'error_body', object, sizeOut),
     retryAfterMs: declare('int64_t', 'error_retry_after_ms', object),
     isRetryable: declare('bool', 'error_is_retryable', object),
     attempts: declare('uint32_t', 'error_attempts', object),
 };
 
-const jsonRaw = declare(object, 'json_raw', object, size);
+const jsonRaw = declare(object, 'json_raw', object, sizeOut);
 
-/** Where the library is: beside this file, in the project's build folder, or else where the system looks for it. */
-function place(names) {
+/** Returns the path of the library in this directory or in target/release of the source tree, or else a bare name. */
+function findLibrary() {
     const here = new URL('.', import.meta.url);
     const project = new URL('../..', here);
-    const folders = [here];
-    // Around a copy of this folder others may have put what is no build of this project.
-    const marks = ['Cargo.toml', 'include/refold.h'];
-    if (here.href.endsWith('/examples/node/') && marks.every((mark) => existsSync(new URL(mark, project)))) {
-        folders.push(new URL('target/release/', project));
+    const directories = [here];
+    // A copy of this directory must not load a library that happens to be near it.
+    const markers = ['Cargo.toml', 'include/refold.h'];
+    if (here.href.endsWith('/examples/node/') && markers.every((marker) => existsSync(new URL(marker, project)))) {
+        directories.push(new URL('target/release/', project));
     }
-    const paths = folders.flatMap((folder) => names.map((name) => fileURLToPath(new URL(name, folder))));
+    const paths = directories.flatMap((directory) => names.map((name) => fileURLToPath(new URL(name, directory))));
     return paths.find(existsSync) ?? names[0];
 }
 
@@ -131,18 +134,18 @@ function load(path) {
     try {
         return koffi.load(path);
     } catch (cause) {
-        throw new Error(`${path} cannot be loaded; REFOLD_LIBRARY can say where it is`, { cause });
+        throw new Error(`cannot load ${path}; set REFOLD_LIBRARY to the path of the library`, { cause });
     }
 }
 
-/** The text of a JSON value. */
+/** Returns the JSON text of a value. */
 export function jsonText(value) {
     const length = [0];
     const start = jsonRaw(value, length);
     return koffi.decode.string(start, Number(length[0]));
 }
 
-/** A copy of bytes that the library owns. */
+/** Copies bytes that the library owns. */
 export function copyBytes(start, length) {
     return Buffer.from(new Uint8Array(koffi.view(start, Number(length))));
 }

@@ -1,16 +1,18 @@
 /**
- * One workflow execution of Refold by its id, with the detail of every node, through the C library librefold.
+ * Fetches workflow executions of Refold, an integration platform, and waits for them to finish.
  *
  *     import { Client, Code, RefoldError } from 'refold';
  *
  *     const client = Client.fromEnv();
  *     const execution = await client.getExecution(id);
  *
- * Executions and errors are plain objects of JavaScript, and nothing has to be freed. The library is the one that
- * REFOLD_LIBRARY names; without that, the librefold.so.0 or librefold.so beside this file or, where this is
- * examples/node of the project, in its target/release; else the librefold.so.0 that the system finds.
+ * The package calls the C library librefold through koffi. It loads the library at the path in REFOLD_LIBRARY; or else
+ * librefold.so.0 or librefold.so from its own directory or, inside the librefold source tree only, from target/release;
+ * or else librefold.so.0 as found by the system's loader. Executions and errors are ordinary objects; nothing has to be
+ * freed.
  */
 export { Client } from './client.js';
 export { Code, RefoldError } from './error.js';
 export { Execution, Node, parseExecution } from './execution.js';
+/** version() returns the version of the loaded library, such as '0.1.0'. */
 export { version } from './native.js';

@@ -1,11 +1,12 @@
 #!/usr/bin/env node
-// Shows an execution until it has ended, then its nodes.
+// Prints the progress of an execution until it has ended, and then its nodes.
 //
 //     node watch.js EXECUTION_ID
 //
-// The environment says how to authenticate: REFOLD_API_KEY and REFOLD_LINKED_ACCOUNT_ID, or REFOLD_SESSION_TOKEN.
-// Exit status: 0 the run completed; 1 an error, told on standard error; 2 wrong arguments; 3 the run ended in another
-// way; 130 interrupted.
+// Credentials come from the environment: REFOLD_API_KEY and REFOLD_LINKED_ACCOUNT_ID, or REFOLD_SESSION_TOKEN.
+//
+// Exit status: 0 if the run completed; 1 on an error, reported on stderr; 2 for invalid arguments; 3 if the run ended
+// otherwise; 130 if SIGINT cancelled the wait.
 
 import { Client, RefoldError } from './refold.js';
 

@@ -1,4 +1,4 @@
-"""Shows one execution:  python3 get.py EXECUTION_ID"""
+"""Prints one execution:  python3 get.py EXECUTION_ID"""
 import sys
 
 import refold

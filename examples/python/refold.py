@@ -1,4 +1,4 @@
-"""refold: one workflow execution of Refold by its id, with the detail of every node.
+"""Fetches workflow executions of Refold, an integration platform, and waits for them to finish.
 
     import refold
 
@@ -7,30 +7,31 @@
         for node in execution.nodes:
             print(node.name, node.status, node.latest_output)
 
-This is one file upon the shared library, for Python 3.9 and later. The library is what the environment variable
-REFOLD_LIBRARY names; without one, the librefold.so.0 or librefold.so beside this file or, where this is examples/python
-of the project, in its target/release; else the librefold.so.0 that the system's loader finds. `python -m refold
-EXECUTION_ID` prints an execution. What refold.h says of time-outs, retries, limits, trust, proxies, secrets and fork
-holds here, too.
+This single file for Python 3.9 and later calls the C library librefold through ctypes. It loads the library at the path
+in the environment variable REFOLD_LIBRARY; or else librefold.so.0 or librefold.so from its own directory or, inside the
+librefold source tree only, from target/release; or else librefold.so.0 as found by the system's loader.
 
-Ownership: nothing has to be freed. Clients and executions free what they hold when nobody refers to them any more, or
-earlier when they are closed, by close() or as context managers. Nodes stay good when their execution is closed.
+`python -m refold EXECUTION_ID` prints an execution. refold.h documents timeouts, retries, limits, trust, proxies,
+secrets and fork.
 
-Absent: what the document lacks, or has as null or with a type that it should not have, is None. Text ends where it
-holds U+0000; outputs and `json` are whole.
+Ownership: nothing has to be freed. Clients and executions release their memory when they become unreachable, or earlier
+through close() or a `with` block. Nodes stay valid after their execution is closed.
+
+Absent fields: a field that is missing, null or of an unexpected type is None. Strings end at the first U+0000; outputs
+and `json` are complete.
 
 Times are in seconds.
 
-Errors: a call that fails raises `Error`. An argument that cannot be handed to the library raises ValueError or
-TypeError, and so does the use of what was closed.
+Errors: a call that fails raises `Error`. Arguments that cannot be passed to the library raise ValueError or TypeError;
+so does the use of a closed object.
 
-Threads: any number may use the same objects. The interpreter's lock is free while a call waits. In asyncio, hand calls
-to asyncio.to_thread().
+Threads: any number of threads may share all objects. The GIL is released while a call waits. In asyncio, use
+asyncio.to_thread().
 
-Ctrl-C and signals: calls of the main thread are made on a helper thread, so that Python goes on running signal handlers
-at once. What a handler raises, as KeyboardInterrupt, ends the call and comes out of it; a handler that returns does not
-disturb it. Python runs no handler on other threads: end their calls by a `CancelToken`. Calls of daemon threads are
-cancelled when the interpreter ends.
+Ctrl-C and signals: calls on the main thread run on a helper thread, so that Python keeps running signal handlers. An
+exception raised by a handler, such as KeyboardInterrupt, ends the call and propagates; a handler that returns does not
+affect it. Python runs no handlers on other threads: use a `CancelToken` there. Calls on daemon threads are cancelled
+when the interpreter exits.
 """
 
 from __future__ import annotations
@@ -60,34 +61,34 @@ __all__ = ["CancelToken", "Client", "Code", "Error", "Execution", "Node", "Nodes
 # The shared library ---------------------------------------------------------------------------------------------------
 
 
-def _place() -> str:
-    named = os.environ.get("REFOLD_LIBRARY")
-    if named:
-        return named
+def _library_path() -> str:
+    path = os.environ.get("REFOLD_LIBRARY")
+    if path:
+        return path
     names = ["librefold.0.dylib", "librefold.dylib"] if sys.platform == "darwin" else ["librefold.so.0", "librefold.so"]
     here = pathlib.Path(__file__).resolve().parent
-    folders = [here]
+    directories = [here]
     project = here.parent.parent
-    # Around a copy of this file others may have put what is no build of this project.
-    marks = (project / "Cargo.toml", project / "include" / "refold.h")
-    if here == project / "examples" / "python" and all(mark.exists() for mark in marks):
-        folders.append(project / "target" / "release")
-    for folder in folders:
+    # A copy of this file must not load a library that happens to be near it.
+    markers = (project / "Cargo.toml", project / "include" / "refold.h")
+    if here == project / "examples" / "python" and all(marker.exists() for marker in markers):
+        directories.append(project / "target" / "release")
+    for directory in directories:
         for name in names:
-            if (folder / name).exists():
-                return str(folder / name)
+            if (directory / name).exists():
+                return str(directory / name)
     return names[0]
 
 
 def _load() -> ctypes.CDLL:
-    place = _place()
+    path = _library_path()
     try:
-        return ctypes.CDLL(place)
+        return ctypes.CDLL(path)
     except OSError as error:
-        raise ImportError(f"cannot load {place}: {error} (REFOLD_LIBRARY may name another one)") from error
+        raise ImportError(f"cannot load {path}: {error} (set REFOLD_LIBRARY to the path of the library)") from error
 
 
-_c = _load()
+_lib = _load()
 _pointer = ctypes.c_void_p
 _text_pointer = ctypes.c_char_p
 _length_pointer = ctypes.POINTER(ctypes.c_size_t)
@@ -97,7 +98,7 @@ _progress_function = ctypes.CFUNCTYPE(ctypes.c_bool, ctypes.c_void_p, ctypes.c_v
 
 def _declare(result: Any, arguments: Sequence[Any], *names: str) -> None:
     for name in names:
-        function = getattr(_c, "refold_" + name)
+        function = getattr(_lib, "refold_" + name)
         function.restype = result
         function.argtypes = arguments
 
@@ -144,9 +145,9 @@ _declare(ctypes.c_int64, [_pointer], "node_attempts_made", "node_maximum_attempt
 
 
 class _Handle:
-    """Owns an object of C, and frees it when nobody refers to it any more, a call under way included.
+    """Owns a C object and frees it when the last reference is dropped.
 
-    It is itself what is handed to C's functions, so it lives at least as long as the call.
+    It is passed to C functions itself, so it stays alive for the duration of each call.
     """
 
     __slots__ = ("_as_parameter_", "_free")
@@ -159,23 +160,23 @@ class _Handle:
         self._free(self._as_parameter_)
 
 
-def _argument(text: Optional[str]) -> Optional[bytes]:
-    """Text for C, which ends it at its first NUL."""
+def _encode(text: Optional[str]) -> Optional[bytes]:
+    """Encodes a string argument. Rejects U+0000, which would truncate it."""
     if text is None:
         return None
     if not isinstance(text, str):
-        raise TypeError(f"a str is wanted, not {type(text).__name__}")
+        raise TypeError(f"expected str, not {type(text).__name__}")
     if "\0" in text:
-        raise ValueError("text for the library must not hold U+0000")
+        raise ValueError("text must not contain U+0000")
     return text.encode()
 
 
-def _milliseconds(what: str, seconds: Optional[float]) -> int:
-    """0, which is none to C, for None. At least 1 otherwise."""
+def _milliseconds(name: str, seconds: Optional[float]) -> int:
+    """Rounds up, because 0 means no limit to C. None and infinity become 0."""
     if seconds is None or seconds == math.inf:
         return 0
     if not seconds > 0:
-        raise ValueError(f"{what} must be above 0, or None for none")
+        raise ValueError(f"{name} must be positive, or None for no limit")
     return min(math.ceil(seconds * 1000), 2**64 - 1)
 
 
@@ -183,7 +184,7 @@ def _text(text: Optional[bytes]) -> Optional[str]:
     return None if text is None else text.decode()
 
 
-def _some_text(text: Optional[bytes]) -> str:
+def _text_or_empty(text: Optional[bytes]) -> str:
     return _text(text) or ""
 
 
@@ -195,37 +196,37 @@ def _seconds(milliseconds: int) -> Optional[float]:
     return None if milliseconds < 0 else milliseconds / 1000
 
 
-def _bytes(function: Any, of: object) -> Optional[bytes]:
-    """What a function of C returns that tells the length by a parameter."""
+def _bytes(function: Any, owner: object) -> Optional[bytes]:
+    """Calls a C function that returns a pointer and stores the length, and copies the bytes."""
     length = ctypes.c_size_t()
-    start = function(of, ctypes.byref(length))
+    start = function(owner, ctypes.byref(length))
     return None if start is None else ctypes.string_at(start, length.value)
 
 
 def version() -> str:
-    """The version of the library that is loaded."""
-    return _some_text(_c.refold_version())
+    """Returns the version of the loaded library, such as "0.1.0"."""
+    return _text_or_empty(_lib.refold_version())
 
 
 # JSON as Python objects -----------------------------------------------------------------------------------------------
 
-# One escape at a time, so that the backslash of `\\ud83d` is not mistaken: a surrogate pair, half of one, any other.
+# A surrogate pair, a lone surrogate (group 1), or any other escape. Matching each escape as a whole keeps the second
+# backslash of `\\ud83d` from starting one.
 _escape = re.compile(r"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F]..)|.)", re.DOTALL)
-# Where something begins or ends between two values.
-_mark = re.compile(r"[^ \t\r\n,:]")
+# The first character of a value, or a closing bracket.
+_token = re.compile(r"[^ \t\r\n,:]")
 
 
 def _json_text(value: Optional[int]) -> Optional[str]:
-    return _text(_bytes(_c.refold_json_raw, value))
+    return _text(_bytes(_lib.refold_json_raw, value))
 
 
-def _python_objects(value: Optional[int]) -> Any:
-    """What json.loads makes of a value of C, but never a failure.
+def _load_json(value: Optional[int]) -> Any:
+    """json.loads() for a C value, except that it never fails.
 
-    Half of a surrogate pair reads as U+FFFD, as in C, since Python could not print or encode it. A number without
-    fraction and exponent is an int; one that int() refuses for its length (see sys.set_int_max_str_digits) is a float.
-    A float out of range is infinite. No depth is too much, but Python itself cannot compare or print what is deeper
-    than its recursion limit.
+    Lone surrogates read as U+FFFD, as they do in C, because Python could not encode them. Integers that int() rejects
+    for their length (see sys.set_int_max_str_digits) become floats, and floats out of range become infinite. Any depth
+    is accepted, although Python itself cannot compare or print values nested beyond its recursion limit.
     """
     text = _json_text(value)
     if text is None:
@@ -235,29 +236,29 @@ def _python_objects(value: Optional[int]) -> Any:
     try:
         return json.loads(text)
     except (RecursionError, ValueError):
-        return _load_slowly(text)
+        return _load_json_iteratively(text)
 
 
-def _load_slowly(text: str) -> Any:
-    """json.loads of text that is known to be JSON, without recursion, and with integers of any size."""
+def _load_json_iteratively(text: str) -> Any:
+    """json.loads() for valid JSON, without recursion and with integers of any length."""
     decoder = json.JSONDecoder(parse_int=_integer)
-    opened: list[list[Any]] = [[]]  # in an object, keys and values take turns
+    stack: list[list[Any]] = [[]]  # an object is collected as alternating keys and values
     position = 0
-    while match := _mark.search(text, position):
+    while match := _token.search(text, position):
         value: Any
         position = match.end()
         if match[0] in "[{":
-            opened.append([])
+            stack.append([])
             continue
         if match[0] == "]":
-            value = opened.pop()
+            value = stack.pop()
         elif match[0] == "}":
-            items = opened.pop()
+            items = stack.pop()
             value = dict(zip(items[::2], items[1::2]))
         else:
             value, position = decoder.raw_decode(text, match.start())
-        opened[-1].append(value)
-    return opened[0][0]
+        stack[-1].append(value)
+    return stack[0][0]
 
 
 def _integer(digits: str) -> Union[int, float]:
@@ -271,7 +272,10 @@ def _integer(digits: str) -> Union[int, float]:
 
 
 class Code(enum.IntEnum):
-    """The values of `Error.code` that have a name; any other HTTP status is possible, too. See refold.h."""
+    """Names for values of `Error.code`: HTTP statuses, and negative numbers if there was no usable response.
+
+    `Error.code` may be any other HTTP status, too. refold.h documents each code.
+    """
 
     OK = 0
     BAD_REQUEST = 400
@@ -301,7 +305,10 @@ class Code(enum.IntEnum):
 
 
 class State(enum.IntEnum):
-    """What the server's texts for the status of an execution or a node mean, on one scale. See refold.h."""
+    """The statuses of executions and nodes, which are strings of the server, mapped to one enumeration.
+
+    UNKNOWN stands for absent statuses and for those that the library does not know.
+    """
 
     UNKNOWN = 0
     READY = 1
@@ -321,33 +328,36 @@ class State(enum.IntEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether it will not change any more."""
-        return bool(_c.refold_state_is_final(self.value))
+        """Whether the state is final. UNKNOWN is not."""
+        return bool(_lib.refold_state_is_final(self.value))
 
 
 class Error(Exception):
-    """Why a call failed. str() of it is one sentence for people; it can be pickled."""
+    """A failed call. str() returns the message. Instances can be pickled.
+
+    Attributes that the response does not provide are None.
+    """
 
     code: int
-    """What kind of failure it is: the HTTP status of the server's answer, or a negative `Code`."""
+    """The HTTP status of the response, or a negative `Code`. Compare it with members of `Code`."""
     message: str
-    """One sentence for people."""
+    """One sentence for humans. It contains no secrets."""
     http_status: Optional[int] = None
-    """The HTTP status that the answer tells, in its body or else in its head."""
+    """The field status_code of the response, or else its HTTP status."""
     http_error_type: Optional[str] = None
-    """The answer's field http_error_type, such as "NOT_FOUND"."""
+    """The field http_error_type of the response, such as "NOT_FOUND"."""
     api_code: Optional[str] = None
-    """The answer's field error_code, such as "RESOURCE_NOT_FOUND"; without one, its field error."""
+    """The field error_code of the response, or else its field error, such as "RESOURCE_NOT_FOUND"."""
     request_id: Optional[str] = None
-    """The id of the request, to quote to the vendor's support."""
+    """Identifies the request to the vendor's support."""
     body: Optional[bytes] = None
-    """The body of the answer as it came, its first 65,536 bytes at most."""
+    """The decompressed body with secrets redacted, limited to its first 65,536 bytes."""
     retry_after: Optional[float] = None
-    """How long the server asks to wait before the next try, in seconds from when its answer came."""
+    """How long the server asks to wait before the next attempt, in seconds since its response arrived."""
     is_retryable: bool = False
-    """Whether the same call may succeed later without a change."""
+    """Whether the same call may succeed later."""
     attempts: int = 0
-    """How many tries the call began."""
+    """The number of attempts that the call started; for a wait, those of all polls."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(code, message)
@@ -359,24 +369,24 @@ class Error(Exception):
 
     @property
     def code_name(self) -> str:
-        """The name of the code for people and logs: "NOT_FOUND", "TIMEOUT"; "HTTP_ERROR" for an unnamed status."""
-        return _some_text(_c.refold_code_name(self.code))
+        """The name of the code, such as "NOT_FOUND" or "TIMEOUT"; "HTTP_ERROR" for a status without a name."""
+        return _text_or_empty(_lib.refold_code_name(self.code))
 
 
-def _error_of(place: ctypes.c_void_p) -> Error:
-    """The error that C has put there, which is freed."""
-    if place.value is None:
-        return Error(Code.INTERNAL, "the library failed and does not say why")
-    owner = _Handle(place.value, _c.refold_error_free)
-    error = Error(_c.refold_error_code(owner), _some_text(_c.refold_error_message(owner)))
-    error.http_status = _c.refold_error_http_status(owner) or None
-    error.http_error_type = _text(_c.refold_error_http_error_type(owner))
-    error.api_code = _text(_c.refold_error_api_code(owner))
-    error.request_id = _text(_c.refold_error_request_id(owner))
-    error.body = _bytes(_c.refold_error_body, owner)
-    error.retry_after = _seconds(_c.refold_error_retry_after_ms(owner))
-    error.is_retryable = _c.refold_error_is_retryable(owner)
-    error.attempts = _c.refold_error_attempts(owner)
+def _take_error(pointer: ctypes.c_void_p) -> Error:
+    """Copies and frees a C error."""
+    if pointer.value is None:
+        return Error(Code.INTERNAL, "the library failed without reporting an error")
+    owner = _Handle(pointer.value, _lib.refold_error_free)
+    error = Error(_lib.refold_error_code(owner), _text_or_empty(_lib.refold_error_message(owner)))
+    error.http_status = _lib.refold_error_http_status(owner) or None
+    error.http_error_type = _text(_lib.refold_error_http_error_type(owner))
+    error.api_code = _text(_lib.refold_error_api_code(owner))
+    error.request_id = _text(_lib.refold_error_request_id(owner))
+    error.body = _bytes(_lib.refold_error_body, owner)
+    error.retry_after = _seconds(_lib.refold_error_retry_after_ms(owner))
+    error.is_retryable = _lib.refold_error_is_retryable(owner)
+    error.attempts = _lib.refold_error_attempts(owner)
     return error
 
 
@@ -384,7 +394,7 @@ def _error_of(place: ctypes.c_void_p) -> Error:
 
 
 class Node:
-    """One node of an execution. It keeps what it needs of its execution, also when that is closed."""
+    """One node of an execution. It stays valid after the execution is closed. Threads may share it."""
 
     __slots__ = ("_owner", "_node")
 
@@ -397,81 +407,81 @@ class Node:
 
     @property
     def id(self) -> Optional[str]:
-        """The field node_id, which is unique in its execution."""
-        return _text(_c.refold_node_id(self._node))
+        """The field node_id, unique within the execution."""
+        return _text(_lib.refold_node_id(self._node))
 
     @property
     def name(self) -> Optional[str]:
-        """The field node_name, for people."""
-        return _text(_c.refold_node_name(self._node))
+        """The field node_name."""
+        return _text(_lib.refold_node_name(self._node))
 
     @property
     def type(self) -> Optional[str]:
         """The field node_type, such as "start"."""
-        return _text(_c.refold_node_type(self._node))
+        return _text(_lib.refold_node_type(self._node))
 
     @property
     def status(self) -> Optional[str]:
-        """The field node_status, in the server's own words, such as "Success"."""
-        return _text(_c.refold_node_status(self._node))
+        """The field node_status as sent by the server, such as "Success"."""
+        return _text(_lib.refold_node_status(self._node))
 
     @property
     def state(self) -> State:
-        """What the field node_status means."""
-        return State(_c.refold_node_state(self._node))
+        """The meaning of `status`."""
+        return State(_lib.refold_node_state(self._node))
 
     @property
     def is_batch(self) -> bool:
-        """The field is_batch. False when it is absent."""
-        return bool(_c.refold_node_is_batch(self._node))
+        """The field is_batch; False if absent."""
+        return bool(_lib.refold_node_is_batch(self._node))
 
     @property
     def attempts_made(self) -> Optional[int]:
         """The field attempts_made."""
-        return _count(_c.refold_node_attempts_made(self._node))
+        return _count(_lib.refold_node_attempts_made(self._node))
 
     @property
     def maximum_attempts(self) -> Optional[int]:
         """The field maximum_attempts."""
-        return _count(_c.refold_node_maximum_attempts(self._node))
+        return _count(_lib.refold_node_maximum_attempts(self._node))
 
     @property
     def execution_time(self) -> Optional[float]:
         """The field execution_time: how long the node ran, in seconds."""
-        return _seconds(_c.refold_node_execution_time_ms(self._node))
+        return _seconds(_lib.refold_node_execution_time_ms(self._node))
 
     @property
     def latest_output(self) -> Any:
-        """The field latest_output: what the node returned last, as json.loads gives it, anew each time.
+        """The field latest_output, parsed as by json.loads() on each access; None if absent or null.
 
-        None also when it is absent. Half of a surrogate pair reads as U+FFFD; a number that is too large, as infinite.
+        Lone surrogates read as U+FFFD, and numbers out of range as infinite.
         """
-        return _python_objects(_c.refold_node_latest_output(self._node))
+        return _load_json(_lib.refold_node_latest_output(self._node))
 
     @property
     def latest_output_text(self) -> Optional[str]:
-        """The field latest_output as JSON text, as the server sent it."""
-        return _json_text(_c.refold_node_latest_output(self._node))
+        """The field latest_output as JSON text, as sent by the server; None if absent."""
+        return _json_text(_lib.refold_node_latest_output(self._node))
 
     @property
     def input_data(self) -> Any:
-        """The field input_data: what the node was given, as `latest_output`."""
-        return _python_objects(_c.refold_node_input_data(self._node))
+        """The field input_data, parsed like `latest_output`."""
+        return _load_json(_lib.refold_node_input_data(self._node))
 
     @property
     def json(self) -> Any:
-        """The whole node, with the fields that this class has no property for, as `latest_output`."""
-        return _python_objects(_c.refold_node_json(self._node))
+        """The whole node, including fields without a property, parsed like `latest_output`."""
+        return _load_json(_lib.refold_node_json(self._node))
 
 
 class Nodes(Sequence[Node]):
-    """The nodes of an execution, in the order in which the run entered them. A node is made when it is looked at."""
+    """The nodes of an execution, in the order in which the run reached them. Each access creates a `Node`."""
 
     __slots__ = ("_owner", "_length")
 
     def __init__(self, owner: _Handle) -> None:
         self._owner = owner
-        self._length: int = _c.refold_execution_node_count(owner)
+        self._length: int = _lib.refold_execution_node_count(owner)
 
     def __len__(self) -> int:
         return self._length
@@ -486,14 +496,17 @@ class Nodes(Sequence[Node]):
         positions = range(self._length)[index]
         if isinstance(positions, range):
             return [self[position] for position in positions]
-        return Node(self._owner, _c.refold_execution_node(self._owner, positions))
+        return Node(self._owner, _lib.refold_execution_node(self._owner, positions))
 
     def __repr__(self) -> str:
         return f"<refold.Nodes: {self._length}>"
 
 
 class Execution:
-    """A snapshot of one execution: its fields, its nodes, and the whole document. It never changes."""
+    """An immutable snapshot of one execution: its fields, its nodes and the whole document. Threads may share it.
+
+    After close(), every property raises ValueError.
+    """
 
     __slots__ = ("_handle",)
 
@@ -502,13 +515,17 @@ class Execution:
 
     @classmethod
     def parse(cls, json: Union[str, bytes]) -> Execution:
-        """Makes an execution from JSON text, such as a stored answer of the server or `json_text`."""
+        """Parses JSON text, such as a stored `json_text`. Nothing is sent.
+
+        Raises:
+            Error: With `Code.INVALID_RESPONSE` if the text is not an execution.
+        """
         text = json.encode() if isinstance(json, str) else memoryview(json).tobytes()
         error = ctypes.c_void_p()
-        return _execution_of(_c.refold_parse_execution(text, len(text), ctypes.byref(error)), error)
+        return _take_execution(_lib.refold_parse_execution(text, len(text), ctypes.byref(error)), error)
 
     def close(self) -> None:
-        """Gives up its hold on the snapshot, which is freed with the last node that somebody still refers to."""
+        """Releases the snapshot. Its memory is freed once no `Node` or `Nodes` refers to it."""
         self._handle = None
 
     def __enter__(self) -> Execution:
@@ -531,115 +548,112 @@ class Execution:
 
     @property
     def id(self) -> Optional[str]:
-        """The field _id; when the document has none, the id that was asked for."""
-        return _text(_c.refold_execution_id(self._owner))
+        """The field _id, or else the id that was requested."""
+        return _text(_lib.refold_execution_id(self._owner))
 
     @property
     def name(self) -> Optional[str]:
         """The field name, such as "Execution for workflow 6a106ba44480b80424a65289"."""
-        return _text(_c.refold_execution_name(self._owner))
+        return _text(_lib.refold_execution_name(self._owner))
 
     @property
     def org_id(self) -> Optional[str]:
         """The field org_id: the organisation."""
-        return _text(_c.refold_execution_org_id(self._owner))
+        return _text(_lib.refold_execution_org_id(self._owner))
 
     @property
     def environment(self) -> Optional[str]:
         """The field environment: "test" or "production"."""
-        return _text(_c.refold_execution_environment(self._owner))
+        return _text(_lib.refold_execution_environment(self._owner))
 
     @property
     def status(self) -> str:
-        """The field status, in the server's own words, such as "RUNNING"."""
-        return _some_text(_c.refold_execution_status(self._owner))
+        """The field status as sent by the server, such as "RUNNING"."""
+        return _text_or_empty(_lib.refold_execution_status(self._owner))
 
     @property
     def state(self) -> State:
-        """What the field status means."""
-        return State(_c.refold_execution_state(self._owner))
+        """The meaning of `status`."""
+        return State(_lib.refold_execution_state(self._owner))
 
     @property
     def completion_percentage(self) -> Optional[float]:
-        """The field completion_percentage: 0 to 100, possibly with decimals, or whatever number the server sends.
-
-        One of -1 cannot be told from none.
-        """
-        percentage: float = _c.refold_execution_completion_percentage(self._owner)
+        """The field completion_percentage: 0 to 100, or whatever number the server sends. -1 reads as absent."""
+        percentage: float = _lib.refold_execution_completion_percentage(self._owner)
         return None if percentage == -1 else percentage
 
     @property
     def config_id(self) -> Optional[str]:
         """The field config_id: the configuration of the workflow."""
-        return _text(_c.refold_execution_config_id(self._owner))
+        return _text(_lib.refold_execution_config_id(self._owner))
 
     @property
     def linked_account_id(self) -> Optional[str]:
-        """The field linked_account_id: the account that the run acted for."""
-        return _text(_c.refold_execution_linked_account_id(self._owner))
+        """The field linked_account_id: the account that the run acts for."""
+        return _text(_lib.refold_execution_linked_account_id(self._owner))
 
     @property
     def created_at(self) -> Optional[str]:
-        """The field createdAt: when the run began, as RFC 3339 text in UTC."""
-        return _text(_c.refold_execution_created_at(self._owner))
+        """The field createdAt: when the run started, as RFC 3339 text in UTC."""
+        return _text(_lib.refold_execution_created_at(self._owner))
 
     @property
     def nodes(self) -> Nodes:
-        """The nodes, in the order in which the run entered them."""
+        """The nodes, in the order in which the run reached them."""
         return Nodes(self._owner)
 
     def node_by_id(self, node_id: str) -> Optional[Node]:
-        """The node with an id; of several with the same id, the first. Fast in large executions, too."""
+        """Returns the first node with the given id, or None. Fast in large executions, too."""
         owner = self._owner
-        node = _c.refold_execution_node_by_id(owner, _argument(node_id))
+        node = _lib.refold_execution_node_by_id(owner, _encode(node_id))
         return None if node is None else Node(owner, node)
 
     @property
     def json(self) -> Any:
-        """The whole document, with the fields that this class has no property for, as `Node.latest_output`."""
+        """The whole document, including fields without a property, parsed like `Node.latest_output`."""
         owner = self._owner
-        return _python_objects(_c.refold_execution_json(owner))
+        return _load_json(_lib.refold_execution_json(owner))
 
     @property
     def json_text(self) -> str:
-        """The whole document as JSON text, as the server sent it."""
+        """The whole document as JSON text, as sent by the server."""
         owner = self._owner
-        return _json_text(_c.refold_execution_json(owner)) or ""
+        return _json_text(_lib.refold_execution_json(owner)) or ""
 
 
 Progress = Callable[[Execution], Optional[bool]]
 
 
-def _execution_of(pointer: Optional[int], error: ctypes.c_void_p) -> Execution:
+def _take_execution(pointer: Optional[int], error: ctypes.c_void_p) -> Execution:
     if pointer is None:
-        raise _error_of(error)
-    return Execution(_Handle(pointer, _c.refold_execution_free))
+        raise _take_error(error)
+    return Execution(_Handle(pointer, _lib.refold_execution_free))
 
 
 # Calls ----------------------------------------------------------------------------------------------------------------
 
 
-# Helper threads block them all: only a signal that the system hands to the main thread wakes that.
+# Helper threads block all signals, so that the system delivers them to the main thread and wakes it.
 _all_signals = signal.valid_signals()
 
-# Seconds. A signal ends no wait of the main thread that begins a moment later, nor one that another thread was handed.
-_LOOK_AT_SIGNALS = 0.25
+# In seconds. A signal does not wake the main thread if it arrives just before the wait starts or on another thread.
+_SIGNAL_CHECK_INTERVAL = 0.25
 
 
 class CancelToken:
-    """Cancels every call that it was handed to, now and later. Once triggered it stays so.
+    """Cancels every call that it is passed to. Once triggered, a token stays triggered.
 
-    Any number of calls on any threads may share it, and any thread or signal handler of Python may trigger it. A child
-    process cannot use it for calls of its parent.
+    Any number of calls on any threads may share a token. Any thread, and any Python signal handler, may trigger it. A
+    child process cannot use it for calls of its parent.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()  # a signal handler may trigger it while its thread is in here
+        self._lock = threading.RLock()  # reentrant: a signal handler may trigger the token while its thread holds it
         self._is_triggered = False
         self._calls: set[_Call] = set()
 
     def trigger(self) -> None:
-        """Every call that it was handed to raises `Error` with `Code.CANCELLED` within 50 ms."""
+        """Makes every call with this token raise `Error` with `Code.CANCELLED` within 50 ms, now and in the future."""
         with self._lock:
             self._is_triggered = True
             for call in tuple(self._calls):
@@ -647,7 +661,7 @@ class CancelToken:
 
     @property
     def is_triggered(self) -> bool:
-        """Whether it has been triggered."""
+        """Whether trigger() has been called."""
         return self._is_triggered
 
     def _add(self, call: _Call) -> None:
@@ -662,12 +676,12 @@ class CancelToken:
 
 
 class _Call:
-    """One call of get or wait. It has a token of C's to itself, so that it can be stopped without any other."""
+    """One call of get or wait. It has its own C token, so that it can be stopped individually."""
 
-    # Those that C is working at.
-    under_way: set[_Call] = set()
-    # The interpreter goes away: threads that it does not wait for must keep away from it.
-    is_ending = False
+    # Calls that are inside C.
+    active: set[_Call] = set()
+    # The interpreter is exiting: daemon threads must not return to it.
+    is_exiting = False
 
     def __init__(
         self,
@@ -675,24 +689,25 @@ class _Call:
         progress: Optional[Progress],
         cancel: Optional[CancelToken],
     ) -> None:
-        self._function = function  # takes a callback or None, a token, and a place for the error
+        self._function = function  # takes a callback or None, a token, and a pointer to the error
         self._progress = progress
         self._cancel = cancel
-        self._token = _Handle(_c.refold_cancel_new(), _c.refold_cancel_free)
-        self._is_of_main_thread = threading.get_ident() == threading.main_thread().ident
+        self._token = _Handle(_lib.refold_cancel_new(), _lib.refold_cancel_free)
+        self._is_on_main_thread = threading.get_ident() == threading.main_thread().ident
         self._is_abandoned = False
         self._ended = threading.Event()
 
     def stop(self) -> None:
-        _c.refold_cancel_trigger(self._token)
+        _lib.refold_cancel_trigger(self._token)
 
     def run(self) -> Execution:
-        """Python's signal handlers run on the main thread alone, and not while that is inside C."""
-        if self._is_of_main_thread:
+        """Python runs signal handlers on the main thread only, and not while that is inside C."""
+        if self._is_on_main_thread:
             return self._run_interruptibly()
-        return self._run_here(self._progress)
+        return self._run_blocking(self._progress)
 
-    def _run_here(self, progress: Optional[Progress]) -> Execution:
+    def _run_blocking(self, progress: Optional[Progress]) -> Execution:
+        """Runs on the current thread. Raises the exception that `progress` raised, if any."""
         error = ctypes.c_void_p()
         raised: list[BaseException] = []
         callback = None if progress is None else _callback(progress, raised)
@@ -703,18 +718,18 @@ class _Call:
             self._end()
         if raised:
             if pointer is not None:
-                _c.refold_execution_free(pointer)
+                _lib.refold_execution_free(pointer)
             else:
-                _error_of(error)
+                _take_error(error)
             try:
                 raise raised[0]
             finally:
-                raised.clear()
-        return _execution_of(pointer, error)
+                raised.clear()  # breaks the reference cycle through the traceback
+        return _take_execution(pointer, error)
 
     def _begin(self) -> None:
-        _Call.under_way.add(self)
-        if _Call.is_ending and not self._is_of_main_thread:
+        _Call.active.add(self)
+        if _Call.is_exiting and not self._is_on_main_thread:
             self._is_abandoned = True
             self._end()
         if self._cancel is not None:
@@ -723,19 +738,19 @@ class _Call:
     def _end(self) -> None:
         if self._cancel is not None:
             self._cancel._remove(self)
-        _Call.under_way.discard(self)
+        _Call.active.discard(self)
         self._ended.set()
         if self._is_abandoned:
-            threading.Event().wait()  # like every daemon thread: it never learns what became of it
+            threading.Event().wait()  # forever: the process exits under this daemon thread
 
     @classmethod
     def abandon_all(cls) -> None:
-        """Ends the calls of daemon threads: no callback may come out of C into an interpreter that goes away.
+        """Stops the calls of daemon threads, because C must not call back into an interpreter that has exited.
 
-        What they show progress to may take its time: they are given 10 seconds in all.
+        Waits up to 10 seconds in all for progress callbacks to return.
         """
-        cls.is_ending = True
-        calls = tuple(cls.under_way)
+        cls.is_exiting = True
+        calls = tuple(cls.active)
         for call in calls:
             call._is_abandoned = True
             call.stop()
@@ -744,85 +759,97 @@ class _Call:
             call._ended.wait(max(0, deadline - time.monotonic()))
 
     def _run_interruptibly(self) -> Execution:
-        """Runs on a helper thread, while this one waits in Python, and shows the progress."""
-        news: queue.SimpleQueue[tuple[Optional[Execution], bool, Optional[BaseException]]] = queue.SimpleQueue()
-        answers: queue.SimpleQueue[Optional[bool]] = queue.SimpleQueue()
+        """Runs on a helper thread, while the current thread waits in Python and calls `progress`."""
+        events: queue.SimpleQueue[tuple[Optional[Execution], bool, Optional[BaseException]]] = queue.SimpleQueue()
+        decisions: queue.SimpleQueue[Optional[bool]] = queue.SimpleQueue()
         progress = self._progress
 
-        def ask(shown: Execution) -> Optional[bool]:
-            news.put((shown, False, None))
-            return answers.get()
+        def forward(snapshot: Execution) -> Optional[bool]:
+            events.put((snapshot, False, None))
+            return decisions.get()
 
         def work() -> None:
             signal.pthread_sigmask(signal.SIG_BLOCK, _all_signals)
             try:
-                news.put((self._run_here(ask if progress else None), True, None))
+                events.put((self._run_blocking(forward if progress else None), True, None))
             except BaseException as error:
-                news.put((None, True, error))
+                events.put((None, True, error))
 
         error = None
         try:
             try:
                 threading.Thread(target=work, name="refold", daemon=True).start()
-            except RuntimeError:  # no thread is to be had: rather without signals than not at all
-                return self._run_here(progress)
+            except RuntimeError:  # out of threads: run without signal handling
+                return self._run_blocking(progress)
             while True:
                 try:
-                    execution, is_last, error = news.get(timeout=_LOOK_AT_SIGNALS)
+                    execution, is_last, error = events.get(timeout=_SIGNAL_CHECK_INTERVAL)
                 except queue.Empty:
-                    continue  # Python has run the handlers of what came meanwhile
+                    continue  # pending signal handlers have run
                 if error is not None:
                     raise error
                 if execution is not None and is_last:
                     return execution
                 if execution is not None and progress is not None:
-                    answers.put(progress(execution))
+                    decisions.put(progress(execution))
         except BaseException:
             self.stop()
-            answers.put(False)
+            decisions.put(False)
             raise
         finally:
-            error = None  # which refers to this frame
+            error = None  # breaks the reference cycle through the traceback
 
 
 def _callback(progress: Progress, raised: list[BaseException]) -> Any:
-    """A function for C, which no exception may cross."""
+    """Returns a C callback that calls `progress`. It stores exceptions in `raised`, because none may cross C."""
 
-    def show(shown: int, _: Optional[int]) -> bool:
+    def on_progress(snapshot: int, _: Optional[int]) -> bool:
         try:
-            execution = Execution(_Handle(_c.refold_execution_retain(shown), _c.refold_execution_free))
-            answer = progress(execution)
-            return answer is None or bool(answer)
+            execution = Execution(_Handle(_lib.refold_execution_retain(snapshot), _lib.refold_execution_free))
+            proceed = progress(execution)
+            return proceed is None or bool(proceed)
         except BaseException as error:
             raised.append(error)
             return False
 
-    return _progress_function(show)
+    return _progress_function(on_progress)
 
 
-# Those of other threads have ended by then.
+# Runs after all threads but daemon threads have ended.
 atexit.register(_Call.abandon_all)
 
-# The threads that make these calls do not exist in a child.
-os.register_at_fork(after_in_child=_Call.under_way.clear)
+# The threads of these calls do not exist in a child process.
+os.register_at_fork(after_in_child=_Call.active.clear)
 
 
 class Client:
-    """What calls go through: settings that were checked, and a pool of connections that its calls share.
+    """Validated settings and a pool of connections. Threads may share it, and a program should use one client.
 
-    One client for a whole program is best; any number of threads may call through it. Nothing is sent when it is made;
-    a setting that is wrong raises `Error` with `Code.INVALID_ARGUMENT`.
+    A client authenticates with `api_key` and `linked_account_id`, or with `session_token`. Without either, credentials
+    come from the environment: REFOLD_API_KEY and REFOLD_LINKED_ACCOUNT_ID, or REFOLD_SESSION_TOKEN. Creating a client
+    sends nothing.
 
-    A client authenticates either with `api_key` and `linked_account_id` or with `session_token`. Where neither is given
-    they come from the environment (REFOLD_API_KEY and REFOLD_LINKED_ACCOUNT_ID, or REFOLD_SESSION_TOKEN), and so does
-    `base_url` (REFOLD_BASE_URL, else "https://app.refold.ai").
+    Args:
+        api_key: An API key of the organisation.
+        linked_account_id: The account to act for.
+        session_token: A session token, which identifies the account itself.
+        base_url: The URL of the API; REFOLD_BASE_URL or else "https://app.refold.ai" if None.
+        timeout: Limit for each call in seconds, retries included; None for no limit.
+        connect_timeout: Limit for name resolution, connecting, proxy and TLS handshake of each attempt in seconds; None
+            for no limit other than `timeout`.
+        max_retries: How often a call is retried after a transient failure.
+        max_response_bytes: Limit for the decompressed size of a response; None for no limit.
+        poll_interval: Initial pause between two polls of wait() in seconds, at least 0.01.
+        proxy: "http://host:port", "socks5://host:port" or "socks5h://host:port"; "" for no proxy; None for HTTPS_PROXY,
+            ALL_PROXY and NO_PROXY of the environment.
+        ca_file: A file of PEM certificates to trust in addition to the default roots.
+        ca_pem: The same as text.
+        user_agent: A product, such as "monitor/2.1", that precedes the library's own in the User-Agent header.
+        allow_plaintext: Accepts an http URL for any host, not only for loopback hosts.
 
-    `timeout` bounds one call with everything in it, `connect_timeout` each try to connect, both in seconds, None for
-    none. `max_retries` tells how often a failure that can pass by itself is tried again, `max_response_bytes` the
-    largest answer to accept, None for any, and `poll_interval` the pause between two polls of wait(), 0.01 s at least.
-    `proxy` is a URL, "" for none, None for what the environment says. `ca_file` and `ca_pem` are certificates to trust
-    in addition. `user_agent` is what the program calls itself. `allow_plaintext` accepts http for every host. refold.h
-    says more of each, under refold_options_set_...
+    Raises:
+        Error: With `Code.INVALID_ARGUMENT` if a setting is invalid.
+        ValueError: If a number is out of range or a string contains U+0000.
     """
 
     def __init__(
@@ -845,34 +872,34 @@ class Client:
     ) -> None:
         self._handle: Optional[_Handle] = None
         if not 0 <= max_retries < 2**32:
-            raise ValueError("max_retries must be 0 or above")
+            raise ValueError("max_retries must be between 0 and 4294967295")
         if max_response_bytes is not None and max_response_bytes <= 0:
-            raise ValueError("max_response_bytes must be above 0, or None for any")
-        options = _Handle(_c.refold_options_new_from_env(), _c.refold_options_free)
+            raise ValueError("max_response_bytes must be positive, or None for no limit")
+        options = _Handle(_lib.refold_options_new_from_env(), _lib.refold_options_free)
         if api_key is not None or linked_account_id is not None or session_token is not None:
-            _c.refold_options_set_api_key(options, _argument(api_key), _argument(linked_account_id))
-            _c.refold_options_set_session_token(options, _argument(session_token))
+            _lib.refold_options_set_api_key(options, _encode(api_key), _encode(linked_account_id))
+            _lib.refold_options_set_session_token(options, _encode(session_token))
         if base_url is not None:
-            _c.refold_options_set_base_url(options, _argument(base_url))
-        _c.refold_options_set_timeout_ms(options, _milliseconds("timeout", timeout))
-        _c.refold_options_set_connect_timeout_ms(options, _milliseconds("connect_timeout", connect_timeout))
-        _c.refold_options_set_max_retries(options, max_retries)
-        _c.refold_options_set_max_response_bytes(options, min(max_response_bytes or 0, 2**64 - 1))
-        _c.refold_options_set_poll_interval_ms(options, _milliseconds("poll_interval", poll_interval))
-        _c.refold_options_set_proxy(options, _argument(proxy))
-        _c.refold_options_set_ca_file(options, None if ca_file is None else _argument(os.fspath(ca_file)))
-        pem = _argument(ca_pem)
-        _c.refold_options_set_ca_pem(options, pem, len(pem or b""))
-        _c.refold_options_set_user_agent(options, _argument(user_agent))
-        _c.refold_options_set_allow_plaintext(options, allow_plaintext)
+            _lib.refold_options_set_base_url(options, _encode(base_url))
+        _lib.refold_options_set_timeout_ms(options, _milliseconds("timeout", timeout))
+        _lib.refold_options_set_connect_timeout_ms(options, _milliseconds("connect_timeout", connect_timeout))
+        _lib.refold_options_set_max_retries(options, max_retries)
+        _lib.refold_options_set_max_response_bytes(options, min(max_response_bytes or 0, 2**64 - 1))
+        _lib.refold_options_set_poll_interval_ms(options, _milliseconds("poll_interval", poll_interval))
+        _lib.refold_options_set_proxy(options, _encode(proxy))
+        _lib.refold_options_set_ca_file(options, None if ca_file is None else _encode(os.fspath(ca_file)))
+        pem = _encode(ca_pem)
+        _lib.refold_options_set_ca_pem(options, pem, len(pem or b""))
+        _lib.refold_options_set_user_agent(options, _encode(user_agent))
+        _lib.refold_options_set_allow_plaintext(options, allow_plaintext)
         error = ctypes.c_void_p()
-        pointer = _c.refold_client_new(options, ctypes.byref(error))
+        pointer = _lib.refold_client_new(options, ctypes.byref(error))
         if pointer is None:
-            raise _error_of(error)
-        self._handle = _Handle(pointer, _c.refold_client_free)
+            raise _take_error(error)
+        self._handle = _Handle(pointer, _lib.refold_client_free)
 
     def close(self) -> None:
-        """Closes its connections and wipes its secrets, as soon as calls under way have ended. No call may follow."""
+        """Closes the connections and wipes the secrets once active calls have ended. Later calls raise ValueError."""
         self._handle = None
 
     def __enter__(self) -> Client:
@@ -894,15 +921,22 @@ class Client:
         return handle
 
     def get(self, execution_id: str, *, cancel: Optional[CancelToken] = None) -> Execution:
-        """Gets one execution, with the detail of every node.
+        """Fetches one execution. A run that failed on the server is a result: check `Execution.state`.
 
-        A run that ended badly is an execution, not an error: see `Execution.state`. Blocks the calling thread, at most
-        for the time-out of the client.
+        Blocks the calling thread for at most the timeout of the client, retries included.
+
+        Args:
+            execution_id: 1 to 256 characters of A-Z a-z 0-9 - _ . ~ :, but neither "." nor "..".
+            cancel: Cancels the call.
+
+        Raises:
+            Error: If the call fails.
+            ValueError: If the client is closed.
         """
-        client, wanted = self._owner, _argument(execution_id)
+        client, encoded_id = self._owner, _encode(execution_id)
 
         def get(_: Any, token: _Handle, error: Any) -> Optional[int]:
-            pointer: Optional[int] = _c.refold_get_execution(client, wanted, token, error)
+            pointer: Optional[int] = _lib.refold_get_execution(client, encoded_id, token, error)
             return pointer
 
         return _Call(get, None, cancel).run()
@@ -915,37 +949,52 @@ class Client:
         on_progress: Optional[Progress] = None,
         cancel: Optional[CancelToken] = None,
     ) -> Execution:
-        """Polls an execution until it has ended, and returns its last snapshot.
+        """Polls an execution until its state is final, and returns the last snapshot.
 
-        `timeout` bounds the wait as a whole; None: none, and then it may never end. `on_progress` is called with each
-        snapshot, the last one included, on the calling thread. When it returns False the wait ends with
-        `Code.CANCELLED`, except at a last snapshot; None and True go on. An exception that it raises ends the wait,
-        too, and comes out of it.
+        Each poll is one call with its own timeout and retries. Up to five consecutive polls may fail with a retryable
+        error.
+
+        Args:
+            execution_id: As for get().
+            timeout: Limit for the whole wait in seconds. None for no limit: the wait may then never end.
+            on_progress: Called with each snapshot, the last one included, on the calling thread. If it returns False
+                before the last snapshot, the wait ends with `Code.CANCELLED`. An exception that it raises ends the wait
+                and propagates. It may use the client.
+            cancel: Cancels the wait.
+
+        Raises:
+            Error: If the wait fails; with `Code.TIMEOUT` if `timeout` expires.
+            ValueError: If the client is closed or `timeout` is not positive.
         """
-        client, wanted, milliseconds = self._owner, _argument(execution_id), _milliseconds("timeout", timeout)
+        client, encoded_id, milliseconds = self._owner, _encode(execution_id), _milliseconds("timeout", timeout)
 
         def wait(callback: Any, token: _Handle, error: Any) -> Optional[int]:
-            pointer: Optional[int] = _c.refold_wait_execution(
-                client, wanted, milliseconds, callback, None, token, error
+            pointer: Optional[int] = _lib.refold_wait_execution(
+                client, encoded_id, milliseconds, callback, None, token, error
             )
             return pointer
 
         return _Call(wait, on_progress, cancel).run()
 
     def set_session_token(self, session_token: str) -> None:
-        """Gives the client a new session token, for calls, and polls of a wait, that begin later."""
-        code: int = _c.refold_client_set_session_token(self._owner, _argument(session_token))
+        """Replaces the session token for calls, and polls of a wait, that start later.
+
+        Raises:
+            Error: With `Code.INVALID_ARGUMENT` if the token is invalid or the client authenticates with an API key. The
+                client then keeps its token.
+        """
+        code: int = _lib.refold_client_set_session_token(self._owner, _encode(session_token))
         if code == Code.INVALID_ARGUMENT:
-            raise Error(code, "session_token: it cannot be sent, or the client was made with an API key")
+            raise Error(code, "the session token is invalid, or the client authenticates with an API key")
         if code != Code.OK:
-            raise Error(code, "session_token: it could not be set: make a new client")
+            raise Error(code, "the session token could not be set; create a new client")
 
 
 # python -m refold -----------------------------------------------------------------------------------------------------
 
 
 def _printable(text: Optional[str]) -> str:
-    """A server's text must not reach a terminal's controls."""
+    """Replaces control characters, so that text of a server cannot control the terminal."""
     return "-" if text is None else "".join(c if c.isprintable() else "?" for c in text)
 
 
@@ -970,28 +1019,28 @@ def _node_line(node: Node) -> str:
 def _main(arguments: Optional[Sequence[str]] = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m refold",
-        description="Prints an execution of Refold. Credentials come from the environment: REFOLD_API_KEY and "
+        description="Prints a workflow execution. Credentials come from the environment: REFOLD_API_KEY and "
         "REFOLD_LINKED_ACCOUNT_ID, or REFOLD_SESSION_TOKEN.",
     )
     parser.add_argument("execution_id", metavar="EXECUTION_ID")
-    parser.add_argument("--wait", action="store_true", help="until it has ended, and show its progress meanwhile")
-    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="how long to wait")
-    parser.add_argument("--json", action="store_true", help="print the whole document, as the server sent it")
-    given = parser.parse_args(arguments)
+    parser.add_argument("--wait", action="store_true", help="wait for the run to finish; print its progress to stderr")
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="limit for the whole wait (default: none)")
+    parser.add_argument("--json", action="store_true", help="print the whole document as sent by the server")
+    options = parser.parse_args(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
 
-    def show(shown: Execution) -> None:
-        if not shown.state.is_final:
-            print(_summary(shown), file=sys.stderr, flush=True)
+    def show(snapshot: Execution) -> None:
+        if not snapshot.state.is_final:
+            print(_summary(snapshot), file=sys.stderr, flush=True)
 
     try:
         with Client() as client:
-            if given.wait:
-                execution = client.wait(given.execution_id, timeout=given.timeout, on_progress=show)
+            if options.wait:
+                execution = client.wait(options.execution_id, timeout=options.timeout, on_progress=show)
             else:
-                execution = client.get(given.execution_id)
-        if given.json:
+                execution = client.get(options.execution_id)
+        if options.json:
             print(execution.json_text)
         else:
             print("\n".join([_summary(execution), *map(_node_line, execution.nodes)]))
@@ -1004,5 +1053,5 @@ def _main(arguments: Optional[Sequence[str]] = None) -> int:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # who reads no further hears no complaint
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # end quietly if the reader of a pipe exits
     sys.exit(_main())

@@ -1,4 +1,4 @@
-"""Tests of refold.py: against the sandbox, which tests/python.sh starts, and against a server in this process."""
+"""Tests of refold.py, against the sandbox that tests/python.sh starts and against a server in this process."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ import refold
 
 DOCUMENTED = "6a106ba44480b80424a65289"
 HERE = pathlib.Path(__file__).resolve().parent
-PATIENCE = 60  # seconds until what must happen has failed to
+PATIENCE = 60  # seconds to wait for what should happen immediately
 
 Result = TypeVar("Result")
 
 
 def setUpModule() -> None:
-    """A shell ignores SIGINT for what it runs in the background, and children inherit that, but never a handler."""
+    """Restores the handler of SIGINT: shells start background commands with SIGINT ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    faulthandler.dump_traceback_later(5 * PATIENCE, exit=True)  # where a call hangs that nothing else would end
+    faulthandler.dump_traceback_later(5 * PATIENCE, exit=True)  # ends a hanging call
 
 
 class Server:
-    """Gives these answers, one a connection, and then holds: its clients wait for ever. Runs in Python, on a thread."""
+    """Sends each body once, one per connection, and then never responds. Runs in Python, on its own thread."""
 
     def __init__(self, *bodies: str) -> None:
         self._bodies = list(bodies)
         self._held: list[socket.socket] = []
-        self._asked = threading.Semaphore(0)
+        self._requests = threading.Semaphore(0)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = "http://127.0.0.1:%d" % self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._serve)
@@ -62,23 +62,23 @@ class Server:
                 head += received
                 if b"\r\n\r\n" in head:
                     break
-            if not received:  # hung up before it asked
+            if not received:  # closed before the request was complete
                 connection.close()
                 continue
             if self._bodies:
                 body = self._bodies.pop(0)
-                answer = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
-                connection.sendall(answer.encode())
+                response = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
+                connection.sendall(response.encode())
                 connection.close()
             else:
                 self._held.append(connection)
-            self._asked.release()
+            self._requests.release()
 
     def await_request(self) -> None:
-        assert self._asked.acquire(timeout=PATIENCE)
+        assert self._requests.acquire(timeout=PATIENCE)
 
-    def await_hang_up(self) -> None:
-        """Waits until the last client that was held has gone."""
+    def await_disconnect(self) -> None:
+        """Waits until the last client without a response closes its connection."""
         assert select.select([self._held[-1]], [], [], PATIENCE)[0]
         assert self._held[-1].recv(1) == b""
 
@@ -96,7 +96,7 @@ class Server:
         return {
             "base_url": self.url,
             "api_key": "tk_key",
-            "linked_account_id": "someone",
+            "linked_account_id": "an-account",
             "timeout": None,
             "max_retries": 0,
             "poll_interval": 0.01,
@@ -104,7 +104,7 @@ class Server:
 
 
 def on_thread(function: Callable[[], Result]) -> Result:
-    """What the function returns or raises on a thread of its own."""
+    """Calls a function on a new thread, and returns its result or raises its exception."""
     results: list[Result] = []
     errors: list[BaseException] = []
 
@@ -137,17 +137,17 @@ class TestCase(unittest.TestCase):
         self.assertEqual(caught.exception.code, code, caught.exception)
         return caught.exception
 
-    def both_ways(self, call: Callable[[], Result]) -> Iterator[Callable[[], Result]]:
-        """On the main thread, where signals are, and on another."""
-        for where, way in (("main", call), ("another", lambda: on_thread(call))):
-            with self.subTest(thread=where):
-                yield way
+    def on_both_threads(self, call: Callable[[], Result]) -> Iterator[Callable[[], Result]]:
+        """Yields the call for the main thread, where Python handles signals, and for another thread."""
+        for name, variant in (("main", call), ("another", lambda: on_thread(call))):
+            with self.subTest(thread=name):
+                yield variant
 
 
-class GettingTest(TestCase):
-    def test_an_execution_is_got(self) -> None:
+class GetTest(TestCase):
+    def test_get_returns_an_execution(self) -> None:
         client = self.sandbox()
-        for get in self.both_ways(lambda: client.get(DOCUMENTED)):
+        for get in self.on_both_threads(lambda: client.get(DOCUMENTED)):
             execution = get()
             self.assertEqual(execution.id, DOCUMENTED)
             self.assertEqual(execution.name, "Execution for workflow 6a106ba44480b80424a65289")
@@ -156,7 +156,7 @@ class GettingTest(TestCase):
             self.assertEqual([node.name for node in execution.nodes], ["Start"])
             self.assertEqual(execution.nodes[0].latest_output["message"], "Workflow started successfully")
 
-    def test_a_session_token_takes_the_place_of_the_key(self) -> None:
+    def test_session_token_replaces_key_of_environment(self) -> None:
         with self.sandbox(session_token="sandbox.session.token") as client:
             self.assertEqual(client.get("completed").status, "COMPLETED")
             client.set_session_token("wrong")
@@ -164,20 +164,20 @@ class GettingTest(TestCase):
             client.set_session_token("sandbox.session.token")
             self.assertEqual(client.get("completed").status, "COMPLETED")
 
-    def test_a_session_token_that_is_not_taken_leaves_the_former_one(self) -> None:
+    def test_rejected_session_token_keeps_the_old_one(self) -> None:
         with self.sandbox(session_token="sandbox.session.token") as client:
             error = self.raises(refold.Code.INVALID_ARGUMENT, lambda: client.set_session_token(""))
-            self.assertIn("cannot be sent", error.message)
-            # What a process is told that was forked while a token was being set.
-            refused = mock.Mock(return_value=refold.Code.INTERNAL.value)
-            with mock.patch.object(refold._c, "refold_client_set_session_token", refused):
+            self.assertIn("is invalid", error.message)
+            # The result in a process that was forked while another thread set a token.
+            failing = mock.Mock(return_value=refold.Code.INTERNAL.value)
+            with mock.patch.object(refold._lib, "refold_client_set_session_token", failing):
                 error = self.raises(refold.Code.INTERNAL, lambda: client.set_session_token("another"))
-            self.assertIn("make a new client", error.message)
+            self.assertIn("create a new client", error.message)
             self.assertEqual(client.get("completed").status, "COMPLETED")
 
-    def test_an_error_has_the_fields_of_the_envelope(self) -> None:
+    def test_error_has_envelope_fields(self) -> None:
         client = self.sandbox()
-        for get in self.both_ways(lambda: client.get("error-409-other")):
+        for get in self.on_both_threads(lambda: client.get("error-409-other")):
             error = self.raises(409, get)
             body = json.loads(error.body or b"")
             self.assertEqual(error.code, refold.Code.CONFLICT)
@@ -191,41 +191,41 @@ class GettingTest(TestCase):
             self.assertFalse(error.is_retryable)
             self.assertIsNone(error.retry_after)
 
-    def test_an_error_tells_when_to_come_again(self) -> None:
+    def test_error_has_retry_after(self) -> None:
         error = self.raises(429, lambda: self.sandbox().get("rate-limited-7"))
         self.assertEqual(error.retry_after, 7.0)
         self.assertTrue(error.is_retryable)
 
-    def test_an_error_survives_pickling(self) -> None:
-        error = self.raises(404, lambda: self.sandbox().get("nobody"))
+    def test_error_can_be_pickled(self) -> None:
+        error = self.raises(404, lambda: self.sandbox().get("no-such-id"))
         for same in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
             self.assertEqual(str(same), "Execution not found")
             self.assertEqual(vars(same), vars(error))
 
-    def test_an_error_without_an_answer_has_no_fields(self) -> None:
+    def test_error_without_response_has_no_fields(self) -> None:
         error = self.raises(refold.Code.INVALID_ARGUMENT, lambda: self.sandbox().get(".."))
         self.assertIn("execution_id", str(error))
         self.assertEqual((error.http_status, error.body, error.request_id, error.attempts), (None, None, None, 0))
 
-    def test_a_call_times_out(self) -> None:
+    def test_call_times_out(self) -> None:
         client = self.server().client(timeout=0.1)
-        for get in self.both_ways(lambda: client.get("an-id")):
+        for get in self.on_both_threads(lambda: client.get("an-id")):
             self.assertTrue(self.raises(refold.Code.TIMEOUT, get).is_retryable)
 
-    def test_a_server_in_python_can_answer(self) -> None:
-        """It needs the interpreter's lock while the call waits."""
+    def test_call_releases_the_gil(self) -> None:
+        """The server runs in Python and needs the GIL while the call waits."""
         client = self.server('{"status": "COMPLETED"}', '{"status": "COMPLETED"}').client()
-        for get in self.both_ways(lambda: client.get("an-id")):
+        for get in self.on_both_threads(lambda: client.get("an-id")):
             self.assertEqual(get().status, "COMPLETED")
 
-    def test_many_threads_share_a_client(self) -> None:
+    def test_threads_share_a_client(self) -> None:
         client = self.sandbox()
         good: list[bool] = []
 
         def work() -> None:
             for _ in range(10):
                 good.append(client.get("completed").state is refold.State.COMPLETED)
-                self.raises(404, lambda: client.get("nobody"))
+                self.raises(404, lambda: client.get("no-such-id"))
 
         threads = [threading.Thread(target=work) for _ in range(16)]
         for thread in threads:
@@ -234,7 +234,7 @@ class GettingTest(TestCase):
             thread.join()
         self.assertEqual(good, [True] * 160)
 
-    def test_arguments_that_cannot_be_handed_on(self) -> None:
+    def test_invalid_arguments_are_rejected(self) -> None:
         client = self.sandbox()
         with self.assertRaises(ValueError):
             client.get("an\0id")
@@ -256,7 +256,7 @@ class GettingTest(TestCase):
         self.raises(refold.Code.INVALID_ARGUMENT, lambda: self.sandbox(api_key="tk_key"))
         self.raises(refold.Code.INVALID_ARGUMENT, lambda: client.set_session_token("a.b.c"))
 
-    def test_settings_at_their_ends(self) -> None:
+    def test_extreme_settings_are_accepted(self) -> None:
         with self.sandbox(
             timeout=None, connect_timeout=math.inf, max_response_bytes=None, proxy="", user_agent="x/1"
         ) as client:
@@ -265,7 +265,7 @@ class GettingTest(TestCase):
             refold.Code.RESPONSE_TOO_LARGE, lambda: self.sandbox(max_response_bytes=1000).get("large-4096")
         )
 
-    def test_a_closed_client_is_not_used(self) -> None:
+    def test_closed_client_rejects_calls(self) -> None:
         client = self.sandbox()
         with client as same:
             self.assertIs(same, client)
@@ -273,7 +273,7 @@ class GettingTest(TestCase):
         with self.assertRaisesRegex(ValueError, "closed"):
             client.get("completed")
 
-    def test_a_client_is_closed_under_a_call(self) -> None:
+    def test_client_may_be_closed_during_a_call(self) -> None:
         server = self.server()
         client = server.client()
         cancel = refold.CancelToken()
@@ -287,9 +287,9 @@ class GettingTest(TestCase):
         closing.start()
         self.raises(refold.Code.CANCELLED, lambda: client.get("an-id", cancel=cancel))
         closing.join()
-        server.await_hang_up()
+        server.await_disconnect()
 
-    def test_a_client_survives_fork(self) -> None:
+    def test_client_survives_fork(self) -> None:
         client = self.sandbox()
         client.get("completed")
         child = os.fork()
@@ -303,8 +303,8 @@ class GettingTest(TestCase):
         self.assertEqual(client.get("completed").status, "COMPLETED")
 
 
-class CancellingTest(TestCase):
-    def when_asked(self, server: Server, act: Callable[[], object]) -> None:
+class CancelTest(TestCase):
+    def on_request(self, server: Server, act: Callable[[], object]) -> None:
         def run() -> None:
             server.await_request()
             act()
@@ -313,32 +313,32 @@ class CancellingTest(TestCase):
         thread.start()
         self.addCleanup(thread.join)
 
-    def test_another_thread_cancels(self) -> None:
+    def test_another_thread_cancels_a_call(self) -> None:
         server = self.server()
         client = server.client()
         cancel = refold.CancelToken()
-        for get in self.both_ways(lambda: client.get("an-id", cancel=cancel)):
+        for get in self.on_both_threads(lambda: client.get("an-id", cancel=cancel)):
             cancel = refold.CancelToken()
             self.assertFalse(cancel.is_triggered)
-            self.when_asked(server, cancel.trigger)
+            self.on_request(server, cancel.trigger)
             self.raises(refold.Code.CANCELLED, get)
             self.assertTrue(cancel.is_triggered)
 
-    def test_a_wait_is_cancelled_in_its_pause(self) -> None:
+    def test_wait_is_cancelled_during_its_pause(self) -> None:
         server = self.server('{"status": "RUNNING"}')
         client = server.client(poll_interval=3600)
         cancel = refold.CancelToken()
-        self.when_asked(server, cancel.trigger)
+        self.on_request(server, cancel.trigger)
         self.raises(refold.Code.CANCELLED, lambda: client.wait("an-id", cancel=cancel))
 
-    def test_a_triggered_token_cancels_at_once(self) -> None:
+    def test_triggered_token_cancels_immediately(self) -> None:
         client = self.sandbox()
         cancel = refold.CancelToken()
         cancel.trigger()
-        for get in self.both_ways(lambda: client.get("completed", cancel=cancel)):
+        for get in self.on_both_threads(lambda: client.get("completed", cancel=cancel)):
             self.raises(refold.Code.CANCELLED, get)
 
-    def test_one_token_cancels_many_calls_and_no_other(self) -> None:
+    def test_token_cancels_all_its_calls_and_no_other(self) -> None:
         server, other = self.server(), self.server('{"status": "COMPLETED"}')
         client = server.client()
         cancel = refold.CancelToken()
@@ -363,15 +363,15 @@ class CancellingTest(TestCase):
 
 
 class ProgressTest(TestCase):
-    def test_progress_sees_every_snapshot_on_the_calling_thread(self) -> None:
+    def test_progress_gets_every_snapshot_on_the_calling_thread(self) -> None:
         client = self.sandbox()
-        for wait in self.both_ways(lambda: self.wait_for_a_run(client)):
-            seen, last, thread = wait()
+        for wait in self.on_both_threads(lambda: self.wait_for_a_run(client)):
+            seen, last, threads = wait()
             self.assertGreater(len(seen), 1)
-            self.assertEqual({shown.status for shown in seen[:-1]}, {"RUNNING"})
+            self.assertEqual({snapshot.status for snapshot in seen[:-1]}, {"RUNNING"})
             self.assertEqual(seen[-1].json_text, last.json_text)
             self.assertIs(last.state, refold.State.COMPLETED)
-            self.assertEqual(thread, {True})
+            self.assertEqual(threads, {True})
 
     runs = 0
 
@@ -380,66 +380,66 @@ class ProgressTest(TestCase):
         seen: list[refold.Execution] = []
         is_here: set[bool] = set()
 
-        def show(shown: refold.Execution) -> None:
-            seen.append(shown)
+        def show(snapshot: refold.Execution) -> None:
+            seen.append(snapshot)
             is_here.add(threading.get_ident() == here)
 
         ProgressTest.runs += 1
         last = client.wait(f"running-python-{ProgressTest.runs}", timeout=30, on_progress=show)
         return seen, last, is_here
 
-    def test_a_wait_without_progress(self) -> None:
+    def test_wait_without_progress(self) -> None:
         client = self.sandbox()
-        for wait in self.both_ways(lambda: client.wait("completed")):
+        for wait in self.on_both_threads(lambda: client.wait("completed")):
             self.assertEqual(wait().status, "COMPLETED")
 
-    def test_a_wait_times_out(self) -> None:
+    def test_wait_times_out(self) -> None:
         client = self.sandbox()
-        for wait in self.both_ways(lambda: client.wait("stuck", timeout=0.2)):
+        for wait in self.on_both_threads(lambda: client.wait("stuck", timeout=0.2)):
             self.raises(refold.Code.TIMEOUT, wait)
 
     def test_false_stops_the_wait(self) -> None:
         client = self.sandbox()
         calls: list[str] = []
 
-        def show(shown: refold.Execution) -> bool:
-            calls.append(shown.status)
+        def show(snapshot: refold.Execution) -> bool:
+            calls.append(snapshot.status)
             return len(calls) < 2
 
-        for wait in self.both_ways(lambda: client.wait("stuck", on_progress=show)):
+        for wait in self.on_both_threads(lambda: client.wait("stuck", on_progress=show)):
             calls.clear()
             self.raises(refold.Code.CANCELLED, wait)
             self.assertEqual(calls, ["RUNNING"] * 2)
 
-    def test_false_is_ignored_at_a_last_snapshot(self) -> None:
+    def test_false_is_ignored_at_the_last_snapshot(self) -> None:
         client = self.sandbox()
-        for wait in self.both_ways(lambda: client.wait("completed", on_progress=lambda _: False)):
+        for wait in self.on_both_threads(lambda: client.wait("completed", on_progress=lambda _: False)):
             self.assertEqual(wait().status, "COMPLETED")
 
-    def test_an_exception_stops_the_wait_and_is_raised(self) -> None:
+    def test_exception_of_progress_ends_the_wait_and_propagates(self) -> None:
         client = self.sandbox()
         calls: list[str] = []
-        own = LookupError("mine")
+        own = LookupError("own")
 
-        def fail(shown: refold.Execution) -> None:
-            calls.append(shown.status)
+        def fail(snapshot: refold.Execution) -> None:
+            calls.append(snapshot.status)
             raise own
 
         for name in ("stuck", "completed"):
-            for wait in self.both_ways(lambda: client.wait(name, on_progress=fail)):
+            for wait in self.on_both_threads(lambda: client.wait(name, on_progress=fail)):
                 calls.clear()
                 with self.assertRaises(LookupError) as caught:
                     wait()
                 self.assertIs(caught.exception, own)
                 self.assertEqual(len(calls), 1)
 
-    def test_progress_may_use_the_same_client(self) -> None:
+    def test_progress_may_use_the_client(self) -> None:
         client = self.sandbox()
 
-        def ask(shown: refold.Execution) -> bool:
-            return client.get(shown.id or "").status != "RUNNING"
+        def ask(snapshot: refold.Execution) -> bool:
+            return client.get(snapshot.id or "").status != "RUNNING"
 
-        for wait in self.both_ways(lambda: client.wait("stuck", on_progress=ask)):
+        for wait in self.on_both_threads(lambda: client.wait("stuck", on_progress=ask)):
             self.raises(refold.Code.CANCELLED, wait)
 
 
@@ -452,7 +452,7 @@ class SnapshotTest(TestCase):
         "status": "STOPPING",
         "completion_percentage": 12.5,
         "config_id": "config",
-        "linked_account_id": "someone",
+        "linked_account_id": "an-account",
         "createdAt": "2024-05-06T07:08:09.000Z",
         "extra": [1, 2.5, None, True],
         "nodes": [
@@ -475,7 +475,7 @@ class SnapshotTest(TestCase):
     def parsed(self) -> refold.Execution:
         return refold.Execution.parse(json.dumps(self.DOCUMENT))
 
-    def test_an_execution_has_its_fields(self) -> None:
+    def test_execution_has_its_fields(self) -> None:
         execution = self.parsed()
         for field in ("name", "org_id", "environment", "status", "config_id", "linked_account_id"):
             self.assertEqual(getattr(execution, field), self.DOCUMENT[field])
@@ -488,12 +488,12 @@ class SnapshotTest(TestCase):
         self.assertEqual(json.loads(execution.json_text), self.DOCUMENT)
         self.assertIn("an-id", repr(execution))
 
-    def test_a_percentage_may_be_any_number(self) -> None:
+    def test_percentage_may_be_any_number(self) -> None:
         for percentage in (-0.5, 0, 250):
             text = json.dumps({"status": "RUNNING", "completion_percentage": percentage})
             self.assertEqual(refold.Execution.parse(text).completion_percentage, percentage)
 
-    def test_a_node_has_its_fields(self) -> None:
+    def test_node_has_its_fields(self) -> None:
         node = self.parsed().nodes[0]
         self.assertEqual((node.id, node.name, node.type, node.status), ("1", "Start", "start", "Success"))
         self.assertIs(node.state, refold.State.COMPLETED)
@@ -506,7 +506,7 @@ class SnapshotTest(TestCase):
         self.assertEqual(node.json["node_name"], "Start")
         self.assertIn("Start", repr(node))
 
-    def test_what_is_missing_is_none(self) -> None:
+    def test_absent_fields_are_none(self) -> None:
         execution = refold.Execution.parse(b'{"status": "PAUSED", "name": null, "org_id": 7, "nodes": [{}]}')
         for field in ("id", "name", "org_id", "environment", "config_id", "linked_account_id", "created_at"):
             self.assertIsNone(getattr(execution, field))
@@ -537,13 +537,13 @@ class SnapshotTest(TestCase):
         self.assertEqual(found and found.name, "Start")
         self.assertIsNone(execution.node_by_id("2"))
 
-    def test_text_that_is_no_execution_is_refused(self) -> None:
+    def test_parse_rejects_text_that_is_not_an_execution(self) -> None:
         for text in ("", "[]", "{", '{"status": 7}', b"\xff"):
             self.raises(refold.Code.INVALID_RESPONSE, lambda: refold.Execution.parse(text))
         with self.assertRaises(TypeError):
             refold.Execution.parse(7)  # type: ignore[arg-type]
 
-    def test_a_closed_execution_is_not_read(self) -> None:
+    def test_closed_execution_rejects_access(self) -> None:
         with self.parsed() as execution:
             nodes, node = execution.nodes, execution.nodes[0]
         with self.assertRaisesRegex(ValueError, "closed"):
@@ -556,19 +556,19 @@ class SnapshotTest(TestCase):
         document = '{"status": "RUNNING", "nodes": [{"latest_output": %s}]}' % text
         return refold.Execution.parse(document).nodes[0].latest_output
 
-    def test_halves_of_surrogate_pairs_are_replaced(self) -> None:
+    def test_lone_surrogates_are_replaced(self) -> None:
         cases = {
             r'"\ud83d"': "\ufffd",
             r'"\uDE00 and \uD83D\uD83D\uDE00"': "\ufffd and \ufffd\U0001f600",
             r'"\\ud83d and \\\ud83d"': "\\ud83d and \\\ufffd",
             r'{"a\ud83d": ["\ud83d\ude00", "\u00e4\"\ude00\""]}': {"a\ufffd": ["\U0001f600", 'ä"\ufffd"']},
         }
-        for text, wanted in cases.items():
-            self.assertEqual(self.output(text), wanted)
+        for text, expected in cases.items():
+            self.assertEqual(self.output(text), expected)
         for node in self.sandbox().get("lone-surrogate").nodes:
             json.dumps(node.json, ensure_ascii=False).encode()
 
-    def test_numbers_of_any_size(self) -> None:
+    def test_numbers_of_any_size_are_parsed(self) -> None:
         self.assertEqual(self.output("[1e400, -1e400, 1e-400, 403.0]"), [math.inf, -math.inf, 0, 403.0])
         self.assertEqual(self.output("123456789012345678901234567890"), 123456789012345678901234567890)
         digits = "7" * 5000
@@ -580,7 +580,7 @@ class SnapshotTest(TestCase):
         execution = self.sandbox().get("extreme-numbers")
         self.assertIsInstance(execution.json, dict)
 
-    def test_depth_is_no_limit(self) -> None:
+    def test_any_depth_is_parsed(self) -> None:
         client = self.sandbox()
         for name in ("deep-100000", "deep-objects-100000"):
             value: Any = client.get(name).json
@@ -592,10 +592,10 @@ class SnapshotTest(TestCase):
                 pending.extend(value.values() if isinstance(value, dict) else value if isinstance(value, list) else [])
             self.assertGreater(depth, 100000)
 
-    def test_slow_loading_agrees_with_fast(self) -> None:
+    def test_iterative_parsing_equals_json_loads(self) -> None:
         text = ' { "a" : [ 1 , -2.5e3, "x,]}\\\\\\"", true, false, null, [], {}, [[{"b": {}}]] ], "a": {"c": "" } }\n'
         for document in (text, json.dumps(self.DOCUMENT), "7", '"x"', "null", "[]", "{}"):
-            self.assertEqual(refold._load_slowly(document), json.loads(document))
+            self.assertEqual(refold._load_json_iteratively(document), json.loads(document))
 
     def test_outputs_of_all_types(self) -> None:
         execution = self.sandbox().get("outputs-of-all-types")
@@ -606,7 +606,7 @@ class SnapshotTest(TestCase):
 
 
 class Counter:
-    """Counts the calls of a function, on any thread: a mock loses one where two threads call it at once."""
+    """Counts the calls of a function. Unlike a mock it is thread-safe."""
 
     def __init__(self, function: Callable[..., object]) -> None:
         self._function = function
@@ -624,19 +624,19 @@ class Counter:
 class OwnershipTest(TestCase):
     @contextmanager
     def counted(self, name: str) -> Iterator[Counter]:
-        counter = Counter(getattr(refold._c, name))
-        with mock.patch.object(refold._c, name, counter):
+        counter = Counter(getattr(refold._lib, name))
+        with mock.patch.object(refold._lib, name, counter):
             yield counter
 
     def settle(self) -> None:
-        """Frees what nobody refers to any more: a wait that an exception ended leaves its helper thread behind."""
+        """Frees unreachable objects. A helper thread may outlive a wait that an exception ended."""
         for thread in threading.enumerate():
             if thread.name == "refold":
                 thread.join(PATIENCE)
                 self.assertFalse(thread.is_alive())
         gc.collect()
 
-    def test_executions_are_freed_with_their_last_user(self) -> None:
+    def test_execution_is_freed_with_its_last_reference(self) -> None:
         with self.counted("refold_execution_free") as freed:
             execution: Optional[refold.Execution] = refold.Execution.parse('{"status": "RUNNING", "nodes": [{}]}')
             assert execution is not None
@@ -652,9 +652,9 @@ class OwnershipTest(TestCase):
     def test_every_owner_frees_once(self) -> None:
         client = self.sandbox()
         with self.counted("refold_execution_free") as freed, self.counted("refold_execution_retain") as retained:
-            for wait in self.both_ways(lambda: client.wait("completed", on_progress=lambda _: None)):
+            for wait in self.on_both_threads(lambda: client.wait("completed", on_progress=lambda _: None)):
                 wait()
-            for wait in self.both_ways(lambda: client.wait("completed", on_progress=lambda _: 1 // 0 > 0)):
+            for wait in self.on_both_threads(lambda: client.wait("completed", on_progress=lambda _: 1 // 0 > 0)):
                 self.assertRaises(ZeroDivisionError, wait)
             self.settle()
             self.assertEqual(retained.count, 4)
@@ -671,14 +671,14 @@ class OwnershipTest(TestCase):
             client: Optional[refold.Client] = self.sandbox()
             assert client is not None
             try:
-                client.get("nobody")
+                client.get("no-such-id")
             except refold.Error:
                 pass
             client = None
             self.settle()
             self.assertEqual([counters[name].count for name in names], [1, 1, 1, 1])
 
-    def test_nodes_outlive_all_else(self) -> None:
+    def test_nodes_outlive_execution_and_client(self) -> None:
         def nodes() -> list[refold.Node]:
             with self.sandbox() as client, client.get("completed") as execution:
                 return list(execution.nodes)
@@ -703,7 +703,7 @@ class OwnershipTest(TestCase):
 
 
 class ProcessTest(TestCase):
-    """Programs in processes of their own: signals, the end of the interpreter, `python -m refold`."""
+    """Programs in child processes: signals, interpreter exit, `python -m refold`."""
 
     def start(self, program: str, server: Optional[Server] = None) -> subprocess.Popen[str]:
         settings = {} if server is None else server.settings()
@@ -719,17 +719,17 @@ class ProcessTest(TestCase):
 
     def ends(self, process: subprocess.Popen[str], status: int, output: str) -> str:
         assert process.stdout is not None and process.stderr is not None
-        with process:  # communicate() would miss what a readline() before has read beyond its line
+        with process:  # communicate() would lose what readline() has buffered
             out, err = process.stdout.read(), process.stderr.read()
         self.assertEqual((process.returncode, out), (status, output), err)
         return err
 
     def interrupt(self, program: str, server: Server) -> subprocess.Popen[str]:
-        """Sends SIGINT once the server has been asked, and waits until the client, which has no other end, hangs up."""
+        """Sends SIGINT when the request arrives, and waits until the client, which has no timeout, disconnects."""
         process = self.start(program, server)
         server.await_request()
         process.send_signal(signal.SIGINT)
-        server.await_hang_up()
+        server.await_disconnect()
         return process
 
     PROGRAM = """
@@ -744,7 +744,7 @@ except KeyboardInterrupt:
             process = self.interrupt(self.PROGRAM.format(call=call), self.server())
             self.assertEqual(self.ends(process, 0, "interrupted True\n"), "")
 
-    def test_ctrl_c_ends_a_call_where_another_thread_takes_the_signal(self) -> None:
+    def test_ctrl_c_ends_a_call_if_another_thread_gets_the_signal(self) -> None:
         prelude = """
 threading.Thread(target=threading.Event().wait, daemon=True).start()
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -753,17 +753,17 @@ signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         self.assertEqual(self.ends(process, 0, "interrupted True\n"), "")
 
     def test_ctrl_c_ends_a_pause_between_polls(self) -> None:
-        call = "client.wait('stuck', on_progress=lambda shown: print(shown.status, flush=True))"
+        call = "client.wait('stuck', on_progress=lambda snapshot: print(snapshot.status, flush=True))"
         process = self.start("client = refold.Client(poll_interval=3600)\n" + self.PROGRAM.format(call=call))
         assert process.stdout is not None
         self.assertEqual(process.stdout.readline(), "RUNNING\n")
         process.send_signal(signal.SIGINT)
         self.ends(process, 0, "interrupted True\n")
 
-    def test_ctrl_c_while_another_thread_calls(self) -> None:
+    def test_ctrl_c_during_a_call_of_another_thread(self) -> None:
         program = """
 cancel = refold.CancelToken()
-ended = threading.Event()  # joining a thread once more after an interruption fails in Python up to 3.12
+ended = threading.Event()  # joining a thread once more after an KeyboardInterrupt fails in Python up to 3.12
 def work():
     try:
         client.get("an-id", cancel=cancel)
@@ -781,16 +781,16 @@ except KeyboardInterrupt:
         process = self.interrupt(program, self.server())
         self.assertEqual(self.ends(process, 0, "interrupted\nCANCELLED\n"), "")
 
-    def test_ctrl_c_leaves_the_token_alone(self) -> None:
+    def test_ctrl_c_does_not_trigger_the_token(self) -> None:
         program = "cancel = refold.CancelToken()\n" + self.PROGRAM.format(call="client.get('an-id', cancel=cancel)")
         process = self.interrupt(program + "print(cancel.is_triggered)", self.server())
         self.ends(process, 0, "interrupted True\nFalse\n")
 
-    def test_ctrl_c_without_a_handler_of_ones_own(self) -> None:
+    def test_uncaught_ctrl_c_ends_the_process(self) -> None:
         process = self.interrupt("client.get('an-id')", self.server())
         self.assertIn("KeyboardInterrupt", self.ends(process, -signal.SIGINT, ""))
 
-    def test_a_handler_runs_at_once_and_does_not_disturb(self) -> None:
+    def test_signal_handler_runs_during_a_call(self) -> None:
         program = """
 cancel = refold.CancelToken()
 def handler(number, frame):
@@ -813,27 +813,27 @@ except refold.Error as error:
             self.assertEqual(process.stdout.readline(), "handled\n")
         self.ends(process, 0, "CANCELLED\n")
 
-    def test_the_interpreter_ends_under_the_calls_of_daemon_threads(self) -> None:
+    def test_interpreter_exits_during_calls_of_daemon_threads(self) -> None:
         program = """
 import atexit
 atexit.unregister(refold._Call.abandon_all)
-atexit.register(lambda: print("under way:", len(refold._Call.under_way)))
+atexit.register(lambda: print("active calls:", len(refold._Call.active)))
 atexit.register(refold._Call.abandon_all)
 client = refold.Client(poll_interval=0.01)
 running = threading.Semaphore(0)
 def work():
-    client.wait("stuck", on_progress=lambda shown: running.release())
+    client.wait("stuck", on_progress=lambda snapshot: running.release())
 for _ in range(4):
     threading.Thread(target=work, daemon=True).start()
 for _ in range(20):
     running.acquire()
 class Late:
     def __del__(self, sleep=time.sleep):
-        sleep(0.3)  # gives the threads the time to come back into an interpreter that is being taken down
+        sleep(0.3)  # gives the threads time to return to the interpreter during its shutdown
 late = Late()
 print("done")
 """
-        self.assertEqual(self.ends(self.start(program), 0, "done\nunder way: 0\n"), "")
+        self.assertEqual(self.ends(self.start(program), 0, "done\nactive calls: 0\n"), "")
 
     def run_module(self, *arguments: str, **environment: str) -> tuple[int, str, str]:
         ended = subprocess.run(
@@ -847,9 +847,9 @@ print("done")
         )
         return ended.returncode, ended.stdout, ended.stderr
 
-    def test_the_module_prints_an_execution(self) -> None:
-        wanted = "Execution for workflow 6a106ba44480b80424a65289: COMPLETED, 100 %\n  Start: Success, 403 ms\n"
-        self.assertEqual(self.run_module(DOCUMENTED), (0, wanted, ""))
+    def test_module_prints_an_execution(self) -> None:
+        expected = "Execution for workflow 6a106ba44480b80424a65289: COMPLETED, 100 %\n  Start: Success, 403 ms\n"
+        self.assertEqual(self.run_module(DOCUMENTED), (0, expected, ""))
         status, out, err = self.run_module("errored")
         self.assertEqual((status, err), (0, ""))
         self.assertIn("Errored", out)
@@ -859,7 +859,7 @@ print("done")
             status, out, err = self.run_module(name, PYTHONIOENCODING="latin-1")
             self.assertEqual((status, err), (0, ""))
 
-    def test_the_module_follows_an_execution(self) -> None:
+    def test_module_waits_for_an_execution(self) -> None:
         status, out, err = self.run_module("--wait", "running-module")
         self.assertEqual(status, 0)
         self.assertIn("COMPLETED", out)
@@ -868,13 +868,13 @@ print("done")
         self.assertEqual((status, out), (1, ""))
         self.assertIn("200 ms", err)
 
-    def test_the_module_says_what_is_wrong(self) -> None:
-        self.assertEqual(self.run_module("nobody"), (1, "", "refold: Execution not found\n"))
+    def test_module_reports_errors(self) -> None:
+        self.assertEqual(self.run_module("no-such-id"), (1, "", "refold: Execution not found\n"))
         status, out, err = self.run_module("completed", REFOLD_API_KEY="")
         self.assertEqual((status, out, len(err.splitlines())), (1, "", 1))
         self.assertEqual(self.run_module()[0], 2)
 
-    def test_the_module_ends_quietly_when_nobody_reads(self) -> None:
+    def test_module_ends_quietly_on_a_closed_pipe(self) -> None:
         reader, writer = os.pipe()
         os.close(reader)
         with open(writer, "w") as unread:
@@ -888,13 +888,12 @@ print("done")
             )
         self.assertEqual((ended.returncode, ended.stderr), (-signal.SIGPIPE, b""))
 
-    def test_a_library_that_is_not_there(self) -> None:
+    def test_missing_library_is_reported(self) -> None:
         status, out, err = self.run_module("completed", REFOLD_LIBRARY="/nothing/librefold.so")
         self.assertEqual((status, out), (1, ""))
         self.assertIn("ImportError: cannot load /nothing/librefold.so", err)
 
-
-    def test_a_copy_takes_no_library_from_around_it(self) -> None:
+    def test_copy_loads_no_library_from_nearby(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             around = pathlib.Path(folder).resolve()
             copied = around / "examples" / "python"
@@ -920,11 +919,11 @@ print("done")
 
 
 class NamesTest(TestCase):
-    def test_names_agree_with_the_library(self) -> None:
+    def test_names_match_the_library(self) -> None:
         for code in refold.Code:
             self.assertEqual(refold.Error(code, "").code_name, code.name)
         for state in refold.State:
-            self.assertEqual(refold._c.refold_state_name(state), state.name.encode())
+            self.assertEqual(refold._lib.refold_state_name(state), state.name.encode())
         self.assertEqual(refold.Error(418, "").code_name, "HTTP_ERROR")
         self.assertRegex(refold.version(), r"^\d+\.\d+\.\d+$")
 

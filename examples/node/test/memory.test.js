@@ -1,4 +1,4 @@
-// Against the sandbox that REFOLD_BASE_URL names, with the collector at hand, and in a process of its own:
+// Tests of memory, against the sandbox at REFOLD_BASE_URL. They need a process of their own with gc() exposed:
 //
 //     node --expose-gc --test test/memory.test.js
 
@@ -9,12 +9,12 @@ import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import { Client, RefoldError, parseExecution } from '../refold.js';
 
 const documented = '6a106ba44480b80424a65289';
-/** How long a test waits for something that should happen at once. */
+/** How long a test waits for what should happen immediately, in milliseconds. */
 const patience = 60_000;
 
 const openFiles = async () => (await readdir('/proc/self/fd')).length;
 
-test('clients that nobody uses are collected', async () => {
+test('an unreachable client is closed', async () => {
     const before = await openFiles();
     const executions = [];
     for (let index = 0; index < 20; index += 1) {
@@ -24,7 +24,7 @@ test('clients that nobody uses are collected', async () => {
     const deadline = performance.now() + patience;
     for (;;) {
         globalThis.gc();
-        await sleep(1); // finalizers run in turns of the event loop of their own
+        await sleep(1); // finalizers run in separate turns of the event loop
         if ((await openFiles()) <= before) {
             break;
         }
@@ -33,7 +33,7 @@ test('clients that nobody uses are collected', async () => {
     assert.ok(executions.every(({ nodes }) => nodes.length === 1));
 });
 
-test('the collector takes nothing from under a call', async () => {
+test('garbage collection during calls is safe', async () => {
     let ended = false;
     const waits = Array.from({ length: 20 }, (_, index) =>
         Client.fromEnv({ pollIntervalMs: 10 }).waitExecution(`running-${process.pid}-${index}`),
@@ -46,7 +46,7 @@ test('the collector takes nothing from under a call', async () => {
     assert.ok((await calls).every(({ state }) => state === 'COMPLETED'));
 });
 
-/** How much the process grows by so many uses, after as many to get into its stride. */
+/** Returns by how many bytes the process grows during the given number of uses, after as many to warm up. */
 function growth(uses, use) {
     const resident = () => {
         for (let index = 0; index < uses; index += 1) {
@@ -59,14 +59,14 @@ function growth(uses, use) {
     return resident() - before;
 }
 
-test('executions of C do not stay behind', () => {
+test('executions do not leak', () => {
     const size = 1 << 20;
     const text = Buffer.from(`{"status":"COMPLETED","name":"${'a'.repeat(size)}"}`);
     const grown = growth(100, () => parseExecution(text));
-    assert.ok(grown < 50 * size, `${grown} bytes more`);
+    assert.ok(grown < 50 * size, `grew by ${grown} bytes`);
 });
 
-test('errors of C do not stay behind', () => {
+test('errors do not leak', () => {
     const grown = growth(50_000, () => {
         try {
             parseExecution('[]');
@@ -76,5 +76,5 @@ test('errors of C do not stay behind', () => {
         }
         assert.fail('an array was parsed');
     });
-    assert.ok(grown < 50_000 * 160, `${grown} bytes more`);
+    assert.ok(grown < 50_000 * 160, `grew by ${grown} bytes`);
 });

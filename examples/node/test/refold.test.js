@@ -1,4 +1,4 @@
-// Against the sandbox that REFOLD_BASE_URL names:
+// Tests of the package, against the sandbox at REFOLD_BASE_URL:
 //
 //     node --test test/refold.test.js
 
@@ -17,36 +17,36 @@ import * as native from '../native.js';
 import { Client, Code, RefoldError, parseExecution, version } from '../refold.js';
 
 const documented = '6a106ba44480b80424a65289';
-/** How long a test waits for something that should happen at once. */
+/** How long a test waits for what should happen immediately, in milliseconds. */
 const patience = 60_000;
 const test = (name, body) => run(name, { timeout: patience }, body);
 const failure = (code) => (error) => error instanceof RefoldError && error.code === code;
 let runs = 0;
-/** The id of a run that begins with the first request for it. */
+/** Returns a new id. The sandbox starts the run when it is first requested. */
 const newRun = () => `running-${process.pid}-${Date.now()}-${(runs += 1)}`;
 
-/** Runs a program that finds this package as `refold`; rejects when it fails, or does not end. */
-const runProgram = (text, folder = new URL('..', import.meta.url)) =>
+/** Runs a program that can import this package as `refold`. Rejects if it fails or does not end. */
+const runProgram = (text, directory = new URL('..', import.meta.url)) =>
     promisify(execFile)(process.execPath, ['--input-type=module', '--eval', text], {
-        cwd: folder,
+        cwd: directory,
         timeout: patience / 2,
     });
 
 function sandboxClient(options = {}) {
-    assert.ok(process.env.REFOLD_BASE_URL, 'REFOLD_BASE_URL has to name the sandbox');
+    assert.ok(process.env.REFOLD_BASE_URL, 'REFOLD_BASE_URL must be the URL of the sandbox');
     return Client.fromEnv({ maxRetries: 0, pollIntervalMs: 20, ...options });
 }
 
 /**
- * A server on this event loop that answers so, or never. The options have no time-out of their own; `request` settles
- * when the first request has come, `hangUp` when its client has gone.
+ * Starts a server on this event loop that sends the body, or never responds without one. The returned options disable
+ * the timeout; `request` resolves when the first request arrives, `disconnect` when its client disconnects.
  */
 async function startServer(t, body) {
     const server = createServer();
     const sockets = new Set();
     const first = (event) => new Promise((settle) => server.once('connection', (socket) => socket.once(event, settle)));
     const request = first('data');
-    const hangUp = first('close');
+    const disconnect = first('close');
     server.on('connection', (socket) => {
         sockets.add(socket);
         socket.on('error', () => {});
@@ -65,12 +65,12 @@ async function startServer(t, body) {
     return {
         options: { baseUrl: `http://127.0.0.1:${server.address().port}`, timeoutMs: 0 },
         request,
-        hangUp,
+        disconnect,
         connections: () => sockets.size,
     };
 }
 
-test('the version is that of the library', () => {
+test('version() returns the version of the library', () => {
     assert.match(version(), /^\d+\.\d+\.\d+$/);
 });
 
@@ -103,7 +103,7 @@ test('an execution has its fields and nodes', async () => {
     assert.equal(execution.node('2'), undefined);
 });
 
-test('outputs are values of all types', async () => {
+test('outputs have any JSON type', async () => {
     const { nodes, document } = await sandboxClient().getExecution('outputs-of-all-types');
     const outputs = nodes.map((node) => node.latestOutput);
     assert.deepEqual(outputs, document.nodes.map((node) => node.latest_output));
@@ -130,7 +130,7 @@ test('a percentage may be any number', () => {
     }
 });
 
-test('an execution is made from text', () => {
+test('parseExecution() parses text', () => {
     const execution = parseExecution('{"status":"PAUSED","name":"Grüße","nodes":[{},7]}');
     assert.equal(execution.id, null);
     assert.equal(execution.name, 'Grüße');
@@ -145,7 +145,7 @@ test('an execution is made from text', () => {
 });
 
 test('an error has the fields of the envelope', async () => {
-    await assert.rejects(sandboxClient().getExecution('nobody'), (error) => {
+    await assert.rejects(sandboxClient().getExecution('no-such-id'), (error) => {
         assert.ok(error instanceof RefoldError && error instanceof Error);
         assert.equal(error.name, 'RefoldError');
         assert.equal(error.code, Code.NOT_FOUND);
@@ -162,7 +162,7 @@ test('an error has the fields of the envelope', async () => {
     });
 });
 
-test('an error has what else the server told', async () => {
+test('an error has request id, Retry-After and body', async () => {
     await assert.rejects(sandboxClient().getExecution('error-500'), (error) => {
         assert.ok(error.requestId);
         return error.retryable;
@@ -174,19 +174,19 @@ test('an error has what else the server told', async () => {
     await assert.rejects(sandboxClient().getExecution('empty-500'), (error) => error.body === null);
 });
 
-test('Code names what the library does', () => {
+test('Code has the names of the library', () => {
     for (const [name, code] of Object.entries(Code)) {
         assert.equal(new RefoldError(code, '').kind, name);
     }
 });
 
-test('a call that takes too long times out', async (t) => {
+test('a call times out', async (t) => {
     const { options } = await startServer(t);
     const call = sandboxClient({ ...options, timeoutMs: 100 }).getExecution(documented);
     await assert.rejects(call, (error) => failure(Code.TIMEOUT)(error) && error.retryable);
 });
 
-test('options are checked', () => {
+test('invalid options are rejected', () => {
     const good = { baseUrl: 'http://127.0.0.1:9', apiKey: 'tk_1', linkedAccountId: 'user_1' };
     for (const [name, wrong] of [
         ['credentials', { apiKey: undefined, linkedAccountId: undefined }],
@@ -213,15 +213,15 @@ test('options are checked', () => {
     new Client({ ...good, connectTimeoutMs: 1, maxResponseBytes: 1, userAgent: 'test/1', caFile: undefined }).close();
 });
 
-test('ids are checked', async () => {
+test('invalid ids are rejected', async () => {
     for (const id of ['', '..', 'a/b', 'a\0b', 'a'.repeat(257), undefined, 7]) {
         await assert.rejects(sandboxClient().getExecution(id), failure(Code.INVALID_ARGUMENT));
     }
 });
 
-test('a session token can be renewed', async () => {
+test('a session token can be replaced', async () => {
     const { REFOLD_BASE_URL: baseUrl } = process.env;
-    const client = new Client({ baseUrl, sessionToken: 'an.old.one' });
+    const client = new Client({ baseUrl, sessionToken: 'an.expired.token' });
     await assert.rejects(client.getExecution(documented), failure(Code.UNAUTHORIZED));
     assert.throws(() => client.setSessionToken(''), failure(Code.INVALID_ARGUMENT));
     client.setSessionToken('sandbox.session.token');
@@ -229,18 +229,18 @@ test('a session token can be renewed', async () => {
     assert.throws(() => sandboxClient().setSessionToken('a'), failure(Code.INVALID_ARGUMENT));
 });
 
-test('a session token that is not taken leaves the former one', async (t) => {
+test('a rejected session token keeps the old one', async (t) => {
     const { REFOLD_BASE_URL: baseUrl } = process.env;
     const client = new Client({ baseUrl, sessionToken: 'sandbox.session.token' });
-    // What a process is told that was forked while a token was being set.
-    const refused = t.mock.method(native.client, 'setSessionToken', () => Code.INTERNAL);
+    // The result in a process that was forked while another thread set a token.
+    const failing = t.mock.method(native.client, 'setSessionToken', () => Code.INTERNAL);
     assert.throws(() => client.setSessionToken('another'), failure(Code.INTERNAL));
-    assert.throws(() => client.setSessionToken('another'), /make a new client/);
-    refused.mock.restore();
+    assert.throws(() => client.setSessionToken('another'), /create a new client/);
+    failing.mock.restore();
     assert.equal((await client.getExecution(documented)).id, documented);
 });
 
-test('credentials that are given take the place of those of the environment', async (t) => {
+test('options replace credentials of the environment', async (t) => {
     assert.ok(process.env.REFOLD_API_KEY);
     const byToken = sandboxClient({ sessionToken: 'sandbox.session.token' });
     assert.equal((await byToken.getExecution(documented)).id, documented);
@@ -249,16 +249,16 @@ test('credentials that are given take the place of those of the environment', as
     t.after(() => delete process.env.REFOLD_SESSION_TOKEN);
     delete process.env.REFOLD_API_KEY;
     delete process.env.REFOLD_LINKED_ACCOUNT_ID;
-    process.env.REFOLD_SESSION_TOKEN = 'an.old.one';
+    process.env.REFOLD_SESSION_TOKEN = 'an.expired.token';
     const byKey = sandboxClient({ apiKey, linkedAccountId });
     assert.equal((await byKey.getExecution(documented)).id, documented);
     const both = { apiKey, linkedAccountId, sessionToken: 'sandbox.session.token' };
     assert.throws(() => sandboxClient(both), failure(Code.INVALID_ARGUMENT));
 });
 
-test('a closed client makes no calls, but ends those that have begun', async () => {
+test('a closed client rejects new calls and finishes pending ones', async () => {
     const client = sandboxClient();
-    const calls = Array.from({ length: 12 }, () => client.getExecution('slow-20')); // more than run at a time
+    const calls = Array.from({ length: 12 }, () => client.getExecution('slow-20')); // more than run concurrently
     client.close();
     client.close();
     assert.equal((await Promise.all(calls)).length, 12);
@@ -266,29 +266,29 @@ test('a closed client makes no calls, but ends those that have begun', async () 
     assert.throws(() => client.setSessionToken('a'), failure(Code.INVALID_ARGUMENT));
 });
 
-test('a call does not block the event loop, which may even serve it', async (t) => {
+test('a call does not block the event loop', async (t) => {
     const { options } = await startServer(t, '{"status":"COMPLETED"}');
     assert.equal((await sandboxClient(options).getExecution(documented)).state, 'COMPLETED');
 });
 
-test('a signal that has aborted before prevents the call', async () => {
+test('an aborted signal sends nothing', async () => {
     const reason = new Error('before');
     const client = sandboxClient({ baseUrl: 'http://127.0.0.1:9' });
     const call = client.getExecution('a', { signal: AbortSignal.abort(reason) });
     await assert.rejects(call, (error) => error === reason);
 });
 
-test('a signal cancels a call at once', async (t) => {
-    const { options, request, hangUp } = await startServer(t);
+test('a signal cancels a running call', async (t) => {
+    const { options, request, disconnect } = await startServer(t);
     const controller = new AbortController();
     const call = sandboxClient(options).getExecution(documented, { signal: controller.signal });
     await request;
     controller.abort();
     await assert.rejects(call, { name: 'AbortError' });
-    await hangUp;
+    await disconnect;
 });
 
-test('a signal cancels calls that wait for their turn, too', async (t) => {
+test('a signal cancels queued calls', async (t) => {
     const warnings = [];
     const note = ({ name }) => warnings.push(name);
     process.on('warning', note);
@@ -296,27 +296,27 @@ test('a signal cancels calls that wait for their turn, too', async (t) => {
     const { options, request, connections } = await startServer(t);
     const controller = new AbortController();
     const client = sandboxClient(options);
-    const openFiles = () => readdirSync('/proc/self/fd').length; // needs no thread
+    const openFiles = () => readdirSync('/proc/self/fd').length; // synchronous: the pool is busy
     const before = openFiles();
     const calls = Array.from({ length: 5000 }, () => client.getExecution(documented, { signal: controller.signal }));
     await request;
     const taken = openFiles() - before;
     assert.ok(taken < 100, `${taken} descriptors`);
-    const only = new AbortController();
-    const call = client.getExecution(documented, { signal: only.signal });
-    only.abort(new Error('only this'));
-    await assert.rejects(call, { message: 'only this' });
+    const single = new AbortController();
+    const call = client.getExecution(documented, { signal: single.signal });
+    single.abort(new Error('single'));
+    await assert.rejects(call, { message: 'single' });
     controller.abort(new Error('enough'));
     for (const { reason } of await Promise.allSettled(calls)) {
         assert.equal(reason.message, 'enough');
     }
-    // The threads are free again, and the others have not begun.
+    // The threads are free again, and no queued call has started.
     assert.equal((await sandboxClient().getExecution(documented)).id, documented);
     assert.ok(connections() <= native.threads(), `${connections()} connections`);
     assert.deepEqual(warnings, []);
 });
 
-test('a process that stays after all makes calls', async () => {
+test('calls work after an exit that was prevented', async () => {
     const { stdout } = await runProgram(`
         import { Client } from 'refold';
         process.once('exit', () => { throw new Error('not yet'); });
@@ -326,8 +326,8 @@ test('a process that stays after all makes calls', async () => {
     assert.equal(stdout, `${documented}\n`);
 });
 
-test('a process exits under its calls', async () => {
-    // One call more than there are threads, and one that begins when it is too late.
+test('a process exits during calls', async () => {
+    // One call more than there are threads, and one that starts during exit.
     await runProgram(`
         import { createServer } from 'node:net';
         import { Client } from 'refold';
@@ -343,7 +343,7 @@ test('a process exits under its calls', async () => {
     `);
 });
 
-test('a signal can be a deadline', async (t) => {
+test('AbortSignal.timeout() ends calls and waits', async (t) => {
     const { options } = await startServer(t);
     const signal = AbortSignal.timeout(100);
     await assert.rejects(sandboxClient(options).getExecution(documented, { signal }), { name: 'TimeoutError' });
@@ -351,7 +351,7 @@ test('a signal can be a deadline', async (t) => {
     await assert.rejects(wait, { name: 'TimeoutError' });
 });
 
-test('progress is shown to the end', async () => {
+test('onProgress receives every snapshot', async () => {
     const seen = [];
     const last = await sandboxClient().waitExecution(newRun(), { onProgress: (snapshot) => seen.push(snapshot) });
     assert.ok(seen.length >= 3);
@@ -362,12 +362,12 @@ test('progress is shown to the end', async () => {
     assert.deepEqual(percentages, [...percentages].sort((a, b) => a - b));
 });
 
-test('a wait needs nobody to watch', async () => {
+test('a wait works without onProgress', async () => {
     assert.equal((await sandboxClient().waitExecution('errored')).state, 'ERRORED');
-    await assert.rejects(sandboxClient().waitExecution('nobody'), failure(Code.NOT_FOUND));
+    await assert.rejects(sandboxClient().waitExecution('no-such-id'), failure(Code.NOT_FOUND));
 });
 
-test('what progress throws ends the wait', async () => {
+test('an exception of onProgress ends the wait', async () => {
     for (const id of ['stuck', 'completed']) {
         for (const onProgress of [() => { throw new Error('enough'); }, () => Promise.reject(new Error('enough'))]) {
             await assert.rejects(sandboxClient().waitExecution(id, { onProgress }), { message: 'enough' });
@@ -375,7 +375,7 @@ test('what progress throws ends the wait', async () => {
     }
 });
 
-test('a signal ends a wait in its pause', async () => {
+test('a signal ends a wait during its pause', async () => {
     const controller = new AbortController();
     const wait = sandboxClient({ pollIntervalMs: 3_600_000 }).waitExecution('stuck', {
         signal: controller.signal,
@@ -384,27 +384,27 @@ test('a signal ends a wait in its pause', async () => {
     await assert.rejects(wait, { name: 'AbortError' });
 });
 
-test('a wait outlasts some failures, but not all', async () => {
+test('a wait tolerates a limited number of failures', async () => {
     assert.equal((await sandboxClient().waitExecution(`flaky-${newRun()}`)).state, 'COMPLETED');
     await assert.rejects(sandboxClient().waitExecution('error-503'), failure(Code.SERVICE_UNAVAILABLE));
 });
 
-test('a wait heeds the server, however long that takes', async () => {
+test('a wait respects a Retry-After beyond the timer limit', async () => {
     const signal = AbortSignal.timeout(300);
     const wait = sandboxClient().waitExecution('rate-limited-9999999', { signal });
     await assert.rejects(wait, { name: 'TimeoutError' });
 });
 
-test('many waits leave the threads to others', async () => {
+test('waits occupy no threads between polls', async () => {
     const controller = new AbortController();
     const client = sandboxClient({ pollIntervalMs: 3_600_000 });
-    let shown = 0;
-    let allShown;
-    const all = new Promise((resolve) => (allShown = resolve));
+    let snapshots = 0;
+    let resolveAll;
+    const all = new Promise((resolve) => (resolveAll = resolve));
     const waits = Array.from({ length: 32 }, () =>
         client.waitExecution('stuck', {
             signal: controller.signal,
-            onProgress: () => (shown += 1) === 32 && allShown(),
+            onProgress: () => (snapshots += 1) === 32 && resolveAll(),
         }),
     );
     await all;
@@ -419,7 +419,7 @@ test('many waits leave the threads to others', async () => {
 test('many calls share a client', async () => {
     const client = sandboxClient();
     const outcomes = await Promise.allSettled(
-        Array.from({ length: 600 }, (_, index) => client.getExecution(index % 3 === 0 ? 'nobody' : 'completed')),
+        Array.from({ length: 600 }, (_, index) => client.getExecution(index % 3 === 0 ? 'no-such-id' : 'completed')),
     );
     outcomes.forEach(({ value, reason }, index) => {
         if (index % 3 === 0) {
@@ -430,7 +430,7 @@ test('many calls share a client', async () => {
     });
 });
 
-test('a copy of the package takes no library from around it', async (t) => {
+test('a copy of the package loads no library from nearby', async (t) => {
     const around = await realpath(await mkdtemp(join(tmpdir(), 'refold-')));
     t.after(() => rm(around, { recursive: true }));
     const copied = join(around, 'examples/node');

@@ -1,4 +1,4 @@
-// Command refold-get shows one execution.
+// Command refold-get prints one execution.
 package main
 
 import (
@@ -22,7 +22,7 @@ func main() {
 	fmt.Printf("%s: %s\n", execution.Name, execution.Status)
 	for _, node := range execution.Nodes {
 		fmt.Printf("  %s: %s", node.Name, node.Status)
-		if node.ExecutionTime >= 0 { // else the server names none
+		if node.ExecutionTime >= 0 { // negative if not sent
 			fmt.Printf(", %s", node.ExecutionTime)
 		}
 		fmt.Println()

@@ -1,10 +1,11 @@
-// Command refold-watch shows an execution until it has ended, then its nodes.
+// Command refold-watch prints the progress of an execution until it has ended, and then its nodes.
 //
 //	refold-watch [-timeout 5m] EXECUTION_ID
 //
-// The environment says how to authenticate: REFOLD_API_KEY and REFOLD_LINKED_ACCOUNT_ID, or REFOLD_SESSION_TOKEN.
-// Exit status: 0 the run completed; 1 an error, told on standard error; 2 wrong arguments; 3 the run ended in another
-// way; 130 interrupted.
+// Credentials come from the environment: REFOLD_API_KEY and REFOLD_LINKED_ACCOUNT_ID, or REFOLD_SESSION_TOKEN.
+//
+// Exit status: 0 if the run completed; 1 on an error, reported on stderr; 2 for invalid arguments; 3 if the run ended
+// otherwise; 130 if SIGINT cancelled the wait.
 package main
 
 import (
@@ -21,7 +22,7 @@ import (
 )
 
 func main() {
-	timeout := flag.Duration("timeout", time.Hour, "how long to wait for the end of the run")
+	timeout := flag.Duration("timeout", time.Hour, "limit for the whole wait")
 	flag.Usage = func() {
 		fmt.Fprintln(flag.CommandLine.Output(), "usage: refold-watch [-timeout 5m] EXECUTION_ID")
 		flag.PrintDefaults()
