@@ -113,9 +113,9 @@ compiles() {
         -Wl,-rpath,"$work/prefix/lib" -o "$3"
 }
 
-# The commands of README.md that link against the build folder, in a tree with the same layout.
+# The commands of examples/c/README.md that link against the build folder, in a tree with the same layout.
 links_as_documented() {
-    grep -E '^    (ln|cc -Iinclude) ' README.md >"$work/commands" && [ "$(wc -l <"$work/commands")" -eq 3 ] || return 1
+    grep -E '^    (ln|cc -Iinclude) ' examples/c/README.md >"$work/commands" && [ "$(wc -l <"$work/commands")" -eq 3 ] || return 1
     ln -s "$(pwd)/include" "$work/tree/include"
     ln -s "$(pwd)/target/release/librefold.so" "$(pwd)/target/release/librefold.a" "$work/tree/target/release/"
     cp "$(program c)" "$work/tree/program.c"
