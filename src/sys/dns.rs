@@ -1,6 +1,8 @@
-//! Name lookups by the system. They block for as long as the system likes, so they belong on a thread of their own.
+//! Name lookups by the system. They can block for minutes and cannot be interrupted, so each needs a thread of its own.
 
 use std::net::IpAddr;
+
+use super::Resource;
 
 /// Why a host has no address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,8 +11,8 @@ pub enum LookupError {
     NoSuchName,
     /// The lookup failed for now.
     Temporary,
-    /// The process or the system has run out of this resource.
-    Resource(&'static str),
+    /// This resource is used up.
+    Resource(Resource),
     /// Any other code of getaddrinfo().
     Other(i32),
 }
@@ -24,7 +26,7 @@ pub use portable::look_up;
 #[cfg(all(unix, not(refold_portable)))]
 mod unix {
     use super::super::exhausted_resource;
-    use super::{IpAddr, LookupError};
+    use super::{IpAddr, LookupError, Resource};
     use std::ffi::CString;
     use std::net::{Ipv4Addr, Ipv6Addr};
     use std::{io, mem, ptr};
@@ -45,7 +47,7 @@ mod unix {
             #[cfg(target_os = "linux")]
             libc::EAI_NODATA => Err(LookupError::NoSuchName),
             libc::EAI_AGAIN => Err(LookupError::Temporary),
-            libc::EAI_MEMORY => Err(LookupError::Resource("memory is used up")),
+            libc::EAI_MEMORY => Err(LookupError::Resource(Resource::Memory)),
             libc::EAI_SYSTEM => Err(match exhausted_resource(&io::Error::last_os_error()) {
                 Some(resource) => LookupError::Resource(resource),
                 None => LookupError::Temporary,
