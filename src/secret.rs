@@ -33,8 +33,8 @@ impl Secret {
 }
 
 impl Drop for Secret {
-    /// Wipes the bytes as a slice, at the speed of memset: `Vec` is wiped byte by byte. Its spare capacity is wiped when the
-    /// vector is dropped.
+    /// Wipes the bytes as a slice, at the speed of memset: `Vec` is wiped byte by byte. Its spare capacity is wiped
+    /// when the vector is dropped.
     fn drop(&mut self) {
         self.0.as_mut_slice().zeroize();
         self.0.clear();

@@ -81,10 +81,10 @@ fn check(argument: &str, value: &[u8]) -> Result<(), String> {
 /// The credentials that new calls use. They can be replaced while calls run, and are readable in a forked child.
 #[derive(Debug)]
 pub struct CurrentCredentials {
-    /// Read by calls. A forked child has its own, because a thread that only its parent has may hold the parent's lock.
+    /// Read by calls. A forked child has its own: a thread that only its parent has may hold the parent's lock.
     in_use: PerProcess<Mutex<Arc<Credentials>>>,
-    /// What a forked child starts with. There are two, of which a writer locks one at a time: if the parent was writing
-    /// at the moment of the fork, the lock of one stays held in the child forever.
+    /// What a forked child starts with. There are two, of which a writer locks one at a time: if the parent was
+    /// writing at the moment of the fork, the lock of one stays held in the child forever.
     inheritable: [Mutex<Arc<Credentials>>; 2],
 }
 
@@ -101,8 +101,8 @@ impl CurrentCredentials {
         self.in_use.get_or_try_make(|| self.inherited().map(Mutex::new))
     }
 
-    /// Reads the credentials that this process starts with. Only the first access in a process does this, when there is
-    /// hardly any contention, so a bounded number of attempts is enough.
+    /// Reads the credentials that this process starts with. Only the first access in a process does this, when there
+    /// is hardly any contention, so a bounded number of attempts is enough.
     fn inherited(&self) -> Result<Arc<Credentials>, Error> {
         let guard = self.inheritable.iter().cycle().take(200).find_map(lock_or_sleep);
         let inherited = guard.map(|credentials| credentials.clone());
@@ -120,8 +120,8 @@ impl CurrentCredentials {
         let mut in_use = self.in_use()?.lock().unwrap_or_else(PoisonError::into_inner);
         for inheritable in &self.inheritable {
             let guard = iter::repeat_n(inheritable, 100).find_map(lock_or_sleep);
-            // A fork can happen at any moment, so the value must be complete at all times: the former one is dropped only
-            // after the new one is in place.
+            // A fork can happen at any moment, so the value must be complete at all times: the former one is dropped
+            // only after the new one is in place.
             let _former = guard.map(|mut inheritable| mem::replace(&mut *inheritable, credentials.clone()));
         }
         let _former = mem::replace(&mut *in_use, credentials);

@@ -32,8 +32,8 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Parses a URL that begins with `http://`, `socks5://` or `socks5h://`, with an optional `user:password@`. Returns the
-    /// reason if it is invalid.
+    /// Parses a URL that begins with `http://`, `socks5://` or `socks5h://`, with an optional `user:password@`.
+    /// Returns the reason if it is invalid.
     pub fn parse(url: &str) -> Result<Proxy, &'static str> {
         let (scheme, rest) = url.split_once("://").ok_or(message::PROXY_SCHEME)?;
         let (protocol, default_port) = match scheme.to_ascii_lowercase().as_str() {
@@ -51,8 +51,8 @@ impl Proxy {
         Ok(Proxy { protocol, host, port, login })
     }
 
-    /// The proxy of HTTPS_PROXY, else ALL_PROXY, unless NO_PROXY matches the server. Plaintext URLs get none: clients of a CGI
-    /// program can set HTTP_PROXY by a request header.
+    /// The proxy of HTTPS_PROXY, else ALL_PROXY, unless NO_PROXY matches the server. Plaintext URLs get none: clients
+    /// of a CGI program can set HTTP_PROXY by a request header.
     pub fn from_environment(base: &BaseUrl) -> Result<Option<Proxy>, String> {
         if !base.secure {
             return Ok(None);
@@ -120,9 +120,9 @@ fn percent_decode(text: &str) -> Result<Secret, &'static str> {
     Ok(Secret::new(&decoded))
 }
 
-/// Whether NO_PROXY matches the server. Its entries are separated by commas or blanks. Each is `*`, a name (which matches
-/// its subdomains as well, with or without a leading dot), an address or a range of addresses; names and addresses may
-/// have a port.
+/// Whether NO_PROXY matches the server. Its entries are separated by commas or blanks. Each is `*`, a name (which
+/// matches its subdomains as well, with or without a leading dot), an address or a range of addresses; names and
+/// addresses may have a port.
 fn is_exception(list: &str, base: &BaseUrl) -> bool {
     list.split([',', ' ', '\t']).filter(|entry| !entry.is_empty()).any(|entry| entry_matches(entry, base))
 }

@@ -1,5 +1,5 @@
-//! Hosts, base URLs and execution ids. The library parses them itself, because URL libraries accept ports, paths and hosts
-//! that they interpret differently from what the caller meant.
+//! Hosts, base URLs and execution ids. The library parses them itself, because URL libraries accept ports, paths and
+//! hosts that they interpret differently from what the caller meant.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -99,7 +99,7 @@ pub struct BaseUrl {
 }
 
 impl BaseUrl {
-    /// Parses an https URL, or an http URL if the host is loopback or plaintext is allowed. It may have a port and a path.
+    /// Parses an https URL, or an http one if the host is loopback or plaintext is allowed. Port and path are optional.
     pub fn parse(url: &str, allow_plaintext: bool) -> Result<BaseUrl, String> {
         if url.len() > MAX_URL {
             return Err(message::base_url_too_long(MAX_URL));
@@ -153,16 +153,16 @@ impl BaseUrl {
     }
 }
 
-/// Parses the path of a base URL. Refuses `.` and `..`, empty segments, and characters that gateways interpret differently.
-/// The result is empty, or begins with a slash and does not end with one.
+/// Parses the path of a base URL. Refuses `.` and `..`, empty segments, and characters that gateways interpret
+/// differently. The result is empty, or begins with a slash and does not end with one.
 fn parse_prefix(path: &str) -> Result<&str, &'static str> {
     let prefix = path.strip_suffix('/').unwrap_or(path);
     let is_safe = prefix.split('/').skip(1).all(is_safe_segment);
     if is_safe { Ok(prefix) } else { Err(message::BASE_URL_PATH) }
 }
 
-/// Whether a path segment consists of RFC 3986's pchar, with complete percent escapes of anything but `.`, `/`, `\` and
-/// control characters.
+/// Whether a path segment consists of RFC 3986's pchar, with complete percent escapes of anything but `.`, `/`, `\`
+/// and control characters.
 fn is_safe_segment(segment: &str) -> bool {
     let mut rest = segment.as_bytes();
     while let [first, more @ ..] = rest {

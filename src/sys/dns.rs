@@ -1,4 +1,5 @@
-//! Name lookups by the system. They can block for minutes and cannot be interrupted, so each needs a thread of its own.
+//! Name lookups by the system. They can block for minutes and cannot be interrupted, so each needs a thread of its
+//! own.
 
 use std::net::IpAddr;
 
@@ -88,8 +89,8 @@ mod portable {
     use super::{IpAddr, LookupError};
     use std::net::ToSocketAddrs;
 
-    /// Returns the addresses of a host, in the order that the system prefers. The standard library does not report why a
-    /// lookup failed, so every failure counts as temporary.
+    /// Returns the addresses of a host, in the order that the system prefers. The standard library does not report why
+    /// a lookup failed, so every failure counts as temporary.
     pub fn look_up(host: &str) -> Result<Vec<IpAddr>, LookupError> {
         let addresses = (host, 0).to_socket_addrs().map_err(|_| LookupError::Temporary)?;
         Ok(addresses.map(|address| address.ip()).collect())

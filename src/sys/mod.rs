@@ -43,8 +43,8 @@ impl Interest<'_> {
 /// Waits until one of the interests may be ready (`true`), or `wake` is readable, the timeout has expired, or a signal
 /// handler ran (`false`).
 ///
-/// Returning `true` is only a hint: the caller attempts the operation and polls again if it would block. An error means
-/// that the system could not wait, for example because it is out of memory.
+/// Returning `true` is only a hint: the caller attempts the operation and polls again if it would block. An error
+/// means that the system could not wait, for example because it is out of memory.
 pub fn poll(
     interests: &[Interest<'_>],
     wake: Option<&PipeReader>,

@@ -43,7 +43,7 @@ pub(crate) const PROXY_USER_COLON: &str =
 pub(crate) const PROXY_LOGIN_ESCAPE: &str = "has a bad percent escape in its user or password";
 pub(crate) const PROXY_LOGIN_CONTROL: &str = "has a control character in its user or password";
 
-/// How a proxy from an environment variable is called.
+/// Names a proxy that an environment variable sets.
 pub(crate) fn proxy_variable(name: &str) -> String {
     format!("{name} (a proxy)")
 }
@@ -106,12 +106,12 @@ pub(crate) fn unreadable_certificate(number: usize) -> String {
     format!("has a certificate that cannot be read (number {number})")
 }
 
-/// The bundle that the environment variable names is of no use.
+/// The file of the environment variable has no certificate that can be used.
 pub(crate) fn unusable_cert_file(path: &std::path::Path) -> String {
     format!("SSL_CERT_FILE ({}) has no usable certificate", path.display())
 }
 
-/// The directories that the environment variable lists are of no use.
+/// The directories of the environment variable have no certificate that can be used.
 pub(crate) fn unusable_cert_dir(paths: &std::path::Path) -> String {
     let names = "files with names like 9d66eef0.0, as c_rehash creates them";
     format!("SSL_CERT_DIR ({}) has no usable certificate ({names})", paths.display())

@@ -1,4 +1,4 @@
-//! HTTP proxies: CONNECT for https, and full URLs for plaintext, with basic authentication (RFC 7617) if a login is set.
+//! HTTP proxies: CONNECT for https, full URLs for plaintext, and basic authentication (RFC 7617).
 
 use zeroize::Zeroizing;
 
@@ -30,8 +30,8 @@ impl ForProxy {
     }
 }
 
-/// Asks the proxy to connect to the server, given as `host:port` (RFC 9110, 9.3.6). After that the connection carries the
-/// bytes of both sides.
+/// Asks the proxy to connect to the server, given as `host:port` (RFC 9110, 9.3.6). After that the connection carries
+/// the bytes of both sides.
 pub fn open_tunnel(mut stream: ProxyStream<'_>, server: &str) -> Result<(), Failure> {
     let authorization = authorization(stream.proxy);
     let parts: [&[u8]; 7] = [

@@ -1,5 +1,4 @@
-//! Establishes connections: name lookup, TCP, proxy and TLS, all of it within the connect timeout and the limits of the
-//! call.
+//! Establishes connections: name lookup, TCP, proxy and TLS, within the connect timeout and the limits of the call.
 
 pub mod http_proxy;
 mod proxy_stream;

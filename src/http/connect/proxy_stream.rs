@@ -28,7 +28,7 @@ impl<'a> ProxyStream<'a> {
         self.failure(reason, false)
     }
 
-    /// A failure that is not retried: it needs another setting, and repeating a wrong password could lock the user out.
+    /// A failure that is not retried. It needs another setting, and a repeated wrong password could lock the user out.
     pub fn permanent(&self, reason: impl Into<String>) -> Failure {
         self.failure(reason, true)
     }

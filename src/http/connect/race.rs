@@ -14,8 +14,8 @@ use crate::sys::{Attempt, Interest, exhausted_resource};
 /// While an attempt is undecided, the next one starts after this delay (RFC 8305, 5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// Connects to one of the addresses, and returns the first connection that is established. The next address is attempted
-/// as soon as an attempt fails, or after [`ATTEMPT_DELAY`]; earlier attempts continue meanwhile.
+/// Connects to one of the addresses, and returns the first connection that is established. The next address is
+/// attempted as soon as an attempt fails, or after [`ATTEMPT_DELAY`]; earlier attempts continue meanwhile.
 pub fn connect_to_any(
     addresses: Vec<IpAddr>,
     port: u16,
@@ -61,14 +61,14 @@ pub fn connect_to_any(
 }
 
 /// Alternates between IPv6 and IPv4, beginning with the first address, and keeps the order within each family
-/// (RFC 8305, 4). Returns at most as many addresses as can be polled at once.
+/// (RFC 8305, 4). Returns no more addresses than can be polled at once.
 fn interleave_families(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
     let prefers_v6 = addresses.first().is_some_and(IpAddr::is_ipv6);
     let (preferred, others): (Vec<_>, Vec<_>) =
         addresses.into_iter().partition(|address| address.is_ipv6() == prefers_v6);
-    let (mut preferred, mut others) = (preferred.into_iter(), others.into_iter());
+    let mut others = others.into_iter();
     let mut interleaved = Vec::with_capacity(preferred.len() + others.len());
-    while let Some(address) = preferred.next() {
+    for address in preferred {
         interleaved.push(address);
         interleaved.extend(others.next());
     }

@@ -1,5 +1,5 @@
-//! Name lookup within the limits of a call. The system's lookup blocks and cannot be interrupted, so a thread of its own
-//! runs it; a call that ends first leaves that thread behind.
+//! Name lookup within the limits of a call. The system's lookup blocks and cannot be interrupted, so it runs on a
+//! thread of its own, which a call that ends first abandons.
 
 use std::io::{PipeReader, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -33,8 +33,9 @@ const MAX_CA_FILE_MEBIBYTES: u64 = 64;
 /// The system's roots, read once and shared, because they take hundreds of kilobytes.
 static SYSTEM_ROOTS: PerProcess<Arc<RootCertStore>> = PerProcess::new();
 
-/// Returns the roots of a client: those of SSL_CERT_FILE and SSL_CERT_DIR if one of them is set, else the system's, else
-/// the bundled ones; and the caller's. Checks all of them for plaintext base URLs as well, but returns `None` for those.
+/// Returns the roots of a client: those of SSL_CERT_FILE and SSL_CERT_DIR if one of them is set, else the system's,
+/// else the bundled ones; and the caller's. For a plaintext base URL all of them
+/// are checked as well, but the result is `None`.
 pub fn roots(
     base: &BaseUrl,
     ca_file: Option<&[u8]>,
@@ -139,8 +140,8 @@ fn environment_roots() -> Result<Option<RootCertStore>, Error> {
     Ok(Some(roots))
 }
 
-/// Adds the usable certificates, and returns whether there was one. Fails if a resource was used up, because there may be
-/// usable certificates in the files that were not read.
+/// Adds the usable certificates, and returns whether there was one. Fails if a resource was used up, because there may
+/// be usable certificates in the files that were not read.
 fn add_loaded(roots: &mut RootCertStore, loaded: CertificateResult) -> Result<bool, Error> {
     for error in &loaded.errors {
         if let rustls_native_certs::ErrorKind::Io { inner, path } = &error.kind

@@ -66,7 +66,7 @@ impl Session {
                 // The handshake itself succeeded: the first request reports what follows it.
                 Err(error) if !session.tls.is_handshaking() => session.pending_error = Some(error),
                 Err(error) => {
-                    // Sends the alert that tells the server why.
+                    // Sends the alert with the reason.
                     session.close_notify(socket);
                     return Err(failed(explain(&error)));
                 }
@@ -81,8 +81,8 @@ impl Session {
         }
     }
 
-    /// Sends the bytes. Sends nothing if the session is broken after a response that is still to be read: that response
-    /// was sent before the request, and is what the caller needs to see.
+    /// Sends the bytes. Sends nothing if the session is broken after a response that is still to be read: that
+    /// response was sent before the request, and is what the caller needs to see.
     pub fn send(&mut self, socket: &mut Socket, bytes: &[u8], context: &CallContext) -> Result<(), Failure> {
         if self.pending_error.is_some() && !self.plaintext.input().is_empty() {
             return Ok(());
