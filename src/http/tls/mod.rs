@@ -1,6 +1,6 @@
 //! TLS: which certificates are trusted, the client's settings, sessions, and what a failed handshake means.
 
-pub mod explain;
+mod explain;
 mod roots;
 pub mod session;
 
