@@ -1,4 +1,4 @@
-//! Bytes that are zeroed when they are dropped, and that no Debug output shows.
+//! Secrets: bytes that are wiped from memory and never shown.
 
 use std::fmt;
 
@@ -9,12 +9,12 @@ use zeroize::{Zeroize, Zeroizing};
 pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
-    /// Keeps a copy of the bytes.
+    /// Copies the bytes.
     pub fn new(bytes: &[u8]) -> Secret {
         Secret(Zeroizing::new(bytes.to_vec()))
     }
 
-    /// All parts, one after the other, in one piece of memory that never moves.
+    /// Concatenates the parts. The memory is reserved at once, so that no reallocation leaves a copy behind.
     pub fn concat(parts: &[&[u8]]) -> Secret {
         let mut whole = Zeroizing::new(Vec::with_capacity(parts.iter().map(|part| part.len()).sum()));
         parts.iter().for_each(|part| whole.extend_from_slice(part));
@@ -26,15 +26,15 @@ impl Secret {
         &self.0
     }
 
-    /// The bytes as text; empty where they are none.
+    /// The bytes as text, or an empty string if they are not UTF-8.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
 impl Drop for Secret {
-    /// As a slice, at the speed of memset: a vector would be wiped byte by byte. What it was longer before is wiped
-    /// with the vector.
+    /// Wipes the bytes as a slice, at the speed of memset: `Vec` is wiped byte by byte. Its spare capacity is wiped
+    /// when the vector is dropped.
     fn drop(&mut self) {
         self.0.as_mut_slice().zeroize();
         self.0.clear();
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debug_output_shows_nothing() {
+    fn debug_output_is_redacted() {
         assert_eq!(format!("{:?}", Secret::new(b"pk_live")), "***");
     }
 }

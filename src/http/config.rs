@@ -13,7 +13,7 @@ use super::url::BaseUrl;
 pub struct HttpConfig {
     /// The server.
     pub base: BaseUrl,
-    /// The limit of a call; named in its errors.
+    /// The limit of a call, for its error messages.
     pub timeout: Option<Duration>,
     /// The limit of establishing one connection.
     pub connect_timeout: Option<Duration>,

@@ -7,7 +7,7 @@ use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTi
 
 use super::HEADER_TOO_LARGE;
 use super::buffers::PortionBuffers;
-use super::connect::Target;
+use super::connect::Route;
 use super::connect::http_proxy::ForProxy;
 use super::exchange::{self, Exchange, Failure};
 use super::head_filter::Plain;
@@ -21,7 +21,7 @@ const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 
 /// Makes connections when ureq's pool has none.
 #[derive(Debug)]
-pub struct Dialer(pub Arc<Target>);
+pub struct Dialer(pub Arc<Route>);
 
 impl Connector for Dialer {
     type Out = Connection;
@@ -139,7 +139,7 @@ impl Connection {
         self.buffers.rest();
         let is_clean = match &mut self.channel {
             Channel::Plain { .. } => true,
-            Channel::Secure { session, .. } => session.rest(),
+            Channel::Secure { session, .. } => session.recycle(),
         };
         is_clean && self.buffers.input().is_empty()
     }
@@ -211,8 +211,8 @@ impl Transport for Connection {
         // Late bytes would be taken for the beginning of the next answer.
         !only_fresh
             && match &mut self.channel {
-                Channel::Plain { socket, .. } => socket.is_quiet(),
-                Channel::Secure { socket, session } => session.is_quiet(socket),
+                Channel::Plain { socket, .. } => socket.has_no_late_data(),
+                Channel::Secure { socket, session } => session.has_no_late_data(socket),
             }
     }
 
@@ -224,12 +224,12 @@ impl Transport for Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         match &mut self.channel {
-            Channel::Plain { socket, .. } => socket.end(),
+            Channel::Plain { socket, .. } => socket.shutdown(),
             Channel::Secure { socket, session } => {
                 if !self.is_broken {
-                    session.say_goodbye(socket);
+                    session.close_notify(socket);
                 }
-                socket.end();
+                socket.shutdown();
             }
         }
     }

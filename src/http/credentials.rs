@@ -1,17 +1,18 @@
-//! Who is asking: the header lines that say so, and the secrets in them.
+//! Credentials: the header lines that authenticate a request, and their replacement while calls run.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 use std::{iter, mem};
 
 use crate::error::Error;
+use crate::error::message::argument as message;
 use crate::secret::Secret;
 use crate::sys::fork::PerProcess;
 
-/// One way to authenticate, ready to be sent.
+/// One set of credentials, ready to be sent.
 #[derive(Debug)]
 pub struct Credentials {
-    kind: AuthScheme,
+    scheme: AuthScheme,
     header: Secret,
     secret: Secret,
 }
@@ -23,28 +24,32 @@ enum AuthScheme {
 }
 
 impl Credentials {
-    /// An organisation's key, and the account it acts for.
+    /// An organisation's key, and the account that it acts for.
     pub fn api_key(key: &[u8], linked_account_id: &[u8]) -> Result<Credentials, String> {
         check("api_key", key)?;
         check("linked_account_id", linked_account_id)?;
         let lines: [&[u8]; 5] = [b"x-api-key: ", key, b"\r\nlinked_account_id: ", linked_account_id, b"\r\n"];
-        Ok(Credentials { kind: AuthScheme::ApiKey, header: Secret::concat(&lines), secret: Secret::new(key) })
+        Ok(Credentials {
+            scheme: AuthScheme::ApiKey,
+            header: Secret::concat(&lines),
+            secret: Secret::new(key),
+        })
     }
 
-    /// A session token, which names the account itself.
+    /// A session token, which identifies the account by itself.
     pub fn session_token(token: &[u8]) -> Result<Credentials, String> {
         check("session_token", token)?;
         let lines: [&[u8]; 3] = [b"authorization: Bearer ", token, b"\r\n"];
         Ok(Credentials {
-            kind: AuthScheme::SessionToken,
+            scheme: AuthScheme::SessionToken,
             header: Secret::concat(&lines),
             secret: Secret::new(token),
         })
     }
 
-    /// Whether this is a session token, which another one may replace.
+    /// Whether this is a session token, which can be replaced by another one.
     pub fn is_session_token(&self) -> bool {
-        self.kind == AuthScheme::SessionToken
+        self.scheme == AuthScheme::SessionToken
     }
 
     /// Whole header lines.
@@ -52,41 +57,42 @@ impl Credentials {
         self.header.bytes()
     }
 
-    /// What no message may hold.
+    /// The key or token, which must not appear in any message.
     pub fn secret(&self) -> &Secret {
         &self.secret
     }
 }
 
-/// A header value cannot hold control characters; C1 ones (U+0080 to U+009F) are refused with the others.
+/// Checks that HTTP can carry a value. C1 control characters (U+0080 to U+009F) are refused with the others.
 fn check(argument: &str, value: &[u8]) -> Result<(), String> {
-    let text = std::str::from_utf8(value).map_err(|_| format!("{argument} is not valid UTF-8"))?;
+    let text = std::str::from_utf8(value).map_err(|_| message::invalid_utf8(argument))?;
     if text.is_empty() {
-        return Err(format!("{argument} is empty"));
+        return Err(message::empty_credential(argument));
     }
     if text.starts_with(' ') || text.ends_with(' ') {
-        return Err(format!("{argument} must not begin or end with a blank, which HTTP does not carry"));
+        return Err(message::padded_credential(argument));
     }
     if text.chars().any(char::is_control) {
-        return Err(format!("{argument} must not hold control characters, such as the end of a line"));
+        return Err(message::control_in_credential(argument));
     }
     Ok(())
 }
 
-/// What calls that begin now authenticate with.
+/// The credentials that new calls use. They can be replaced while calls run, and are readable in a forked child.
 #[derive(Debug)]
 pub struct CurrentCredentials {
-    /// What calls look at. A child made by fork has one of its own: a thread that it does not have may hold this.
+    /// Read by calls. A forked child has its own: a thread that only its parent has may hold the parent's lock.
     in_use: PerProcess<Mutex<Arc<Credentials>>>,
-    /// What a child begins with, twice: where its parent was just writing one of them, that one is locked for ever.
-    newest: [Mutex<Arc<Credentials>>; 2],
+    /// What a forked child starts with. There are two, of which a writer locks one at a time: if the parent was
+    /// writing at the moment of the fork, the lock of one stays held in the child forever.
+    inheritable: [Mutex<Arc<Credentials>>; 2],
 }
 
 impl CurrentCredentials {
-    /// Begins with these.
+    /// Starts with these credentials.
     pub fn new(credentials: Arc<Credentials>) -> Result<CurrentCredentials, Error> {
-        let newest = [Mutex::new(credentials.clone()), Mutex::new(credentials)];
-        let current = CurrentCredentials { in_use: PerProcess::new(), newest };
+        let inheritable = [Mutex::new(credentials.clone()), Mutex::new(credentials)];
+        let current = CurrentCredentials { in_use: PerProcess::new(), inheritable };
         current.in_use()?;
         Ok(current)
     }
@@ -95,37 +101,36 @@ impl CurrentCredentials {
         self.in_use.get_or_try_make(|| self.inherited().map(Mutex::new))
     }
 
-    /// Only the first look of a process, when hardly anybody else looks: it does not wait long.
+    /// Reads the credentials that this process starts with. Only the first access in a process does this, when there
+    /// is hardly any contention, so a bounded number of attempts is enough.
     fn inherited(&self) -> Result<Arc<Credentials>, Error> {
-        let free = self.newest.iter().cycle().take(200).find_map(try_lock);
-        free.map(|newest| newest.clone()).ok_or_else(|| {
-            Error::internal(
-                "this process was forked while a session token was being set: make a new client in it",
-            )
-        })
+        let guard = self.inheritable.iter().cycle().take(200).find_map(lock_or_sleep);
+        let inherited = guard.map(|credentials| credentials.clone());
+        inherited.ok_or_else(|| Error::internal(message::FORKED_DURING_REPLACEMENT))
     }
 
-    /// What a call that begins now takes.
+    /// The credentials for a call that begins now.
     pub fn get(&self) -> Result<Arc<Credentials>, Error> {
         Ok(self.in_use()?.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
-    /// What calls that begin later take.
+    /// Replaces the credentials of later calls.
     pub fn replace(&self, credentials: Arc<Credentials>) -> Result<(), Error> {
-        // One at a time.
+        // Held throughout, so that replacements do not overlap.
         let mut in_use = self.in_use()?.lock().unwrap_or_else(PoisonError::into_inner);
-        for newest in &self.newest {
-            let free = iter::repeat_n(newest, 100).find_map(try_lock);
-            // A fork may come at any moment: what stands there is whole, and dropped once it stands there no more.
-            let _former = free.map(|mut newest| mem::replace(&mut *newest, credentials.clone()));
+        for inheritable in &self.inheritable {
+            let guard = iter::repeat_n(inheritable, 100).find_map(lock_or_sleep);
+            // A fork can happen at any moment, so the value must be complete at all times: the former one is dropped
+            // only after the new one is in place.
+            let _former = guard.map(|mut inheritable| mem::replace(&mut *inheritable, credentials.clone()));
         }
         let _former = mem::replace(&mut *in_use, credentials);
         Ok(())
     }
 }
 
-/// The lock, unless somebody holds it; then a moment passes.
-fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+/// Locks the mutex, or sleeps for a moment and returns `None` if it is held.
+fn lock_or_sleep<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     match mutex.try_lock() {
         Ok(guard) => Some(guard),
         Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),

@@ -60,7 +60,7 @@ impl From<Fault> for Failure {
         match fault {
             Fault::Interrupted(interruption) => Failure::Interrupted(interruption),
             Fault::Lost(error) => match crate::sys::exhausted_resource(&error) {
-                Some(what) => Failure::Told(ErrorKind::Resource(what.into())),
+                Some(what) => Failure::Told(ErrorKind::Resource(what.to_string())),
                 None => Failure::Lost(crate::error::message::wire::describe_io_error(&error)),
             },
         }

@@ -30,7 +30,7 @@ use crate::error::{Error, ErrorKind, Phase, is_transient_status};
 use crate::http::config::HttpConfig;
 use crate::secret::Secret;
 use crate::sys::fork::PerProcess;
-use connect::Target;
+use connect::Route;
 use connection::{Dialer, NoLookup};
 use credentials::Credentials;
 use exchange::{Exchange, Failure};
@@ -108,14 +108,14 @@ impl Http {
     fn agent(&self) -> Result<&Agent, ErrorKind> {
         self.agents.get_or_try_make(|| {
             let tls = self.roots.as_ref().map(tls::client_config).transpose().map_err(ErrorKind::Internal)?;
-            let target = Target {
+            let route = Route {
                 base: self.base.clone(),
                 proxy: self.proxy.clone(),
                 tls,
                 connect_timeout: self.connect_timeout,
                 header: self.header.clone(),
             };
-            Ok(Agent::with_parts(self.config.clone(), Dialer(Arc::new(target)), NoLookup))
+            Ok(Agent::with_parts(self.config.clone(), Dialer(Arc::new(route)), NoLookup))
         })
     }
 

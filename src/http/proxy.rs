@@ -1,58 +1,58 @@
-//! Which proxy stands between, if any: as set, or from the environment.
+//! The proxy of a client: its URL, or the environment's, with the exceptions of NO_PROXY.
 
 use std::net::IpAddr;
 
 use super::url::{BaseUrl, Host, hex_byte, parse_authority};
+use crate::error::message::argument as message;
 use crate::secret::Secret;
 use crate::sys::env::env_var;
 
-/// How a proxy is spoken to.
+/// The protocol of a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
-    /// HTTP, with CONNECT.
+    /// HTTP, with CONNECT for https.
     Http,
-    /// SOCKS5; the target's name is looked up here.
+    /// SOCKS5; the library looks up the server's name.
     Socks5,
-    /// SOCKS5; the target's name is looked up by the proxy.
+    /// SOCKS5; the proxy looks up the server's name.
     Socks5h,
 }
 
 /// A proxy.
 #[derive(Debug, Clone)]
 pub struct Proxy {
-    /// How it is spoken to.
+    /// Its protocol.
     pub protocol: Protocol,
     /// Its host.
     pub host: Host,
     /// Its port.
     pub port: u16,
-    /// User and password, decoded.
+    /// User and password, percent-decoded.
     pub login: Option<(Secret, Secret)>,
 }
 
 impl Proxy {
-    /// `http://`, `socks5://` or `socks5h://`, with an optional `user:password@`.
+    /// Parses a URL that begins with `http://`, `socks5://` or `socks5h://`, with an optional `user:password@`.
+    /// Returns the reason if it is invalid.
     pub fn parse(url: &str) -> Result<Proxy, &'static str> {
-        let (scheme, rest) =
-            url.split_once("://").ok_or("must begin with http://, socks5:// or socks5h://")?;
+        let (scheme, rest) = url.split_once("://").ok_or(message::PROXY_SCHEME)?;
         let (protocol, default_port) = match scheme.to_ascii_lowercase().as_str() {
             "http" => (Protocol::Http, 80),
             "socks5" => (Protocol::Socks5, 1080),
             "socks5h" => (Protocol::Socks5h, 1080),
-            _ => return Err("must begin with http://, socks5:// or socks5h://"),
+            _ => return Err(message::PROXY_SCHEME),
         };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         let (login, authority) = match rest.rsplit_once('@') {
             Some((login, authority)) => (Some(parse_login(login, protocol)?), authority),
             None => (None, rest),
         };
-        let (host, port) = parse_authority(authority, Some(default_port))
-            .ok_or("has no valid host, or a port that is not 1 to 65535")?;
+        let (host, port) = parse_authority(authority, Some(default_port)).ok_or(message::PROXY_AUTHORITY)?;
         Ok(Proxy { protocol, host, port, login })
     }
 
-    /// HTTPS_PROXY, else ALL_PROXY, unless NO_PROXY names the host; none for plaintext, as HTTP_PROXY can be set from
-    /// outside in CGI programs.
+    /// The proxy of HTTPS_PROXY, else ALL_PROXY, unless NO_PROXY matches the server. Plaintext URLs get none: clients
+    /// of a CGI program can set HTTP_PROXY by a request header.
     pub fn from_environment(base: &BaseUrl) -> Result<Option<Proxy>, String> {
         if !base.secure {
             return Ok(None);
@@ -61,19 +61,20 @@ impl Proxy {
         let Some((name, value)) = names.iter().find_map(|name| Some((*name, env_var(name)?))) else {
             return Ok(None);
         };
-        let excepted = ["no_proxy", "NO_PROXY"].iter().find_map(|name| env_var(name));
-        if excepted.is_some_and(|list| is_excepted(&String::from_utf8_lossy(&list), base)) {
+        let exceptions = ["no_proxy", "NO_PROXY"].iter().find_map(|name| env_var(name));
+        if exceptions.is_some_and(|list| is_exception(&String::from_utf8_lossy(&list), base)) {
             return Ok(None);
         }
-        let url = std::str::from_utf8(&value).map_err(|_| format!("{name} (a proxy) is not valid UTF-8"))?;
-        // What is common in environments, and in no other place: host and port alone.
+        let variable = message::proxy_variable(name);
+        let url = std::str::from_utf8(&value).map_err(|_| message::invalid_utf8(&variable))?;
+        // A URL without a scheme is common in environments, and accepted only there.
         let parsed = match url.contains("://") {
             false if parse_authority(url.rsplit('@').next().unwrap_or(url), None).is_some() => {
                 Proxy::parse(Secret::concat(&[b"http://", &value]).as_str())
             }
             _ => Proxy::parse(url),
         };
-        parsed.map(Some).map_err(|why| format!("{name} (a proxy) {why}"))
+        parsed.map(Some).map_err(|reason| message::invalid_proxy(&variable, reason))
     }
 
     /// `host:port`, without the login.
@@ -83,20 +84,18 @@ impl Proxy {
 }
 
 fn parse_login(login: &str, protocol: Protocol) -> Result<(Secret, Secret), &'static str> {
-    // Others would take what stands before it for the host.
+    // Other parsers would end the host at these.
     if login.contains(['/', '\\', '?', '#']) {
-        return Err("has a slash, backslash, ? or # in its user or password, which needs a percent escape");
+        return Err(message::PROXY_LOGIN_DELIMITER);
     }
     let (user, password) = login.split_once(':').unwrap_or((login, ""));
     let (user, password) = (percent_decode(user)?, percent_decode(password)?);
-    let fits_socks = |part: &Secret| (1..=255).contains(&part.bytes().len());
-    if protocol != Protocol::Http && !(fits_socks(&user) && fits_socks(&password)) {
-        return Err("needs a user and a password of 1 to 255 bytes each, or neither");
+    let fits_socks5 = |part: &Secret| (1..=255).contains(&part.bytes().len());
+    if protocol != Protocol::Http && !(fits_socks5(&user) && fits_socks5(&password)) {
+        return Err(message::PROXY_LOGIN_LENGTH);
     }
     if protocol == Protocol::Http && user.bytes().contains(&b':') {
-        return Err(
-            "has a user with a colon in it, which basic authentication cannot tell from the password",
-        );
+        return Err(message::PROXY_USER_COLON);
     }
     Ok((user, password))
 }
@@ -107,13 +106,13 @@ fn percent_decode(text: &str) -> Result<Secret, &'static str> {
     while let [first, more @ ..] = rest {
         let (byte, after) = match (first, more) {
             (b'%', [high, low, after @ ..]) => {
-                (hex_byte(*high, *low).ok_or("has a bad percent escape in its user or password")?, after)
+                (hex_byte(*high, *low).ok_or(message::PROXY_LOGIN_ESCAPE)?, after)
             }
-            (b'%', _) => return Err("has a bad percent escape in its user or password"),
+            (b'%', _) => return Err(message::PROXY_LOGIN_ESCAPE),
             (byte, after) => (*byte, after),
         };
         if byte < b' ' || byte == 127 {
-            return Err("has a control character in its user or password");
+            return Err(message::PROXY_LOGIN_CONTROL);
         }
         decoded.push(byte);
         rest = after;
@@ -121,9 +120,10 @@ fn percent_decode(text: &str) -> Result<Secret, &'static str> {
     Ok(Secret::new(&decoded))
 }
 
-/// Whether NO_PROXY names the host: a list with commas, of `*`, names (their subdomains included, with or without a
-/// dot before them), addresses, address ranges, each of them with or without a port.
-fn is_excepted(list: &str, base: &BaseUrl) -> bool {
+/// Whether NO_PROXY matches the server. Its entries are separated by commas or blanks. Each is `*`, a name (which
+/// matches its subdomains as well, with or without a leading dot), an address or a range of addresses; names and
+/// addresses may have a port.
+fn is_exception(list: &str, base: &BaseUrl) -> bool {
     list.split([',', ' ', '\t']).filter(|entry| !entry.is_empty()).any(|entry| entry_matches(entry, base))
 }
 
@@ -140,9 +140,9 @@ fn entry_matches(entry: &str, base: &BaseUrl) -> bool {
             };
             let suffix = entry.trim_start_matches('*').trim_matches('.').to_ascii_lowercase();
             let name = name.trim_end_matches('.');
-            let named =
+            let matches =
                 name.strip_suffix(suffix.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-            !suffix.is_empty() && named && port.is_none_or(|port| port.parse() == Ok(base.port))
+            !suffix.is_empty() && matches && port.is_none_or(|port| port.parse() == Ok(base.port))
         }
     }
 }
@@ -155,7 +155,7 @@ fn address_matches(entry: &str, address: IpAddr, port: u16) -> bool {
         return true;
     }
     match parse_authority(entry, Some(port)) {
-        Some((Host::Address(named), named_port)) => named == address && named_port == port,
+        Some((Host::Address(other), other_port)) => other == address && other_port == port,
         _ => false,
     }
 }
@@ -177,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn proxies_that_are_taken() {
+    fn valid_proxy_urls_are_accepted() {
         let cases = [
             ("http://proxy:3128", Protocol::Http, "proxy:3128", None),
             ("http://proxy:3128/", Protocol::Http, "proxy:3128", None),
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn proxies_that_are_refused() {
+    fn invalid_proxy_urls_are_refused() {
         let cases = [
             "proxy:3128",
             "nonsense",
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn no_proxy_names_hosts() -> Result<(), String> {
+    fn no_proxy_entries_match_servers() -> Result<(), String> {
         let cases = [
             ("https://api.example.com", "*", true),
             ("https://api.example.com", "example.com", true),
@@ -263,7 +263,7 @@ mod tests {
             ("https://10.1.2.3", "::/0", false),
         ];
         for (url, list, expected) in cases {
-            assert_eq!(is_excepted(list, &BaseUrl::parse(url, false)?), expected, "{url} in {list:?}");
+            assert_eq!(is_exception(list, &BaseUrl::parse(url, false)?), expected, "{url} in {list:?}");
         }
         Ok(())
     }

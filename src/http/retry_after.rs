@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A Retry-After header: seconds, or an HTTP date (RFC 9110, 10.2.3). `None` for anything else.
+/// Parses a number of seconds or an HTTP date, as the time from `now`. Returns `None` for anything else.
 pub fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim_matches([' ', '\t']);
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -12,7 +12,7 @@ pub fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     Some(date.duration_since(now).unwrap_or(Duration::ZERO))
 }
 
-/// Seconds since 1970 of an HTTP date in any of its three forms (RFC 9110, 5.6.7):
+/// Parses an HTTP date in any of its three forms (RFC 9110, 5.6.7), as seconds since 1970:
 /// `Sun, 06 Nov 1994 08:49:37 GMT`, `Sunday, 06-Nov-94 08:49:37 GMT`, `Sun Nov  6 08:49:37 1994`.
 fn parse_http_date(text: &str) -> Option<u64> {
     let words: Vec<&str> = text.split([' ', '-']).filter(|word| !word.is_empty()).collect();
@@ -42,11 +42,11 @@ fn digits(text: &str) -> Option<u64> {
     (text.len() <= 4 && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?
 }
 
-/// Days of the Gregorian calendar, with the year beginning in March so that the leap day comes last.
+/// Counts days of the Gregorian calendar. Years begin in March here, so that the leap day is the last day of a year.
 fn days_since_1970(year: u64, month: u64, day: u64) -> u64 {
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let days_before_month = (153 * month + 2) / 5;
-    year * 365 + year / 4 - year / 100 + year / 400 + days_before_month + day - 1 - 719_468
+    let days_until_month = (153 * month + 2) / 5;
+    year * 365 + year / 4 - year / 100 + year / 400 + days_until_month + day - 1 - 719_468
 }
 
 #[cfg(test)]
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn days_are_counted_over_leap_years() {
+    fn days_are_counted_across_leap_years() {
         for (date, days) in
             [((1970, 1, 1), 0), ((1972, 3, 1), 790), ((2000, 3, 1), 11_017), ((2026, 11, 23), 20_780)]
         {

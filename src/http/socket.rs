@@ -1,4 +1,4 @@
-//! A connected socket whose operations end in time: the only I/O on established connections.
+//! A connected socket whose operations respect the limits of a call: the only I/O on established connections.
 
 use std::io;
 use std::net::{Shutdown, TcpStream};
@@ -21,22 +21,22 @@ impl From<Interruption> for Fault {
     }
 }
 
-/// A connected socket. Every operation ends in time.
+/// A connected socket. Operations that wait end once the deadline passes or the token is cancelled.
 #[derive(Debug)]
 pub struct Socket {
     stream: TcpStream,
-    /// The last read filled its whole buffer: more is likely to be there already.
-    streaming: bool,
+    /// The last read filled its whole buffer, so that more bytes have probably arrived: the next read skips poll(2).
+    is_streaming: bool,
     timeout: ReceiveTimeout,
 }
 
 impl Socket {
-    /// Takes over the stream of an [`Attempt`].
+    /// Takes over the stream of an [`Attempt`](sys::Attempt).
     pub fn new(stream: TcpStream) -> Socket {
-        Socket { stream, streaming: false, timeout: ReceiveTimeout::default() }
+        Socket { stream, is_streaming: false, timeout: ReceiveTimeout::default() }
     }
 
-    /// Sends all of it.
+    /// Sends all bytes.
     pub fn send(&self, mut bytes: &[u8], context: &CallContext) -> Result<(), Fault> {
         context.check()?;
         while !bytes.is_empty() {
@@ -53,20 +53,20 @@ impl Socket {
         Ok(())
     }
 
-    /// Receives what is there, waiting for the first byte; 0: the peer has ended the stream.
+    /// Waits for at least one byte and receives what has arrived. Returns 0 if the peer has ended the stream.
     pub fn receive(&mut self, buffer: &mut [u8], context: &CallContext) -> Result<usize, Fault> {
         context.check()?;
-        // Without a token there is only this socket to wait for, which recv(2) does by itself.
+        // Without a token this socket is the only thing to wait for, and recv(2) alone can do that.
         let mut received = match context.has_token() {
             false => self.timeout.receive(&self.stream, buffer, context.remaining()),
             true => None,
         };
-        if received.is_none() && self.streaming {
+        if received.is_none() && self.is_streaming {
             received = Some(sys::receive_now(&self.stream, buffer));
         }
         loop {
             if let Some(received) = received
-                && let Some(received) = self.note(received, buffer.len()).map_err(Fault::Lost)?
+                && let Some(received) = self.record(received, buffer.len()).map_err(Fault::Lost)?
             {
                 return Ok(received);
             }
@@ -75,16 +75,16 @@ impl Socket {
         }
     }
 
-    /// Receives what is there, without waiting; `None`: nothing is.
+    /// Receives what has arrived, without waiting. Returns `None` if nothing has.
     pub fn receive_now(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         let received = sys::receive_now(&self.stream, buffer);
-        self.note(received, buffer.len())
+        self.record(received, buffer.len())
     }
 
-    fn note(&mut self, received: io::Result<usize>, room: usize) -> io::Result<Option<usize>> {
+    fn record(&mut self, received: io::Result<usize>, capacity: usize) -> io::Result<Option<usize>> {
         match received {
             Ok(received) => {
-                self.streaming = received == room;
+                self.is_streaming = received == capacity;
                 Ok(Some(received))
             }
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
@@ -94,18 +94,18 @@ impl Socket {
         }
     }
 
-    /// Ends the stream. Closing alone does not while the child of a fork has the socket open, too.
-    pub fn end(&self) {
+    /// Ends the stream in both directions. Closing is not enough: a forked child may hold a copy of the descriptor.
+    pub fn shutdown(&self) {
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 
-    /// Sends what fits now, on the way to closing: nobody waits for it.
-    pub fn send_farewell(&self, bytes: &[u8]) {
+    /// Sends what fits into the send buffer, and ignores errors: for the last bytes before closing.
+    pub fn send_without_waiting(&self, bytes: &[u8]) {
         let _ = sys::send_now(&self.stream, bytes);
     }
 
-    /// Whether nothing has come, not even the end. Takes nothing away.
-    pub fn is_quiet(&self) -> bool {
+    /// Whether nothing has arrived, not even the end of the stream. Consumes nothing.
+    pub fn has_no_late_data(&self) -> bool {
         sys::peek_now(&self.stream, &mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 }

@@ -1,26 +1,28 @@
-//! Base URLs and execution ids, checked by ourselves: URL libraries accept ports, paths and hosts that they then read
-//! in another way than the caller meant.
+//! Hosts, base URLs and execution ids. The library parses them itself, because URL libraries accept ports, paths and
+//! hosts that they interpret differently from what the caller meant.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ureq::http::{self, Uri};
 
-/// Longer ones would not fit the limits of common servers.
-const LONGEST_URL: usize = 2000;
-const LONGEST_EXECUTION_ID: usize = 256;
+use crate::error::message::argument as message;
+
+/// Fits the limits of common servers.
+const MAX_URL: usize = 2000;
+const MAX_EXECUTION_ID: usize = 256;
 const EXECUTION_PATH: &str = "/api/v2/public/execution/";
 
-/// A host as it stands in a URL.
+/// The host of a URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Host {
-    /// A name to look up.
+    /// A name, in lower case.
     Name(String),
     /// An address.
     Address(IpAddr),
 }
 
 impl Host {
-    /// A name of letters, digits, `-`, `_` and dots, an IPv4 address, or an IPv6 address in brackets.
+    /// Parses a name of letters, digits, `-`, `_` and dots, an IPv4 address, or an IPv6 address in brackets.
     pub fn parse(text: &str) -> Option<Host> {
         if let Some(rest) = text.strip_prefix('[') {
             return rest
@@ -33,18 +35,18 @@ impl Host {
             return Some(Host::Address(address.into()));
         }
         let name = text.strip_suffix('.').unwrap_or(text);
-        let well_formed = !name.is_empty()
+        let is_well_formed = !name.is_empty()
             && text.len() <= 253
             && name.split('.').all(|label| (1..=63).contains(&label.len()))
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-        // A last label of digits alone would be taken for a number by the system's lookup: 127.1 is 127.0.0.1 there.
-        let number = name.rsplit('.').next().is_some_and(|last| {
+        // The system's lookup would interpret a numeric last label as part of an address: 127.1 as 127.0.0.1.
+        let is_numeric = name.rsplit('.').next().is_some_and(|last| {
             last.bytes().all(|byte| byte.is_ascii_digit()) || last.to_ascii_lowercase().starts_with("0x")
         });
-        (well_formed && !number).then(|| Host::Name(text.to_ascii_lowercase()))
+        (is_well_formed && !is_numeric).then(|| Host::Name(text.to_ascii_lowercase()))
     }
 
-    /// `localhost`, 127.0.0.0/8 or ::1.
+    /// Whether this is `localhost`, in 127.0.0.0/8, or ::1.
     pub fn is_loopback(&self) -> bool {
         match self {
             Host::Name(name) => name == "localhost" || name == "localhost.",
@@ -63,7 +65,7 @@ impl std::fmt::Display for Host {
     }
 }
 
-/// `host:port` with a host as [`Host::parse`] takes it; the port may be left out where there is a default.
+/// Parses `host:port`, with a host as for [`Host::parse`]. The port may be absent if there is a default.
 pub fn parse_authority(text: &str, default_port: Option<u16>) -> Option<(Host, u16)> {
     let after_host = text.rfind(']').map_or(0, |end| end + 1);
     match text[after_host..].find(':') {
@@ -75,16 +77,16 @@ pub fn parse_authority(text: &str, default_port: Option<u16>) -> Option<(Host, u
     }
 }
 
-/// 1 to 65535, digits only.
+/// Parses a port: digits only, 1 to 65535.
 fn parse_port(text: &str) -> Option<u16> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().ok()).flatten().filter(|port| *port != 0)
 }
 
-/// Where the API is.
+/// The URL of the API.
 #[derive(Debug, Clone)]
 pub struct BaseUrl {
-    /// https.
+    /// Whether the scheme is https.
     pub secure: bool,
     /// The server.
     pub host: Host,
@@ -92,53 +94,49 @@ pub struct BaseUrl {
     pub port: u16,
     /// The root of the server.
     origin: Uri,
-    /// What the paths of executions begin with.
+    /// The path of an execution, without its id.
     executions: String,
 }
 
 impl BaseUrl {
-    /// https, or http to this host itself or where `allow_plaintext` says so; may have a port and a path.
+    /// Parses an https URL, or an http one if the host is loopback or plaintext is allowed. Port and path are optional.
     pub fn parse(url: &str, allow_plaintext: bool) -> Result<BaseUrl, String> {
-        if url.len() > LONGEST_URL {
-            return Err(format!("base_url is longer than {LONGEST_URL} bytes"));
+        if url.len() > MAX_URL {
+            return Err(message::base_url_too_long(MAX_URL));
         }
         if !url.is_ascii() {
-            return Err(
-                "base_url holds other characters than ASCII: write an international host in punycode".into(),
-            );
+            return Err(message::BASE_URL_NOT_ASCII.into());
         }
         let (secure, rest) = match url.split_once("://") {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => (true, rest),
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (false, rest),
-            _ => return Err("base_url must begin with https:// or http://".into()),
+            _ => return Err(message::BASE_URL_SCHEME.into()),
         };
         if rest.contains(['?', '#']) {
-            return Err("base_url must not hold a query or a fragment".into());
+            return Err(message::BASE_URL_QUERY.into());
         }
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         if authority.contains('@') {
-            return Err("base_url must not hold a user or a password".into());
+            return Err(message::BASE_URL_USER.into());
         }
         let default_port = if secure { 443 } else { 80 };
-        let (host, port) = parse_authority(authority, Some(default_port))
-            .ok_or("base_url has no valid host, or a port that is not 1 to 65535")?;
+        let (host, port) =
+            parse_authority(authority, Some(default_port)).ok_or(message::BASE_URL_AUTHORITY)?;
         if !secure && !allow_plaintext && !host.is_loopback() {
-            return Err("base_url must be https: plain http would send the credentials unencrypted \
-                        (refold_options_set_allow_plaintext allows it)"
-                .into());
+            return Err(message::BASE_URL_PLAINTEXT.into());
         }
-        let executions = [&parse_prefix(path)?, EXECUTION_PATH].concat();
+        let executions = [parse_prefix(path)?, EXECUTION_PATH].concat();
         let mut base = BaseUrl { secure, host, port, origin: Uri::default(), executions };
         base.origin = Uri::try_from(base.origin()).map_err(|error| format!("base_url: {error}"))?;
         Ok(base)
     }
 
-    /// `host:port`, for messages and for whoever asks for a connection.
+    /// `host:port`, for messages and for CONNECT.
     pub fn peer(&self) -> String {
         format!("{}:{}", self.host, self.port)
     }
 
-    /// `scheme://host[:port]`, the port only where it is not the scheme's own.
+    /// `scheme://host[:port]`, without the port if it is the scheme's default.
     pub fn origin(&self) -> String {
         let (scheme, default_port) = if self.secure { ("https", 443) } else { ("http", 80) };
         match self.port {
@@ -155,22 +153,17 @@ impl BaseUrl {
     }
 }
 
-/// A path without `.` and `..`, empty segments and characters that gateways read in different ways. Empty, or with a
-/// slash before it and none behind.
-fn parse_prefix(path: &str) -> Result<String, String> {
+/// Parses the path of a base URL. Refuses `.` and `..`, empty segments, and characters that gateways interpret
+/// differently. The result is empty, or begins with a slash and does not end with one.
+fn parse_prefix(path: &str) -> Result<&str, &'static str> {
     let prefix = path.strip_suffix('/').unwrap_or(path);
-    for segment in prefix.split('/').skip(1) {
-        if !is_plain_segment(segment) {
-            return Err("base_url has a path with an empty or dot segment, a bad percent escape, or a character that \
-                        must not stand there"
-                .into());
-        }
-    }
-    Ok(prefix.into())
+    let is_safe = prefix.split('/').skip(1).all(is_safe_segment);
+    if is_safe { Ok(prefix) } else { Err(message::BASE_URL_PATH) }
 }
 
-/// RFC 3986's pchar, with whole percent escapes of anything but `.`, `/` and `\`.
-fn is_plain_segment(segment: &str) -> bool {
+/// Whether a path segment consists of RFC 3986's pchar, with complete percent escapes of anything but `.`, `/`, `\`
+/// and control characters.
+fn is_safe_segment(segment: &str) -> bool {
     let mut rest = segment.as_bytes();
     while let [first, more @ ..] = rest {
         rest = match (first, more) {
@@ -185,35 +178,32 @@ fn is_plain_segment(segment: &str) -> bool {
     !segment.is_empty() && segment != "." && segment != ".."
 }
 
-/// The byte that two hexadecimal digits mean.
+/// The value of two hexadecimal digits.
 pub fn hex_byte(high: u8, low: u8) -> Option<u8> {
     let digit = |byte: u8| (byte as char).to_digit(16);
     Some((digit(high)? * 16 + digit(low)?) as u8)
 }
 
-/// An execution's id: safe to stand in a path as it is. Others are refused rather than escaped, as gateways decode
-/// `%2F` and walk up the path.
+/// The id of an execution, which is safe as a path segment. Other ids are refused instead of escaped, because gateways
+/// decode `%2F` and walk up the path.
 #[derive(Debug, Clone, Copy)]
 pub struct ExecutionId<'a>(&'a str);
 
 impl<'a> ExecutionId<'a> {
-    /// 1 to 256 characters of `A-Z a-z 0-9 - _ . ~ :`, not `.` or `..`.
+    /// Parses 1 to 256 characters of `A-Z a-z 0-9 - _ . ~ :`, not `.` or `..`.
     pub fn parse(id: Option<&'a [u8]>) -> Result<ExecutionId<'a>, String> {
-        let id = id.ok_or("execution_id is NULL")?;
-        let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.~:".contains(byte);
+        let id = id.ok_or(message::EXECUTION_ID_NULL)?;
+        let is_allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.~:".contains(byte);
         match std::str::from_utf8(id) {
             Ok(text)
-                if (1..=LONGEST_EXECUTION_ID).contains(&id.len())
-                    && id.iter().all(allowed)
+                if (1..=MAX_EXECUTION_ID).contains(&id.len())
+                    && id.iter().all(is_allowed)
                     && text != "."
                     && text != ".." =>
             {
                 Ok(ExecutionId(text))
             }
-            _ => Err(format!(
-                "execution_id must be 1 to {LONGEST_EXECUTION_ID} characters of A-Z a-z 0-9 - _ . ~ : \
-                 and not \".\" or \"..\""
-            )),
+            _ => Err(message::invalid_execution_id(MAX_EXECUTION_ID)),
         }
     }
 
@@ -228,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn base_urls_that_are_taken_and_what_becomes_of_them() {
+    fn valid_base_urls_are_accepted_and_normalised() {
         let id = ExecutionId("1");
         let cases = [
             ("https://app.refold.ai", "https://app.refold.ai"),
@@ -246,14 +236,15 @@ mod tests {
             ("https://xn--bcher-kva.example.", "https://xn--bcher-kva.example."),
         ];
         for (url, expected) in cases {
-            let taken = BaseUrl::parse(url, false).map(|base| base.execution(&id).map(|uri| uri.to_string()));
+            let parsed =
+                BaseUrl::parse(url, false).map(|base| base.execution(&id).map(|uri| uri.to_string()));
             let expected = format!("{expected}/api/v2/public/execution/1");
-            assert_eq!(taken.map(Result::ok), Ok(Some(expected)), "{url}");
+            assert_eq!(parsed.map(Result::ok), Ok(Some(expected)), "{url}");
         }
     }
 
     #[test]
-    fn base_urls_that_are_refused() {
+    fn invalid_base_urls_are_refused() {
         let long = format!("https://host/{}", "a".repeat(2000));
         let cases = [
             "",
@@ -327,16 +318,16 @@ mod tests {
     }
 
     #[test]
-    fn plaintext_goes_where_it_is_allowed() {
+    fn plaintext_is_accepted_where_it_is_allowed() {
         assert!(BaseUrl::parse("http://app.refold.ai", true).is_ok());
         assert!(BaseUrl::parse("http://app.refold.ai", false).is_err());
     }
 
     #[test]
-    fn execution_ids() {
+    fn execution_ids_are_accepted_or_refused() {
         let long = "a".repeat(256);
-        let taken = ["6a106ba44480b80424a65289", "a", "...", "-_.~:", "A:1", &long];
-        for id in taken {
+        let accepted = ["6a106ba44480b80424a65289", "a", "...", "-_.~:", "A:1", &long];
+        for id in accepted {
             assert!(ExecutionId::parse(Some(id.as_bytes())).is_ok(), "{id}");
         }
         let too_long = "a".repeat(257);

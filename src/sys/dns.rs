@@ -1,6 +1,9 @@
-//! Name lookups by the system. They block for as long as the system likes, so they belong on a thread of their own.
+//! Name lookups by the system. They can block for minutes and cannot be interrupted, so each needs a thread of its
+//! own.
 
 use std::net::IpAddr;
+
+use super::Resource;
 
 /// Why a host has no address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,8 +12,8 @@ pub enum LookupError {
     NoSuchName,
     /// The lookup failed for now.
     Temporary,
-    /// The process or the system has run out of this resource.
-    Resource(&'static str),
+    /// This resource is used up.
+    Resource(Resource),
     /// Any other code of getaddrinfo().
     Other(i32),
 }
@@ -24,7 +27,7 @@ pub use portable::look_up;
 #[cfg(all(unix, not(refold_portable)))]
 mod unix {
     use super::super::exhausted_resource;
-    use super::{IpAddr, LookupError};
+    use super::{IpAddr, LookupError, Resource};
     use std::ffi::CString;
     use std::net::{Ipv4Addr, Ipv6Addr};
     use std::{io, mem, ptr};
@@ -45,7 +48,7 @@ mod unix {
             #[cfg(target_os = "linux")]
             libc::EAI_NODATA => Err(LookupError::NoSuchName),
             libc::EAI_AGAIN => Err(LookupError::Temporary),
-            libc::EAI_MEMORY => Err(LookupError::Resource("memory is used up")),
+            libc::EAI_MEMORY => Err(LookupError::Resource(Resource::Memory)),
             libc::EAI_SYSTEM => Err(match exhausted_resource(&io::Error::last_os_error()) {
                 Some(resource) => LookupError::Resource(resource),
                 None => LookupError::Temporary,
@@ -86,8 +89,8 @@ mod portable {
     use super::{IpAddr, LookupError};
     use std::net::ToSocketAddrs;
 
-    /// Returns the addresses of a host, in the order that the system prefers. The standard library does not report why a
-    /// lookup failed, so every failure counts as temporary.
+    /// Returns the addresses of a host, in the order that the system prefers. The standard library does not report why
+    /// a lookup failed, so every failure counts as temporary.
     pub fn look_up(host: &str) -> Result<Vec<IpAddr>, LookupError> {
         let addresses = (host, 0).to_socket_addrs().map_err(|_| LookupError::Temporary)?;
         Ok(addresses.map(|address| address.ip()).collect())

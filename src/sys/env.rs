@@ -2,7 +2,8 @@
 
 use zeroize::Zeroizing;
 
-/// The value of an environment variable, or `None` if it is unset or empty, or if this is a set-uid or set-gid process.
+/// The value of an environment variable, or `None` if it is unset or empty, or if this is a set-uid or set-gid
+/// process.
 pub fn env_var(name: &str) -> Option<Zeroizing<Vec<u8>>> {
     if is_privileged() {
         return None;

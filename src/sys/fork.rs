@@ -1,99 +1,107 @@
-//! Noticing a fork: an identifier of the current process, and values of which each process has its own.
+//! Fork detection: an identifier of the current process, and values that each process creates for itself.
+//!
+//! A child made by fork starts with a copy of its parent's memory, but with only one of its threads. A lock that
+//! another thread of the parent held at that moment stays locked in the child forever, and the copy of a connection
+//! shares its socket with the parent. So a child must not use any lock, pool or connection of its parent.
 
 use std::fmt;
 use std::process;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
-/// One process, and no child of it.
+/// Identifies a process, and differs between a parent and its children.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProcessId {
-    /// Grows on the way from parent to child.
+    /// The generation of the process, which grows from parent to child.
     Generation(u64),
-    /// Where the system has nothing better. A child may bear its parent's number, in a namespace of its own or once all
-    /// others were used.
+    /// The process number, where the kernel offers no fork counter. It may be wrong: a child can have its parent's
+    /// number if it is in another namespace, or after the numbers have wrapped around.
     Number(u32),
 }
 
 impl ProcessId {
-    /// This one. Takes no lock, and allocates nothing after the first time: a signal handler may ask. No system call
-    /// after that, either, but for the number.
+    /// The identifier of this process. Takes no lock. From the second call on it also allocates nothing and, for a
+    /// generation, makes no system call. So it is safe in signal handlers.
     pub fn current() -> ProcessId {
         match fork_counter() {
-            Some(place) => ProcessId::Generation(generation(place)),
+            Some(counter) => ProcessId::Generation(generation(counter)),
             None => ProcessId::Number(process::id()),
         }
     }
 }
 
-fn generation(current: &AtomicU64) -> u64 {
-    /// The newest one on the way to this process.
-    static NEWEST: AtomicU64 = AtomicU64::new(0);
-    match current.load(Ordering::Acquire) {
+/// Reads the generation of this process, and assigns the next one if it has none yet.
+fn generation(counter: &AtomicU64) -> u64 {
+    /// The last generation that this process or one of its ancestors has assigned.
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    match counter.load(Ordering::Acquire) {
         0 => {
-            let next = 1 + NEWEST.fetch_add(1, Ordering::AcqRel);
-            current.compare_exchange(0, next, Ordering::AcqRel, Ordering::Acquire).err().unwrap_or(next)
+            let next = 1 + LAST.fetch_add(1, Ordering::AcqRel);
+            counter.compare_exchange(0, next, Ordering::AcqRel, Ordering::Acquire).err().unwrap_or(next)
         }
         generation => generation,
     }
 }
 
-/// A number that is 0 in each new child, in memory that the kernel empties there; `None` where it does not.
+/// A number in memory that the kernel zeroes in each new child, or `None` if the kernel cannot do that.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn fork_counter() -> Option<&'static AtomicU64> {
-    static PLACE: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
-    static IS_OFFERED: AtomicBool = AtomicBool::new(true);
-    // SAFETY: what stands there was mapped below, and is never unmapped.
-    if let Some(place) = unsafe { PLACE.load(Ordering::Acquire).as_ref() } {
-        return Some(place);
+    static COUNTER: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
+    static IS_SUPPORTED: AtomicBool = AtomicBool::new(true);
+    // SAFETY: the pointer is null, or memory that was mapped below and is never unmapped.
+    if let Some(counter) = unsafe { COUNTER.load(Ordering::Acquire).as_ref() } {
+        return Some(counter);
     }
-    if !IS_OFFERED.load(Ordering::Relaxed) {
+    if !IS_SUPPORTED.load(Ordering::Relaxed) {
         return None;
     }
     let Some(mapped) = map_fork_counter() else {
-        IS_OFFERED.store(false, Ordering::Relaxed);
+        IS_SUPPORTED.store(false, Ordering::Relaxed);
         return None;
     };
-    let first = match PLACE.compare_exchange(ptr::null_mut(), mapped, Ordering::AcqRel, Ordering::Acquire) {
+    let stored = COUNTER.compare_exchange(ptr::null_mut(), mapped, Ordering::AcqRel, Ordering::Acquire);
+    let counter = match stored {
         Ok(_) => mapped,
         Err(first) => {
-            // SAFETY: mapped just now, and seen by nobody else.
+            // SAFETY: mapped above, and no other thread has seen it.
             unsafe { libc::munmap(mapped.cast(), size_of::<AtomicU64>()) };
             first
         }
     };
-    // SAFETY: as above.
-    unsafe { first.as_ref() }
+    // SAFETY: mapped by this or another thread, and never unmapped.
+    unsafe { counter.as_ref() }
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn map_fork_counter() -> Option<*mut AtomicU64> {
     let (length, access) = (size_of::<AtomicU64>(), libc::PROT_READ | libc::PROT_WRITE);
-    let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-    // SAFETY: asks for new memory, wherever it may be.
-    let mapped = unsafe { libc::mmap(ptr::null_mut(), length, access, kind, -1, 0) };
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // SAFETY: maps new memory at an address that the kernel chooses.
+    let mapped = unsafe { libc::mmap(ptr::null_mut(), length, access, flags, -1, 0) };
     if mapped == libc::MAP_FAILED {
         return None;
     }
-    // SAFETY: mapped just now, with this length.
-    let follows = |advice| unsafe { libc::madvise(mapped, length, advice) } == 0;
-    // Emulators that follow no advice say that they do, of any: this is none.
-    if follows(-1) || !follows(libc::MADV_WIPEONFORK) {
-        // SAFETY: as above.
+    // SAFETY: mapped above, with this length.
+    let accepts = |advice| unsafe { libc::madvise(mapped, length, advice) } == 0;
+    // qemu-user accepts any advice and ignores it; an invalid one exposes that.
+    const INVALID_ADVICE: libc::c_int = -1;
+    if accepts(INVALID_ADVICE) || !accepts(libc::MADV_WIPEONFORK) {
+        // SAFETY: mapped above, and no other thread has seen it.
         unsafe { libc::munmap(mapped, length) };
         return None;
     }
     Some(mapped.cast())
 }
 
-/// The kernel has no such memory.
+/// Returns `None`: the kernel has no such memory.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn fork_counter() -> Option<&'static AtomicU64> {
     None
 }
 
-/// A value that a process makes for itself when it first asks: a child made by fork gets one of its own, and never
-/// touches its parent's, whose locks may be held by threads that the child does not have. Takes no lock itself.
+/// A value that each process creates on first use. A forked child creates its own and never touches its parent's,
+/// which it leaks: the parent's value may hold locks and connections, which the child must not use. Access takes no
+/// lock.
 pub struct PerProcess<T: Send + Sync> {
     current: AtomicPtr<Owned<T>>,
 }
@@ -109,29 +117,30 @@ impl<T: Send + Sync> PerProcess<T> {
         PerProcess { current: AtomicPtr::new(ptr::null_mut()) }
     }
 
-    /// This process's value, made now if it has none yet.
+    /// Returns this process's value. Creates it with `make` if there is none; if several threads do so at once, all of
+    /// them get the value of the first and the others are dropped.
     pub fn get_or_try_make<E>(&self, make: impl FnOnce() -> Result<T, E>) -> Result<&T, E> {
         let this = ProcessId::current();
         let current = self.current.load(Ordering::Acquire);
-        // SAFETY: what `current` points to is freed by drop alone, which has the only reference to `self`.
+        // SAFETY: the pointer is null or a value that only drop frees, which excludes other references to `self`.
         if let Some(owned) = unsafe { current.as_ref() }
             && owned.owner == this
         {
             return Ok(&owned.value);
         }
         let made = Box::into_raw(Box::new(Owned { owner: this, value: make()? }));
-        // A former value is the parent's: it is left as it is.
-        let settled = match self.current.compare_exchange(current, made, Ordering::AcqRel, Ordering::Acquire)
-        {
+        // `current` is null or the parent's value, which is leaked.
+        let stored = self.current.compare_exchange(current, made, Ordering::AcqRel, Ordering::Acquire);
+        let owned = match stored {
             Ok(_) => made,
-            Err(others) => {
-                // SAFETY: nobody else has seen what was just made.
+            Err(first) => {
+                // SAFETY: made above, and no other thread has seen it.
                 drop(unsafe { Box::from_raw(made) });
-                others
+                first
             }
         };
-        // SAFETY: as above; another thread can only have put this process's value there.
-        Ok(unsafe { &(*settled).value })
+        // SAFETY: only drop frees it. If another thread stored it, that thread was of this process.
+        Ok(unsafe { &(*owned).value })
     }
 }
 
@@ -144,10 +153,10 @@ impl<T: Send + Sync> fmt::Debug for PerProcess<T> {
 impl<T: Send + Sync> Drop for PerProcess<T> {
     fn drop(&mut self) {
         let current = *self.current.get_mut();
-        // SAFETY: made by Box::into_raw, and nobody else has a reference any more.
+        // SAFETY: null or made by Box::into_raw; `&mut self` excludes other references.
         let owner = unsafe { current.as_ref() }.map(|owned| owned.owner);
         if owner == Some(ProcessId::current()) {
-            // SAFETY: as above.
+            // SAFETY: as above, and this process made it.
             drop(unsafe { Box::from_raw(current) });
         }
     }
@@ -159,7 +168,7 @@ mod tests {
     use std::convert::Infallible;
 
     #[test]
-    fn all_threads_of_a_process_share_one_value() {
+    fn threads_of_a_process_share_one_value() {
         let shared = PerProcess::<u32>::new();
         let made = std::sync::atomic::AtomicU32::new(0);
         let make = || Ok::<u32, Infallible>(made.fetch_add(1, Ordering::SeqCst));
@@ -172,21 +181,21 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_another_process_is_left_alone() {
-        struct Loud;
-        impl Drop for Loud {
+    fn value_of_another_process_is_neither_used_nor_dropped() {
+        struct PanicsOnDrop;
+        impl Drop for PanicsOnDrop {
             fn drop(&mut self) {
                 panic!("dropped in the wrong process");
             }
         }
         let shared = PerProcess::new();
         let parent = ProcessId::Number(0);
-        let parents = Box::into_raw(Box::new(Owned { owner: parent, value: Loud }));
-        shared.current.store(parents, Ordering::Release);
-        let own = shared.get_or_try_make(|| Err("asked for one of its own"));
-        assert_eq!(own.err(), Some("asked for one of its own"));
+        let value = Box::into_raw(Box::new(Owned { owner: parent, value: PanicsOnDrop }));
+        shared.current.store(value, Ordering::Release);
+        let own = shared.get_or_try_make(|| Err("made its own"));
+        assert_eq!(own.err(), Some("made its own"));
         drop(shared);
-        // SAFETY: drop has left it alone, as its owner is another process.
-        std::mem::forget(unsafe { Box::from_raw(parents) }.value);
+        // SAFETY: made by Box::into_raw above, and drop has not freed it.
+        std::mem::forget(unsafe { Box::from_raw(value) }.value);
     }
 }

@@ -23,8 +23,8 @@ pub fn prefer_huge_pages(memory: &mut Vec<u8>) {
     unsafe { libc::madvise(first.cast(), length, libc::MADV_HUGEPAGE) };
 }
 
-/// Maps memory that is about to be filled completely in one system call, instead of one page fault for each page. Linux
-/// before 5.14 ignores the advice.
+/// Maps memory that is about to be filled completely in one system call, instead of one page fault for each page.
+/// Linux before 5.14 ignores the advice.
 #[cfg(target_os = "linux")]
 pub fn populate(memory: &mut Vec<u8>) {
     const POPULATE_THRESHOLD: usize = 16 << 10;

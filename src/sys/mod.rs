@@ -43,8 +43,8 @@ impl Interest<'_> {
 /// Waits until one of the interests may be ready (`true`), or `wake` is readable, the timeout has expired, or a signal
 /// handler ran (`false`).
 ///
-/// Returning `true` is only a hint: the caller attempts the operation and polls again if it would block. An error means
-/// that the system could not wait, for example because it is out of memory.
+/// Returning `true` is only a hint: the caller attempts the operation and polls again if it would block. An error
+/// means that the system could not wait, for example because it is out of memory.
 pub fn poll(
     interests: &[Interest<'_>],
     wake: Option<&PipeReader>,
@@ -53,17 +53,30 @@ pub fn poll(
     system::poll(interests, wake, timeout)
 }
 
-/// The resource that the process or the system has run out of, if that is what the error means.
-pub fn exhausted_resource(error: &io::Error) -> Option<&'static str> {
+/// A resource that can be used up. The error module has the words for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resource {
+    /// The file descriptors of this process.
+    ProcessDescriptors,
+    /// The file descriptors of the system.
+    SystemDescriptors,
+    /// Memory.
+    Memory,
+    /// Threads.
+    Threads,
+}
+
+/// Returns the resource that is used up, if that is what the error means.
+pub fn exhausted_resource(error: &io::Error) -> Option<Resource> {
     #[cfg(unix)]
     match error.raw_os_error()? {
-        libc::EMFILE => Some("this process has no file descriptor left"),
-        libc::ENFILE => Some("the system has no file descriptor left"),
-        libc::ENOMEM | libc::ENOBUFS => Some("memory is used up"),
+        libc::EMFILE => Some(Resource::ProcessDescriptors),
+        libc::ENFILE => Some(Resource::SystemDescriptors),
+        libc::ENOMEM | libc::ENOBUFS => Some(Resource::Memory),
         _ => None,
     }
     #[cfg(not(unix))]
-    (error.kind() == io::ErrorKind::OutOfMemory).then_some("memory is used up")
+    (error.kind() == io::ErrorKind::OutOfMemory).then_some(Resource::Memory)
 }
 
 #[cfg(all(test, unix))]
@@ -80,7 +93,9 @@ mod tests {
             (libc::ECONNREFUSED, None),
         ];
         for (number, expected) in cases {
-            assert_eq!(exhausted_resource(&io::Error::from_raw_os_error(number)), expected, "{number}");
+            let resource = exhausted_resource(&io::Error::from_raw_os_error(number));
+            let described = resource.map(|resource| resource.to_string());
+            assert_eq!(described.as_deref(), expected, "{number}");
         }
         assert_eq!(exhausted_resource(&io::Error::from(io::ErrorKind::OutOfMemory)), None);
     }

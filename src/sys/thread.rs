@@ -3,8 +3,8 @@
 #[cfg(unix)]
 use std::{mem, ptr};
 
-/// Runs `start` with all signals blocked, so that a thread which it starts inherits that mask and runs none of the host's
-/// signal handlers.
+/// Runs `start` with all signals blocked, so that a thread which it starts inherits that mask and runs none of the
+/// host's signal handlers.
 #[cfg(unix)]
 pub fn with_signals_blocked<T>(start: impl FnOnce() -> T) -> T {
     // SAFETY: all-zero bytes are a valid signal set, and both sets outlive the calls.
@@ -37,8 +37,8 @@ const PTHREAD_CANCEL_DISABLE: libc::c_int = 1;
 #[cfg(target_vendor = "apple")]
 const PTHREAD_CANCEL_DISABLE: libc::c_int = 0;
 
-/// Runs `work`, which must not panic, with pthread_cancel() of this thread deferred until it is done. Otherwise poll(2)
-/// and other cancellation points would unwind the thread through Rust frames.
+/// Runs `work`, which must not panic, with pthread_cancel() of this thread deferred until it is done. Otherwise
+/// poll(2) and other cancellation points would unwind the thread through Rust frames.
 #[cfg(all(unix, not(target_os = "android")))]
 pub fn without_cancellation<T>(work: impl FnOnce() -> T) -> T {
     let mut previous = PTHREAD_CANCEL_DISABLE;

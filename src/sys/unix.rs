@@ -76,8 +76,8 @@ impl Attempt {
             Ok(Some(error)) | Err(error) => return Ok(Err(error)),
         }
         match self.stream.peer_addr() {
-            // A connection to an unused port in the ephemeral range can be assigned that very port as its source, and then
-            // connects to itself (TCP simultaneous open).
+            // A connection to an unused port in the ephemeral range can be assigned that very port as its source, and
+            // then connects to itself (TCP simultaneous open).
             Ok(peer) if self.stream.local_addr().is_ok_and(|own| own == peer) => {
                 Ok(Err(io::ErrorKind::ConnectionRefused.into()))
             }
@@ -87,7 +87,8 @@ impl Attempt {
     }
 }
 
-/// Whether sockets are in blocking mode, with `MSG_DONTWAIT` on each call. Apple's systems ignore the flag when sending.
+/// Whether sockets are in blocking mode, with `MSG_DONTWAIT` on each call. Apple's systems ignore the flag when
+/// sending.
 const CAN_BLOCK: bool = cfg!(not(target_vendor = "apple"));
 
 /// Flags of a call that does not block, and raises no SIGPIPE.
@@ -119,8 +120,8 @@ fn receive(stream: &TcpStream, buffer: &mut [u8], flags: libc::c_int) -> io::Res
     usize::try_from(received).map_err(|_| io::Error::last_os_error())
 }
 
-/// The receive timeout (`SO_RCVTIMEO`) that was last set on a socket. Receiving with it needs one system call instead of
-/// poll(2) and recv(2), and setting it is only repeated when it no longer fits the time remaining.
+/// The receive timeout (`SO_RCVTIMEO`) that was last set on a socket. Receiving with it needs one system call instead
+/// of poll(2) and recv(2), and setting it is only repeated when it no longer fits the time remaining.
 #[derive(Debug, Default)]
 pub struct ReceiveTimeout(Option<Duration>);
 

@@ -111,7 +111,7 @@ TEST(a_server_that_refuses_the_handshake_is_heard) {
 TEST(a_server_that_breaks_the_rules_is_named) {
     refold_error *error = tls_error((struct server_options){.connected = begin_at_the_end});
     CHECK(!refold_error_is_retryable(error));
-    EXPECT_ERROR(error, REFOLD_ERROR_TLS, "its messages come in a wrong order");
+    EXPECT_ERROR(error, REFOLD_ERROR_TLS, "its messages arrived in the wrong order");
 }
 
 TEST(a_message_of_too_many_records_is_not_kept) {
@@ -123,7 +123,7 @@ TEST(a_message_of_too_many_records_is_not_kept) {
 TEST(a_forged_record_breaks_the_connection) {
     refold_error *error = tls_error((struct server_options){.handler = send_a_forged_record});
     CHECK(refold_error_is_retryable(error));
-    EXPECT_ERROR(error, REFOLD_ERROR_TRANSPORT, "what came is not valid TLS");
+    EXPECT_ERROR(error, REFOLD_ERROR_TRANSPORT, "the received data is not valid TLS");
 }
 
 TEST(a_long_key_arrives_whole) {

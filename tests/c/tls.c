@@ -109,7 +109,8 @@ static const char *refusal_of_forged(const struct server *server) {
     return message;
 }
 
-static const char BAD_SIGNATURE[] = "not valid (bad signature)", NOBODY[] = "nobody that is trusted";
+static const char BAD_SIGNATURE[] = "not valid (bad signature)",
+                  NOBODY[] = "an authority that is not trusted";
 
 TEST(public_authorities_are_trusted_unless_others_are_named) {
     struct server *server = serve_tls("forged", (struct server_options){0});
@@ -188,8 +189,8 @@ static const struct refusal refusals[] = {
     {"expired", "expired", .code = REFOLD_ERROR_TLS, .told = "has expired"},
     {"early", "early", .code = REFOLD_ERROR_TLS, .told = "is not valid yet"},
     {"wrong host", "wrong-host", .code = REFOLD_ERROR_TLS, .told = "is for another host name"},
-    {"unknown authority", "unknown", .code = REFOLD_ERROR_TLS, .told = "nobody that is trusted"},
-    {"self-signed", "self-signed", .code = REFOLD_ERROR_TLS, .told = "nobody that is trusted"},
+    {"unknown authority", "unknown", .code = REFOLD_ERROR_TLS, .told = "an authority that is not trusted"},
+    {"self-signed", "self-signed", .code = REFOLD_ERROR_TLS, .told = "an authority that is not trusted"},
     {"own root, unknown", "own-root", .code = REFOLD_ERROR_TLS, .told = "is that of an authority"},
     {"own root, trusted", "own-root", "own-root.pem", .code = REFOLD_ERROR_TLS,
      .told = "is that of an authority"},

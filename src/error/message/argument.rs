@@ -1,1 +1,118 @@
 //! What is wrong with an argument or a setting.
+
+// URLs, proxies, credentials and certificates
+
+/// The bytes of an argument or of an environment variable are not UTF-8.
+pub(crate) fn invalid_utf8(argument: &str) -> String {
+    format!("{argument} is not valid UTF-8")
+}
+
+pub(crate) const BASE_URL_NOT_ASCII: &str =
+    "base_url has characters other than ASCII: write an international host in punycode";
+pub(crate) const BASE_URL_SCHEME: &str = "base_url must begin with https:// or http://";
+pub(crate) const BASE_URL_QUERY: &str = "base_url must not have a query or a fragment";
+pub(crate) const BASE_URL_USER: &str = "base_url must not have a user or a password";
+pub(crate) const BASE_URL_AUTHORITY: &str = "base_url has no valid host, or a port that is not 1 to 65535";
+pub(crate) const BASE_URL_PLAINTEXT: &str = "base_url must be https: http would send the credentials unencrypted \
+                                      (refold_options_set_allow_plaintext allows it)";
+pub(crate) const BASE_URL_PATH: &str = "base_url has a path with an empty or dot segment, a bad percent escape, \
+                                 or a character that is not allowed there";
+
+/// The limit is in bytes.
+pub(crate) fn base_url_too_long(limit: usize) -> String {
+    format!("base_url is longer than {limit} bytes")
+}
+
+pub(crate) const EXECUTION_ID_NULL: &str = "execution_id is NULL";
+
+/// The id has the wrong length or a character that is not allowed.
+pub(crate) fn invalid_execution_id(max_length: usize) -> String {
+    format!(
+        "execution_id must be 1 to {max_length} characters of A-Z a-z 0-9 - _ . ~ : and not \".\" or \"..\""
+    )
+}
+
+// The reasons why a proxy URL is refused follow the name of the argument or environment variable.
+pub(crate) const PROXY_SCHEME: &str = "must begin with http://, socks5:// or socks5h://";
+pub(crate) const PROXY_AUTHORITY: &str = "has no valid host, or a port that is not 1 to 65535";
+pub(crate) const PROXY_LOGIN_DELIMITER: &str =
+    "has a slash, backslash, ? or # in its user or password, which needs a percent escape";
+pub(crate) const PROXY_LOGIN_LENGTH: &str = "needs a user and a password of 1 to 255 bytes each, or neither";
+pub(crate) const PROXY_USER_COLON: &str =
+    "has a user with a colon in it, which basic authentication cannot distinguish from the password";
+pub(crate) const PROXY_LOGIN_ESCAPE: &str = "has a bad percent escape in its user or password";
+pub(crate) const PROXY_LOGIN_CONTROL: &str = "has a control character in its user or password";
+
+/// Names a proxy that an environment variable sets.
+pub(crate) fn proxy_variable(name: &str) -> String {
+    format!("{name} (a proxy)")
+}
+
+/// A proxy URL is refused for one of the reasons above.
+pub(crate) fn invalid_proxy(argument: &str, reason: &str) -> String {
+    format!("{argument} {reason}")
+}
+
+/// A credential is empty.
+pub(crate) fn empty_credential(argument: &str) -> String {
+    format!("{argument} is empty")
+}
+
+/// A credential has a space at its beginning or end.
+pub(crate) fn padded_credential(argument: &str) -> String {
+    format!("{argument} must not begin or end with a space, which HTTP does not preserve")
+}
+
+/// A credential has a control character.
+pub(crate) fn control_in_credential(argument: &str) -> String {
+    format!("{argument} must not have control characters, such as a line break")
+}
+
+/// An internal error: no credentials can be read in this child process.
+pub(crate) const FORKED_DURING_REPLACEMENT: &str =
+    "this process was forked while a session token was being set: make a new client in it";
+
+/// The CA file is not a file, or too large.
+pub(crate) fn unsuitable_ca_file(path: &str, max_mebibytes: u64) -> String {
+    format!("ca_file {path:?} is not a regular file, or larger than {max_mebibytes} MiB")
+}
+
+/// The CA file cannot be opened or read.
+pub(crate) fn unreadable_ca_file(path: &str, reason: &str) -> String {
+    format!("ca_file {path:?} cannot be read: {reason}")
+}
+
+/// A file cannot be read because a resource is used up.
+pub(crate) fn file_not_read(path: impl std::fmt::Display, resource: impl std::fmt::Display) -> String {
+    format!("could not read {path}: {resource}")
+}
+
+/// The certificates of the CA file are refused for one of the reasons below.
+pub(crate) fn invalid_ca_file(path: &str, reason: &str) -> String {
+    format!("ca_file {path:?} {reason}")
+}
+
+/// The certificates of the CA text are refused for one of the reasons below.
+pub(crate) fn invalid_ca_pem(reason: &str) -> String {
+    format!("ca_pem {reason}")
+}
+
+pub(crate) const NO_CERTIFICATE: &str = "has no certificate in PEM format";
+pub(crate) const UNREADABLE_PEM_BLOCK: &str =
+    "has something that looks like a certificate and cannot be read";
+
+/// The certificates are numbered from 1.
+pub(crate) fn unreadable_certificate(number: usize) -> String {
+    format!("has a certificate that cannot be read (number {number})")
+}
+
+/// The file of the environment variable has no certificate that can be used.
+pub(crate) fn unusable_cert_file(path: &std::path::Path) -> String {
+    format!("SSL_CERT_FILE ({}) has no usable certificate", path.display())
+}
+
+/// The directories of the environment variable have no certificate that can be used.
+pub(crate) fn unusable_cert_dir(paths: &std::path::Path) -> String {
+    let names = "files with names like 9d66eef0.0, as c_rehash creates them";
+    format!("SSL_CERT_DIR ({}) has no usable certificate ({names})", paths.display())
+}

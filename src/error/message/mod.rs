@@ -1,6 +1,7 @@
 //! Every sentence that an error can carry. Other modules choose among them and fill in the details.
 
 pub mod argument;
+pub mod connect;
 pub mod document;
 pub mod wire;
 

@@ -1,5 +1,5 @@
-//! TLS on a connection. What comes is decrypted where it lies, in memory that is wiped; what rustls copies of it for a
-//! moment is wiped by the allocator.
+//! A TLS session on a connection. Records are decrypted in place, in buffers that are wiped. The allocator wipes what
+//! rustls copies temporarily.
 
 use std::sync::Arc;
 use std::{fmt, mem};
@@ -11,156 +11,160 @@ use ureq::unversioned::transport::Buffers;
 
 use crate::context::CallContext;
 use crate::error::ErrorKind;
+use crate::error::message::connect as message;
 use crate::http::buffers::PortionBuffers;
 use crate::http::exchange::Failure;
 use crate::http::socket::Socket;
-use crate::http::tls;
+use crate::http::tls::explain::explain;
+use crate::http::tls::server_name;
 use crate::http::url::BaseUrl;
 
-/// More than an alert takes, encrypted.
-const ALERT: usize = 256;
+/// Enough for an encrypted alert.
+const MAX_ALERT: usize = 256;
 
 /// A TLS session.
 pub struct Session {
     tls: UnbufferedClientConnection,
-    /// Received, and not yet decrypted.
+    /// Received records that are not decrypted yet.
     records: PortionBuffers,
-    /// Decrypted before somebody waited for it.
-    early: PortionBuffers,
-    /// Encrypted, and not yet sent.
+    /// Bytes that were decrypted before the caller asked for any.
+    plaintext: PortionBuffers,
+    /// Encrypted records that are not sent yet.
     outgoing: Vec<u8>,
-    /// What is wrong behind what was decrypted last.
-    fault: Option<rustls::Error>,
-    /// TLS has made an error of something that it would read again.
+    /// An error after the bytes that were decrypted last, to be reported once these are read.
+    pending_error: Option<rustls::Error>,
+    /// rustls has failed, and would fail again on the same record.
     has_failed: bool,
-    /// The server has said goodbye.
+    /// The server has sent a close_notify.
     has_ended: bool,
 }
 
 impl Session {
-    /// The handshake.
-    pub fn agree(
+    /// Performs the handshake on a new connection.
+    pub fn handshake(
         socket: &mut Socket,
         config: &Arc<ClientConfig>,
         base: &BaseUrl,
         context: &CallContext,
     ) -> Result<Session, Failure> {
-        let refused = |reason: String| Failure::from(ErrorKind::Tls { peer: base.peer(), reason });
-        let name = tls::server_name(&base.host).map_err(refused)?;
-        let tls = UnbufferedClientConnection::new(config.clone(), name)
-            .map_err(|error| refused(tls::explain(&error)))?;
+        let failed = |reason: String| Failure::from(ErrorKind::Tls { peer: base.peer(), reason });
+        let name = server_name(&base.host).map_err(failed)?;
+        let tls =
+            UnbufferedClientConnection::new(config.clone(), name).map_err(|error| failed(explain(&error)))?;
         let mut session = Session {
             tls,
             records: PortionBuffers::default(),
-            early: PortionBuffers::default(),
+            plaintext: PortionBuffers::default(),
             outgoing: Vec::new(),
-            fault: None,
+            pending_error: None,
             has_failed: false,
             has_ended: false,
         };
         loop {
             match session.advance(None) {
                 Ok(_) => {}
-                // It came behind the handshake: the first request meets with it.
-                Err(error) if !session.tls.is_handshaking() => session.fault = Some(error),
+                // The handshake itself succeeded: the first request reports what follows it.
+                Err(error) if !session.tls.is_handshaking() => session.pending_error = Some(error),
                 Err(error) => {
-                    // Tell the server why; nobody waits for it.
-                    session.say_goodbye(socket);
-                    return Err(refused(tls::explain(&error)));
+                    // Sends the alert with the reason.
+                    session.close_notify(socket);
+                    return Err(failed(explain(&error)));
                 }
             }
             session.flush(socket, context)?;
             if !session.tls.is_handshaking() {
                 return Ok(session);
             }
-            if session.has_ended || !session.take_in(socket, context)? {
-                return Err(Failure::Lost("the server closed it in the TLS handshake".into()));
+            if session.has_ended || !session.read_records(socket, context)? {
+                return Err(Failure::Lost(message::CLOSED_IN_HANDSHAKE.into()));
             }
         }
     }
 
-    /// Sends these bytes; nothing where an answer waits to be read and the session is broken behind it.
+    /// Sends the bytes. Sends nothing if the session is broken after a response that is still to be read: that
+    /// response was sent before the request, and is what the caller needs to see.
     pub fn send(&mut self, socket: &mut Socket, bytes: &[u8], context: &CallContext) -> Result<(), Failure> {
-        if self.fault.is_some() && !self.early.input().is_empty() {
+        if self.pending_error.is_some() && !self.plaintext.input().is_empty() {
             return Ok(());
         }
-        self.advance(None).map_err(invalid)?;
+        self.advance(None).map_err(invalid_records)?;
         self.encrypt(bytes)?;
         self.flush(socket, context)
     }
 
-    /// Waits for bytes, and appends them; 0: the stream has ended.
+    /// Waits for at least one byte and appends what has arrived. Returns 0 if the stream has ended.
     pub fn receive(
         &mut self,
         socket: &mut Socket,
         into: &mut PortionBuffers,
         context: &CallContext,
     ) -> Result<usize, Failure> {
-        let early = self.early.input().len();
-        if early > 0 {
-            into.append(self.early.input());
-            self.early.input_consume(early);
-            self.early.rest();
-            return Ok(early);
+        let available = self.plaintext.input().len();
+        if available > 0 {
+            into.append(self.plaintext.input());
+            self.plaintext.input_consume(available);
+            self.plaintext.rest();
+            return Ok(available);
         }
         loop {
-            let received = self.advance(Some(into)).map_err(invalid)?;
+            let received = self.advance(Some(into)).map_err(invalid_records)?;
             self.flush(socket, context)?;
             if received > 0 || self.has_ended {
                 return Ok(received);
             }
-            if !self.take_in(socket, context)? {
-                return Err(Failure::Lost(
-                    "it ended without a TLS goodbye: the answer may be cut off".into(),
-                ));
+            if !self.read_records(socket, context)? {
+                return Err(Failure::Lost(message::NO_CLOSE_NOTIFY.into()));
             }
         }
     }
 
-    /// Whether nothing has come but what belongs to TLS itself, such as tickets for later sessions.
-    pub fn is_quiet(&mut self, socket: &mut Socket) -> bool {
+    /// Whether nothing has arrived except messages of TLS itself, such as session tickets. Reads those.
+    pub fn has_no_late_data(&mut self, socket: &mut Socket) -> bool {
         let buffer = self.records.input_append_buf();
-        let room = buffer.len();
+        let capacity = buffer.len();
         match socket.receive_now(buffer) {
             Ok(None) => {}
-            // Whoever sends more than a portion of tickets is not worth another look.
-            Ok(Some(received)) if 0 < received && received < room => self.records.input_appended(received),
+            // A full buffer cannot be only tickets, which are small.
+            Ok(Some(received)) if 0 < received && received < capacity => {
+                self.records.input_appended(received)
+            }
             Ok(Some(_)) | Err(_) => return false,
         }
-        self.is_clean()
+        self.process_and_check()
     }
 
-    /// Gives back what an idle session does not need, and wipes what is left; false: there is more than that.
-    pub fn rest(&mut self) -> bool {
-        let is_clean = self.is_clean();
+    /// Releases memory that an idle session does not need, and wipes the rest. Returns `false` if unread data is left.
+    pub fn recycle(&mut self) -> bool {
+        let is_clean = self.process_and_check();
         self.records.rest();
         is_clean
     }
 
-    fn is_clean(&mut self) -> bool {
+    /// Processes what was received, and returns whether the session is intact and nothing is left unread.
+    fn process_and_check(&mut self) -> bool {
         self.advance(None).is_ok()
             && !self.has_ended
-            && self.early.input().is_empty()
+            && self.plaintext.input().is_empty()
             && self.records.input().is_empty()
     }
 
-    /// Tells the server that this is the end, or what it did wrong.
-    pub fn say_goodbye(&mut self, socket: &mut Socket) {
-        let mut is_said = false;
-        // After an error there may be an alert to send, and nothing more to be read.
+    /// Ends the session: sends a close_notify or, after an error, its alert. Does not wait.
+    pub fn close_notify(&mut self, socket: &mut Socket) {
+        let mut is_queued = false;
+        // After an error there may be an alert to send, but no record can be read.
         while !self.has_failed || self.tls.wants_write() {
             let status = self.tls.process_tls_records(self.records.input_mut());
             let used = status.discard;
             match status.state {
                 Ok(ConnectionState::EncodeTlsData(data)) => encode(data, &mut self.outgoing),
                 Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
-                // What the server has sent is of no interest any more.
+                // Data from the server is discarded.
                 Ok(ConnectionState::ReadTraffic(mut traffic)) => while traffic.next_record().is_some() {},
                 Ok(ConnectionState::PeerClosed) => {}
-                Ok(ConnectionState::WriteTraffic(mut traffic)) if !is_said => {
-                    is_said = true;
+                Ok(ConnectionState::WriteTraffic(mut traffic)) if !is_queued => {
+                    is_queued = true;
                     let start = self.outgoing.len();
-                    self.outgoing.resize(start + ALERT, 0);
+                    self.outgoing.resize(start + MAX_ALERT, 0);
                     let length = traffic.queue_close_notify(&mut self.outgoing[start..]).unwrap_or(0);
                     self.outgoing.truncate(start + length);
                 }
@@ -168,22 +172,22 @@ impl Session {
             }
             self.records.input_consume(used);
         }
-        socket.send_farewell(&self.outgoing);
+        socket.send_without_waiting(&self.outgoing);
     }
 
-    /// Lets TLS make what it can of what was received. What it has decrypted is appended: the first record whole, more
-    /// as long as there is room. Returns how many bytes that is. Whoever calls it flushes.
+    /// Processes the received records as far as possible. Appends the decrypted bytes: the first record whole, further
+    /// ones while they fit into the capacity. Returns the number of bytes. The caller flushes.
     fn advance(&mut self, into: Option<&mut PortionBuffers>) -> Result<usize, rustls::Error> {
-        if let Some(fault) = self.fault.take() {
-            return Err(fault);
+        if let Some(error) = self.pending_error.take() {
+            return Err(error);
         }
         let is_bounded = into.is_some();
-        let into = into.unwrap_or(&mut self.early);
+        let into = into.unwrap_or(&mut self.plaintext);
         let mut decrypted = 0;
         loop {
             let status = self.tls.process_tls_records(self.records.input_mut());
             let mut used = status.discard;
-            let goes_on = match status.state {
+            let continues = match status.state {
                 Ok(ConnectionState::ReadTraffic(traffic))
                     if is_bounded
                         && decrypted > 0
@@ -220,15 +224,15 @@ impl Session {
                 }
             };
             self.records.input_consume(used);
-            match goes_on {
+            match continues {
                 Ok(true) => {}
-                // What came before the fault is to be read before it.
+                // The bytes that precede the error are read first.
                 Err(error) if decrypted > 0 => {
-                    self.fault = Some(error);
+                    self.pending_error = Some(error);
                     return Ok(decrypted);
                 }
                 Err(error) => return Err(error),
-                // A message in more records than there should be of it.
+                // A handshake message that spans more records than any valid one.
                 Ok(false) if decrypted == 0 && self.records.are_stuck() => {
                     return Err(InvalidMessage::HandshakePayloadTooLarge.into());
                 }
@@ -240,7 +244,7 @@ impl Session {
     fn encrypt(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let status = self.tls.process_tls_records(self.records.input_mut());
         let Ok(ConnectionState::WriteTraffic(mut traffic)) = status.state else {
-            return Err(Failure::Lost("its TLS session has ended".into()));
+            return Err(Failure::Lost(message::TLS_SESSION_ENDED.into()));
         };
         let used = status.discard;
         let start = self.outgoing.len();
@@ -257,14 +261,14 @@ impl Session {
         Ok(())
     }
 
-    /// Sends what TLS wants to send.
+    /// Sends the encrypted records.
     fn flush(&mut self, socket: &mut Socket, context: &CallContext) -> Result<(), Failure> {
         let records = mem::take(&mut self.outgoing);
         if records.is_empty() { Ok(()) } else { Ok(socket.send(&records, context)?) }
     }
 
-    /// Receives once; false: the peer has ended the stream.
-    fn take_in(&mut self, socket: &mut Socket, context: &CallContext) -> Result<bool, Failure> {
+    /// Receives records once. Returns `false` if the peer has ended the stream.
+    fn read_records(&mut self, socket: &mut Socket, context: &CallContext) -> Result<bool, Failure> {
         Ok(self.records.read(|buffer| socket.receive(buffer, context))? > 0)
     }
 }
@@ -275,17 +279,17 @@ impl fmt::Debug for Session {
     }
 }
 
-fn invalid(error: rustls::Error) -> Failure {
-    Failure::Lost(format!("what came is not valid TLS: {}", tls::explain(&error)))
+fn invalid_records(error: rustls::Error) -> Failure {
+    Failure::Lost(message::invalid_records(&explain(&error)))
 }
 
-/// Appends a record that TLS has made.
+/// Appends a record of the handshake.
 fn encode<Data>(mut data: EncodeTlsData<'_, Data>, outgoing: &mut Vec<u8>) {
     if let Err(EncodeError::InsufficientSize(InsufficientSizeError { required_size })) = data.encode(&mut [])
     {
         let start = outgoing.len();
         outgoing.resize(start + required_size, 0);
-        // It fits now.
+        // Cannot fail: it has the size that was required.
         let _ = data.encode(&mut outgoing[start..]);
     }
 }

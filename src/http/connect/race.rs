@@ -1,0 +1,124 @@
+//! Connects to the first reachable address of several (Happy Eyeballs, RFC 8305).
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use crate::context::{CallContext, Interruption};
+use crate::error::ErrorKind;
+use crate::error::message::connect as message;
+use crate::error::message::wire::describe_io_error;
+use crate::http::exchange::Failure;
+use crate::sys::{Attempt, Interest, exhausted_resource};
+
+/// While an attempt is undecided, the next one starts after this delay (RFC 8305, 5).
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// Connects to one of the addresses, and returns the first connection that is established. The next address is
+/// attempted as soon as an attempt fails, or after [`ATTEMPT_DELAY`]; earlier attempts continue meanwhile.
+pub fn connect_to_any(
+    addresses: Vec<IpAddr>,
+    port: u16,
+    peer: &str,
+    context: &CallContext,
+) -> Result<TcpStream, Failure> {
+    let mut untried = interleave_families(addresses).into_iter();
+    let mut attempts: Vec<Attempt> = Vec::new();
+    let mut last_error = None;
+    let mut next_start = Instant::now();
+    loop {
+        if attempts.is_empty() || Instant::now() >= next_start {
+            if let Some(address) = untried.next() {
+                match Attempt::begin(SocketAddr::new(address, port)) {
+                    Ok(attempt) => {
+                        attempts.push(attempt);
+                        next_start = Instant::now() + ATTEMPT_DELAY;
+                    }
+                    Err(error) => last_error = Some(error),
+                }
+            } else if attempts.is_empty() {
+                return Err(could_not_connect(peer, last_error));
+            }
+        }
+        let until_next =
+            (!untried.as_slice().is_empty()).then(|| next_start.saturating_duration_since(Instant::now()));
+        if !attempts.is_empty() {
+            wait_for_any(&attempts, until_next, context)?;
+        }
+        let mut undecided = Vec::with_capacity(attempts.len());
+        for attempt in attempts {
+            match attempt.outcome() {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => {
+                    last_error = Some(error);
+                    next_start = Instant::now();
+                }
+                Err(attempt) => undecided.push(attempt),
+            }
+        }
+        attempts = undecided;
+    }
+}
+
+/// Alternates between IPv6 and IPv4, beginning with the first address, and keeps the order within each family
+/// (RFC 8305, 4). Returns no more addresses than can be polled at once.
+fn interleave_families(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
+    let prefers_v6 = addresses.first().is_some_and(IpAddr::is_ipv6);
+    let (preferred, others): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|address| address.is_ipv6() == prefers_v6);
+    let mut others = others.into_iter();
+    let mut interleaved = Vec::with_capacity(preferred.len() + others.len());
+    for address in preferred {
+        interleaved.push(address);
+        interleaved.extend(others.next());
+    }
+    interleaved.extend(others);
+    interleaved.truncate(Interest::MAX);
+    interleaved
+}
+
+/// Waits until an attempt may be decided or it is time for the next one.
+fn wait_for_any(
+    attempts: &[Attempt],
+    until_next: Option<Duration>,
+    context: &CallContext,
+) -> Result<(), Interruption> {
+    let interests: Vec<Interest<'_>> = attempts.iter().map(Interest::Connected).collect();
+    match context.with_timeout(until_next).wait(&interests) {
+        Err(Interruption::TimedOut) => context.check(),
+        other => other,
+    }
+}
+
+fn could_not_connect(peer: &str, error: Option<io::Error>) -> Failure {
+    let reason = match error {
+        None => message::NO_ADDRESS.into(),
+        Some(error) => match exhausted_resource(&error) {
+            Some(resource) => {
+                return ErrorKind::Resource(message::connection_not_started(peer, resource)).into();
+            }
+            None => describe_io_error(&error),
+        },
+    };
+    ErrorKind::Connect { peer: peer.into(), reason, refused: false }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn address_families_are_interleaved() {
+        let parse =
+            |list: &str| list.split(' ').filter_map(|address| address.parse().ok()).collect::<Vec<IpAddr>>();
+        let cases = [
+            ("::1 ::2 ::3 1.1.1.1 2.2.2.2", "::1 1.1.1.1 ::2 2.2.2.2 ::3"),
+            ("1.1.1.1 ::1 ::2 ::3", "1.1.1.1 ::1 ::2 ::3"),
+            ("1.1.1.1 2.2.2.2", "1.1.1.1 2.2.2.2"),
+            ("::1", "::1"),
+        ];
+        for (given, expected) in cases {
+            assert_eq!(interleave_families(parse(given)), parse(expected));
+        }
+    }
+}

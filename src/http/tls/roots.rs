@@ -1,0 +1,179 @@
+//! The trusted root certificates: the system's or those that the environment names instead, and the caller's.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls_native_certs::{CertificateResult, load_certs_from_paths, load_native_certs};
+
+use crate::error::Error;
+use crate::error::message::argument as message;
+use crate::error::message::wire::describe_io_error;
+use crate::http::url::BaseUrl;
+use crate::sys::env::{env_var, is_privileged};
+use crate::sys::exhausted_resource;
+use crate::sys::fork::PerProcess;
+
+/// Where systems keep their roots. Used by set-uid and set-gid programs, whose environment must not choose them.
+const SYSTEM_BUNDLES: [&str; 6] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+    "/usr/local/share/certs/ca-root-nss.crt",
+];
+
+/// Many times the size of all roots of a system together.
+const MAX_CA_FILE_MEBIBYTES: u64 = 64;
+
+/// The system's roots, read once and shared, because they take hundreds of kilobytes.
+static SYSTEM_ROOTS: PerProcess<Arc<RootCertStore>> = PerProcess::new();
+
+/// Returns the roots of a client: those of SSL_CERT_FILE and SSL_CERT_DIR if one of them is set, else the system's,
+/// else the bundled ones; and the caller's. For a plaintext base URL all of them
+/// are checked as well, but the result is `None`.
+pub fn roots(
+    base: &BaseUrl,
+    ca_file: Option<&[u8]>,
+    ca_pem: Option<&[u8]>,
+) -> Result<Option<Arc<RootCertStore>>, Error> {
+    let from_environment = environment_roots()?;
+    let mut added = RootCertStore::empty();
+    if let Some(path) = ca_file {
+        add_ca_file(&mut added, path)?;
+    }
+    if let Some(pem) = ca_pem {
+        add_pem(&mut added, pem)
+            .map_err(|reason| Error::invalid_argument(message::invalid_ca_pem(&reason)))?;
+    }
+    if !base.secure {
+        return Ok(None);
+    }
+    let mut roots = match from_environment {
+        Some(roots) => Arc::new(roots),
+        None => SYSTEM_ROOTS.get_or_try_make(system_roots)?.clone(),
+    };
+    if !added.is_empty() {
+        Arc::make_mut(&mut roots).roots.append(&mut added.roots);
+    }
+    Ok(Some(roots))
+}
+
+fn add_ca_file(roots: &mut RootCertStore, path: &[u8]) -> Result<(), Error> {
+    let path =
+        std::str::from_utf8(path).map_err(|_| Error::invalid_argument(message::invalid_utf8("ca_file")))?;
+    let pem = read_file(Path::new(path)).map_err(|error| match exhausted_resource(&error) {
+        Some(resource) => Error::resource(message::file_not_read(format_args!("{path:?}"), resource)),
+        None if error.kind() == io::ErrorKind::InvalidInput => {
+            Error::invalid_argument(message::unsuitable_ca_file(path, MAX_CA_FILE_MEBIBYTES))
+        }
+        None => Error::invalid_argument(message::unreadable_ca_file(path, &describe_io_error(&error))),
+    })?;
+    add_pem(roots, &pem).map_err(|reason| Error::invalid_argument(message::invalid_ca_file(path, &reason)))
+}
+
+/// Reads a whole file. Fails with `InvalidInput` if it is not suitable.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    if is_suitable(&std::fs::metadata(path)?) {
+        std::fs::read(path)
+    } else {
+        Err(io::ErrorKind::InvalidInput.into())
+    }
+}
+
+/// Whether a file can be read: a pipe could block forever, and a device may have no end.
+fn is_suitable(metadata: &std::fs::Metadata) -> bool {
+    metadata.is_file() && metadata.len() <= MAX_CA_FILE_MEBIBYTES << 20
+}
+
+/// Adds every certificate of a PEM text. Returns the reason if there is none, or one that cannot be read.
+fn add_pem(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), String> {
+    let mut count = 0;
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        count += 1;
+        let added = certificate.ok().and_then(|certificate| roots.add(certificate).ok());
+        added.ok_or_else(|| message::unreadable_certificate(count))?;
+    }
+    let expected = pem.split(|byte| *byte == b'\n').filter(|line| begins_certificate(line)).count();
+    match count {
+        0 if expected == 0 => Err(message::NO_CERTIFICATE.into()),
+        _ if count != expected => Err(message::UNREADABLE_PEM_BLOCK.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a line begins a certificate, including forms that the parser skips, such as TRUSTED CERTIFICATE.
+fn begins_certificate(line: &[u8]) -> bool {
+    let contains = |words: &[u8]| line.windows(words.len()).any(|window| window == words);
+    contains(b"-----BEGIN ") && contains(b"CERTIFICATE")
+}
+
+/// The roots of SSL_CERT_FILE and SSL_CERT_DIR, or `None` if neither is set.
+fn environment_roots() -> Result<Option<RootCertStore>, Error> {
+    let file = env_var("SSL_CERT_FILE");
+    let directories = env_var("SSL_CERT_DIR");
+    if file.is_none() && directories.is_none() {
+        return Ok(None);
+    }
+    let mut roots = RootCertStore::empty();
+    if let Some(file) = file {
+        let path = as_path(&file);
+        let is_unsuitable = std::fs::metadata(path).is_ok_and(|metadata| !is_suitable(&metadata));
+        if is_unsuitable || !add_loaded(&mut roots, load_certs_from_paths(Some(path), None))? {
+            return Err(Error::invalid_argument(message::unusable_cert_file(path)));
+        }
+    }
+    if let Some(directories) = directories {
+        let list = as_path(&directories);
+        let mut any_usable = false;
+        for directory in std::env::split_paths(list).filter(|directory| !directory.as_os_str().is_empty()) {
+            any_usable |= add_loaded(&mut roots, load_certs_from_paths(None, Some(&directory)))?;
+        }
+        if !any_usable {
+            return Err(Error::invalid_argument(message::unusable_cert_dir(list)));
+        }
+    }
+    Ok(Some(roots))
+}
+
+/// Adds the usable certificates, and returns whether there was one. Fails if a resource was used up, because there may
+/// be usable certificates in the files that were not read.
+fn add_loaded(roots: &mut RootCertStore, loaded: CertificateResult) -> Result<bool, Error> {
+    for error in &loaded.errors {
+        if let rustls_native_certs::ErrorKind::Io { inner, path } = &error.kind
+            && let Some(resource) = exhausted_resource(inner)
+        {
+            return Err(Error::resource(message::file_not_read(path.display(), resource)));
+        }
+    }
+    let (added, _ignored) = roots.add_parsable_certificates(loaded.certs);
+    Ok(added > 0)
+}
+
+fn system_roots() -> Result<Arc<RootCertStore>, Error> {
+    let mut roots = RootCertStore::empty();
+    if is_privileged() {
+        for bundle in SYSTEM_BUNDLES {
+            if add_loaded(&mut roots, load_certs_from_paths(Some(Path::new(bundle)), None))? {
+                break;
+            }
+        }
+    } else {
+        add_loaded(&mut roots, load_native_certs())?;
+    }
+    if roots.is_empty() {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    Ok(Arc::new(roots))
+}
+
+fn as_path(bytes: &[u8]) -> &Path {
+    #[cfg(unix)]
+    return Path::new(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(bytes));
+    #[cfg(not(unix))]
+    Path::new(std::str::from_utf8(bytes).unwrap_or_default())
+}
