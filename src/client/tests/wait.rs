@@ -173,11 +173,11 @@ fn progress_stops_the_wait_except_at_the_end() {
 
 #[test]
 fn wait_without_timeout_has_no_limit() {
-    let mut steps = vec![running(1); 10_000];
+    let mut steps = vec![running(1); 1000];
     steps.push(snapshot("COMPLETED"));
     let client = client(steps);
     assert!(client.wait_for_one(0).is_ok());
-    assert!(client.transport.time.elapsed() > Duration::from_secs(99_000));
+    assert!(client.transport.time.elapsed() > Duration::from_secs(9000));
 }
 
 /// Polls of 400 ms begin at 0, 1400, 3300 and 5950 ms.
