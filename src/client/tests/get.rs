@@ -79,9 +79,9 @@ fn last_failure_is_the_one_reported() {
 
 #[test]
 fn backoff_is_shortened_by_up_to_a_half() {
-    let draws: [(fn() -> f64, [u64; 4]); 3] =
-        [(|| 0.0, [0, 500, 1500, 3500]), (|| 0.5, [0, 750, 2250, 5250]), (|| 1.0, [0, 1000, 3000, 7000])];
-    for (random, times) in draws {
+    let draws: [fn() -> f64; 3] = [|| 0.0, || 0.5, || 1.0];
+    let times = [[0, 500, 1500, 3500], [0, 750, 2250, 5250], [0, 1000, 3000, 7000]];
+    for (random, times) in draws.into_iter().zip(times) {
         let mut client = client(vec![status(503)]);
         client.max_retries = 3;
         client.random = random;
