@@ -1,4 +1,4 @@
-//! The story of a call: `get` makes attempts until one succeeds or a retry is pointless, and `wait` makes such calls until
+//! The life of a call. `get` makes attempts until one succeeds or a retry is pointless. `wait` makes such calls until
 //! the execution has ended.
 
 #[cfg(test)]
@@ -170,8 +170,7 @@ impl<T: Transport> Client<T> {
         Err(envelope::into_error(response, kind, &self.redactor(credentials)))
     }
 
-    /// Polls until the execution has ended. `on_progress` is called with every snapshot, and stops the wait by returning
-    /// false.
+    /// Polls until the execution has ended. Calls `on_progress` with every snapshot, and stops if it returns false.
     pub fn wait(
         &self,
         execution_id: Option<&[u8]>,
