@@ -1,4 +1,8 @@
-//! The story of one call: get, retry, wait.
+//! The life of a call. `get` makes attempts until one succeeds or a retry is pointless. `wait` makes such calls until
+//! the execution has ended.
+
+#[cfg(test)]
+mod tests;
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -6,25 +10,66 @@ use std::time::{Duration, Instant};
 use std::{mem, process};
 
 use crate::cancel::CancelToken;
-use crate::context::{CallContext, Interruption};
+use crate::context::{CallContext, Clock, Interruption};
 use crate::envelope;
+use crate::error::message::{self, argument};
 use crate::error::{Error, ErrorKind, Phase};
 use crate::execution::Execution;
 use crate::http::Http;
 use crate::http::credentials::{Credentials, CurrentCredentials};
-use crate::http::response::BodyFault;
+use crate::http::response::{BodyFault, Response};
 use crate::http::url::ExecutionId;
-use crate::options::{Options, milliseconds};
+use crate::options::{Options, timeout_from_ms};
 use crate::redact::Redactor;
 use crate::retry::{PollSchedule, pause_before_retry};
+use crate::secret::Secret;
 
-/// What the error of a wait tells of its last failure, in characters.
-const LONGEST_REASON: usize = 1000;
+/// How much of the last failure the error of a wait quotes, in characters.
+const MAX_QUOTED_FAILURE: usize = 1000;
 
-/// Gets executions. Safe for any number of threads, and for the children of a fork.
+/// The part of a client that talks to the server. Unit tests substitute their own.
+pub trait Transport {
+    /// Requests an execution once. A response of any status is a success.
+    fn get(
+        &self,
+        id: &ExecutionId<'_>,
+        credentials: &Arc<Credentials>,
+        context: &CallContext,
+    ) -> Result<Response, ErrorKind>;
+
+    /// The error of a call that was interrupted in this phase.
+    fn interrupted(&self, interruption: Interruption, phase: Phase) -> ErrorKind;
+
+    /// The secrets of the proxy, which no message may contain.
+    fn proxy_secrets(&self) -> Vec<Secret>;
+}
+
+impl Transport for Http {
+    fn get(
+        &self,
+        id: &ExecutionId<'_>,
+        credentials: &Arc<Credentials>,
+        context: &CallContext,
+    ) -> Result<Response, ErrorKind> {
+        Http::get(self, id, credentials, context)
+    }
+
+    fn interrupted(&self, interruption: Interruption, phase: Phase) -> ErrorKind {
+        Http::interrupted(self, interruption, phase)
+    }
+
+    fn proxy_secrets(&self) -> Vec<Secret> {
+        Http::proxy_secrets(self)
+    }
+}
+
+/// Fetches executions. Any number of threads can share a client, and it survives a fork.
 #[derive(Debug)]
-pub struct Client {
-    http: Http,
+pub struct Client<T: Transport = Http> {
+    transport: T,
+    clock: Clock,
+    /// Draws a number from 0 to 1 for the jitter of a backoff.
+    random: fn() -> f64,
     timeout: Option<Duration>,
     max_retries: u32,
     poll_interval: Duration,
@@ -32,8 +77,8 @@ pub struct Client {
     credentials: CurrentCredentials,
 }
 
-/// An execution, and how long the server wants to be left alone.
-struct Polled {
+/// The result of a successful call.
+struct Fetched {
     execution: Arc<Execution>,
     retry_after: Option<Duration>,
     attempts: u32,
@@ -44,7 +89,9 @@ impl Client {
     pub fn new(options: &Options) -> Result<Client, Error> {
         let configuration = options.check()?;
         Ok(Client {
-            http: Http::new(&configuration.http)?,
+            transport: Http::new(&configuration.http)?,
+            clock: Clock::default(),
+            random,
             timeout: configuration.http.timeout,
             max_retries: configuration.max_retries,
             poll_interval: configuration.poll_interval,
@@ -52,70 +99,70 @@ impl Client {
             credentials: CurrentCredentials::new(configuration.credentials)?,
         })
     }
+}
 
-    /// A new token, for calls and polls that begin later.
+impl<T: Transport> Client<T> {
+    /// Replaces the session token, for calls and polls that begin later.
     pub fn set_session_token(&self, token: Option<&[u8]>) -> Result<(), Error> {
-        let token = token.ok_or_else(|| Error::invalid_argument("session_token is NULL"))?;
+        let token = token.ok_or_else(|| Error::invalid_argument(argument::is_null("session_token")))?;
         let credentials = Credentials::session_token(token).map_err(Error::invalid_argument)?;
         if !self.credentials.get()?.is_session_token() {
-            return Err(Error::invalid_argument("session_token: this client was made with an api_key"));
+            return Err(Error::invalid_argument(argument::CLIENT_HAS_API_KEY));
         }
         self.credentials.replace(Arc::new(credentials))
     }
 
-    /// One execution.
+    /// Fetches an execution.
     pub fn get(
         &self,
         execution_id: Option<&[u8]>,
         cancel: Option<&Arc<CancelToken>>,
     ) -> Result<Arc<Execution>, Error> {
         let id = ExecutionId::parse(execution_id).map_err(Error::invalid_argument)?;
-        let context = CallContext::new(self.timeout, cancel.cloned());
-        self.get_within(&id, &context).map(|polled| polled.execution)
+        let context = CallContext::new(self.clock.clone(), self.timeout, cancel.cloned());
+        self.call(&id, &context).map(|fetched| fetched.execution)
     }
 
-    /// Tries until there is an answer that another try would not better.
-    fn get_within(&self, id: &ExecutionId<'_>, context: &CallContext) -> Result<Polled, Error> {
+    /// Makes attempts until one succeeds, or fails in a way that ends the call.
+    fn call(&self, id: &ExecutionId<'_>, context: &CallContext) -> Result<Fetched, Error> {
         let credentials = self.credentials.get()?;
         let mut attempts = 0;
         loop {
             context.check().map_err(|why| self.interrupted(why, Phase::Starting).after_attempts(attempts))?;
             attempts += 1;
-            let error = match self.try_once(id, &credentials, context) {
-                Ok(polled) => return Ok(Polled { attempts, ..polled }),
+            let error = match self.attempt(id, &credentials, context) {
+                Ok((execution, retry_after)) => return Ok(Fetched { execution, retry_after, attempts }),
                 Err(error) => error.after_attempts(attempts),
             };
-            match pause_before_retry(&error, attempts, self.max_retries, context.remaining(), random()) {
-                None => return Err(error),
-                Some(length) => context
-                    .pause(length)
-                    .map_err(|why| self.interrupted(why, Phase::Pausing).after_attempts(attempts))?,
-            }
+            let pause =
+                pause_before_retry(&error, attempts, self.max_retries, context.remaining(), (self.random)());
+            let Some(pause) = pause else { return Err(error) };
+            context
+                .pause(pause)
+                .map_err(|why| self.interrupted(why, Phase::Backoff).after_attempts(attempts))?;
         }
     }
 
-    fn try_once(
+    /// Makes one attempt. Returns the execution and the Retry-After that came with it.
+    fn attempt(
         &self,
         id: &ExecutionId<'_>,
         credentials: &Arc<Credentials>,
         context: &CallContext,
-    ) -> Result<Polled, Error> {
-        let mut response = self.http.get(id, credentials, context)?;
-        let fault = response.fault.take().map(|fault| self.describe_fault(fault, credentials));
-        let kind = match fault {
+    ) -> Result<(Arc<Execution>, Option<Duration>), Error> {
+        let mut response = self.transport.get(id, credentials, context)?;
+        let kind = match response.fault.take().map(|fault| self.describe_fault(fault, credentials)) {
             // A non-2xx status is reported even if its body was damaged; only cancellation takes precedence.
-            Some(kind) if response.is_success() || matches!(kind, ErrorKind::Cancelled { .. }) => kind,
+            Some(kind @ ErrorKind::Cancelled { .. }) => kind,
             _ if !response.is_success() => ErrorKind::Status,
-            _ => {
+            Some(kind) => kind,
+            None => {
                 let body = mem::take(&mut response.body);
                 match Execution::parse(body, Some(id.as_str()), self.max_response_bytes) {
-                    Ok(execution) => {
-                        let execution = Arc::new(execution);
-                        return Ok(Polled { execution, retry_after: response.retry_after, attempts: 1 });
-                    }
-                    Err(refused) => {
-                        response.body = refused.body.into();
-                        refused.why.into()
+                    Ok(execution) => return Ok((Arc::new(execution), response.retry_after)),
+                    Err(invalid) => {
+                        response.body = invalid.body.into();
+                        invalid.why.into()
                     }
                 }
             }
@@ -123,30 +170,7 @@ impl Client {
         Err(envelope::into_error(response, kind, &self.redactor(credentials)))
     }
 
-    fn describe_fault(&self, fault: BodyFault, credentials: &Credentials) -> ErrorKind {
-        match fault {
-            BodyFault::Failed(kind) => kind,
-            BodyFault::Encoded(encoding) => {
-                let encoding = self.redactor(credentials).quote(&encoding);
-                ErrorKind::InvalidResponse(format!(
-                    "its body is encoded as {encoding}, which was not asked for"
-                ))
-            }
-            _ => ErrorKind::Internal("the body of a response ended for no reason".into()),
-        }
-    }
-
-    fn interrupted(&self, why: Interruption, phase: Phase) -> Error {
-        self.http.interrupted(why, phase).into()
-    }
-
-    fn redactor(&self, credentials: &Credentials) -> Redactor {
-        let mut secrets = vec![credentials.secret().clone()];
-        secrets.extend(self.http.proxy_secrets());
-        Redactor::new(secrets)
-    }
-
-    /// Polls until the run has ended. `on_progress` sees every snapshot, and ends the wait by returning false.
+    /// Polls until the execution has ended. Calls `on_progress` with every snapshot, and stops if it returns false.
     pub fn wait(
         &self,
         execution_id: Option<&[u8]>,
@@ -155,112 +179,126 @@ impl Client {
         on_progress: &mut dyn FnMut(&Arc<Execution>) -> bool,
     ) -> Result<Arc<Execution>, Error> {
         let id = ExecutionId::parse(execution_id).map_err(Error::invalid_argument)?;
-        let limit = milliseconds(timeout_ms);
-        let context = CallContext::new(limit, cancel.cloned());
+        let limit = timeout_from_ms(timeout_ms);
+        let context = CallContext::new(self.clock.clone(), limit, cancel.cloned());
         let mut schedule = PollSchedule::new(self.poll_interval);
-        let mut last = Last::default();
+        let mut state = WaitState::default();
         loop {
-            let length = match self.get_within(&id, &context.with_timeout(self.timeout)) {
-                Ok(polled) => {
-                    let goes_on = on_progress(&polled.execution);
-                    if polled.execution.state().is_final() {
-                        return Ok(polled.execution);
+            let pause = match self.call(&id, &context.with_timeout(self.timeout)) {
+                Ok(fetched) => {
+                    let goes_on = on_progress(&fetched.execution);
+                    if fetched.execution.state().is_final() {
+                        return Ok(fetched.execution);
                     }
-                    let is_same = last.is_now(&polled);
+                    let (is_unchanged, retry_after) =
+                        (state.is_unchanged(&fetched.execution), fetched.retry_after);
+                    state.record(fetched);
                     if !goes_on {
-                        return Err(last.told(ErrorKind::Cancelled { phase: Phase::Polling }.into()));
+                        return Err(state.end(ErrorKind::Cancelled { phase: Phase::Polling }));
                     }
-                    schedule.after_snapshot(is_same, polled.retry_after)
+                    schedule.after_snapshot(is_unchanged, retry_after)
                 }
-                Err(error) if self.is_over(&error, &context) => {
-                    last.has_failed(error);
-                    return Err(self.out_of_time(limit, &last));
+                Err(error) if has_run_out(&error, &context) => {
+                    state.record_failure(error);
+                    return Err(self.wait_timeout(limit, &state));
                 }
                 Err(error) => match schedule.after_failure(&error) {
-                    Some(length) => {
-                        last.has_failed(error);
-                        length
+                    Some(pause) => {
+                        state.record_failure(error);
+                        pause
                     }
-                    None => return Err(last.told(error)),
+                    None => return Err(state.end(error)),
                 },
             };
-            context.pause(length).map_err(|why| match why {
-                Interruption::Cancelled => last.told(self.interrupted(why, Phase::Polling)),
-                Interruption::TimedOut => self.out_of_time(limit, &last),
+            context.pause(pause).map_err(|why| match why {
+                Interruption::Cancelled => state.end(ErrorKind::Cancelled { phase: Phase::Polling }),
+                Interruption::TimedOut => self.wait_timeout(limit, &state),
             })?;
         }
     }
 
-    /// Whether a poll timed out because the whole wait did.
-    fn is_over(&self, error: &Error, context: &CallContext) -> bool {
-        matches!(error.kind(), ErrorKind::Timeout { .. }) && context.check() == Err(Interruption::TimedOut)
-    }
-
-    /// The error of a wait that has lasted `limit`, with the reason why there is nothing better.
-    fn out_of_time(&self, limit: Option<Duration>, last: &Last) -> Error {
-        let reason = match (&last.failure, &last.snapshot) {
+    /// The error of a wait that has lasted `limit`, with the result of its last poll.
+    fn wait_timeout(&self, limit: Option<Duration>, state: &WaitState) -> Error {
+        let last = match (&state.failure, &state.snapshot) {
             (Some(failure), _) if !matches!(failure.kind(), ErrorKind::Timeout { .. }) => {
-                failure.message().chars().take(LONGEST_REASON).collect()
+                failure.message().chars().take(MAX_QUOTED_FAILURE).collect()
             }
-            (_, Some(snapshot)) => format!("its last status is {}", self.status(snapshot)),
-            (_, None) => "the server has not answered yet".into(),
+            (_, Some(snapshot)) => message::last_status(&self.quote_status(snapshot)),
+            (_, None) => message::NO_RESPONSE_YET.into(),
         };
-        last.told(ErrorKind::WaitTimeout { limit: limit.unwrap_or_default(), last: reason }.into())
+        state.end(ErrorKind::WaitTimeout { limit: limit.unwrap_or_default(), last })
     }
 
-    /// The status, as it may stand in a message.
-    fn status(&self, snapshot: &Execution) -> String {
+    fn quote_status(&self, snapshot: &Execution) -> String {
         let status = String::from_utf8_lossy(snapshot.status().unwrap_or_default());
         let quote = |credentials: Arc<_>| self.redactor(&credentials).quote(status.trim_end_matches('\0'));
         self.credentials.get().map(quote).unwrap_or_default()
     }
+
+    fn describe_fault(&self, fault: BodyFault, credentials: &Credentials) -> ErrorKind {
+        match fault {
+            BodyFault::Failed(kind) => kind,
+            BodyFault::Encoded(encoding) => {
+                let encoding = self.redactor(credentials).quote(&encoding);
+                ErrorKind::InvalidResponse(message::unrequested_encoding(&encoding))
+            }
+            _ => ErrorKind::Internal("the body of a response ended for no reason".into()),
+        }
+    }
+
+    fn redactor(&self, credentials: &Credentials) -> Redactor {
+        let mut secrets = vec![credentials.secret().clone()];
+        secrets.extend(self.transport.proxy_secrets());
+        Redactor::new(secrets)
+    }
+
+    fn interrupted(&self, why: Interruption, phase: Phase) -> Error {
+        self.transport.interrupted(why, phase).into()
+    }
 }
 
-/// What the polls of a wait have brought so far.
+/// Whether a poll timed out because the time of the whole wait is over.
+fn has_run_out(error: &Error, context: &CallContext) -> bool {
+    matches!(error.kind(), ErrorKind::Timeout { .. }) && context.check() == Err(Interruption::TimedOut)
+}
+
+/// What the polls of a wait have returned so far.
 #[derive(Default)]
-struct Last {
+struct WaitState {
+    /// The last snapshot.
     snapshot: Option<Arc<Execution>>,
-    /// Of the poll after that.
+    /// The failure of the last poll, if it failed.
     failure: Option<Error>,
-    /// Tries of all polls.
+    /// The attempts of all polls.
     attempts: u32,
 }
 
-impl Last {
-    /// Keeps a snapshot; true: it is the same as the one before.
-    fn is_now(&mut self, polled: &Polled) -> bool {
-        let is_same = self.snapshot.as_ref().is_some_and(|before| before.body() == polled.execution.body());
-        self.snapshot = Some(polled.execution.clone());
-        self.failure = None;
-        self.attempts += polled.attempts;
-        is_same
+impl WaitState {
+    /// Whether this snapshot is the same as the last one.
+    fn is_unchanged(&self, execution: &Execution) -> bool {
+        self.snapshot.as_ref().is_some_and(|last| last.body() == execution.body())
     }
 
-    fn has_failed(&mut self, error: Error) {
+    fn record(&mut self, fetched: Fetched) {
+        self.attempts += fetched.attempts;
+        self.snapshot = Some(fetched.execution);
+        self.failure = None;
+    }
+
+    fn record_failure(&mut self, error: Error) {
         self.attempts += error.attempts();
         self.failure = Some(error);
     }
 
-    /// The error that ends the wait, with the tries that it took.
-    fn told(&self, error: Error) -> Error {
+    /// The error that ends the wait. It counts the attempts of all polls.
+    fn end(&self, error: impl Into<Error>) -> Error {
+        let error = error.into();
         let attempts = self.attempts + error.attempts();
         error.after_attempts(attempts)
     }
 }
 
-/// Somewhere in 0 to 1. Not for secrets: many clients must not come back at the same moment, that is all.
+/// A number from 0 to 1 that spreads the retries of many clients. Not suitable for secrets.
 fn random() -> f64 {
     RandomState::new().hash_one((process::id(), Instant::now())) as f64 / u64::MAX as f64
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn random_numbers_differ_and_stay_in_range() {
-        let numbers: Vec<f64> = (0..100).map(|_| random()).collect();
-        assert!(numbers.iter().all(|number| (0.0..=1.0).contains(number)));
-        assert!(numbers.iter().any(|number| *number < 0.5) && numbers.iter().any(|number| *number > 0.5));
-    }
 }

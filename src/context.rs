@@ -1,45 +1,84 @@
 //! The limits of a call: its deadline and its cancel token. Everything that blocks does so through a [`CallContext`].
 
+#[cfg(test)]
+pub mod virtual_time;
+
+use std::io::{self, PipeReader};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::cancel::CancelToken;
 use crate::sys::{self, Interest};
+#[cfg(test)]
+use virtual_time::VirtualTime;
 
 /// How often the flag of a token is checked that has no pipe to poll.
 const FLAG_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Why a call ended early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Interruption {
+pub enum Interruption {
     /// The token was cancelled.
     Cancelled,
     /// The deadline passed.
     TimedOut,
 }
 
+/// The monotonic clock. Unit tests can substitute a virtual one, whose time passes only while a call waits.
+#[derive(Debug, Clone, Default)]
+pub struct Clock {
+    #[cfg(test)]
+    virtual_time: Option<Arc<VirtualTime>>,
+}
+
+impl Clock {
+    fn now(&self) -> Instant {
+        #[cfg(test)]
+        if let Some(time) = &self.virtual_time {
+            return time.now();
+        }
+        Instant::now()
+    }
+
+    /// Waits for the interests and the signal as [`sys::poll`] does.
+    fn poll(
+        &self,
+        interests: &[Interest<'_>],
+        signal: Option<&PipeReader>,
+        timeout: Option<Duration>,
+    ) -> io::Result<bool> {
+        #[cfg(test)]
+        if let Some(time) = &self.virtual_time {
+            time.advance(timeout.expect("a wait without a timeout never ends in virtual time"));
+            return Ok(false);
+        }
+        sys::poll(interests, signal, timeout)
+    }
+}
+
 /// The limits of a call, or of one phase of it: a deadline and a cancel token, both optional.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct CallContext {
+pub struct CallContext {
+    clock: Clock,
     deadline: Option<Instant>,
     token: Option<Arc<CancelToken>>,
 }
 
 impl CallContext {
     /// A context whose deadline is `timeout` from now. There is none if `timeout` is `None` or beyond the clock's range.
-    pub fn new(timeout: Option<Duration>, token: Option<Arc<CancelToken>>) -> CallContext {
-        CallContext { deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)), token }
+    pub fn new(clock: Clock, timeout: Option<Duration>, token: Option<Arc<CancelToken>>) -> CallContext {
+        CallContext { clock, deadline: None, token }.with_timeout(timeout)
     }
 
     /// The same token, with the earlier of this deadline and `timeout` from now.
     pub fn with_timeout(&self, timeout: Option<Duration>) -> CallContext {
-        let other = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let other = timeout.and_then(|timeout| self.clock.now().checked_add(timeout));
         let deadline = match (self.deadline, other) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
-        CallContext { deadline, token: self.token.clone() }
+        CallContext { clock: self.clock.clone(), deadline, token: self.token.clone() }
     }
 
     /// Fails once the token is cancelled or the deadline has passed. Cancellation takes precedence.
@@ -55,7 +94,7 @@ impl CallContext {
 
     /// The time until the deadline, or `None` if there is no deadline.
     pub fn remaining(&self) -> Option<Duration> {
-        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+        self.deadline.map(|deadline| deadline.saturating_duration_since(self.clock.now()))
     }
 
     /// Whether the call has a token, so that a blocking system call must also watch its pipe.
@@ -75,7 +114,7 @@ impl CallContext {
                 None if checks_flag => Some(FLAG_INTERVAL),
                 remaining => remaining,
             };
-            match sys::poll(interests, signal, timeout) {
+            match self.clock.poll(interests, signal, timeout) {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
                 Err(_) => {
@@ -109,7 +148,7 @@ mod tests {
     #[test]
     fn cancellation_precedes_the_deadline() {
         let token = Arc::new(CancelToken::new());
-        let context = CallContext::new(Some(Duration::ZERO), Some(token.clone()));
+        let context = CallContext::new(Clock::default(), Some(Duration::ZERO), Some(token.clone()));
         assert_eq!(context.check(), Err(Interruption::TimedOut));
         token.cancel();
         assert_eq!(context.check(), Err(Interruption::Cancelled));
@@ -117,7 +156,7 @@ mod tests {
 
     #[test]
     fn earlier_deadline_applies_and_distant_one_is_none() {
-        let unlimited = CallContext::new(Some(Duration::MAX), None);
+        let unlimited = CallContext::new(Clock::default(), Some(Duration::MAX), None);
         assert_eq!(unlimited.remaining(), None);
         assert_eq!(unlimited.check(), Ok(()));
         let short = unlimited.with_timeout(Some(Duration::from_secs(1)));
@@ -126,5 +165,21 @@ mod tests {
             short.with_timeout(Some(Duration::from_secs(60))).remaining() <= Some(Duration::from_secs(1))
         );
         assert!(short.with_timeout(None).remaining().is_some());
+    }
+
+    #[test]
+    fn virtual_time_passes_in_pauses_alone() {
+        let time = VirtualTime::new();
+        let token = Arc::new(CancelToken::new());
+        let context = CallContext::new(time.clock(), Some(Duration::from_secs(10)), Some(token.clone()));
+        assert_eq!(context.remaining(), Some(Duration::from_secs(10)));
+        assert_eq!(context.pause(Duration::from_secs(3)), Ok(()));
+        assert_eq!(context.remaining(), Some(Duration::from_secs(7)));
+        assert_eq!(context.pause(Duration::from_secs(8)), Err(Interruption::TimedOut));
+        assert_eq!(time.elapsed(), Duration::from_secs(10));
+        time.cancel_at(Duration::from_secs(15), &token);
+        let unlimited = CallContext::new(time.clock(), None, Some(token));
+        assert_eq!(unlimited.pause(Duration::from_secs(3600)), Err(Interruption::Cancelled));
+        assert_eq!(time.elapsed(), Duration::from_secs(15));
     }
 }

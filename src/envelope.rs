@@ -1,14 +1,13 @@
-//! From a response that is not an execution to an error.
-
-use serde_json::value::RawValue;
+//! Makes an error of a response that is not an execution.
 
 use crate::alloc::try_copy;
 use crate::error::{Error, ErrorKind, ResponseDetails};
 use crate::http::response::Response;
+use crate::json::scan::{InvalidDocument, JsonBuffer};
 use crate::json::{JsonType, LazyValue};
 use crate::redact::Redactor;
 
-/// What an error keeps of a body, in bytes.
+/// How much of a body an error keeps, in bytes.
 const MAX_KEPT_BODY: usize = 64 << 10;
 
 /// How many bytes of JSON can encode one byte of a secret (`\\u0041`).
@@ -17,14 +16,11 @@ const MAX_ESCAPE: usize = 6;
 /// Makes an error of a response. Secrets that the server echoed are redacted, and text for which there is not enough memory
 /// is omitted.
 pub fn into_error(response: Response, kind: ErrorKind, redactor: &Redactor) -> Error {
-    let is_success = response.is_success();
+    // The body of a 2xx response can have any size, so no more of it is scanned than is kept.
+    let limit =
+        if response.is_success() { MAX_KEPT_BODY + MAX_ESCAPE * redactor.max_length() } else { usize::MAX };
+    let (envelope, body) = split(response.body, limit);
     let request_id = response.request_id.map(into_text);
-    let mut body = response.body.into_bytes();
-    // The body of a 2xx response may have any size; no more of it is scanned than is kept.
-    if is_success {
-        body.truncate(MAX_KEPT_BODY + MAX_ESCAPE * redactor.max_length());
-    }
-    let envelope = Envelope::read(&body).unwrap_or_default();
     let redact = |text: String| redactor.redact(text.into_bytes()).map(into_text);
     let body = redactor.redact_truncated(body);
     // A copy, because truncation would keep the whole allocation for as long as the error lives.
@@ -41,7 +37,25 @@ pub fn into_error(response: Response, kind: ErrorKind, redactor: &Redactor) -> E
     })
 }
 
-/// What the API says of an error.
+/// The first `limit` bytes of a body, and the envelope that they are, or else an empty one.
+fn split(body: JsonBuffer, limit: usize) -> (Envelope, Vec<u8>) {
+    let body = if body.length() > limit {
+        let mut bytes = body.into_bytes();
+        bytes.truncate(limit);
+        JsonBuffer::from(bytes)
+    } else {
+        body
+    };
+    match body.finish() {
+        Ok(document) => {
+            let envelope = Envelope::read(document.text()).unwrap_or_default();
+            (envelope, document.into_text().into_bytes())
+        }
+        Err(InvalidDocument { bytes, .. }) => (Envelope::default(), bytes),
+    }
+}
+
+/// The API's description of an error.
 #[derive(Debug, Default, PartialEq)]
 struct Envelope {
     status: Option<u16>,
@@ -52,10 +66,9 @@ struct Envelope {
 }
 
 impl Envelope {
-    /// `None`: the body is not one JSON object.
-    fn read(body: &[u8]) -> Option<Envelope> {
-        let valid: &RawValue = serde_json::from_slice(body).ok()?;
-        let source = LazyValue::new(valid.get());
+    /// Reads a valid JSON text. Returns `None` if it is not an object.
+    fn read(text: &str) -> Option<Envelope> {
+        let source = LazyValue::new(text.trim_ascii());
         let envelope = source.json();
         if envelope.kind() != JsonType::Object {
             return None;
@@ -64,7 +77,7 @@ impl Envelope {
             let terminated = envelope.get(key.as_bytes())?.string()?;
             try_copy(terminated.strip_suffix(b"\0").unwrap_or(terminated)).map(into_text)
         };
-        // A C string that begins with its end says nothing, either.
+        // A string that begins with NUL is empty for C.
         let not_empty = |text: &String| !text.is_empty() && !text.starts_with('\0');
         let status = envelope.get(b"status_code").filter(|status| status.kind() == JsonType::Number);
         Some(Envelope {
@@ -87,8 +100,12 @@ fn into_text(bytes: Vec<u8>) -> String {
 mod tests {
     use super::*;
 
+    fn read(body: &[u8]) -> Envelope {
+        split(JsonBuffer::copy_of(body).unwrap(), usize::MAX).0
+    }
+
     #[test]
-    fn envelopes() {
+    fn envelope_fields_are_read_tolerantly() {
         let some = |text: &str| Some(text.to_string());
         let full = Envelope {
             status: Some(404),
@@ -98,7 +115,7 @@ mod tests {
             request_id: None,
         };
         let documented = include_bytes!("../tests/data/documented-404.json");
-        assert_eq!(Envelope::read(documented), Some(full));
+        assert_eq!(read(documented), full);
         let cases = [
             ("{}", Envelope::default()),
             (r#"{"error": "E"}"#, Envelope { api_code: some("E"), ..Envelope::default() }),
@@ -118,11 +135,43 @@ mod tests {
             (r#"{"message": "\ud83d"}"#, Envelope { message: some("\u{fffd}"), ..Envelope::default() }),
         ];
         for (body, expected) in cases {
-            assert_eq!(Envelope::read(body.as_bytes()), Some(expected), "{body}");
+            assert_eq!(read(body.as_bytes()), expected, "{body}");
         }
-        for body in ["", "null", "[]", "\"message\"", "<html>", "{", "{}}", "{\"message\": \"\u{7f}\""] {
-            assert_eq!(Envelope::read(body.as_bytes()), None, "{body}");
+        for body in [
+            "",
+            "null",
+            "[]",
+            r#""message""#,
+            "<html>",
+            "{",
+            "{}}",
+            r#"{"message": "m""#,
+            r#"{"message": "m"}}"#,
+            "{\"message\": \"\u{7f}\"",
+        ] {
+            assert_eq!(read(body.as_bytes()), Envelope::default(), "{body}");
         }
-        assert_eq!(Envelope::read(b"{\"message\": \"\xff\"}"), None);
+        assert_eq!(read(b"{\"message\": \"\xff\"}"), Envelope::default());
+    }
+
+    #[test]
+    fn envelope_is_read_from_the_bytes_within_the_limit() {
+        let body = b" {\"message\": \"m\"} \n\t and more";
+        for (limit, message, length) in [
+            (0, None, 0),
+            (16, None, 16),
+            (17, Some("m"), 17),
+            (18, Some("m"), 18),
+            (21, Some("m"), 21),
+            (22, None, 22),
+            (usize::MAX, None, body.len()),
+        ] {
+            let (envelope, bytes) = split(JsonBuffer::copy_of(body).unwrap(), limit);
+            assert_eq!(
+                (envelope.message.as_deref(), bytes.as_slice()),
+                (message, &body[..length]),
+                "{limit}"
+            );
+        }
     }
 }

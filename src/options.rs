@@ -1,9 +1,10 @@
-//! What a caller may set, as it was set, and the configuration that comes of it once all of it was checked.
+//! The settings of a caller, and the configuration that they result in once all of them are checked.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::error::message::argument;
 use crate::http::config::HttpConfig;
 use crate::http::credentials::Credentials;
 use crate::http::proxy::Proxy;
@@ -12,15 +13,15 @@ use crate::http::url::BaseUrl;
 use crate::secret::Secret;
 use crate::sys::env::env_var;
 
-/// The largest answer that is accepted where nothing else is set.
+/// The default limit of a response, in bytes.
 pub const DEFAULT_MAX_RESPONSE_BYTES: u64 = 256 << 20;
 
 const DEFAULT_BASE_URL: &str = "https://app.refold.ai";
-const SHORTEST_POLL_INTERVAL_MS: u64 = 10;
-/// Longer ones would not fit the header limits of common servers.
-const LONGEST_USER_AGENT: usize = 1024;
+const MIN_POLL_INTERVAL_MS: u64 = 10;
+/// Common servers limit a request header to 4 or 8 KiB.
+const MAX_USER_AGENT: usize = 1024;
 
-/// Everything that can be set. Values are kept as they came: [`Options::check`] judges them all at once.
+/// Every setting, as the caller passed it. [`Options::check`] checks them all at once.
 #[derive(Debug, Clone)]
 pub struct Options {
     api_key: Option<Secret>,
@@ -32,7 +33,7 @@ pub struct Options {
     max_retries: u32,
     max_response_bytes: u64,
     poll_interval_ms: u64,
-    /// May hold a password.
+    /// A secret, because it may contain a password.
     proxy: Option<Secret>,
     ca_file: Option<Vec<u8>>,
     ca_pem: Option<Vec<u8>>,
@@ -61,6 +62,7 @@ impl Default for Options {
     }
 }
 
+/// For strings, `None` restores the default.
 impl Options {
     /// The defaults.
     pub fn new() -> Options {
@@ -79,38 +81,38 @@ impl Options {
         }
     }
 
-    /// The organisation's key, and the account it acts for. Both absent: takes them back.
+    /// The API key of the organisation, and the linked account to act for.
     pub fn set_api_key(&mut self, api_key: Option<&[u8]>, linked_account_id: Option<&[u8]>) {
         self.api_key = api_key.map(Secret::new);
         self.linked_account_id = linked_account_id.map(Secret::new);
     }
 
-    /// The session token.
+    /// The session token, which identifies the account itself.
     pub fn set_session_token(&mut self, token: Option<&[u8]>) {
         self.session_token = token.map(Secret::new);
     }
 
-    /// Where the API is.
+    /// The URL of the API.
     pub fn set_base_url(&mut self, url: Option<&[u8]>) {
         self.base_url = url.map(<[u8]>::to_vec);
     }
 
-    /// The limit of a whole call; 0: none.
+    /// The limit of a whole call, retries included. 0: no limit.
     pub fn set_timeout_ms(&mut self, milliseconds: u64) {
         self.timeout_ms = milliseconds;
     }
 
-    /// The limit of making one connection; 0: none.
+    /// The limit of establishing one connection. 0: no limit.
     pub fn set_connect_timeout_ms(&mut self, milliseconds: u64) {
         self.connect_timeout_ms = milliseconds;
     }
 
-    /// How often a call tries again.
+    /// How often a call retries a transient failure.
     pub fn set_max_retries(&mut self, retries: u32) {
         self.max_retries = retries;
     }
 
-    /// The largest body, after decompression; 0: no limit.
+    /// The limit of a body after decompression, in bytes. 0: no limit.
     pub fn set_max_response_bytes(&mut self, bytes: u64) {
         self.max_response_bytes = bytes;
     }
@@ -120,69 +122,92 @@ impl Options {
         self.poll_interval_ms = milliseconds;
     }
 
-    /// The proxy. Absent: from the environment; empty: none.
+    /// The proxy. `None` reads it from the environment; an empty URL disables it.
     pub fn set_proxy(&mut self, url: Option<&[u8]>) {
         self.proxy = url.map(Secret::new);
     }
 
-    /// A file of further trusted certificates.
+    /// A PEM file of certificates to trust in addition to the default ones.
     pub fn set_ca_file(&mut self, path: Option<&[u8]>) {
         self.ca_file = path.map(<[u8]>::to_vec);
     }
 
-    /// Further trusted certificates, as text.
+    /// Certificates to trust in addition to the default ones, as PEM text.
     pub fn set_ca_pem(&mut self, pem: Option<&[u8]>) {
         self.ca_pem = pem.map(<[u8]>::to_vec);
     }
 
-    /// What the User-Agent begins with.
+    /// The product name that the User-Agent begins with.
     pub fn set_user_agent(&mut self, product: Option<&[u8]>) {
         self.user_agent = product.map(<[u8]>::to_vec);
     }
 
-    /// Whether credentials may travel unencrypted to other hosts than this one.
+    /// Whether credentials may be sent unencrypted to hosts other than this one.
     pub fn set_allow_plaintext(&mut self, allow: bool) {
         self.allow_plaintext = allow;
     }
 
-    /// Checks everything, and reads the environment for what was left to it: proxies and roots.
+    /// Checks all settings. Reads the environment for those that default to it: the proxy and the trusted roots.
     pub(crate) fn check(&self) -> Result<Configuration, Error> {
-        let base = self.checked_base_url().map_err(Error::invalid_argument)?;
+        let base = self.check_base_url().map_err(Error::invalid_argument)?;
         let max_response_bytes =
             if self.max_response_bytes == 0 { u64::MAX } else { self.max_response_bytes };
         Ok(Configuration {
-            credentials: Arc::new(self.credentials().map_err(Error::invalid_argument)?),
+            credentials: Arc::new(self.check_credentials().map_err(Error::invalid_argument)?),
             max_retries: self.max_retries,
-            poll_interval: self.checked_poll_interval().map_err(Error::invalid_argument)?,
+            poll_interval: self.check_poll_interval().map_err(Error::invalid_argument)?,
             http: HttpConfig {
-                timeout: milliseconds(self.timeout_ms),
-                connect_timeout: milliseconds(self.connect_timeout_ms),
+                timeout: timeout_from_ms(self.timeout_ms),
+                connect_timeout: timeout_from_ms(self.connect_timeout_ms),
                 max_response_bytes,
-                user_agent: self.checked_user_agent().map_err(Error::invalid_argument)?,
-                proxy: self.checked_proxy(&base).map_err(Error::invalid_argument)?,
+                user_agent: self.check_user_agent().map_err(Error::invalid_argument)?,
+                proxy: self.check_proxy(&base).map_err(Error::invalid_argument)?,
                 roots: tls::roots(&base, self.ca_file.as_deref(), self.ca_pem.as_deref())?,
                 base,
             },
         })
     }
 
-    fn checked_base_url(&self) -> Result<BaseUrl, String> {
+    fn check_base_url(&self) -> Result<BaseUrl, String> {
         match &self.base_url {
             Some(url) => BaseUrl::parse(utf8("base_url", url)?, self.allow_plaintext),
             None => BaseUrl::parse(DEFAULT_BASE_URL, false),
         }
     }
 
-    fn checked_poll_interval(&self) -> Result<Duration, String> {
+    fn check_credentials(&self) -> Result<Credentials, String> {
+        match (&self.api_key, &self.linked_account_id, &self.session_token) {
+            (Some(key), Some(id), None) => Credentials::api_key(key.bytes(), id.bytes()),
+            (None, None, Some(token)) => Credentials::session_token(token.bytes()),
+            (None, None, None) => Err(argument::NO_CREDENTIALS.into()),
+            (Some(_), _, Some(_)) => Err(argument::API_KEY_AND_SESSION_TOKEN.into()),
+            (None, Some(_), Some(_)) => Err(argument::LINKED_ACCOUNT_AND_SESSION_TOKEN.into()),
+            (Some(_), None, None) => Err(argument::NO_LINKED_ACCOUNT_ID.into()),
+            (None, Some(_), None) => Err(argument::NO_API_KEY.into()),
+        }
+    }
+
+    fn check_poll_interval(&self) -> Result<Duration, String> {
         match self.poll_interval_ms {
-            ..SHORTEST_POLL_INTERVAL_MS => {
-                Err(format!("poll_interval_ms must be at least {SHORTEST_POLL_INTERVAL_MS}"))
-            }
+            ..MIN_POLL_INTERVAL_MS => Err(argument::poll_interval_too_short(MIN_POLL_INTERVAL_MS)),
             interval => Ok(Duration::from_millis(interval)),
         }
     }
 
-    fn checked_proxy(&self, base: &BaseUrl) -> Result<Option<Proxy>, String> {
+    fn check_user_agent(&self) -> Result<String, String> {
+        let own = concat!("librefold/", env!("CARGO_PKG_VERSION"));
+        let Some(product) = &self.user_agent else { return Ok(own.into()) };
+        let product = utf8("user_agent", product)?;
+        if product.chars().any(char::is_control) {
+            return Err(argument::USER_AGENT_HAS_CONTROL.into());
+        }
+        if product.len() > MAX_USER_AGENT {
+            return Err(argument::user_agent_too_long(MAX_USER_AGENT));
+        }
+        Ok(if product.is_empty() { own.into() } else { format!("{product} {own}") })
+    }
+
+    fn check_proxy(&self, base: &BaseUrl) -> Result<Option<Proxy>, String> {
         let url = match &self.proxy {
             None => return Proxy::from_environment(base),
             Some(url) if url.bytes().is_empty() => return Ok(None),
@@ -190,53 +215,13 @@ impl Options {
         };
         let proxy = Proxy::parse(url).map_err(|why| format!("proxy {why}"))?;
         if !base.secure && !self.allow_plaintext && !proxy.host.is_loopback() {
-            return Err(
-                "proxy must be on this host: a base_url with http would send it the credentials unencrypted \
-                        (refold_options_set_allow_plaintext allows it)"
-                    .into(),
-            );
+            return Err(argument::REMOTE_PROXY_FOR_PLAINTEXT.into());
         }
         Ok(Some(proxy))
     }
-
-    fn credentials(&self) -> Result<Credentials, String> {
-        match (&self.api_key, &self.linked_account_id, &self.session_token) {
-            (Some(key), Some(id), None) => Credentials::api_key(key.bytes(), id.bytes()),
-            (None, None, Some(token)) => Credentials::session_token(token.bytes()),
-            (None, None, None) => {
-                Err("credentials are missing: set an api_key with its linked_account_id, or a session_token"
-                    .into())
-            }
-            (None, Some(_), Some(_)) => {
-                Err("linked_account_id and session_token are both set: a token names the account itself"
-                    .into())
-            }
-            (Some(_), _, Some(_)) => Err(
-                "api_key and session_token are both set: set one of them, and take the other back with NULL"
-                    .into(),
-            ),
-            (Some(_), None, None) => Err("linked_account_id is missing: an api_key needs it".into()),
-            (None, Some(_), None) => {
-                Err("api_key is missing: a linked_account_id alone is not enough".into())
-            }
-        }
-    }
-
-    fn checked_user_agent(&self) -> Result<String, String> {
-        let own = concat!("librefold/", env!("CARGO_PKG_VERSION"));
-        let Some(product) = &self.user_agent else { return Ok(own.into()) };
-        let product = utf8("user_agent", product)?;
-        if product.chars().any(char::is_control) {
-            return Err("user_agent must not hold control characters".into());
-        }
-        if product.len() > LONGEST_USER_AGENT {
-            return Err(format!("user_agent must not be longer than {LONGEST_USER_AGENT} bytes"));
-        }
-        Ok(if product.is_empty() { own.into() } else { format!("{product} {own}") })
-    }
 }
 
-/// Settings that were checked: none of them can be invalid.
+/// Checked settings: none of them can be invalid.
 #[derive(Debug)]
 pub(crate) struct Configuration {
     pub credentials: Arc<Credentials>,
@@ -245,11 +230,105 @@ pub(crate) struct Configuration {
     pub http: HttpConfig,
 }
 
-/// 0: no limit.
-pub(crate) fn milliseconds(milliseconds: u64) -> Option<Duration> {
+/// A timeout as C passes it. 0: no limit.
+pub(crate) fn timeout_from_ms(milliseconds: u64) -> Option<Duration> {
     (milliseconds != 0).then(|| Duration::from_millis(milliseconds))
 }
 
 fn utf8<'a>(argument: &str, bytes: &'a [u8]) -> Result<&'a str, String> {
-    std::str::from_utf8(bytes).map_err(|_| format!("{argument} is not valid UTF-8"))
+    std::str::from_utf8(bytes).map_err(|_| argument::invalid_utf8(argument))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exactly_one_way_to_authenticate_is_accepted() {
+        let (key, id, token) = (Some(&b"key"[..]), Some(&b"id"[..]), Some(&b"token"[..]));
+        let cases = [
+            (key, id, None, None),
+            (None, None, token, None),
+            (None, None, None, Some(argument::NO_CREDENTIALS)),
+            (key, None, None, Some(argument::NO_LINKED_ACCOUNT_ID)),
+            (None, id, None, Some(argument::NO_API_KEY)),
+            (key, id, token, Some(argument::API_KEY_AND_SESSION_TOKEN)),
+            (key, None, token, Some(argument::API_KEY_AND_SESSION_TOKEN)),
+            (None, id, token, Some(argument::LINKED_ACCOUNT_AND_SESSION_TOKEN)),
+        ];
+        for (key, id, token, expected) in cases {
+            let mut options = Options::new();
+            options.set_api_key(Some(b"replaced"), Some(b"replaced"));
+            options.set_api_key(key, id);
+            options.set_session_token(token);
+            assert_eq!(options.check_credentials().err().as_deref(), expected);
+        }
+    }
+
+    #[test]
+    fn minimum_poll_interval_is_accepted() {
+        for (interval, is_accepted) in [(0, false), (9, false), (10, true), (u64::MAX, true)] {
+            let mut options = Options::new();
+            options.set_poll_interval_ms(interval);
+            let expected = if is_accepted {
+                Ok(Duration::from_millis(interval))
+            } else {
+                Err(argument::poll_interval_too_short(10))
+            };
+            assert_eq!(options.check_poll_interval(), expected, "{interval}");
+        }
+    }
+
+    #[test]
+    fn user_agent_ends_with_the_library() {
+        let own = concat!("librefold/", env!("CARGO_PKG_VERSION"));
+        let longest = "a".repeat(1024);
+        for (product, expected) in [
+            (None, Ok(own.to_string())),
+            (Some(&b""[..]), Ok(own.to_string())),
+            (Some(b"monitor/2.1"), Ok(format!("monitor/2.1 {own}"))),
+            (Some(longest.as_bytes()), Ok(format!("{longest} {own}"))),
+            (Some(&[b'a'; 1025]), Err(argument::user_agent_too_long(1024))),
+            (Some(b"a\r\nb"), Err(argument::USER_AGENT_HAS_CONTROL.into())),
+            (Some("a\u{85}".as_bytes()), Err(argument::USER_AGENT_HAS_CONTROL.into())),
+            (Some(b"\xff"), Err(argument::invalid_utf8("user_agent"))),
+        ] {
+            let mut options = Options::new();
+            options.set_user_agent(product);
+            assert_eq!(options.check_user_agent(), expected, "{product:?}");
+        }
+    }
+
+    #[test]
+    fn plaintext_passes_through_local_proxies_alone() {
+        for (base, proxy, allow_plaintext, is_accepted) in [
+            ("http://127.0.0.1:1", "http://127.0.0.1:3128", false, true),
+            ("http://127.0.0.1:1", "http://192.0.2.1:3128", false, false),
+            ("http://127.0.0.1:1", "http://192.0.2.1:3128", true, true),
+            ("https://192.0.2.2", "http://192.0.2.1:3128", false, true),
+        ] {
+            let mut options = Options::new();
+            options.set_proxy(Some(proxy.as_bytes()));
+            options.set_allow_plaintext(allow_plaintext);
+            let result = options.check_proxy(&BaseUrl::parse(base, false).unwrap());
+            let expected = (!is_accepted).then_some(argument::REMOTE_PROXY_FOR_PLAINTEXT);
+            assert_eq!(result.err().as_deref(), expected, "{base} {proxy} {allow_plaintext}");
+        }
+    }
+
+    #[test]
+    fn zero_means_no_limit() {
+        let mut options = Options::new();
+        options.set_base_url(Some(b"http://127.0.0.1:1"));
+        options.set_session_token(Some(b"token"));
+        let http = options.check().unwrap().http;
+        assert_eq!(http.timeout, Some(Duration::from_secs(30)));
+        assert_eq!(http.connect_timeout, Some(Duration::from_secs(10)));
+        assert_eq!(http.max_response_bytes, 256 << 20);
+        options.set_timeout_ms(0);
+        options.set_connect_timeout_ms(0);
+        options.set_max_response_bytes(0);
+        let http = options.check().unwrap().http;
+        assert_eq!((http.timeout, http.connect_timeout, http.max_response_bytes), (None, None, u64::MAX));
+    }
 }

@@ -1,91 +1,81 @@
-//! What the texts `status` and `node_status` mean, on one scale.
+//! The state of an execution or a node, on one scale for both.
 
 use std::ffi::CStr;
 
-/// Where an execution or a node stands.
+/// The state of an execution or a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum State {
-    /// Absent, or a text that this version does not know.
+    /// The text is absent, or this version does not know it.
     Unknown = 0,
-    /// A node that can start.
+    /// A node that has not started.
     Ready = 1,
-    /// An execution under way.
+    /// An execution in progress.
     Running = 2,
-    /// A node that waits for something.
+    /// A node that is waiting for something.
     Waiting = 3,
-    /// An execution that was told to stop.
+    /// An execution that has been asked to stop.
     Stopping = 4,
-    /// Done, as intended.
+    /// Ended successfully.
     Completed = 5,
-    /// Failed.
+    /// Ended with an error.
     Errored = 6,
-    /// A node that failed and was passed over.
+    /// A node that ended with an error, while the execution went on without it.
     Skipped = 7,
-    /// Stopped by somebody.
+    /// Was stopped.
     Stopped = 8,
-    /// Ran out of time.
+    /// Exceeded its time limit.
     TimedOut = 9,
-    /// A node whose input was refused.
+    /// A node that was rejected.
     Rejected = 10,
 }
 
-const NAMES: [(State, &CStr); 11] = [
-    (State::Unknown, c"UNKNOWN"),
-    (State::Ready, c"READY"),
-    (State::Running, c"RUNNING"),
-    (State::Waiting, c"WAITING"),
-    (State::Stopping, c"STOPPING"),
-    (State::Completed, c"COMPLETED"),
-    (State::Errored, c"ERRORED"),
-    (State::Skipped, c"SKIPPED"),
-    (State::Stopped, c"STOPPED"),
-    (State::TimedOut, c"TIMED_OUT"),
-    (State::Rejected, c"REJECTED"),
+/// A state with its name, and the texts of `status` and `node_status` that mean it.
+struct Row(State, &'static CStr, Option<&'static str>, Option<&'static str>);
+
+/// In the order of the states' numbers.
+const TABLE: [Row; 11] = [
+    Row(State::Unknown, c"UNKNOWN", None, None),
+    Row(State::Ready, c"READY", None, Some("Ready")),
+    Row(State::Running, c"RUNNING", Some("RUNNING"), None),
+    Row(State::Waiting, c"WAITING", None, Some("Waiting")),
+    Row(State::Stopping, c"STOPPING", Some("STOPPING"), None),
+    Row(State::Completed, c"COMPLETED", Some("COMPLETED"), Some("Success")),
+    Row(State::Errored, c"ERRORED", Some("ERRORED"), Some("Errored")),
+    Row(State::Skipped, c"SKIPPED", None, Some("Errored_and_Skipped")),
+    Row(State::Stopped, c"STOPPED", Some("STOPPED"), Some("Stopped")),
+    Row(State::TimedOut, c"TIMED_OUT", Some("TIMED_OUT"), Some("Timed_Out")),
+    Row(State::Rejected, c"REJECTED", None, Some("Rejected")),
 ];
 
 impl State {
-    /// What an execution's `status` means. Only the exact text counts.
+    /// The state that an execution's `status` means. The text must match exactly.
     pub fn of_execution(status: &str) -> State {
-        match status {
-            "RUNNING" => State::Running,
-            "STOPPING" => State::Stopping,
-            "COMPLETED" => State::Completed,
-            "ERRORED" => State::Errored,
-            "STOPPED" => State::Stopped,
-            "TIMED_OUT" => State::TimedOut,
-            _ => State::Unknown,
-        }
+        State::find(|Row(_, _, execution, _)| *execution == Some(status))
     }
 
-    /// What a node's `node_status` means. Only the exact text counts.
+    /// The state that a node's `node_status` means. The text must match exactly.
     pub fn of_node(node_status: &str) -> State {
-        match node_status {
-            "Ready" => State::Ready,
-            "Waiting" => State::Waiting,
-            "Success" => State::Completed,
-            "Errored" => State::Errored,
-            "Errored_and_Skipped" => State::Skipped,
-            "Stopped" => State::Stopped,
-            "Timed_Out" => State::TimedOut,
-            "Rejected" => State::Rejected,
-            _ => State::Unknown,
-        }
+        State::find(|Row(_, _, _, node)| *node == Some(node_status))
     }
 
-    /// The state with this number; `Unknown` for any other number.
+    /// The state with this number, or `Unknown` if there is none.
     pub fn from_raw(raw: i32) -> State {
-        NAMES.iter().map(|(state, _)| *state).find(|state| *state as i32 == raw).unwrap_or(State::Unknown)
+        State::find(|Row(state, ..)| *state as i32 == raw)
     }
 
-    /// Whether nothing more is going to happen.
+    fn find(matches: impl Fn(&Row) -> bool) -> State {
+        TABLE.iter().find(|row| matches(row)).map_or(State::Unknown, |Row(state, ..)| *state)
+    }
+
+    /// Whether the state cannot change any more.
     pub fn is_final(self) -> bool {
         self as i32 >= State::Completed as i32
     }
 
     /// The name on the common scale, such as `COMPLETED`.
     pub fn name(self) -> &'static CStr {
-        NAMES.iter().find(|(state, _)| *state == self).map_or(c"UNKNOWN", |(_, name)| name)
+        TABLE.iter().find(|Row(state, ..)| *state == self).map_or(c"UNKNOWN", |Row(_, name, ..)| name)
     }
 }
 
@@ -93,7 +83,7 @@ impl State {
 mod tests {
     use super::State;
 
-    /// Text of an execution, text of a node, what both mean, its number, its name, whether it is final.
+    /// Text of an execution, text of a node, the state, its number, its name, whether it is final.
     const SCALE: [(&str, &str, State, i32, &str, bool); 11] = [
         ("", "", State::Unknown, 0, "UNKNOWN", false),
         ("", "Ready", State::Ready, 1, "READY", false),
@@ -109,15 +99,15 @@ mod tests {
     ];
 
     #[test]
-    fn every_text_has_its_place_on_the_scale() {
+    fn every_text_maps_to_its_state() {
         for (execution, node, state, number, name, is_final) in SCALE {
             if !execution.is_empty() {
                 assert_eq!(State::of_execution(execution), state);
-                assert_eq!(State::of_node(execution), State::Unknown, "{execution} is no node's text");
+                assert_eq!(State::of_node(execution), State::Unknown, "{execution} as a node's text");
             }
             if !node.is_empty() {
                 assert_eq!(State::of_node(node), state);
-                assert_eq!(State::of_execution(node), State::Unknown, "{node} is no execution's text");
+                assert_eq!(State::of_execution(node), State::Unknown, "{node} as an execution's text");
             }
             assert_eq!(state as i32, number);
             assert_eq!(State::from_raw(number), state);

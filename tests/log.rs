@@ -1,4 +1,4 @@
-//! No record that reaches the `log` crate, from whatever depth, holds a secret.
+//! No record that the library or a dependency passes to the `log` crate contains a secret.
 
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -17,12 +17,12 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-const KEY: &str = "tk_key-that-nobody-may-see";
-const TOKEN: &str = "token.that-nobody.may-see";
-const NEWER_TOKEN: &str = "newer-token.that-nobody.may-see";
-const PASSWORD: &str = "password-that-nobody-may-see";
-/// What of `user:password-that-...` stands in the middle of its base64 form.
-const PASSWORD_IN_BASE64: &str = "Nzd29yZC10aGF0LW5vYm9keS1tYXktc2Vl";
+const KEY: &str = "tk_key-that-must-not-be-seen";
+const TOKEN: &str = "token.that-must-not.be-seen";
+const NEWER_TOKEN: &str = "newer-token.that-must-not.be-seen";
+const PASSWORD: &str = "password-that-must-not-be-seen";
+/// The middle of `user:password-that-...` in base64.
+const PASSWORD_IN_BASE64: &str = "Nzd29yZC10aGF0LW11c3Qtbm90LWJlLXNlZW";
 
 static RECORDS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
@@ -45,7 +45,7 @@ fn take_records() -> Vec<String> {
     std::mem::take(&mut RECORDS.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// The head of the next request; empty: there is none.
+/// The head of the next request, or an empty string if there is none.
 fn read_head(stream: &mut impl Read) -> Outcome<String> {
     let mut head = String::new();
     let mut lines = BufReader::with_capacity(1, stream);
@@ -53,7 +53,7 @@ fn read_head(stream: &mut impl Read) -> Outcome<String> {
     Ok(head)
 }
 
-/// Answers each request with an error that echoes it, or with an execution where it asks for `good`.
+/// Responds to a request for `good` with an execution, and to any other with an error that echoes the request.
 fn serve(mut stream: impl Read + Write) -> Outcome<()> {
     loop {
         let head = read_head(&mut stream)?;
@@ -65,7 +65,7 @@ fn serve(mut stream: impl Read + Write) -> Outcome<()> {
         } else {
             ("404 Not Found", format!("{{\"message\": {:?}}}", head))
         };
-        let secret = head.lines().find(|line| line.contains("see")).unwrap_or_default();
+        let secret = head.lines().find(|line| line.contains("seen")).unwrap_or_default();
         write!(
             stream,
             "HTTP/1.1 {status}\r\nx-echo: {secret}\r\ncontent-length: {}\r\n\r\n{body}",
@@ -75,7 +75,7 @@ fn serve(mut stream: impl Read + Write) -> Outcome<()> {
     }
 }
 
-/// A server on a thread that ends with the test's process.
+/// Starts a server on a thread that ends with the test process.
 fn start<Work>(work: Work) -> Outcome<SocketAddr>
 where
     Work: Fn(TcpStream) -> Outcome<()> + Send + Sync + 'static,
@@ -92,7 +92,7 @@ where
     Ok(address)
 }
 
-/// CONNECT, whoever asks.
+/// A proxy that opens every tunnel that CONNECT requests.
 fn serve_proxy(mut near: TcpStream) -> Outcome<()> {
     let head = read_head(&mut near)?;
     let target = head.split(' ').nth(1).ok_or("no target")?.to_string();
@@ -131,12 +131,12 @@ fn options(url: &str, folder: &Path, has_token: bool) -> Options {
     if has_token {
         options.set_session_token(Some(TOKEN.as_bytes()));
     } else {
-        options.set_api_key(Some(KEY.as_bytes()), Some(b"someone"));
+        options.set_api_key(Some(KEY.as_bytes()), Some(b"account"));
     }
     options
 }
 
-/// Good and bad, on new connections and on old ones.
+/// Makes successful and failing calls, on new and on reused connections.
 fn call(options: &Options) -> Outcome<()> {
     let client = Client::new(options).map_err(|error| error.message().into_owned())?;
     for id in ["good", "bad", "good"] {
@@ -150,15 +150,15 @@ fn call(options: &Options) -> Outcome<()> {
 }
 
 #[test]
-fn no_record_holds_a_secret() -> Outcome<()> {
+fn no_log_record_contains_a_secret() -> Outcome<()> {
     static COLLECTOR: Collector = Collector;
     log::set_logger(&COLLECTOR).map_err(|error| error.to_string())?;
     log::set_max_level(LevelFilter::Trace);
     let folder = certificates()?;
-    let plain = format!("http://{}", start(serve)?);
+    let plaintext = format!("http://{}", start(serve)?);
     let secure = format!("https://{}", start_secure(&folder)?);
     let proxy = start(serve_proxy)?;
-    for url in [&plain, &secure] {
+    for url in [&plaintext, &secure] {
         for has_token in [false, true] {
             call(&options(url, &folder, has_token))?;
         }
@@ -166,7 +166,7 @@ fn no_record_holds_a_secret() -> Outcome<()> {
     let mut through = options(&secure, &folder, false);
     through.set_proxy(Some(format!("http://user:{PASSWORD}@{proxy}").as_bytes()));
     call(&through)?;
-    // And where nobody listens: the client's end of a connection has its port for itself.
+    // A refused connection: no other socket can listen on the port of a connected one.
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let connection = TcpStream::connect(listener.local_addr()?)?;
     let nowhere = connection.local_addr()?;
@@ -175,10 +175,10 @@ fn no_record_holds_a_secret() -> Outcome<()> {
     assert!(client.get(Some(b"good"), None).is_err());
 
     let records = take_records();
-    assert!(records.iter().any(|record| record.starts_with("TRACE")), "nothing was collected: {records:?}");
+    assert!(records.iter().any(|record| record.starts_with("TRACE")), "no record was collected: {records:?}");
     for secret in [KEY, TOKEN, NEWER_TOKEN, PASSWORD, PASSWORD_IN_BASE64] {
-        let telling = records.iter().find(|record| record.contains(secret));
-        assert_eq!(telling, None, "{secret}");
+        let leak = records.iter().find(|record| record.contains(secret));
+        assert_eq!(leak, None, "{secret}");
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What can go wrong, with what a caller wants to know of it. Every message is made here.
+//! The failures of a call, as the C interface reports them. `code` has their numbers, `message` their sentences.
 
 mod code;
 pub mod message;
@@ -6,49 +6,49 @@ pub mod message;
 use std::borrow::Cow;
 use std::time::Duration;
 
-pub use code::code_name;
+pub use code::{code_name, is_transient_status};
 
-/// The part of a call that was going on when it ended.
+/// The phase of a call in which it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Phase {
-    /// Before anything was begun.
+    /// Before the call did anything.
     #[default]
     Starting,
-    /// The host's name was being looked up.
+    /// The lookup of a host name.
     Resolving,
-    /// A TCP connection was being made.
+    /// Establishing a TCP connection.
     Connecting,
-    /// A proxy was being asked for a tunnel.
+    /// Requesting a tunnel from a proxy.
     Proxy,
-    /// The TLS session was being agreed on.
+    /// The TLS handshake.
     Handshake,
-    /// The request was on its way out.
+    /// Sending the request.
     Sending,
-    /// The request was out, and no complete header had come back.
+    /// Waiting for a complete response header.
     Waiting,
-    /// The body was coming in.
+    /// Receiving the body.
     Receiving,
-    /// Between two tries of one call.
-    Pausing,
-    /// Between two looks at a run in progress.
+    /// The pause between two attempts of one call.
+    Backoff,
+    /// The pause between two polls of a wait.
     Polling,
 }
 
 /// What went wrong.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ErrorKind {
-    /// The caller's mistake; the text names the argument. Nothing was sent.
+    /// An argument or a setting is invalid: the text names it. Nothing was sent.
     InvalidArgument(String),
-    /// The token was triggered, or the progress callback said stop.
+    /// The token was cancelled, or the progress callback returned false.
     Cancelled {
-        /// What was going on.
+        /// The phase that was interrupted.
         phase: Phase,
     },
     /// The deadline of the call passed.
     Timeout {
         /// The limit that was set.
         limit: Duration,
-        /// What was going on.
+        /// The phase that was interrupted.
         phase: Phase,
         /// The server, as `host:port`.
         peer: String,
@@ -57,90 +57,90 @@ pub enum ErrorKind {
     WaitTimeout {
         /// The limit that was set.
         limit: Duration,
-        /// What the last poll brought.
+        /// The result of the last poll.
         last: String,
     },
-    /// The host name could not be turned into an address.
+    /// The host name could not be resolved.
     Resolve {
         /// The name.
         host: String,
-        /// What the system says.
+        /// The reason that the system gave.
         reason: String,
-        /// The system expects it to pass.
+        /// Whether the system expects a later lookup to succeed.
         temporary: bool,
     },
-    /// Nobody answered at the address, or the proxy refused.
+    /// The connection could not be established.
     Connect {
         /// The server or proxy, as `host:port`.
         peer: String,
-        /// Why.
+        /// The reason.
         reason: String,
-        /// The proxy wants something to be changed, such as the password.
+        /// Whether the proxy refused, so that something must be changed first, such as the password.
         refused: bool,
     },
-    /// No trusted TLS session.
+    /// No trusted TLS session could be established.
     Tls {
         /// The server, as `host:port`.
         peer: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// The connection broke, or what came is not HTTP.
+    /// The connection was lost, or the peer does not speak HTTP.
     Transport {
         /// The server, as `host:port`.
         peer: String,
-        /// Why.
+        /// The reason.
         reason: String,
-        /// The connection was lost: another try may do better. False: the peer does not speak HTTP.
+        /// Whether the connection was lost, so that another attempt may succeed.
         lost: bool,
     },
-    /// A 2xx answer whose body is not an execution.
+    /// The body of a 2xx response is not an execution.
     InvalidResponse(String),
-    /// A 2xx answer with a body above the limit.
+    /// The body of a 2xx response exceeds the limit.
     TooLarge {
         /// `max_response_bytes`.
         limit: u64,
     },
-    /// An answer whose header is above its limit.
+    /// The header of a response exceeds a limit.
     HeaderTooLarge {
         /// The limit of its size.
         bytes: usize,
-        /// The limit of its fields.
+        /// The limit of its number of fields.
         fields: usize,
     },
-    /// An answer whose nodes would take more memory than they may.
+    /// The nodes of an execution would exceed their memory limit.
     TooManyNodes {
-        /// In bytes.
+        /// The limit, in bytes.
         limit: u64,
-        /// The memory that a node takes at least, in bytes.
+        /// The memory that one node takes, in bytes.
         bytes_per_node: usize,
     },
-    /// A defect of the library, caught.
+    /// The library caught a defect of its own.
     Internal(String),
-    /// Out of descriptors, threads or memory; the text says which.
+    /// Descriptors, threads or memory are exhausted: the text names which.
     Resource(String),
-    /// An answer with another status than 2xx: what it says is in [`ResponseDetails`].
+    /// A response with another status than 2xx: [`ResponseDetails`] has its content.
     Status,
 }
 
-/// What is kept of an answer that became an error.
+/// What an error keeps of a response.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ResponseDetails {
-    /// The status of the answer itself.
+    /// The HTTP status.
     pub status: u16,
     /// `status_code` of the envelope.
     pub envelope_status: Option<u16>,
     /// `http_error_type` of the envelope.
     pub http_error_type: Option<String>,
-    /// `error_code` of the envelope, else its `error`.
+    /// `error_code` of the envelope, or else its `error`.
     pub api_code: Option<String>,
-    /// `message` of the envelope, where it is not empty.
+    /// `message` of the envelope, unless it is empty.
     pub message: Option<String>,
-    /// `request_id` of the envelope, else the header's.
+    /// `request_id` of the envelope, or else `x-request-id` of the header.
     pub request_id: Option<String>,
-    /// The first bytes of the body, as they came.
+    /// The first bytes of the body, redacted.
     pub body: Option<Vec<u8>>,
-    /// What Retry-After says.
+    /// The Retry-After of the header.
     pub retry_after: Option<Duration>,
 }
 
@@ -159,28 +159,28 @@ impl From<ErrorKind> for Error {
 }
 
 impl Error {
-    /// The caller's mistake; `message` names the argument.
+    /// An invalid argument, which `message` names.
     pub fn invalid_argument(message: impl Into<String>) -> Error {
         ErrorKind::InvalidArgument(message.into()).into()
     }
 
-    /// A defect of the library, caught.
+    /// A defect of the library.
     pub fn internal(message: impl Into<String>) -> Error {
         ErrorKind::Internal(message.into()).into()
     }
 
-    /// Memory, descriptors or threads are used up; `message` says which.
+    /// An exhausted resource, which `message` names.
     pub fn resource(message: impl Into<String>) -> Error {
         ErrorKind::Resource(message.into()).into()
     }
 
-    /// The same failure with the answer that came before it, or that it is about.
+    /// The same failure with the response that caused it.
     pub(crate) fn with_response(mut self, response: ResponseDetails) -> Error {
         self.response = Some(Box::new(response));
         self
     }
 
-    /// The same failure after so many tries.
+    /// The same failure after this many attempts.
     pub(crate) fn after_attempts(mut self, attempts: u32) -> Error {
         self.attempts = attempts;
         self
@@ -191,31 +191,10 @@ impl Error {
         &self.kind
     }
 
-    /// The HTTP status of the answer, or the negative code of what went wrong.
-    pub fn code(&self) -> i32 {
-        use code::*;
-        match &self.kind {
-            ErrorKind::InvalidArgument(_) => INVALID_ARGUMENT,
-            ErrorKind::Cancelled { .. } => CANCELLED,
-            ErrorKind::Timeout { .. } | ErrorKind::WaitTimeout { .. } => TIMEOUT,
-            ErrorKind::Resolve { .. } => RESOLVE,
-            ErrorKind::Connect { .. } => CONNECT,
-            ErrorKind::Tls { .. } => TLS,
-            ErrorKind::Transport { .. } => TRANSPORT,
-            ErrorKind::InvalidResponse(_) => INVALID_RESPONSE,
-            ErrorKind::TooLarge { .. }
-            | ErrorKind::HeaderTooLarge { .. }
-            | ErrorKind::TooManyNodes { .. } => RESPONSE_TOO_LARGE,
-            ErrorKind::Internal(_) => INTERNAL,
-            ErrorKind::Resource(_) => RESOURCE,
-            ErrorKind::Status => i32::from(self.status()),
-        }
-    }
-
-    /// `status_code` of the envelope, else the answer's own status; 0: there was no response.
+    /// `status_code` of the envelope, or else the status of the response; 0 if there was none.
     pub fn http_status(&self) -> i32 {
-        let named = self.response.as_ref().and_then(|response| response.envelope_status);
-        i32::from(named.unwrap_or_else(|| self.status()))
+        let in_envelope = self.response.as_ref().and_then(|response| response.envelope_status);
+        i32::from(in_envelope.unwrap_or_else(|| self.status()))
     }
 
     fn status(&self) -> u16 {
@@ -227,43 +206,45 @@ impl Error {
         self.response.as_ref()?.http_error_type.as_deref()
     }
 
-    /// `error_code` of the envelope.
+    /// `error_code` of the envelope, or else its `error`.
     pub fn api_code(&self) -> Option<&str> {
         self.response.as_ref()?.api_code.as_deref()
     }
 
-    /// The envelope's `message`, else a sentence made here. Never empty.
+    /// `message` of the envelope, or else a sentence of the library. Never empty.
     pub fn message(&self) -> Cow<'_, str> {
-        let told = self.response.as_ref().and_then(|response| response.message.as_deref());
-        told.filter(|_| self.kind == ErrorKind::Status).map_or_else(|| self.to_string().into(), Cow::from)
+        let in_envelope = self.response.as_ref().and_then(|response| response.message.as_deref());
+        in_envelope
+            .filter(|_| self.kind == ErrorKind::Status)
+            .map_or_else(|| self.to_string().into(), Cow::from)
     }
 
-    /// The id to quote to support.
+    /// The id that the vendor's support asks for.
     pub fn request_id(&self) -> Option<&str> {
         self.response.as_ref()?.request_id.as_deref()
     }
 
-    /// The first bytes of the answer's body.
+    /// The first bytes of the body.
     pub fn body(&self) -> Option<&[u8]> {
         self.response.as_ref()?.body.as_deref()
     }
 
-    /// What the server's Retry-After says.
+    /// The server's Retry-After.
     pub fn retry_after(&self) -> Option<Duration> {
         self.response.as_ref()?.retry_after
     }
 
-    /// What the server's Retry-After says, in milliseconds; -1: nothing.
+    /// The server's Retry-After in milliseconds, or -1 if there is none.
     pub fn retry_after_ms(&self) -> i64 {
         self.retry_after().map_or(-1, |pause| i64::try_from(pause.as_millis()).unwrap_or(i64::MAX))
     }
 
-    /// Whether another try may do better.
+    /// Whether the caller may repeat the call unchanged.
     pub fn is_retryable(&self) -> bool {
         matches!(self.kind, ErrorKind::Timeout { .. } | ErrorKind::WaitTimeout { .. }) || self.is_transient()
     }
 
-    /// Whether the failure may pass by itself, so that a call retries it.
+    /// Whether another attempt may succeed, so that the call itself retries the failure.
     pub fn is_transient(&self) -> bool {
         match &self.kind {
             ErrorKind::Status => is_transient_status(self.code()),
@@ -274,18 +255,13 @@ impl Error {
         }
     }
 
-    /// Tries begun; 0: nothing was begun.
+    /// How many attempts were started.
     pub fn attempts(&self) -> u32 {
         self.attempts
     }
 }
 
 impl std::error::Error for Error {}
-
-/// Whether another attempt may succeed after a response with this status.
-pub fn is_transient_status(status: i32) -> bool {
-    matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
-}
 
 #[cfg(test)]
 mod tests {
@@ -296,14 +272,14 @@ mod tests {
     }
 
     #[test]
-    fn statuses_that_may_pass_are_tried_again_and_no_others() {
+    fn only_transient_statuses_are_transient() {
         for code in 100..=999 {
             assert_eq!(status(code).is_transient(), [408, 429, 500, 502, 503, 504].contains(&code), "{code}");
         }
     }
 
     #[test]
-    fn failures_that_may_pass_are_tried_again_and_no_others() {
+    fn only_transient_failures_are_transient() {
         let text = String::new;
         let cases = [
             (ErrorKind::Connect { peer: text(), reason: text(), refused: false }, true),
@@ -317,12 +293,18 @@ mod tests {
             (ErrorKind::Timeout { limit: Duration::ZERO, phase: Default::default(), peer: text() }, false),
             (ErrorKind::InvalidArgument(text()), false),
             (ErrorKind::InvalidResponse(text()), false),
+            (ErrorKind::WaitTimeout { limit: Duration::ZERO, last: text() }, false),
             (ErrorKind::TooLarge { limit: 1 }, false),
+            (ErrorKind::HeaderTooLarge { bytes: 1, fields: 1 }, false),
+            (ErrorKind::TooManyNodes { limit: 1, bytes_per_node: 1 }, false),
             (ErrorKind::Resource(text()), false),
             (ErrorKind::Internal(text()), false),
         ];
         for (kind, expected) in cases {
-            assert_eq!(Error::from(kind.clone()).is_transient(), expected, "{kind:?}");
+            let error = Error::from(kind.clone());
+            assert_eq!(error.is_transient(), expected, "{kind:?}");
+            // The caller may repeat a call that timed out, but the call itself has no time left to.
+            assert_eq!(error.is_retryable(), expected || error.code() == -3, "{kind:?}");
         }
     }
 }

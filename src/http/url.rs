@@ -192,7 +192,7 @@ pub struct ExecutionId<'a>(&'a str);
 impl<'a> ExecutionId<'a> {
     /// Parses 1 to 256 characters of `A-Z a-z 0-9 - _ . ~ :`, not `.` or `..`.
     pub fn parse(id: Option<&'a [u8]>) -> Result<ExecutionId<'a>, String> {
-        let id = id.ok_or(message::EXECUTION_ID_NULL)?;
+        let id = id.ok_or_else(|| message::is_null("execution_id"))?;
         let is_allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.~:".contains(byte);
         match std::str::from_utf8(id) {
             Ok(text)

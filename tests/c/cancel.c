@@ -475,7 +475,7 @@ TEST(in_the_body_of_an_error_it_counts_as_well) {
         CHECK(server_await_requests(server, i + 1, 10000));
         pause_ms((int64_t)20 << 2 * i); /* until the call has read the status */
         refold_cancel_trigger(call.cancel);
-        is_told = strstr(end_call(&call, 0).message, "while receiving the answer") != NULL;
+        is_told = strstr(end_call(&call, 0).message, "while receiving the response") != NULL;
         refold_cancel_free(call.cancel);
     }
     CHECK(is_told);

@@ -152,10 +152,10 @@ static void stay_running(struct exchange *exchange) {
 
 #define LOOKUP .told = "while looking up the host name", .is_connecting = true, .has_lookup = true
 #define TLS .told = "in the TLS handshake", .is_connecting = true, .scheme = "https"
-#define PROXY .told = "while the proxy was asked for a tunnel", .is_connecting = true, .scheme = "https"
+#define PROXY .told = "while requesting a tunnel from the proxy", .is_connecting = true, .scheme = "https"
 #define SENDING .told = "while sending the request"
-#define HEADER .told = "while waiting for the answer"
-#define BODY .told = "while receiving the answer"
+#define HEADER .told = "while waiting for the response"
+#define BODY .told = "while receiving the response"
 
 const struct phase phases[] = {
     {"a lookup", LOOKUP},
@@ -186,7 +186,7 @@ const struct phase phases[] = {
     {"a body that drips until it closes", BODY, .handler = drip_until_close},
     {"an endless body", BODY, .handler = flood_body},
     {"an endless body that decompresses to nothing", BODY, .handler = flood_gzip},
-    {"the pause between tries", .told = "in the pause before another try", .occurrence = BETWEEN_TRIES,
+    {"the pause between tries", .told = "in the pause before the next attempt", .occurrence = BETWEEN_TRIES,
      .handler = ask_for_patience},
     {"the pause between polls", .told = "in the pause before the next poll", .occurrence = WHILE_POLLING,
      .handler = stay_running},

@@ -1,11 +1,58 @@
-//! What is wrong with an argument or a setting.
+//! What is wrong with an argument or a setting. Each sentence begins with its name.
 
-// URLs, proxies, credentials and certificates
+// Any argument ------------------------------------------------------------------------------------------------------
 
-/// The bytes of an argument or of an environment variable are not UTF-8.
+/// A required argument is NULL.
+pub(crate) fn is_null(argument: &str) -> String {
+    format!("{argument} is NULL")
+}
+
+/// A string is not text.
 pub(crate) fn invalid_utf8(argument: &str) -> String {
     format!("{argument} is not valid UTF-8")
 }
+
+// Settings ----------------------------------------------------------------------------------------------------------
+
+/// Neither an API key nor a session token is set.
+pub(crate) const NO_CREDENTIALS: &str =
+    "credentials are missing: set an api_key with its linked_account_id, or a session_token";
+
+/// Both an API key and a session token are set.
+pub(crate) const API_KEY_AND_SESSION_TOKEN: &str =
+    "api_key and session_token are both set: set one of them, and reset the other with NULL";
+
+/// A session token is set together with the account of an API key.
+pub(crate) const LINKED_ACCOUNT_AND_SESSION_TOKEN: &str =
+    "linked_account_id and session_token are both set: a token identifies the account itself";
+
+/// An API key is set without an account.
+pub(crate) const NO_LINKED_ACCOUNT_ID: &str = "linked_account_id is missing: an api_key needs it";
+
+/// An account is set without an API key.
+pub(crate) const NO_API_KEY: &str = "api_key is missing: a linked_account_id alone is not enough";
+
+/// A session token was passed to a client that authenticates with an API key.
+pub(crate) const CLIENT_HAS_API_KEY: &str = "session_token: this client was made with an api_key";
+
+/// A proxy on another host would receive the credentials unencrypted.
+pub(crate) const REMOTE_PROXY_FOR_PLAINTEXT: &str = "proxy must be on this host: a base_url with http \
+     would send it the credentials unencrypted (refold_options_set_allow_plaintext allows it)";
+
+/// The poll interval is below the minimum.
+pub(crate) fn poll_interval_too_short(min_ms: u64) -> String {
+    format!("poll_interval_ms must be at least {min_ms}")
+}
+
+/// The User-Agent is not a valid header value.
+pub(crate) const USER_AGENT_HAS_CONTROL: &str = "user_agent must not contain control characters";
+
+/// The User-Agent exceeds the limit.
+pub(crate) fn user_agent_too_long(max_bytes: usize) -> String {
+    format!("user_agent must not be longer than {max_bytes} bytes")
+}
+
+// URLs, proxies, credentials and certificates -----------------------------------------------------------------------
 
 pub(crate) const BASE_URL_NOT_ASCII: &str =
     "base_url has characters other than ASCII: write an international host in punycode";
@@ -22,8 +69,6 @@ pub(crate) const BASE_URL_PATH: &str = "base_url has a path with an empty or dot
 pub(crate) fn base_url_too_long(limit: usize) -> String {
     format!("base_url is longer than {limit} bytes")
 }
-
-pub(crate) const EXECUTION_ID_NULL: &str = "execution_id is NULL";
 
 /// The id has the wrong length or a character that is not allowed.
 pub(crate) fn invalid_execution_id(max_length: usize) -> String {

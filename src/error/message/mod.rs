@@ -12,15 +12,15 @@ use super::{Error, ErrorKind, Phase};
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Phase::Starting => "before it began",
+            Phase::Starting => "before it started",
             Phase::Resolving => "while looking up the host name",
             Phase::Connecting => "while connecting",
-            Phase::Proxy => "while the proxy was asked for a tunnel",
+            Phase::Proxy => "while requesting a tunnel from the proxy",
             Phase::Handshake => "in the TLS handshake",
             Phase::Sending => "while sending the request",
-            Phase::Waiting => "while waiting for the answer",
-            Phase::Receiving => "while receiving the answer",
-            Phase::Pausing => "in the pause before another try",
+            Phase::Waiting => "while waiting for the response",
+            Phase::Receiving => "while receiving the response",
+            Phase::Backoff => "in the pause before the next attempt",
             Phase::Polling => "in the pause before the next poll",
         })
     }
@@ -32,10 +32,10 @@ impl fmt::Display for Error {
             ErrorKind::InvalidArgument(message) => f.write_str(message),
             ErrorKind::Cancelled { phase } => write!(f, "the call was cancelled {phase}"),
             ErrorKind::Timeout { limit, phase, peer } => {
+                let milliseconds = limit.as_millis();
                 write!(
                     f,
-                    "no complete answer from {peer} within {} ms: the time-out passed {phase}",
-                    limit.as_millis()
+                    "no complete response from {peer} within {milliseconds} ms: the timeout expired {phase}"
                 )
             }
             ErrorKind::WaitTimeout { limit, last } => {
@@ -48,23 +48,23 @@ impl fmt::Display for Error {
                 write!(f, "lost the connection to {peer}: {reason}")
             }
             ErrorKind::Transport { peer, reason, lost: false } => {
-                write!(f, "no usable HTTP answer from {peer}: {reason}")
+                write!(f, "no usable HTTP response from {peer}: {reason}")
             }
-            ErrorKind::InvalidResponse(reason) => write!(f, "the answer is not an execution: {reason}"),
+            ErrorKind::InvalidResponse(reason) => write!(f, "the response is not an execution: {reason}"),
             ErrorKind::TooLarge { limit } => write!(
                 f,
-                "the answer is larger than max_response_bytes ({limit}): \
+                "the response is larger than max_response_bytes ({limit}): \
                  raise it with refold_options_set_max_response_bytes"
             ),
             ErrorKind::HeaderTooLarge { bytes, fields } => {
                 write!(
                     f,
-                    "the answer's header is larger than {bytes} bytes, or has more than {fields} fields"
+                    "the response header is larger than {bytes} bytes, or has more than {fields} fields"
                 )
             }
             ErrorKind::TooManyNodes { limit, bytes_per_node } => write!(
                 f,
-                "the answer has more nodes than fit into {limit} bytes of memory, at {bytes_per_node} each: \
+                "the response has more nodes than fit into {limit} bytes of memory, at {bytes_per_node} each: \
                  for calls refold_options_set_max_response_bytes sets the limit"
             ),
             ErrorKind::Internal(message) => write!(f, "internal error of librefold: {message}"),
@@ -72,6 +72,19 @@ impl fmt::Display for Error {
             ErrorKind::Status => write_status(f, self.status()),
         }
     }
+}
+
+/// The last poll of a wait that ran out of time had no response.
+pub const NO_RESPONSE_YET: &str = "the server has not responded yet";
+
+/// The last poll of a wait that ran out of time returned an execution with this status.
+pub fn last_status(status: &str) -> String {
+    format!("its last status is {status}")
+}
+
+/// The body of a response has a Content-Encoding other than gzip.
+pub fn unrequested_encoding(encoding: &str) -> String {
+    format!("its body is encoded as {encoding}, which was not requested")
 }
 
 fn write_status(f: &mut fmt::Formatter<'_>, status: u16) -> fmt::Result {
