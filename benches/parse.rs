@@ -81,7 +81,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         parse(&mut criterion, name, &document(nodes, records)?);
     }
     let execution =
-        Execution::parse(document(50, 20)?.into_bytes(), None, u64::MAX).map_err(|refused| refused.why)?;
+        Execution::parse(document(50, 20)?.into_bytes(), None, u64::MAX).map_err(|error| error.kind)?;
     look(&mut criterion, &execution).ok_or("the execution lacks what is looked at")?;
     criterion.final_summary();
     Ok(())

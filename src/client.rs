@@ -115,7 +115,7 @@ impl Client {
                     }
                     Err(refused) => {
                         response.body = refused.body.into();
-                        refused.why.into()
+                        refused.kind.into()
                     }
                 }
             }
