@@ -18,7 +18,8 @@ const MAX_ESCAPE: usize = 6;
 /// The number of characters that a message quotes of what a server sent.
 const MAX_QUOTE: usize = 100;
 
-/// The number of bytes in which these characters are searched for secrets: an echoed secret may be longer than the quote.
+/// The number of bytes in which these characters are searched for secrets: an echoed secret may be longer than the
+/// quote.
 const MAX_QUOTED_TEXT: usize = 64 << 10;
 
 /// Redacts the secrets of one call.
@@ -37,8 +38,8 @@ impl Redactor {
         self.secrets.iter().map(|secret| secret.bytes().len()).max().unwrap_or(0)
     }
 
-    /// Replaces each secret in `text` by `***`, whether or not it is escaped as in a JSON string. Returns `None` if there is
-    /// not enough memory.
+    /// Replaces each secret in `text` by `***`, whether or not it is escaped as in a JSON string. Returns `None` if
+    /// there is not enough memory.
     pub fn redact(&self, mut text: Vec<u8>) -> Option<Vec<u8>> {
         for secret in self.secrets.iter().map(Secret::bytes).filter(|secret| !secret.is_empty()) {
             if find(&text, secret).is_some() {
@@ -91,7 +92,7 @@ fn is_prefix(text: &[u8], secret: &[u8]) -> bool {
     !rest.is_empty() && secret.len() - rest.len() >= MIN_REDACTED_PREFIX
 }
 
-/// Whether the text is empty, or ends within an escape or between the two of a surrogate pair.
+/// Whether the text is empty, or ends within an escape or between the halves of a surrogate pair.
 fn is_truncated(text: &[u8]) -> bool {
     match decode_escape(text) {
         Some((Escape::Incomplete, _)) => true,
@@ -124,7 +125,8 @@ fn find(text: &[u8], secret: &[u8]) -> Option<(usize, usize)> {
     })
 }
 
-/// The number of bytes at the start of `text` that are the secret in a JSON string, each character with or without an escape.
+/// The number of bytes at the start of `text` that are the secret in a JSON string, each character with or without an
+/// escape.
 fn escaped_length(text: &[u8], secret: &[u8]) -> Option<usize> {
     let mut at = 0;
     let mut rest = secret;

@@ -110,8 +110,8 @@ pub(super) static NODE_FIELDS: [KnownKey<NodeField>; MAX_FIELDS] = [
 
 const MAX_FIELDS: usize = 10;
 
-/// Predicts the next key of an object from the previous object. Nearly all nodes have the same fields in the same order, so
-/// one comparison identifies most keys.
+/// Predicts the next key of an object from the previous object. Nearly all nodes have the same fields in the same
+/// order, so one comparison identifies most keys.
 pub(super) struct KeyPredictor<F: 'static> {
     fields: &'static [KnownKey<F>],
     /// For each field, the index of the field that followed it; in the last place, of the one that came first.

@@ -1,8 +1,8 @@
 //! One workflow execution, parsed from the body of a response.
 //!
-//! The body is validated while it arrives (see `json::scan`). Then a reader finds the typed fields, and steps over large
-//! values without parsing them (see `json`). The body itself is kept unchanged. Typed strings are copied out of it,
-//! unescaped and NUL-terminated, so that C can read them without any further work.
+//! The body is validated while it arrives (see `json::scan`). Then a reader finds the typed fields, and steps over
+//! large values without parsing them (see `json`). The body itself is kept unchanged. Typed strings are copied out of
+//! it, unescaped and NUL-terminated, so that C can read them without any further work.
 
 mod error;
 mod keys;
@@ -27,8 +27,8 @@ pub struct Execution {
     by_id: OnceBox<Vec<usize>>,
 }
 
-/// The typed fields of an execution. The extent of a string is that in `Execution::strings`, with its NUL; it is empty if the
-/// string is absent.
+/// The typed fields of an execution. The extent of a string is that in `Execution::strings`, with its NUL; it is empty
+/// if the string is absent.
 #[derive(Default)]
 struct Fields {
     id: Extent,
@@ -42,8 +42,8 @@ struct Fields {
     completion_percentage: Option<f64>,
 }
 
-/// The typed fields of a node, which `Execution::node` reads. The extents of `latest_output`, `input_data` and `json` are those
-/// in the body, and empty if the value is absent.
+/// The typed fields of a node, which `Execution::node` reads. The extents of `latest_output`, `input_data` and `json`
+/// are those in the body, and empty if the value is absent.
 #[derive(Default)]
 pub struct Node {
     id: Extent,
@@ -77,8 +77,9 @@ pub const NODE_MEMORY: usize = 256;
 const MAX_LINEAR_SEARCH: usize = 16;
 
 impl Execution {
-    /// Parses a body. `requested_id` is the id of the execution if the body has none. A node can have far fewer bytes of text
-    /// than it takes memory, so nodes may take `node_memory_limit` bytes, or as many as the text has if that is more.
+    /// Parses a body. `requested_id` is the id of the execution if the body has none. A node can have far fewer bytes
+    /// of text than it takes memory, so nodes may take `node_memory_limit` bytes, or as many as the text has if that is
+    /// more.
     pub fn parse(
         body: impl Into<JsonBuffer>,
         requested_id: Option<&str>,

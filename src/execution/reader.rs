@@ -26,17 +26,17 @@ pub(super) struct Reader<'a> {
     key: Vec<u8>,
 }
 
-/// Strings that fit into the spare bytes are copied without allocating. Most typed strings are shorter than this.
+/// The number of spare bytes. Most typed strings are shorter, and are copied into them without allocating.
 pub(super) const SPARE_BYTES: usize = 512;
 
-/// The first nodes are allocated for a small body as if it had one per `MIN_NODE_TEXT` bytes, within these limits. The
-/// capacity doubles from there.
-pub(super) const MIN_INITIAL_NODES: usize = 4;
+/// The initial capacity for nodes is one for each `MIN_NODE_TEXT` bytes of the body, within these limits. It doubles from
+/// there.
+const MIN_INITIAL_NODES: usize = 4;
 pub(super) const MAX_INITIAL_NODES: usize = 16;
-/// Hardly any node has a shorter text.
+/// Nearly all nodes have a longer text.
 pub(super) const MIN_NODE_TEXT: usize = 128;
 
-/// Nodes may take this many bytes whatever the limit.
+/// Nodes may always take this many bytes.
 const MIN_NODE_MEMORY_LIMIT: u64 = 64 << 10;
 
 /// Counts with up to this many digits take the fast path.

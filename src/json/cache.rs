@@ -1,7 +1,7 @@
-//! What has been parsed of a value, in a chain of write-once cells.
+//! What has been parsed from a value, in a chain of write-once cells.
 //!
-//! A chain only grows, and its nodes are freed with the value, so that a reference to their content lives as long as the
-//! value. No thread ever waits for another one: of two threads that make the same content, one drops its result.
+//! A chain only grows, and its nodes are freed with the value, so a reference to their content lives as long as the
+//! value. No thread waits for another: if two make the same content at once, one of them drops its result.
 
 use super::LazyValue;
 use super::chunks::{Chunks, Extents};
@@ -46,8 +46,8 @@ impl<'a> CacheNode<'a> {
     }
 }
 
-/// Returns the wanted content of a chain. Makes it and adds it to the chain if it is not there. Returns `None`, and adds
-/// nothing, if there is not enough memory.
+/// Returns the wanted content of a chain. Makes it and adds it to the chain if it is not there. Returns `None`, and
+/// adds nothing, if there is not enough memory.
 pub(super) fn get_or_insert<'c, 'a>(
     chain: &'c Chain<'a>,
     is_wanted: impl Fn(&Content<'a>) -> bool,
@@ -86,8 +86,8 @@ pub(super) fn unescape_string<'a>(quoted: &str) -> Option<Content<'a>> {
     Some(Content::LongString(string))
 }
 
-/// Frees a chain and those of the chunks in it. Chunks can nest as deep as the text is long, so this neither recurses nor
-/// allocates: the chain of each chunk is put in front of the nodes that are still to be freed.
+/// Frees a chain and those of the chunks in it. Chunks can nest as deep as the text is long, so this neither recurses
+/// nor allocates: the chain of each chunk is put in front of the nodes that are still to be freed.
 pub(super) fn free(chain: Chain) {
     let mut pending = chain;
     while let Some(mut node) = pending.take() {

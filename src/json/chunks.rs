@@ -1,7 +1,7 @@
 //! Large arrays and objects, split into chunks.
 //!
-//! A chunk is a run of adjacent small elements or members, which is parsed into a tape when one of them is accessed; or it
-//! is one large element or member. So an access to a large document parses what is near, and nothing else.
+//! A chunk is a run of adjacent small elements or members, which is parsed into a tape when one of them is accessed; or
+//! it is one large element or member. So an access to a large document parses what is near, and nothing else.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -145,8 +145,8 @@ pub(super) struct Extents {
 const MAX_RESCANNED_TEXT: usize = 64;
 
 impl Extents {
-    /// Finds the extents of a container and of those in it. Leaves out small ones, and those in a container that is parsed
-    /// into a tape. Returns `None` if there is not enough memory.
+    /// Finds the extents of a container and of those in it. Leaves out small ones, and those in a container that is
+    /// parsed into a tape. Returns `None` if there is not enough memory.
     pub(super) fn find(text: &str) -> Option<Extents> {
         let mut extents = try_with_capacity(1)?;
         // While a container is open, `end` is the index of the one around it.

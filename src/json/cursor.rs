@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::scan::{self, Extent};
 
 impl Extent {
-    /// Whether there are no bytes in it: no value has such an extent, so it stands for an absent one.
+    /// Whether it has no bytes. Every value has some, so an empty extent represents an absent value.
     #[inline]
     pub(crate) fn is_empty(self) -> bool {
         self.start == self.end
@@ -113,8 +113,8 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Drops the extents that start before an offset. A skipped container may have had many extents in it, or none, so the
-    /// search doubles its reach.
+    /// Drops the extents that start before an offset. A skipped container may have had many extents in it, or none, so
+    /// the search doubles its reach.
     fn drop_extents_before(&mut self, start: usize) {
         let is_passed = |extent: &Extent| extent.start < start;
         let mut reach = 1;

@@ -3,7 +3,7 @@
 use crate::alloc::try_reserve;
 use crate::json::scan;
 
-/// What an escape stands for.
+/// The meaning of an escape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Escape {
     /// A character.
@@ -72,8 +72,8 @@ pub(crate) fn append_unescaped(out: &mut Vec<u8>, content: &[u8]) -> Option<()> 
     }
 }
 
-/// Unescapes a valid string in place, starting at the escape at `at`. Returns the new end of its content, and the offset
-/// of its closing quote.
+/// Unescapes a valid string in place, starting at the escape at `at`. Returns the new end of its content, and the
+/// offset of its closing quote.
 #[inline(never)]
 pub(super) fn unescape_in_place(text: &mut [u8], mut at: usize) -> Option<(usize, usize)> {
     let mut end = at;

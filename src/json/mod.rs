@@ -1,9 +1,9 @@
 //! A lazily parsed view of one JSON value.
 //!
-//! Creating a view costs nothing: it stores the text of the value, and parses it on first access. A small array or object
-//! is parsed into a flat tape in one pass (see `tape`). A large one is split into chunks that stay unparsed until they are
-//! accessed (see `chunks`). So what is not accessed is not parsed, a large document never becomes a tree, and no depth of
-//! nesting overflows the stack.
+//! Creating a view costs nothing: it stores the text of the value, and parses it on first access. A small array or
+//! object is parsed into a flat tape in one pass (see `tape`). A large one is split into chunks that stay unparsed
+//! until they are accessed (see `chunks`). So what is not accessed is not parsed, a large document never becomes a
+//! tree, and no depth of nesting overflows the stack.
 //!
 //! Parsed data is cached in write-once cells (see `cache`), so any number of threads can read the same value.
 //!
@@ -50,7 +50,7 @@ pub enum JsonType {
     Object = 5,
 }
 
-/// The text of a valid JSON value, and what has been parsed of it.
+/// The text of a valid JSON value, and a cache of what has been parsed from it.
 pub struct LazyValue<'a> {
     text: &'a str,
     cache: Chain<'a>,

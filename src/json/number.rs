@@ -108,8 +108,8 @@ fn read_exponent(text: &[u8], end: &mut usize) -> i64 {
 /// Exponents saturate here: beyond the table of powers, and far from the bounds of `i64`.
 const MAX_EXPONENT: i64 = 1 << 40;
 
-/// Appends the digits at `end` to those of `number`, and moves `end` past them. The result is meaningless if there are more
-/// than 19 digits in all.
+/// Appends the digits at `end` to those of `number`, and moves `end` past them. The result is meaningless if there are
+/// more than 19 digits in all.
 #[inline(always)]
 fn read_digits(text: &[u8], end: &mut usize, mut number: u64) -> u64 {
     loop {
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn random_numbers_are_parsed_like_by_the_standard_library() {
+    fn random_numbers_are_parsed_as_by_the_standard_library() {
         let mut rng = Rng(0x9e37_79b9_7f4a_7c15);
         let mut below = |limit: u64| rng.below(limit as usize) as u64;
         for _ in 0..4_000 {

@@ -4,8 +4,8 @@ use super::{Json, JsonType};
 use crate::alloc::try_with_capacity;
 
 impl<'v, 'a> Json<'v, 'a> {
-    /// The value that a JSON pointer (RFC 6901) refers to, starting from this value. The empty pointer refers to the value
-    /// itself.
+    /// The value that a JSON pointer (RFC 6901) refers to, starting from this value. The empty pointer refers to the
+    /// value itself.
     pub fn pointer(self, pointer: &[u8]) -> Option<Json<'v, 'a>> {
         let mut value = self;
         if pointer.is_empty() {

@@ -1,7 +1,7 @@
 //! The values in a small array or object, parsed in one pass into a flat list.
 //!
-//! For example, this is the object `{"id":7,"tag":"a\nb","list":[true]}` in memory. In `copy`, `0` is a NUL and `^` a line
-//! feed:
+//! For example, this is the object `{"id":7,"tag":"a\nb","list":[true]}` in memory. In `copy`, `0` is a NUL and `^` a
+//! line feed:
 //!
 //! ```text
 //!   offset  0         5         10        15        20        25        30
@@ -23,19 +23,19 @@
 //! - `text` is the JSON as it was sent. `start..end` is the text of a value.
 //! - `copy` is the same text, in which each string and key was unescaped in place. The NUL fits because it replaces the
 //!   closing quote or what an escape saved.
-//! - `cells` holds 16 bytes for each value. Children of one container are adjacent, and precede the container, whose end
-//!   is found later. Offsets take 16 bits, so the text is limited to 64 KiB.
-//! - `content` has 32 bits. Of a wider number it holds the lower half. The upper half is in `copy`, where it replaces the
+//! - `cells` holds 16 bytes for each value. Children of one container are adjacent, and precede the container, whose
+//!   end is found later. Offsets take 16 bits, so the text is limited to 64 KiB.
+//! - `content` has 32 bits. For a wider number, it is the lower half; the upper half is in `copy`, in place of the
 //!   first digits of the number and the byte in front of them.
 //!
 //! A pointer to a cell is all that C needs to identify a value: `position` leads back to cell 0, and from there to the
 //! tape with its text and strings.
 //!
-//! A tape borrows its text for `'a` and owns everything else. It is complete before any other thread can see it, and
-//! immutable from then on but for two cells that are written atomically: `Owner`, to which each thread writes the same
-//! address, and `chains`, which is write-once. So any number of threads can read it. The vectors never grow again, so
-//! pointers to cells and strings are valid until the tape is dropped. A tape must not be moved once it is pinned, because
-//! `Owner` refers to it: it is in a boxed cache node.
+//! A tape borrows its text for `'a` and owns everything else. It is complete before another thread can see it. From
+//! then on, only `Owner` and `chains` change: each is written once, atomically, and all threads would write the same
+//! address to `Owner`. So any number of threads can read a tape. Its vectors never grow again, so pointers to cells and
+//! strings are valid until it is dropped. A pinned tape must not be moved, because `Owner` refers to it: the cache
+//! keeps it in a box.
 
 mod builder;
 
@@ -65,7 +65,7 @@ pub struct Tape<'a> {
     chains: OnceBox<Vec<Chain<'a>>>,
 }
 
-/// An element of the list.
+/// An element of `Tape::cells`.
 pub enum TapeCell<'a> {
     /// A value.
     Value(TapeEntry),
@@ -85,6 +85,7 @@ pub struct TapeEntry {
     /// The text of the value.
     start: u16,
     end: u16,
+    /// The key of a member. Meaningless for an element.
     key: Key,
     /// Depends on the tag.
     content: u32,
@@ -347,17 +348,17 @@ mod tests {
         assert_eq!(copy.collect::<String>(), "{\"id0:7,\"tag0:\"a^b0\",\"list0:[true]}");
         assert!(matches!(tape.cells[0], TapeCell::Owner(_)));
         let cells = [
-            (Tag::True, 29..33, (0, 0), 0),
-            (Tag::Int32, 6..7, (2, 2), 7),
-            (Tag::String, 14..20, (9, 3), 3),
-            (Tag::Array, 28..34, (22, 4), 1 | 1 << 16),
+            (Tag::True, 29..33, None, 0),
+            (Tag::Int32, 6..7, Some((2, 2)), 7),
+            (Tag::String, 14..20, Some((9, 3)), 3),
+            (Tag::Array, 28..34, Some((22, 4)), 1 | 1 << 16),
         ];
         assert_eq!(tape.cells.len(), 1 + cells.len());
         for (index, (tag, text, key, content)) in cells.into_iter().enumerate() {
             let TapeCell::Value(entry) = &tape.cells[1 + index] else { panic!("no value at {index}") };
             assert!(entry.tag == tag && usize::from(entry.position) == 1 + index);
-            assert_eq!((entry.start..entry.end, (entry.key.start, entry.key.length)), (text, key));
-            assert_eq!(entry.content, content);
+            assert_eq!((entry.start..entry.end, entry.content), (text, content));
+            assert!(key.is_none_or(|key| key == (entry.key.start, entry.key.length)));
         }
         assert_eq!((tape.children.first, tape.children.count), (2, 3));
     }
