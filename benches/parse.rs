@@ -1,4 +1,4 @@
-//! Parsing an execution from memory and reading its values: `cargo bench --bench parse`.
+//! Parses an execution from memory, and reads the result. `cargo bench --bench parse`
 
 use std::error::Error;
 use std::fmt::Write;
@@ -9,7 +9,7 @@ use criterion::{BatchSize, Criterion, Throughput};
 use refold::execution::Execution;
 use refold::json::{Json, JsonType, LazyValue};
 
-/// An execution with this many nodes, each with an output of some records.
+/// An execution with this many nodes, each with an output of this many records.
 fn document(nodes: usize, records: usize) -> Result<String, std::fmt::Error> {
     let mut text =
         String::from(r#"{"name":"Execution","status":"COMPLETED","completion_percentage":100,"nodes":["#);
@@ -32,7 +32,7 @@ fn document(nodes: usize, records: usize) -> Result<String, std::fmt::Error> {
     Ok(text)
 }
 
-/// Reads a value and everything in it; returns the number of values.
+/// Reads a value and everything in it. Returns the number of values.
 fn walk(value: Json<'_, '_>) -> usize {
     match value.kind() {
         JsonType::Null => 1,
@@ -55,18 +55,18 @@ fn parse(criterion: &mut Criterion, name: &str, text: &str) {
     group.finish();
 }
 
-fn look(criterion: &mut Criterion, execution: &Execution) -> Option<()> {
+fn access(criterion: &mut Criterion, execution: &Execution) -> Option<()> {
     let node = execution.node(execution.nodes().len() / 2)?;
     let output = node.latest_output()?;
     let id = node.id()?.split_last()?.1;
     criterion.bench_function("a node's name", |bencher| bencher.iter(|| black_box(node).name()));
     criterion
         .bench_function("a node by its id", |bencher| bencher.iter(|| execution.node_by_id(black_box(id))));
-    let source = LazyValue::new(output);
-    let seen = source.json();
-    criterion.bench_function("a member", |bencher| bencher.iter(|| seen.get(black_box(b"records"))));
+    let lazy = LazyValue::new(output);
+    let value = lazy.json();
+    criterion.bench_function("a member", |bencher| bencher.iter(|| value.get(black_box(b"records"))));
     criterion.bench_function("a member, by pointer", |bencher| {
-        bencher.iter(|| seen.pointer(black_box(b"/records/0/customer/name")));
+        bencher.iter(|| value.pointer(black_box(b"/records/0/customer/name")));
     });
     let mut group = criterion.benchmark_group("read");
     group.throughput(Throughput::Bytes(output.len() as u64));
@@ -81,8 +81,8 @@ fn run() -> Result<(), Box<dyn Error>> {
         parse(&mut criterion, name, &document(nodes, records)?);
     }
     let execution =
-        Execution::parse(document(50, 20)?.into_bytes(), None, u64::MAX).map_err(|refused| refused.why)?;
-    look(&mut criterion, &execution).ok_or("the execution lacks what is looked at")?;
+        Execution::parse(document(50, 20)?.into_bytes(), None, u64::MAX).map_err(|error| error.kind)?;
+    access(&mut criterion, &execution).ok_or("the execution lacks a field that is read")?;
     criterion.final_summary();
     Ok(())
 }

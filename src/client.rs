@@ -162,7 +162,7 @@ impl<T: Transport> Client<T> {
                     Ok(execution) => return Ok((Arc::new(execution), response.retry_after)),
                     Err(invalid) => {
                         response.body = invalid.body.into();
-                        invalid.why.into()
+                        invalid.kind.into()
                     }
                 }
             }

@@ -2,19 +2,24 @@
 
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::alloc::try_copy;
+use crate::alloc::{try_copy, try_extend, try_with_capacity};
+use crate::json::{Escape, decode_escape};
 use crate::secret::Secret;
 
-/// What stands for a secret where a server echoed one.
-const BLOT: &[u8] = b"***";
+/// Replaces a secret that a server echoed.
+const REDACTED: &[u8] = b"***";
 
-/// Fewer bytes of a secret than these tell nobody anything.
-const SHORTEST_TAIL: usize = 4;
+/// Fewer bytes of a secret than this reveal nothing, and are not redacted at the end of a truncated text.
+const MIN_REDACTED_PREFIX: usize = 4;
 
-/// What a message quotes of what a server sent, in characters.
+/// The longest form of a byte of a secret: an escape such as `\u0041`.
+const MAX_ESCAPE: usize = 6;
+
+/// The number of characters that a message quotes of what a server sent.
 const MAX_QUOTE: usize = 100;
 
-/// Where that is looked for, in bytes: an echoed secret may be longer than what is quoted.
+/// The number of bytes in which these characters are searched for secrets: an echoed secret may be longer than the
+/// quote.
 const MAX_QUOTED_TEXT: usize = 64 << 10;
 
 /// Redacts the secrets of one call.
@@ -33,15 +38,32 @@ impl Redactor {
         self.secrets.iter().map(|secret| secret.bytes().len()).max().unwrap_or(0)
     }
 
-    /// Replaces each secret in `text` by `***`, whether or not it is escaped as in a JSON string. `None` if there is not
-    /// enough memory.
-    pub fn redact(&self, text: Vec<u8>) -> Option<Vec<u8>> {
-        blot_out(text, &self.secrets)
+    /// Replaces each secret in `text` by `***`, whether or not it is escaped as in a JSON string. Returns `None` if
+    /// there is not enough memory.
+    pub fn redact(&self, mut text: Vec<u8>) -> Option<Vec<u8>> {
+        for secret in self.secrets.iter().map(Secret::bytes).filter(|secret| !secret.is_empty()) {
+            if find(&text, secret).is_some() {
+                let original = Zeroizing::new(text);
+                text = replace(&original, secret)?;
+            }
+        }
+        Some(text)
     }
 
-    /// The same for a text that may have been cut off within a secret.
+    /// Does the same to a text that may have been truncated within a secret.
     pub fn redact_truncated(&self, text: Vec<u8>) -> Vec<u8> {
-        blot_out_tail(blot_out(text, &self.secrets).unwrap_or_default(), &self.secrets)
+        let mut text = self.redact(text).unwrap_or_default();
+        let start_of_prefix = |secret: &Secret| {
+            let max_length = MAX_ESCAPE * (secret.bytes().len() + 1);
+            let earliest = text.len().saturating_sub(max_length);
+            (earliest..text.len()).find(|start| is_prefix(&text[*start..], secret.bytes()))
+        };
+        if let Some(start) = self.secrets.iter().filter_map(start_of_prefix).min() {
+            text[start..].zeroize();
+            text.truncate(start);
+            text.extend_from_slice(REDACTED);
+        }
+        text
     }
 
     /// A short, redacted, single-line form of a text from a server, for messages.
@@ -56,127 +78,80 @@ impl Redactor {
     }
 }
 
-/// Replaces each secret in `text` by `***`, both as it is and however JSON may write it. `None`: there is no memory for
-/// what would be left.
-fn blot_out(mut text: Vec<u8>, secrets: &[Secret]) -> Option<Vec<u8>> {
-    for secret in secrets.iter().map(Secret::bytes).filter(|secret| !secret.is_empty()) {
-        if find(&text, secret).is_some() {
-            let before = Zeroizing::new(text);
-            text = replace(&before, secret)?;
-        }
-    }
-    Some(text)
-}
-
-/// Replaces what stands at the end of a text that was cut off within a secret.
-fn blot_out_tail(mut text: Vec<u8>, secrets: &[Secret]) -> Vec<u8> {
-    let cut_within = |secret: &Secret| {
-        // Nothing longer than an escape for each byte, and one that was cut off.
-        let earliest = text.len().saturating_sub(6 * (secret.bytes().len() + 1));
-        (earliest..text.len()).find(|start| is_beginning(&text[*start..], secret.bytes()))
-    };
-    if let Some(start) = secrets.iter().filter_map(cut_within).min() {
-        text[start..].zeroize();
-        text.truncate(start);
-        text.extend_from_slice(BLOT);
-    }
-    text
-}
-
-/// Whether all of `text` writes the beginning of the secret, each character with or without an escape.
-fn is_beginning(text: &[u8], secret: &[u8]) -> bool {
+/// Whether all of `text` is the start of the secret, with or without escapes, and long enough to be redacted.
+fn is_prefix(text: &[u8], secret: &[u8]) -> bool {
     let mut at = 0;
     let mut rest = secret;
-    while !is_cut_off(&text[at..]) {
-        let mut room = [0; 4];
-        let Some((written, length)) = unescape(&text[at..], &mut room) else { return false };
-        let Some(left) = rest.strip_prefix(written) else { return false };
+    while !is_truncated(&text[at..]) {
+        let mut buffer = [0; 4];
+        let Some((character, length)) = decode(&text[at..], &mut buffer) else { return false };
+        let Some(left) = rest.strip_prefix(character) else { return false };
         rest = left;
         at += length;
     }
-    !rest.is_empty() && secret.len() - rest.len() >= SHORTEST_TAIL
+    !rest.is_empty() && secret.len() - rest.len() >= MIN_REDACTED_PREFIX
 }
 
-/// Whether nothing follows, or but the beginning of an escape.
-fn is_cut_off(text: &[u8]) -> bool {
-    match text {
-        [] | [b'\\'] => true,
-        [b'\\', b'u', digits @ ..] => match code_unit(digits) {
-            None => digits.len() < 4 && digits.iter().all(u8::is_ascii_hexdigit),
-            // The first half of a pair.
-            Some(0xd800..=0xdbff) => is_cut_off(&digits[4..]),
-            Some(_) => false,
-        },
-        _ => false,
+/// Whether the text is empty, or ends within an escape or between the halves of a surrogate pair.
+fn is_truncated(text: &[u8]) -> bool {
+    match decode_escape(text) {
+        Some((Escape::Incomplete, _)) => true,
+        Some((Escape::LoneSurrogate(0xd800..=0xdbff), length)) => is_truncated(&text[length..]),
+        _ => text.is_empty(),
     }
 }
 
 fn replace(text: &[u8], secret: &[u8]) -> Option<Vec<u8>> {
-    let mut blotted = Vec::new();
-    blotted.try_reserve_exact(text.len()).ok()?;
-    let mut append = |part: &[u8]| {
-        blotted.try_reserve(part.len()).ok()?;
-        blotted.extend_from_slice(part);
-        Some(())
-    };
+    let mut redacted = try_with_capacity(text.len())?;
     let mut rest = text;
     while let Some((start, end)) = find(rest, secret) {
-        append(&rest[..start])?;
-        append(BLOT)?;
+        try_extend(&mut redacted, &rest[..start])?;
+        try_extend(&mut redacted, REDACTED)?;
         rest = &rest[end..];
     }
-    append(rest)?;
-    Some(blotted)
+    try_extend(&mut redacted, rest)?;
+    Some(redacted)
 }
 
-/// Where the secret first stands, as it is or escaped.
+/// The start and the end of the first occurrence of the secret, with or without escapes.
 fn find(text: &[u8], secret: &[u8]) -> Option<(usize, usize)> {
     (0..text.len()).find_map(|start| {
-        let here = &text[start..];
-        if here[0] != secret[0] && here[0] != b'\\' {
+        let rest = &text[start..];
+        if rest[0] != secret[0] && rest[0] != b'\\' {
             return None;
         }
-        let length = if here.starts_with(secret) { Some(secret.len()) } else { length_escaped(here, secret) };
+        let length = if rest.starts_with(secret) { Some(secret.len()) } else { escaped_length(rest, secret) };
         Some((start, start + length?))
     })
 }
 
-/// How many bytes of `text` write the secret as a JSON string does, each character with or without an escape.
-fn length_escaped(text: &[u8], secret: &[u8]) -> Option<usize> {
+/// The number of bytes at the start of `text` that are the secret in a JSON string, each character with or without an
+/// escape.
+fn escaped_length(text: &[u8], secret: &[u8]) -> Option<usize> {
     let mut at = 0;
     let mut rest = secret;
     while !rest.is_empty() {
-        let mut written = [0; 4];
-        let (written, length) = unescape(&text[at..], &mut written)?;
-        rest = rest.strip_prefix(written)?;
+        let mut buffer = [0; 4];
+        let (character, length) = decode(&text[at..], &mut buffer)?;
+        rest = rest.strip_prefix(character)?;
         at += length;
     }
     Some(at)
 }
 
-/// What stands first in `text`, and how many bytes write it.
-fn unescape<'a>(text: &[u8], room: &'a mut [u8; 4]) -> Option<(&'a [u8], usize)> {
-    let (character, length) = match text {
-        [b'\\', b'u', digits @ ..] => match (code_unit(digits)?, digits.get(4..)) {
-            (high @ 0xd800..=0xdbff, Some([b'\\', b'u', digits @ ..])) => {
-                let low = code_unit(digits)?.checked_sub(0xdc00).filter(|low| *low < 0x400)?;
-                (char::from_u32(0x10000 + ((high - 0xd800) << 10) + low)?, 12)
-            }
-            (unit, _) => (char::from_u32(unit)?, 6),
+/// The character at the start of `text`, or a single byte of it, and the number of bytes that it takes there.
+fn decode<'a>(text: &[u8], buffer: &'a mut [u8; 4]) -> Option<(&'a [u8], usize)> {
+    match (text, decode_escape(text)) {
+        // Secrets have no control characters, so any other backslash is itself.
+        ([b'\\', b'u' | b'"' | b'\\' | b'/', ..], escape) => match escape? {
+            (Escape::Char(character), length) => Some((character.encode_utf8(buffer).as_bytes(), length)),
+            _ => None,
         },
-        [b'\\', escape @ (b'"' | b'\\' | b'/'), ..] => (char::from(*escape), 2),
-        [byte, ..] => {
-            room[0] = *byte;
-            return Some((&room[..1], 1));
+        (text, _) => {
+            buffer[0] = *text.first()?;
+            Some((&buffer[..1], 1))
         }
-        [] => return None,
-    };
-    Some((character.encode_utf8(room).as_bytes(), length))
-}
-
-fn code_unit(digits: &[u8]) -> Option<u32> {
-    let digits = std::str::from_utf8(digits.get(..4)?).ok()?;
-    digits.bytes().all(|digit| digit.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, 16).ok())?
+    }
 }
 
 #[cfg(test)]
@@ -184,8 +159,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_blotted_out_however_it_is_written() {
-        let secrets = [Secret::new("pk_1/2\"3\\ü😀".as_bytes()), Secret::new(b"token"), Secret::new(b"")];
+    fn secrets_are_redacted_however_they_are_escaped() {
+        let redactor = Redactor::new(vec![
+            Secret::new("pk_1/2\"3\\ü😀".as_bytes()),
+            Secret::new(b"token"),
+            Secret::new(b""),
+        ]);
         let cases = [
             ("no secret", "no secret"),
             ("pk_1/2\"3\\ü😀", "***"),
@@ -203,7 +182,7 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(
-                blot_out(text.into(), &secrets).map(String::from_utf8),
+                redactor.redact(text.into()).map(String::from_utf8),
                 Some(Ok(expected.to_string())),
                 "{text}"
             );
@@ -211,9 +190,12 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_was_cut_off_is_blotted_out() {
-        let secrets =
-            [Secret::new(b"pk_live_1"), Secret::new(b"word"), Secret::new("\"quoted\"😀".as_bytes())];
+    fn truncated_secrets_are_redacted() {
+        let redactor = Redactor::new(vec![
+            Secret::new(b"pk_live_1"),
+            Secret::new(b"word"),
+            Secret::new("\"quoted\"😀".as_bytes()),
+        ]);
         for (text, expected) in [
             ("key pk_live_", "key ***"),
             ("key pk_l", "key ***"),
@@ -225,11 +207,13 @@ mod tests {
             (r#"<\u0022quo\u00"#, "<***"),
             (r#"<\"quoted\"\ud83d\ud"#, "<***"),
             (r#"<\"quoted\"\u00"#, "<***"),
+            (r#"<\"quoted\"\ud83d\ud83d"#, "<***"),
+            (r#"<\"quoted\"\ud83d\u00e9"#, r#"<\"quoted\"\ud83d\u00e9"#),
             (r#"<\"quoted>"#, r#"<\"quoted>"#),
             ("", ""),
         ] {
             assert_eq!(
-                String::from_utf8(blot_out_tail(text.into(), &secrets)),
+                String::from_utf8(redactor.redact_truncated(text.into())),
                 Ok(expected.to_string()),
                 "{text}"
             );

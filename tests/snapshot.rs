@@ -1,4 +1,4 @@
-//! What the snapshot promises of documents of any size and shape, through the crate's own interface.
+//! Promises about documents of any size and shape, tested through the crate's own interface.
 
 use refold::execution::Execution;
 use refold::json::{Json, JsonType, LazyValue};
@@ -23,7 +23,7 @@ fn on_a_small_stack(work: impl FnOnce() + Send) {
 fn parse(body: String) -> Execution {
     match Execution::parse(body.into_bytes(), None, u64::MAX) {
         Ok(execution) => execution,
-        Err(invalid) => panic!("{invalid}"),
+        Err(error) => panic!("{error}"),
     }
 }
 
@@ -69,8 +69,8 @@ fn document(rng: &mut Rng, depth: usize, out: &mut String) {
             let is_object = kind % 2 == 0;
             out.push(if is_object { '{' } else { '[' });
             out.push_str(rng.pick(&SPACES));
-            let most = if rng.below(20) == 0 { 60 } else { 6 };
-            let count = rng.below(most);
+            let limit = if rng.below(20) == 0 { 60 } else { 6 };
+            let count = rng.below(limit);
             for index in 0..count {
                 out.push_str(if index > 0 { "," } else { "" });
                 if is_object {
@@ -85,7 +85,7 @@ fn document(rng: &mut Rng, depth: usize, out: &mut String) {
     out.push_str(rng.pick(&SPACES));
 }
 
-/// Everything that a view says agrees with serde_json's value of the same text.
+/// Asserts that a view reads a value as serde_json does.
 fn assert_same(view: Json, value: &Value) {
     match value {
         Value::Null => assert_eq!(view.kind(), JsonType::Null),
@@ -121,7 +121,7 @@ fn assert_same(view: Json, value: &Value) {
 }
 
 #[test]
-fn views_agree_with_serde_json_on_generated_documents() {
+fn views_read_random_documents_as_serde_json_does() {
     let mut rng = Rng(20_260_501);
     for _ in 0..3_000 {
         let mut text = String::new();
@@ -134,7 +134,7 @@ fn views_agree_with_serde_json_on_generated_documents() {
 }
 
 #[test]
-fn a_body_is_accepted_if_and_only_if_serde_json_accepts_it() {
+fn bodies_are_accepted_exactly_if_serde_json_accepts_them() {
     let mut rng = Rng(4_711);
     let mut accepted = 0;
     for _ in 0..20_000 {
@@ -152,8 +152,8 @@ fn a_body_is_accepted_if_and_only_if_serde_json_accepts_it() {
         let expected =
             serde_json::from_slice::<&RawValue>(&body).is_ok() && std::str::from_utf8(&body).is_ok();
         let found = match Execution::parse(body.clone(), None, u64::MAX) {
-            Err(invalid) => {
-                !invalid.to_string().starts_with("not JSON") && !invalid.to_string().starts_with("not UTF-8")
+            Err(error) => {
+                !error.to_string().starts_with("not JSON") && !error.to_string().starts_with("not UTF-8")
             }
             Ok(_) => true,
         };
@@ -164,15 +164,15 @@ fn a_body_is_accepted_if_and_only_if_serde_json_accepts_it() {
 }
 
 #[test]
-fn no_depth_overflows_a_small_stack_at_parsing_reading_or_freeing() {
+fn no_depth_overflows_a_small_stack() {
     on_a_small_stack(|| {
         for (open, close, depth) in [("[", "]", 100_000), ("{\"a\":", "}", 100_000), ("[", "]", 1_000_000)] {
             let chain = format!("{}1{}", open.repeat(depth), close.repeat(depth));
             let execution =
                 parse(format!("{{\"status\":\"\",\"nodes\":[{{\"latest_output\":{chain}}}],\"x\":{chain}}}"));
-            let source =
+            let lazy =
                 LazyValue::new(execution.node(0).and_then(|node| node.latest_output()).unwrap_or_default());
-            let view = source.json();
+            let view = lazy.json();
             let started = Instant::now();
             let mut value = view;
             let mut levels = 0;
@@ -191,22 +191,22 @@ fn no_depth_overflows_a_small_stack_at_parsing_reading_or_freeing() {
 }
 
 #[test]
-fn what_is_malformed_at_the_bottom_of_a_deep_document_is_refused() {
+fn a_fault_at_the_bottom_of_a_deep_document_is_reported() {
     on_a_small_stack(|| {
         let body = format!("{{\"status\":\"\",\"x\":{}1{}", "[".repeat(1_000_000), "]".repeat(1_000_000));
         let expected = format!("not JSON: it ends within an object at line 1 column {}", body.len());
         let message =
-            Execution::parse(body.into_bytes(), None, u64::MAX).err().map(|invalid| invalid.to_string());
+            Execution::parse(body.into_bytes(), None, u64::MAX).err().map(|error| error.to_string());
         assert_eq!(message, Some(expected));
     });
 }
 
 #[test]
-fn trees_that_were_read_in_full_are_freed_on_a_small_stack() {
+fn deep_values_are_freed_on_a_small_stack_once_read() {
     on_a_small_stack(|| {
         let text = format!("{}{}", "[[],{\"a\":\"b\"},".repeat(50_000), "0".to_owned() + &"]".repeat(50_000));
-        let source = LazyValue::new(&text);
-        let view = source.json();
+        let lazy = LazyValue::new(&text);
+        let view = lazy.json();
         let mut value = view;
         while value.length() == 3 {
             assert_eq!(value.pointer(b"/1/a").and_then(Json::string), Some(&b"b\0"[..]));
@@ -237,7 +237,7 @@ fn a_hundred_thousand_nodes_are_found_by_id() {
 }
 
 #[test]
-fn a_hundred_megabytes_are_kept_once_and_read_where_asked() {
+fn a_hundred_megabytes_are_not_copied() {
     on_a_small_stack(|| {
         let record = format!("{{\"text\":\"{}\",\"list\":[1,2.5,\"\\n\"]}}", "größer ".repeat(20));
         let count = 100_000_000 / record.len();
@@ -251,16 +251,16 @@ fn a_hundred_megabytes_are_kept_once_and_read_where_asked() {
         let address = body.as_ptr();
         let execution = parse(body);
         assert_eq!(execution.body().as_ptr(), address, "the body was copied");
-        let source =
+        let lazy =
             LazyValue::new(execution.node(0).and_then(|node| node.latest_output()).unwrap_or_default());
-        let view = source.json();
+        let view = lazy.json();
         assert_eq!(view.length(), count + 1);
         assert_eq!(view.at(count).and_then(|last| last.pointer(b"/list/1")).map(Json::as_f64), Some(2.5));
     });
 }
 
 #[test]
-fn any_number_of_threads_read_the_same_views_at_once() {
+fn many_threads_read_the_same_views_at_once() {
     let mut rng = Rng(8);
     for _ in 0..30 {
         let mut text = String::from("[");
@@ -272,8 +272,8 @@ fn any_number_of_threads_read_the_same_views_at_once() {
         let Ok(value) = serde_json::from_str::<Value>(&text) else { panic!("{text}") };
         let nodes: Vec<String> = (0..40).map(|n| format!("{{\"node_id\":\"{n}\",\"x\":{n}}}")).collect();
         let execution = parse(format!("{{\"status\":\"\",\"nodes\":[{}]}}", nodes.join(",")));
-        let source = LazyValue::new(&text);
-        let view = source.json();
+        let lazy = LazyValue::new(&text);
+        let view = lazy.json();
         let start = Barrier::new(8);
         let read = || {
             start.wait();

@@ -60,25 +60,34 @@ pub fn try_zeroed(size: usize) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// Makes sure that this many values can be appended without allocating. Grows exponentially.
+#[inline]
+pub fn try_reserve<T>(list: &mut Vec<T>, additional: usize) -> Option<()> {
+    list.try_reserve(additional).ok()
+}
+
 /// Appends the bytes.
 pub fn try_extend(list: &mut Vec<u8>, bytes: &[u8]) -> Option<()> {
-    list.try_reserve(bytes.len()).ok()?;
+    try_reserve(list, bytes.len())?;
     list.extend_from_slice(bytes);
     Some(())
 }
 
 /// Appends the bytes and a NUL.
 pub fn try_extend_with_nul(list: &mut Vec<u8>, bytes: &[u8]) -> Option<()> {
-    list.try_reserve(bytes.len().checked_add(1)?).ok()?;
+    try_reserve(list, bytes.len().checked_add(1)?)?;
     list.extend_from_slice(bytes);
     list.push(0);
     Some(())
 }
 
 /// Appends a value.
-#[inline]
+#[inline(always)]
 pub fn try_push<T>(list: &mut Vec<T>, value: T) -> Option<()> {
-    list.try_reserve(1).ok()?;
+    // The same comparison as in `push`, so that only one of them is compiled.
+    if list.len() == list.capacity() {
+        try_reserve(list, 1)?;
+    }
     list.push(value);
     Some(())
 }

@@ -131,7 +131,7 @@ pub unsafe extern "C" fn refold_parse_execution(
             })?;
             let text = JsonBuffer::copy_of(text).ok_or_else(|| refusal(ParseErrorKind::OutOfMemory))?;
             let execution = Execution::parse(text, None, DEFAULT_MAX_RESPONSE_BYTES)
-                .map_err(|refused| refusal(refused.why))?;
+                .map_err(|refused| refusal(refused.kind))?;
             ExecutionHandle::new(Arc::new(execution))
         })
     }

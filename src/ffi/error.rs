@@ -5,8 +5,8 @@ use std::ptr;
 
 use super::types::{refold_code, refold_error};
 use super::{as_ref, free, guard, read, string_and_length_out, string_out};
+use crate::alloc::try_copy_with_nul;
 use crate::error::Error;
-use crate::json::copy_with_nul;
 
 /// An error, with its strings as C reads them. Where memory is too short for one it is absent.
 pub(crate) struct ErrorHandle {
@@ -20,13 +20,13 @@ pub(crate) struct ErrorHandle {
 
 impl ErrorHandle {
     pub(super) fn new(error: Error) -> ErrorHandle {
-        let text = |text: &str| copy_with_nul(text.as_bytes());
+        let text = |text: &str| try_copy_with_nul(text.as_bytes());
         ErrorHandle {
             http_error_type: error.http_error_type().and_then(text),
             api_code: error.api_code().and_then(text),
             message: text(&error.message()),
             request_id: error.request_id().and_then(text),
-            body: error.body().and_then(copy_with_nul),
+            body: error.body().and_then(try_copy_with_nul),
             error,
         }
     }

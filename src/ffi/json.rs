@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use super::types::{refold_json, refold_json_type};
 use super::{as_ptr, as_ref, guard_accessor, guard_cold, string_and_length_out, string_in, write};
-use crate::json::{Entry, Json, LazyValue, Tape, TapeEntry};
+use crate::json::{Json, LazyValue, Tape, TapeCell, TapeEntry};
 
 /// What a value is. REFOLD_JSON_NULL for null, and for NULL, which is no value.
 #[unsafe(no_mangle)]
@@ -158,13 +158,13 @@ const IS_ENTRY: usize = 1;
 fn hand_out(value: Option<Json<'_, 'static>>) -> *const refold_json {
     match value {
         None => ptr::null(),
-        Some(Json::Whole(source) | Json::Read(source, _)) => as_ptr(Some(source)),
-        Some(Json::Part(flat, slot)) => entry_out(flat.entry(slot)),
+        Some(Json::Lazy(value) | Json::Root(value, _)) => as_ptr(Some(value)),
+        Some(Json::Entry(tape, entry)) => entry_out(tape.cell(entry)),
     }
 }
 
 #[inline(always)]
-fn entry_out(entry: *const Entry<'static>) -> *const refold_json {
+fn entry_out(entry: *const TapeCell<'static>) -> *const refold_json {
     entry.wrapping_byte_add(IS_ENTRY).cast()
 }
 
@@ -185,7 +185,7 @@ unsafe fn take_in<'v>(pointer: *const refold_json) -> Option<Json<'v, 'static>> 
 
 /// The entry of a list that a pointer from C points at, if it does.
 #[inline(always)]
-fn entry_in(pointer: *const refold_json) -> Option<*const Entry<'static>> {
+fn entry_in(pointer: *const refold_json) -> Option<*const TapeCell<'static>> {
     let is_entry = pointer.addr() & IS_ENTRY != 0;
     is_entry.then(|| pointer.wrapping_byte_sub(IS_ENTRY).cast())
 }
@@ -193,20 +193,20 @@ fn entry_in(pointer: *const refold_json) -> Option<*const Entry<'static>> {
 /// # Safety
 /// As for [`slot`].
 #[inline(always)]
-unsafe fn part<'v>(entry: *const Entry<'static>) -> Json<'v, 'static> {
+unsafe fn part<'v>(entry: *const TapeCell<'static>) -> Json<'v, 'static> {
     // SAFETY: as this function's caller promised.
-    unsafe { Json::Part(home(entry), slot(entry)) }
+    unsafe { Json::Entry(home(entry), slot(entry)) }
 }
 
 /// # Safety
 /// The entry was handed out, and lives for `'v`.
 #[inline(always)]
-unsafe fn slot<'v>(entry: *const Entry<'static>) -> &'v TapeEntry {
+unsafe fn slot<'v>(entry: *const TapeCell<'static>) -> &'v TapeEntry {
     // SAFETY: as this function's caller promised; the list's first entry is never handed out.
     unsafe {
         match &*entry {
-            Entry::Value(slot) => slot,
-            Entry::Owner(_) => unreachable_unchecked(),
+            TapeCell::Value(slot) => slot,
+            TapeCell::Owner(_) => unreachable_unchecked(),
         }
     }
 }
@@ -216,13 +216,13 @@ unsafe fn slot<'v>(entry: *const Entry<'static>) -> &'v TapeEntry {
 /// # Safety
 /// As for [`slot`].
 #[inline(always)]
-unsafe fn home<'v>(entry: *const Entry<'static>) -> &'v Tape<'static> {
+unsafe fn home<'v>(entry: *const TapeCell<'static>) -> &'v Tape<'static> {
     // SAFETY: the first entry of the same list, which was written before another one was handed out, and never again: so
     // that no order has to be asked for.
     unsafe {
         match &*entry.sub(slot(entry).position.into()) {
-            Entry::Owner(home) => &*home.load(Ordering::Relaxed),
-            Entry::Value(_) => unreachable_unchecked(),
+            TapeCell::Owner(home) => &*home.load(Ordering::Relaxed),
+            TapeCell::Value(_) => unreachable_unchecked(),
         }
     }
 }
@@ -232,7 +232,7 @@ unsafe fn home<'v>(entry: *const Entry<'static>) -> &'v Tape<'static> {
 /// # Safety
 /// As for [`slot`].
 #[inline(always)]
-unsafe fn child(entry: *const Entry<'static>, index: usize) -> Option<*const Entry<'static>> {
+unsafe fn child(entry: *const TapeCell<'static>, index: usize) -> Option<*const TapeCell<'static>> {
     // SAFETY: as this function's caller promised.
     unsafe { slot(entry).distance_to(index).map(|distance| entry.offset(distance)) }
 }
@@ -240,7 +240,7 @@ unsafe fn child(entry: *const Entry<'static>, index: usize) -> Option<*const Ent
 /// # Safety
 /// As for [`slot`].
 #[inline(always)]
-unsafe fn key_of_child<'v>(entry: *const Entry<'static>, index: usize) -> Option<&'v [u8]> {
+unsafe fn key_of_child<'v>(entry: *const TapeCell<'static>, index: usize) -> Option<&'v [u8]> {
     // SAFETY: as this function's caller promised.
     unsafe {
         let member = if slot(entry).is_object() { child(entry, index) } else { None }?;
@@ -262,7 +262,7 @@ unsafe fn look_up<'v, T>(
     match unsafe { take_in(value) } {
         None => empty,
         // Only what has not been read takes any work.
-        Some(json @ Json::Whole(_)) => guard_cold(empty, move || look(json)),
+        Some(json @ Json::Lazy(_)) => guard_cold(empty, move || look(json)),
         Some(json) => guard_accessor(empty, move || look(json)),
     }
 }

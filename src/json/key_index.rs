@@ -1,50 +1,49 @@
-//! The keys of an object with many members, in order.
+//! The sorted keys of an object with many members.
 
-/// All keys, to be searched.
+use crate::alloc::{try_push, try_with_capacity};
+
+/// All keys of an object, for searching.
 pub(super) struct KeyIndex {
-    /// The keys, a U+0000 behind each.
+    /// The keys, each NUL-terminated.
     bytes: Vec<u8>,
-    /// Where each ends, its U+0000 included, by the position of the member.
+    /// The end of each key with its NUL, by the position of the member.
     ends: Vec<usize>,
-    /// The positions of the members, ordered by key and then by position.
+    /// The positions of the members, sorted by key and then by position.
     order: Vec<usize>,
 }
 
 impl KeyIndex {
-    /// Room for so many; none where there is no memory.
-    pub(super) fn for_members(count: usize) -> Option<KeyIndex> {
-        let (mut ends, mut order) = (Vec::new(), Vec::new());
-        ends.try_reserve_exact(count).ok()?;
-        order.try_reserve_exact(count).ok()?;
+    /// An empty index with capacity for this many keys. Returns `None` if there is not enough memory.
+    pub(super) fn with_capacity(count: usize) -> Option<KeyIndex> {
+        let (ends, order) = (try_with_capacity(count)?, try_with_capacity(count)?);
         Some(KeyIndex { bytes: Vec::new(), ends, order })
     }
 
-    /// Adds the next member's key with a U+0000 behind it, in the way given.
+    /// Adds the key of the next member. `append` writes it with a NUL at its end.
     pub(super) fn push(&mut self, key: &[u8], append: fn(&mut Vec<u8>, &[u8]) -> Option<()>) -> Option<()> {
         append(&mut self.bytes, key)?;
-        self.ends.try_reserve(1).ok()?;
-        self.ends.push(self.bytes.len());
-        Some(())
+        try_push(&mut self.ends, self.bytes.len())
     }
 
-    /// Orders what was added.
-    pub(super) fn ordered(mut self) -> Option<KeyIndex> {
+    /// Sorts the keys that were added.
+    pub(super) fn sorted(mut self) -> Option<KeyIndex> {
         let mut order = std::mem::take(&mut self.order);
-        order.try_reserve_exact(self.ends.len()).ok()?;
-        order.extend(0..self.ends.len());
+        for position in 0..self.ends.len() {
+            try_push(&mut order, position)?;
+        }
         order.sort_unstable_by(|one, other| (self.key(*one), one).cmp(&(self.key(*other), other)));
         Some(KeyIndex { order, ..self })
     }
 
     /// The position of the last member with this key.
     pub(super) fn find(&self, key: &[u8]) -> Option<usize> {
-        let behind = self.order.partition_point(|position| self.key(*position) <= key);
-        self.order.get(behind.checked_sub(1)?).copied().filter(|position| self.key(*position) == key)
+        let end = self.order.partition_point(|position| self.key(*position) <= key);
+        self.order.get(end.checked_sub(1)?).copied().filter(|position| self.key(*position) == key)
     }
 
-    /// A key without its U+0000.
+    /// A key without its NUL.
     fn key(&self, position: usize) -> &[u8] {
-        let start = position.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let start = position.checked_sub(1).map_or(0, |previous| self.ends[previous]);
         &self.bytes[start..self.ends[position] - 1]
     }
 }

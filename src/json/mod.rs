@@ -1,33 +1,38 @@
-//! A view of one JSON value that is read on demand.
+//! A lazily parsed view of one JSON value.
 //!
-//! A value knows its text and nothing else until somebody looks into it. The first look into an array or an object of
-//! moderate size reads all that is in it at once, into one list (`tape`). A large one is divided into pieces that know
-//! only their texts (`chunks`). So what nobody looks at costs nothing, a look into a large document makes no tree of all
-//! of it, and no depth of nesting can overflow the stack.
+//! Creating a view costs nothing: it stores the text of the value, and parses it on first access. A small array or
+//! object is parsed into a flat tape in one pass (see `tape`). A large one is split into chunks that stay unparsed
+//! until they are accessed (see `chunks`). So what is not accessed is not parsed, a large document never becomes a
+//! tree, and no depth of nesting overflows the stack.
 //!
-//! What a look finds is kept in cells that are written once, so any number of threads may look at the same value.
-//! Where two of them do the same work at once, one result is dropped.
+//! Parsed data is cached in write-once cells (see `cache`), so any number of threads can read the same value.
 //!
-//! Memory that the text decides is reserved fallibly. Where there is none, the look finds nothing, and keeps nothing.
+//! Memory whose size depends on the text is allocated fallibly. If there is not enough, the access returns nothing, and
+//! nothing is cached.
 
+mod cache;
 mod chunks;
+mod cursor;
 mod escape;
 mod key_index;
 mod number;
+mod pointer;
 pub mod scan;
 mod tape;
 
+use self::cache::{Chain, Content, get_or_insert, unescape_string};
 use self::chunks::{Chunks, Extents};
 use self::key_index::KeyIndex;
 use self::number::Number;
-use self::tape::Children;
-use crate::alloc::{OnceBox, try_box};
+use self::tape::{Children, MAX_TAPE_TEXT};
+use crate::alloc::{OnceBox, try_copy_with_nul};
 
-pub(crate) use self::escape::{append_unescaped, append_with_nul, copy_with_nul};
+pub(crate) use self::cursor::{Cursor, Key};
+pub(crate) use self::escape::{Escape, append_unescaped, decode_escape};
 pub(crate) use self::number::truncate;
-pub(crate) use self::tape::{Entry, Tape, TapeEntry};
+pub(crate) use self::tape::{Tape, TapeCell, TapeEntry};
 
-/// The six kinds of JSON values.
+/// The six types of JSON values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum JsonType {
@@ -45,60 +50,33 @@ pub enum JsonType {
     Object = 5,
 }
 
-/// A text that is one valid JSON value, and what has been found in it.
+/// The text of a valid JSON value, and a cache of what has been parsed from it.
 pub struct LazyValue<'a> {
     text: &'a str,
-    found: Link<'a>,
+    cache: Chain<'a>,
 }
 
-/// One JSON value: that of a source, or one of those that were read at once.
+/// One JSON value.
 #[derive(Clone, Copy)]
 pub enum Json<'v, 'a> {
-    /// All of a source.
-    Whole(&'v LazyValue<'a>),
-    /// The same, an array or an object, and all that is in it.
-    Read(&'v LazyValue<'a>, &'v Tape<'a>),
-    /// One value of many.
-    Part(&'v Tape<'a>, &'v TapeEntry),
+    /// A value of which only the text is known.
+    Lazy(&'v LazyValue<'a>),
+    /// A container that has been parsed into a tape.
+    Root(&'v LazyValue<'a>, &'v Tape<'a>),
+    /// A value in a tape.
+    Entry(&'v Tape<'a>, &'v TapeEntry),
 }
 
-/// What looks at one value have found, in a chain that only grows.
-type Link<'a> = OnceBox<CacheNode<'a>>;
-
-struct CacheNode<'a> {
-    content: Content<'a>,
-    next: Link<'a>,
-}
-
-enum Content<'a> {
-    /// A string of up to `SHORT - 1` bytes, and the U+0000 behind it: their number, and they.
-    Short(u8, [u8; SHORT]),
-    Long(Vec<u8>),
-    /// All that is in an array or object of moderate size.
-    Tape(Tape<'a>),
-    /// What is directly in a large one.
-    Chunks(Chunks<'a>),
-    /// The keys of an object with many members.
-    KeyIndex(KeyIndex),
-    /// A copy of the text with a U+0000 behind it.
-    Text(Vec<u8>),
-    /// Where what is inside begins and ends; known before anybody looks.
-    Extents(Extents),
-}
-
-/// Most strings fit, and `Content` becomes no larger by it.
-const SHORT: usize = 54;
-
-/// Objects of up to this many members are searched from the last to the first.
-const FEW_MEMBERS: usize = 16;
+/// Objects of up to this many members are searched linearly.
+const MAX_LINEAR_SEARCH: usize = 16;
 
 impl<'v, 'a> Json<'v, 'a> {
-    /// The kind of the value.
+    /// The type of the value.
     #[inline]
     pub fn kind(self) -> JsonType {
         match self {
-            Json::Part(_, slot) => slot.kind(),
-            Json::Whole(source) | Json::Read(source, _) => source.kind(),
+            Json::Entry(_, entry) => entry.kind(),
+            Json::Lazy(value) | Json::Root(value, _) => value.kind(),
         }
     }
 
@@ -106,123 +84,110 @@ impl<'v, 'a> Json<'v, 'a> {
     #[inline]
     pub fn as_bool(self) -> bool {
         match self {
-            Json::Part(_, slot) => slot.is_true(),
-            Json::Whole(source) => source.text == "true",
-            Json::Read(..) => false,
+            Json::Entry(_, entry) => entry.is_true(),
+            Json::Lazy(value) => value.text == "true",
+            Json::Root(..) => false,
         }
     }
 
-    /// A number without its fraction; the nearest `i64` where it is out of range. 0 for what is no number.
+    /// A number truncated towards zero, and saturated. Returns 0 for other types.
     #[inline]
     pub fn as_i64(self) -> i64 {
         self.number().map_or(0, |number| number.as_i64(self.raw()))
     }
 
-    /// The double nearest to a number, which is infinite for 1e400. 0 for what is no number.
+    /// The double nearest to a number; infinite for 1e400. Returns 0 for other types.
     #[inline]
     pub fn as_f64(self) -> f64 {
         self.number().map_or(0.0, Number::as_f64)
     }
 
-    /// A string, unescaped, with a U+0000 behind it that is part of the slice. Nothing for what is no string.
+    /// A string, unescaped, with a NUL at the end of the slice. Returns `None` for other types.
     #[inline]
     pub fn string(self) -> Option<&'v [u8]> {
         match self {
-            Json::Part(flat, slot) => flat.string(slot),
-            Json::Whole(source) => source.string(),
-            Json::Read(..) => None,
+            Json::Entry(tape, entry) => tape.string(entry),
+            Json::Lazy(value) => value.string(),
+            Json::Root(..) => None,
         }
     }
 
-    /// The number of elements or members, repeated keys counted each time; 0 for other kinds.
+    /// The number of elements or members, with repeated keys counted each time. Returns 0 for other types.
     #[inline]
     pub fn length(self) -> usize {
         match self {
-            Json::Part(_, slot) => slot.children().map_or(0, |children| children.count.into()),
-            Json::Whole(source) => source.length(),
-            Json::Read(_, flat) => flat.children().count.into(),
+            Json::Entry(_, entry) => entry.children().map_or(0, |children| children.count.into()),
+            Json::Lazy(value) => value.length(),
+            Json::Root(_, tape) => tape.children().count.into(),
         }
     }
 
-    /// An element, or a member's value, by its position.
+    /// An element, or the value of a member, by its index.
     #[inline]
     pub fn at(self, index: usize) -> Option<Json<'v, 'a>> {
-        let (flat, children) = match self {
-            Json::Part(flat, slot) => (flat, slot.children()?),
-            Json::Read(_, flat) => (flat, flat.children()),
-            Json::Whole(source) => return source.at(index),
+        let (tape, children) = match self {
+            Json::Entry(tape, entry) => (tape, entry.children()?),
+            Json::Root(_, tape) => (tape, tape.children()),
+            Json::Lazy(value) => return value.at(index),
         };
-        flat.child(children, index).map(|slot| Json::Part(flat, slot))
+        tape.child(children, index).map(|entry| Json::Entry(tape, entry))
     }
 
-    /// A member's key by its position, as `string` would return it.
+    /// The key of a member by its index, in the form that `string` returns.
     #[inline]
     pub fn key_at(self, index: usize) -> Option<&'v [u8]> {
-        let (flat, members) = match self {
-            Json::Part(flat, slot) => (flat, slot.members()?),
-            Json::Read(source, flat) if source.is_object() => (flat, flat.children()),
-            Json::Read(..) => return None,
-            Json::Whole(source) => return source.key_at(index),
+        let (tape, members) = match self {
+            Json::Entry(tape, entry) => (tape, entry.members()?),
+            Json::Root(value, tape) if value.is_object() => (tape, tape.children()),
+            Json::Root(..) => return None,
+            Json::Lazy(value) => return value.key_at(index),
         };
-        flat.key(flat.child(members, index)?)
+        tape.key(tape.child(members, index)?)
     }
 
     /// The value of the last member with this key.
     #[inline(always)]
     pub fn get(self, key: &[u8]) -> Option<Json<'v, 'a>> {
-        let (flat, members) = match self {
-            Json::Part(flat, slot) => (flat, slot.members()?),
-            Json::Read(source, flat) if source.is_object() => (flat, flat.children()),
-            Json::Read(..) => return None,
-            Json::Whole(source) => return source.get(key),
+        let (tape, members) = match self {
+            Json::Entry(tape, entry) => (tape, entry.members()?),
+            Json::Root(value, tape) if value.is_object() => (tape, tape.children()),
+            Json::Root(..) => return None,
+            Json::Lazy(value) => return value.get(key),
         };
-        if usize::from(members.count) > FEW_MEMBERS {
-            return self.get_among(Container::Tape(flat, members), key);
+        if usize::from(members.count) > MAX_LINEAR_SEARCH {
+            return self.get_slow(Container::Tape(tape, members), key);
         }
-        flat.find(members, key).map(|slot| Json::Part(flat, slot))
+        tape.find(members, key).map(|entry| Json::Entry(tape, entry))
     }
 
+    /// Searches an object of any size.
     #[inline(never)]
-    fn get_among(self, members: Container<'v, 'a>, key: &[u8]) -> Option<Json<'v, 'a>> {
-        if members.count() <= FEW_MEMBERS {
+    fn get_slow(self, members: Container<'v, 'a>, key: &[u8]) -> Option<Json<'v, 'a>> {
+        if members.count() <= MAX_LINEAR_SEARCH {
             return members.find(key);
         }
-        let is_keys = |content: &Content| matches!(content, Content::KeyIndex(_));
-        match self.chain().and_then(|chain| find(chain, is_keys, || members.keys().map(Content::KeyIndex))) {
+        let is_index = |content: &Content| matches!(content, Content::KeyIndex(_));
+        let make_index = || members.key_index().map(Content::KeyIndex);
+        match self.chain().and_then(|chain| get_or_insert(chain, is_index, make_index)) {
             Some(Content::KeyIndex(keys)) => members.at(keys.find(key)?),
-            // No memory for them.
+            // There is not enough memory for an index.
             _ => members.find(key),
         }
-    }
-
-    /// The value that a JSON pointer (RFC 6901) leads to from here. The empty pointer leads to the value itself.
-    pub fn pointer(self, pointer: &[u8]) -> Option<Json<'v, 'a>> {
-        let mut value = self;
-        if pointer.is_empty() {
-            return Some(value);
-        }
-        for token in pointer.strip_prefix(b"/")?.split(|byte| *byte == b'/') {
-            value = match value.kind() {
-                JsonType::Array => value.at(array_index(token)?)?,
-                _ if token.contains(&b'~') => value.get(&unescape_token(token)?)?,
-                _ => value.get(token)?,
-            };
-        }
-        Some(value)
     }
 
     /// The text of the value as it was sent.
     pub fn raw(self) -> &'a str {
         match self {
-            Json::Part(flat, slot) => flat.raw(slot),
-            Json::Whole(source) | Json::Read(source, _) => source.text,
+            Json::Entry(tape, entry) => tape.raw(entry),
+            Json::Lazy(value) | Json::Root(value, _) => value.text,
         }
     }
 
-    /// `raw` with a U+0000 behind it that is part of the slice: a copy that is made once.
+    /// A copy of `raw` with a NUL at the end of the slice. It is made once.
     pub fn text(self) -> Option<&'v [u8]> {
         let is_text = |content: &Content| matches!(content, Content::Text(_));
-        match find(self.chain()?, is_text, || copy_with_nul(self.raw().as_bytes()).map(Content::Text))? {
+        let copy = || try_copy_with_nul(self.raw().as_bytes()).map(Content::Text);
+        match get_or_insert(self.chain()?, is_text, copy)? {
             Content::Text(text) => Some(text),
             _ => None,
         }
@@ -231,22 +196,22 @@ impl<'v, 'a> Json<'v, 'a> {
     #[inline]
     fn number(self) -> Option<Number> {
         match self {
-            Json::Part(flat, slot) => flat.number(slot),
-            Json::Whole(source) => source.number(),
-            Json::Read(..) => None,
+            Json::Entry(tape, entry) => tape.number(entry),
+            Json::Lazy(value) => value.number(),
+            Json::Root(..) => None,
         }
     }
 
-    /// The place for what is kept besides what is inside.
-    fn chain(self) -> Option<&'v Link<'a>> {
+    /// The cache of the value.
+    fn chain(self) -> Option<&'v Chain<'a>> {
         match self {
-            Json::Part(flat, slot) => flat.chain(slot),
-            Json::Whole(source) | Json::Read(source, _) => Some(&source.found),
+            Json::Entry(tape, entry) => tape.chain(entry),
+            Json::Lazy(value) | Json::Root(value, _) => Some(&value.cache),
         }
     }
 }
 
-/// What is directly in an array or object.
+/// The values directly in an array or object.
 #[derive(Clone, Copy)]
 enum Container<'v, 'a> {
     Tape(&'v Tape<'a>, Children),
@@ -258,15 +223,15 @@ impl<'v, 'a> Container<'v, 'a> {
     fn count(self) -> usize {
         match self {
             Container::Tape(_, children) => children.count.into(),
-            Container::Chunks(pieces) => pieces.count,
+            Container::Chunks(chunks) => chunks.count,
         }
     }
 
     #[inline]
     fn at(self, index: usize) -> Option<Json<'v, 'a>> {
         match self {
-            Container::Tape(flat, children) => Some(Json::Part(flat, flat.child(children, index)?)),
-            Container::Chunks(pieces) => pieces.at(index),
+            Container::Tape(tape, children) => Some(Json::Entry(tape, tape.child(children, index)?)),
+            Container::Chunks(chunks) => chunks.at(index),
         }
     }
 
@@ -274,47 +239,48 @@ impl<'v, 'a> Container<'v, 'a> {
     #[inline]
     fn key(self, index: usize) -> Option<&'v [u8]> {
         match self {
-            Container::Tape(flat, members) => flat.key(flat.child(members, index)?),
-            Container::Chunks(pieces) => pieces.key(index),
+            Container::Tape(tape, members) => tape.key(tape.child(members, index)?),
+            Container::Chunks(chunks) => chunks.key(index),
         }
     }
 
-    /// The last member with a key, searched from the last to the first.
+    /// The last member with a key, by a linear search.
     fn find(self, key: &[u8]) -> Option<Json<'v, 'a>> {
-        let has_key = |found: &[u8]| found.split_last().is_some_and(|(_, found)| found == key);
+        let is_key = |own: &[u8]| own.split_last().is_some_and(|(_, own)| own == key);
         match self {
-            Container::Tape(flat, members) => flat.find(members, key).map(|slot| Json::Part(flat, slot)),
-            Container::Chunks(pieces) => {
-                let index = (0..pieces.count).rev().find(|index| pieces.key(*index).is_some_and(has_key));
-                pieces.at(index?)
+            Container::Tape(tape, members) => tape.find(members, key).map(|entry| Json::Entry(tape, entry)),
+            Container::Chunks(chunks) => {
+                let index = (0..chunks.count).rev().find(|index| chunks.key(*index).is_some_and(is_key));
+                chunks.at(index?)
             }
         }
     }
 
-    fn keys(self) -> Option<KeyIndex> {
+    fn key_index(self) -> Option<KeyIndex> {
         match self {
-            Container::Tape(flat, members) => flat.keys(members),
-            Container::Chunks(pieces) => pieces.keys(),
+            Container::Tape(tape, members) => tape.key_index(members),
+            Container::Chunks(chunks) => chunks.key_index(),
         }
     }
 }
 
 impl<'a> LazyValue<'a> {
-    /// A text that consists of one valid JSON value and white space around it.
+    /// A view of a text that consists of one valid JSON value and white space around it.
     pub fn new(text: &'a str) -> LazyValue<'a> {
-        LazyValue::of(text.trim_matches(is_whitespace))
+        LazyValue::trimmed(text.trim_matches([' ', '\t', '\n', '\r']))
     }
 
-    fn of(text: &'a str) -> LazyValue<'a> {
-        LazyValue { text, found: OnceBox::new() }
+    /// The same without white space.
+    fn trimmed(text: &'a str) -> LazyValue<'a> {
+        LazyValue { text, cache: OnceBox::new() }
     }
 
     /// The value.
     #[inline]
     pub fn json(&self) -> Json<'_, 'a> {
-        match self.found.get().map(|found| &found.content) {
-            Some(Content::Tape(flat)) => Json::Read(self, flat),
-            _ => Json::Whole(self),
+        match self.cache.get().map(|node| &node.content) {
+            Some(Content::Tape(tape)) => Json::Root(self, tape),
+            _ => Json::Lazy(self),
         }
     }
 
@@ -342,167 +308,70 @@ impl<'a> LazyValue<'a> {
         if self.kind() != JsonType::String {
             return None;
         }
-        let is_string = |content: &Content| matches!(content, Content::Short(..) | Content::Long(_));
-        match find(&self.found, is_string, || unescaped(self.text))? {
-            Content::Short(length, bytes) => bytes.get(..usize::from(*length)),
-            Content::Long(bytes) => Some(bytes),
+        let is_string =
+            |content: &Content| matches!(content, Content::ShortString(..) | Content::LongString(_));
+        match get_or_insert(&self.cache, is_string, || unescape_string(self.text))? {
+            Content::ShortString(length, bytes) => bytes.get(..usize::from(*length)),
+            Content::LongString(bytes) => Some(bytes),
             _ => None,
         }
     }
 
-    // What follows stays out of line, so that the accessors of what has been read are short.
+    // The following functions are not inlined, so that the accessors of parsed values are short.
 
     #[inline(never)]
     fn length(&self) -> usize {
-        self.look_inside().map_or(0, Container::count)
+        self.parse().map_or(0, Container::count)
     }
 
     #[inline(never)]
     fn at(&self, index: usize) -> Option<Json<'_, 'a>> {
-        self.look_inside()?.at(index)
+        self.parse()?.at(index)
     }
 
     #[inline(never)]
     fn key_at(&self, index: usize) -> Option<&[u8]> {
-        if self.is_object() { self.look_inside()?.key(index) } else { None }
+        if self.is_object() { self.parse()?.key(index) } else { None }
     }
 
     #[inline(never)]
     fn get(&self, key: &[u8]) -> Option<Json<'_, 'a>> {
-        if self.is_object() { Json::Whole(self).get_among(self.look_inside()?, key) } else { None }
+        if self.is_object() { Json::Lazy(self).get_slow(self.parse()?, key) } else { None }
     }
 
-    /// What is in an array or object, read at the first look; nothing for other kinds.
+    /// The values in an array or object, parsed on first access. Returns `None` for other types.
     #[inline(never)]
-    fn look_inside(&self) -> Option<Container<'_, 'a>> {
+    fn parse(&self) -> Option<Container<'_, 'a>> {
         if !matches!(self.kind(), JsonType::Array | JsonType::Object) {
             return None;
         }
-        let is_inside = |content: &Content| matches!(content, Content::Tape(_) | Content::Chunks(_));
-        match find(&self.found, is_inside, || self.expanded())? {
-            Content::Tape(flat) => Some(flat.inside()),
-            Content::Chunks(pieces) => Some(Container::Chunks(pieces)),
+        let is_parsed = |content: &Content| matches!(content, Content::Tape(_) | Content::Chunks(_));
+        match get_or_insert(&self.cache, is_parsed, || self.make_container())? {
+            Content::Tape(tape) => Some(tape.container()),
+            Content::Chunks(chunks) => Some(Container::Chunks(chunks)),
             _ => None,
         }
     }
 
-    fn expanded(&self) -> Option<Content<'a>> {
-        if self.text.len() <= tape::MOST {
-            return Tape::read(self.text, self.is_object()).map(Content::Tape);
+    fn make_container(&self) -> Option<Content<'a>> {
+        if self.text.len() <= MAX_TAPE_TEXT {
+            return Tape::parse(self.text, self.is_object()).map(Content::Tape);
         }
-        let inherited = self.found.get().and_then(|found| match &found.content {
-            Content::Extents(extents) => Some(extents.clone()),
-            _ => None,
-        });
-        let extents = if inherited.is_some() { inherited } else { Extents::of(self.text) }?;
-        Chunks::of(self.text, extents).map(Content::Chunks)
+        let extents = match self.cache.get().map(|node| &node.content) {
+            Some(Content::Extents(extents)) => extents.clone(),
+            _ => Extents::find(self.text)?,
+        };
+        Chunks::split(self.text, extents).map(Content::Chunks)
     }
 }
 
-/// What is in the chain already, or else what is made now and then kept. Never waits for another thread's work: where
-/// that was faster, its result stays.
-fn find<'c, 'a>(
-    chain: &'c Link<'a>,
-    wanted: impl Fn(&Content<'a>) -> bool,
-    make: impl FnOnce() -> Option<Content<'a>>,
-) -> Option<&'c Content<'a>> {
-    let mut link = chain;
-    while let Some(found) = link.get() {
-        if wanted(&found.content) {
-            return Some(&found.content);
-        }
-        link = &found.next;
-    }
-    let mut made = try_box(CacheNode { content: make()?, next: OnceBox::new() })?;
-    while let Err(refused) = link.set(made) {
-        made = refused;
-        let found = link.get()?;
-        if wanted(&found.content) {
-            return Some(&found.content);
-        }
-        link = &found.next;
-    }
-    link.get().map(|found| &found.content)
-}
-
-fn unescaped<'a>(quoted: &str) -> Option<Content<'a>> {
-    let content = quoted.as_bytes().get(1..quoted.len() - 1)?;
-    if content.len() < SHORT && scan::next_escape(content, 0) == content.len() {
-        let mut short = [0; SHORT];
-        short[..content.len()].copy_from_slice(content);
-        return Some(Content::Short(content.len() as u8 + 1, short));
-    }
-    let mut long = Vec::new();
-    append_unescaped(&mut long, content)?;
-    Some(Content::Long(long))
-}
-
-/// Frees level by level what is nested, without recursion and without taking memory for it.
 impl Drop for LazyValue<'_> {
     #[inline]
     fn drop(&mut self) {
-        if self.found.get().is_some() {
-            self.free();
+        if self.cache.get().is_some() {
+            cache::free(std::mem::take(&mut self.cache));
         }
     }
-}
-
-impl<'a> LazyValue<'a> {
-    fn free(&mut self) {
-        let mut pending = std::mem::take(&mut self.found);
-        while let Some(mut found) = pending.take() {
-            pending = std::mem::take(&mut found.next);
-            if let Content::Chunks(pieces) = &mut found.content {
-                pieces.sources().for_each(|source| hand_over(source, &mut pending));
-            }
-        }
-    }
-}
-
-/// Puts what was found in a source in front of what waits to be freed.
-fn hand_over<'a>(source: &mut LazyValue<'a>, pending: &mut Link<'a>) {
-    if source.found.get().is_none() {
-        return;
-    }
-    let mut last = &mut source.found;
-    while last.get().is_some() {
-        match last.get_mut() {
-            Some(found) => last = &mut found.next,
-            None => return,
-        }
-    }
-    *last = std::mem::take(pending);
-    *pending = std::mem::take(&mut source.found);
-}
-
-/// A reference token that is an index: digits without a leading zero.
-fn array_index(token: &[u8]) -> Option<usize> {
-    if token.len() > 1 && token[0] == b'0' || !token.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    std::str::from_utf8(token).ok()?.parse().ok()
-}
-
-/// A reference token with `~1` as `/` and `~0` as `~`; nothing if another `~` is in it.
-fn unescape_token(token: &[u8]) -> Option<Vec<u8>> {
-    let mut plain = Vec::new();
-    plain.try_reserve_exact(token.len()).ok()?;
-    let mut bytes = token.iter();
-    while let Some(byte) = bytes.next() {
-        plain.push(match byte {
-            b'~' => match bytes.next()? {
-                b'0' => b'~',
-                b'1' => b'/',
-                _ => return None,
-            },
-            other => *other,
-        });
-    }
-    Some(plain)
-}
-
-fn is_whitespace(character: char) -> bool {
-    matches!(character, ' ' | '\t' | '\n' | '\r')
 }
 
 #[cfg(test)]

@@ -1,16 +1,18 @@
-//! Reading the numbers of JSON.
+//! Parses the numbers of JSON.
 
-/// A number that was read.
+use super::scan;
+
+/// A parsed number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Number {
-    /// An integer of up to eighteen digits. Minus zero is none.
+    /// An integer of up to 18 digits, other than `-0`.
     Integer(i64),
-    /// Anything else, as the nearest double.
+    /// Any other number, as the nearest double.
     Double(f64),
 }
 
-/// Integers of up to so many digits are in the range of `i64`.
-const MOST_DIGITS: usize = 18;
+/// Integers of up to this many digits fit into an `i64`.
+const MAX_SAFE_DIGITS: usize = 18;
 
 /// Powers of ten that a double holds exactly.
 const POWERS: [f64; 23] = [
@@ -18,29 +20,29 @@ const POWERS: [f64; 23] = [
     1e19, 1e20, 1e21, 1e22,
 ];
 
-/// No number that is read at once has more bytes in front of what comes behind it: a sign, twice eight digits, a point.
-const AT_ONCE: usize = 18;
+/// The fast path reads this many bytes: a sign, eight digits, a point, and eight digits.
+const FAST_PATH_BYTES: usize = 18;
 
-/// The number that begins at `at` in valid JSON, and where it ends.
+/// Parses the number at `start` in valid JSON. Returns it with the offset of its end.
 #[inline(always)]
 pub(super) fn read(text: &[u8], start: usize) -> Option<(Number, usize)> {
-    match text.get(start..).and_then(<[u8]>::first_chunk).and_then(read_at_once) {
+    match text.get(start..).and_then(<[u8]>::first_chunk).and_then(read_fast) {
         Some((number, length)) => Some((number, start + length)),
-        None => read_in_steps(text, start),
+        None => read_slow(text, start),
     }
 }
 
-/// A number of up to seven digits before the point and as many behind it, without exponent, and its length.
+/// Parses a number of up to seven digits on each side of its point and without an exponent. Returns it with its length.
 #[inline(always)]
-fn read_at_once(bytes: &[u8; AT_ONCE]) -> Option<(Number, usize)> {
+fn read_fast(bytes: &[u8; FAST_PATH_BYTES]) -> Option<(Number, usize)> {
     let word = |at: usize| bytes.get(at..at + 8)?.first_chunk().map(|eight| u64::from_le_bytes(*eight));
     let sign = usize::from(bytes[0] == b'-');
     let (whole, count) = leading_digits(word(sign)?);
     let end = sign + count;
-    let (magnitude, behind) = (whole as i64, *bytes.get(end)?);
+    let (magnitude, next) = (whole as i64, *bytes.get(end)?);
     let signed = |magnitude: i64| if sign == 1 { -magnitude } else { magnitude };
-    if behind != b'.' {
-        let is_integer = count < 8 && behind | 0x20 != b'e' && (magnitude != 0 || sign == 0);
+    if next != b'.' {
+        let is_integer = count < 8 && next | 0x20 != b'e' && (magnitude != 0 || sign == 0);
         return is_integer.then_some((Number::Integer(signed(magnitude)), end));
     }
     let (fraction, places) = leading_digits(word(end + 1)?);
@@ -48,15 +50,15 @@ fn read_at_once(bytes: &[u8; AT_ONCE]) -> Option<(Number, usize)> {
     if count == 8 || places == 8 || bytes.get(end)? | 0x20 == b'e' {
         return None;
     }
-    // Both the digits and the power are exact, so one operation rounds once, as it should be.
+    // The digits and the power are exact, so the only rounding is that of the division.
     let digits = whole * SHIFTS[places] + fraction;
     let double = digits as f64 / POWERS[places];
     Some((Number::Double(if sign == 1 { -double } else { double }), end))
 }
 
-/// A number of any length.
+/// Parses a number of any length.
 #[inline(never)]
-fn read_in_steps(text: &[u8], start: usize) -> Option<(Number, usize)> {
+fn read_slow(text: &[u8], start: usize) -> Option<(Number, usize)> {
     let is_negative = text.get(start) == Some(&b'-');
     let first = start + usize::from(is_negative);
     let mut end = first;
@@ -64,8 +66,8 @@ fn read_in_steps(text: &[u8], start: usize) -> Option<(Number, usize)> {
     let mut count = end - first;
     let next = text.get(end).copied().unwrap_or(0);
     if next != b'.' && next | 0x20 != b'e' {
-        if count > MOST_DIGITS || is_negative && digits == 0 {
-            return read_slowly(text, start);
+        if count > MAX_SAFE_DIGITS || is_negative && digits == 0 {
+            return read_with_std(text, start);
         }
         let magnitude = digits as i64;
         return Some((Number::Integer(if is_negative { -magnitude } else { magnitude }), end));
@@ -82,14 +84,14 @@ fn read_in_steps(text: &[u8], start: usize) -> Option<(Number, usize)> {
         exponent += read_exponent(text, &mut end);
     }
     let power = POWERS.get(usize::try_from(exponent.unsigned_abs()).ok()?);
-    let (Some(power), true) = (power, count <= MOST_DIGITS && digits <= 1 << 53) else {
-        return read_slowly(text, start);
+    let (Some(power), true) = (power, count <= MAX_SAFE_DIGITS && digits <= 1 << 53) else {
+        return read_with_std(text, start);
     };
     let magnitude = if exponent < 0 { digits as f64 / power } else { digits as f64 * power };
     Some((Number::Double(if is_negative { -magnitude } else { magnitude }), end))
 }
 
-/// Goes over an exponent from its letter on.
+/// Parses an exponent, starting at its letter.
 fn read_exponent(text: &[u8], end: &mut usize) -> i64 {
     let sign = text.get(*end + 1).copied().unwrap_or(0);
     let first = *end + 1 + usize::from(matches!(sign, b'+' | b'-'));
@@ -97,16 +99,17 @@ fn read_exponent(text: &[u8], end: &mut usize) -> i64 {
     let mut magnitude = 0i64;
     *end = first;
     for digit in digits {
-        magnitude = (magnitude * 10 + i64::from(digit - b'0')).min(FAR);
+        magnitude = (magnitude * 10 + i64::from(digit - b'0')).min(MAX_EXPONENT);
         *end += 1;
     }
     if sign == b'-' { -magnitude } else { magnitude }
 }
 
-/// An exponent that no table of powers reaches, and far from the bounds of `i64`.
-const FAR: i64 = 1 << 40;
+/// Exponents saturate here: beyond the table of powers, and far from the bounds of `i64`.
+const MAX_EXPONENT: i64 = 1 << 40;
 
-/// Goes over digits, and puts them behind those that `number` has; with more than nineteen in all it is worth nothing.
+/// Appends the digits at `end` to those of `number`, and moves `end` past them. The result is meaningless if there are
+/// more than 19 digits in all.
 #[inline(always)]
 fn read_digits(text: &[u8], end: &mut usize, mut number: u64) -> u64 {
     loop {
@@ -119,11 +122,11 @@ fn read_digits(text: &[u8], end: &mut usize, mut number: u64) -> u64 {
     }
 }
 
-/// What so many digits more multiply a number by.
+/// The factor by which this many more digits multiply a number. A word never has more than eight.
 const SHIFTS: [u64; 16] =
     [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 0, 0, 0, 0, 0, 0, 0];
 
-/// Eight bytes, the first one lowest. Behind the end of the text zeros are read.
+/// Reads eight bytes in little-endian order. Bytes after the end of the text read as zero.
 #[inline(always)]
 fn eight_bytes(text: &[u8], at: usize) -> u64 {
     match text.get(at..).and_then(<[u8]>::first_chunk) {
@@ -138,18 +141,18 @@ fn last_bytes(text: &[u8], at: usize) -> u64 {
     rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
 }
 
-/// The number that the first bytes are, as far as they are digits, and how many of them are.
+/// The value of the digits at the start of a little-endian word, and their number.
 #[inline(always)]
 fn leading_digits(bytes: u64) -> (u64, usize) {
     const EACH: u64 = 0x0101_0101_0101_0101;
     let digits = bytes ^ (EACH * 0x30);
-    // The highest bit of each byte that is ten or more; what carries over comes behind the first such byte.
+    // Sets the highest bit of each byte that is ten or more. A carry only reaches bytes after the first of them.
     let others = (digits.wrapping_add(EACH * 0x76) | digits) & (EACH * 0x80);
     let count = (others.trailing_zeros() / 8) as usize;
     if count == 0 {
         return (0, 0);
     }
-    // With zeros in front there are eight digits, of which neighbours are joined: to pairs, fours, all.
+    // Pads with leading zeros to eight digits. Then joins neighbours to pairs, pairs to fours, and fours to the result.
     let eight = digits << (64 - 8 * count);
     let pairs = eight.wrapping_mul(10).wrapping_add(eight >> 8);
     let fours = (pairs & 0x0000_00ff_0000_00ff).wrapping_mul(100 + (1_000_000 << 32));
@@ -157,16 +160,12 @@ fn leading_digits(bytes: u64) -> (u64, usize) {
     (fours.wrapping_add(rest) >> 32, count)
 }
 
-/// What is too long or too far from one, as the standard library reads it.
+/// Lets the standard library parse a number with many digits or a large exponent.
 #[cold]
-fn read_slowly(text: &[u8], start: usize) -> Option<(Number, usize)> {
-    let length = text.get(start..)?.iter().position(|byte| !is_numeric(*byte)).unwrap_or(text.len() - start);
-    let number = std::str::from_utf8(&text[start..start + length]).ok()?;
-    Some((Number::Double(number.parse().ok()?), start + length))
-}
-
-pub(super) fn is_numeric(byte: u8) -> bool {
-    matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E')
+fn read_with_std(text: &[u8], start: usize) -> Option<(Number, usize)> {
+    let end = scan::scalar_end(text, start);
+    let number = std::str::from_utf8(text.get(start..end)?).ok()?;
+    Some((Number::Double(number.parse().ok()?), end))
 }
 
 impl Number {
@@ -179,22 +178,22 @@ impl Number {
         }
     }
 
-    /// Without the fraction, and saturated. `text` is what the number was read from.
+    /// The number truncated towards zero, and saturated. `text` is the text that it was parsed from.
     #[inline]
     pub(super) fn as_i64(self, text: &str) -> i64 {
         match self {
             Number::Integer(integer) => integer,
-            // Between two integers that doubles hold, the exact number lies there, too.
+            // The exact number is between the same two integers as its nearest double.
             Number::Double(double) if double.fract() != 0.0 => double as i64,
             Number::Double(_) => truncate(text).clamp(i64::MIN.into(), i64::MAX.into()) as i64,
         }
     }
 }
 
-/// More than any `i64`.
-const BEYOND: i128 = 1 << 64;
+/// Larger than any `i64`.
+const MAX_MAGNITUDE: i128 = 1 << 64;
 
-/// A valid number without its fraction; what is out of the range of `i64` comes out as some number out of it.
+/// Truncates a valid number towards zero. A number that is out of the range of `i64` remains out of it, but may change.
 pub(crate) fn truncate(number: &str) -> i128 {
     if let Ok(integer) = number.parse::<i64>() {
         return integer.into();
@@ -208,11 +207,11 @@ pub(crate) fn truncate(number: &str) -> i128 {
     let mut sum = 0i128;
     let mut missing = places;
     for digit in whole.bytes().chain(fraction.bytes()).take(places) {
-        sum = (sum * 10 + i128::from(digit - b'0')).min(BEYOND);
+        sum = (sum * 10 + i128::from(digit - b'0')).min(MAX_MAGNITUDE);
         missing -= 1;
     }
-    while sum > 0 && sum < BEYOND && missing > 0 {
-        sum = (sum * 10).min(BEYOND);
+    while sum > 0 && sum < MAX_MAGNITUDE && missing > 0 {
+        sum = (sum * 10).min(MAX_MAGNITUDE);
         missing -= 1;
     }
     sign * sum
@@ -227,13 +226,13 @@ mod tests {
     use super::{Number, read, truncate};
     use crate::rng::Rng;
 
-    /// Reads a number that is followed by something, or by nothing.
+    /// Parses a number in several places of a text.
     fn check(text: &str) {
-        let double: f64 = text.parse().unwrap_or_else(|_| panic!("{text} is no number"));
+        let double: f64 = text.parse().unwrap_or_else(|_| panic!("{text} is not a number"));
         let integer = truncate(text).clamp(i64::MIN.into(), i64::MAX.into()) as i64;
-        for behind in ["", "]", ",10000000,1", " 1.5e3}"] {
+        for after in ["", "]", ",10000000,1", " 1.5e3}"] {
             for before in ["", "[1,", "        "] {
-                let whole = format!("{before}{text}{behind}");
+                let whole = format!("{before}{text}{after}");
                 let Some((number, end)) = read(whole.as_bytes(), before.len()) else { panic!("{whole:?}") };
                 assert_eq!(end, before.len() + text.len(), "{whole:?}");
                 assert_eq!(number.as_f64().to_bits(), double.to_bits(), "{whole:?}");
@@ -243,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_every_form_are_read_exactly() {
+    fn numbers_of_every_form_are_parsed_exactly() {
         let wholes = [
             "0",
             "1",
@@ -318,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_in_great_number_are_read_as_the_standard_library_does() {
+    fn random_numbers_are_parsed_as_by_the_standard_library() {
         let mut rng = Rng(0x9e37_79b9_7f4a_7c15);
         let mut below = |limit: u64| rng.below(limit as usize) as u64;
         for _ in 0..4_000 {
@@ -331,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn only_short_integers_are_kept_as_such() {
+    fn only_integers_that_fit_are_parsed_as_integers() {
         assert_eq!(read(b"-12]", 0), Some((Number::Integer(-12), 3)));
         assert_eq!(read(b"999999999999999999", 0), Some((Number::Integer(999_999_999_999_999_999), 18)));
         assert!(matches!(read(b"-0", 0), Some((Number::Double(zero), 2)) if zero.is_sign_negative()));

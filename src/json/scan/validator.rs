@@ -36,7 +36,7 @@ const SMALL: usize = 128;
 const SHALLOW: usize = 4;
 
 /// Where an array or object begins and ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Extent {
     /// Its opening bracket.
     pub start: usize,

@@ -1,0 +1,137 @@
+//! Why a body is not an execution.
+
+use std::fmt;
+
+use serde_json::value::RawValue;
+
+use super::NODE_MEMORY;
+use crate::alloc::try_with_capacity;
+use crate::error::ErrorKind;
+use crate::error::message::document;
+use crate::json::scan::Fault;
+
+/// Why a body is not an execution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ParseErrorKind {
+    /// The bytes are not UTF-8.
+    NotUtf8 {
+        /// Offset of the first invalid byte.
+        offset: usize,
+    },
+    /// The text is not JSON.
+    Malformed {
+        /// What is wrong.
+        reason: String,
+        /// Line of the text, from 1.
+        line: usize,
+        /// Byte of the line, from 1; 0 if the line is empty.
+        column: usize,
+    },
+    /// The text is JSON, but not an object.
+    NotAnObject {
+        /// Offset of the value.
+        offset: usize,
+    },
+    /// The object has no `status`, or one that is not a string.
+    NoStatus {
+        /// Offset of the `status` that is not a string.
+        offset: Option<usize>,
+    },
+    /// The nodes would take too much memory.
+    TooManyNodes {
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// There was not enough memory.
+    OutOfMemory,
+}
+
+/// A body that is not an execution.
+#[derive(Debug)]
+pub struct ParseError {
+    /// What is wrong with it.
+    pub kind: ParseErrorKind,
+    /// The bytes.
+    pub body: Vec<u8>,
+}
+
+impl ParseErrorKind {
+    /// Explains what the validator has found.
+    pub(super) fn of_fault(fault: Fault, body: &[u8]) -> ParseErrorKind {
+        match (fault, std::str::from_utf8(body)) {
+            (Fault::OutOfMemory, _) => ParseErrorKind::OutOfMemory,
+            (_, Err(error)) => ParseErrorKind::NotUtf8 { offset: error.valid_up_to() },
+            (Fault::Malformed { at }, Ok(body)) => {
+                ParseErrorKind::explain(body, at).unwrap_or_else(|| ParseErrorKind::locate(body, at))
+            }
+        }
+    }
+
+    /// Lets serde_json explain what is wrong at `at`. Returns `None` if there is not enough memory.
+    fn explain(body: &str, at: usize) -> Option<ParseErrorKind> {
+        // serde_json allocates a byte for each open bracket, infallibly, and up to three while its vector grows.
+        drop(try_with_capacity::<u8>(at.checked_mul(3)?)?);
+        let error = serde_json::from_str::<&RawValue>(body).err()?;
+        let message = error.to_string();
+        let reason = message.split_once(" at line ").map_or(&*message, |(reason, _)| reason);
+        let reason = match body.trim_ascii() {
+            "" => document::EMPTY.to_owned(),
+            _ => reason.replace("EOF while parsing", document::ENDS_WITHIN),
+        };
+        Some(ParseErrorKind::Malformed { reason, line: error.line(), column: error.column() })
+    }
+
+    /// The position alone, without an explanation.
+    pub(super) fn locate(body: &str, at: usize) -> ParseErrorKind {
+        let read = body.as_bytes().get(..at).unwrap_or_default();
+        let line_start = read.iter().rposition(|byte| *byte == b'\n').map_or(0, |line_break| line_break + 1);
+        ParseErrorKind::Malformed {
+            reason: document::UNEXPECTED.to_owned(),
+            line: read.iter().filter(|byte| **byte == b'\n').count() + 1,
+            column: at - line_start + 1,
+        }
+    }
+}
+
+impl fmt::Display for ParseErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ParseErrorKind::NotUtf8 { offset } => document::not_utf8(f, *offset),
+            ParseErrorKind::Malformed { reason, line, column } => {
+                document::malformed(f, reason, *line, *column)
+            }
+            ParseErrorKind::NotAnObject { offset } => document::not_an_object(f, *offset),
+            ParseErrorKind::NoStatus { offset } => document::no_status(f, *offset),
+            ParseErrorKind::TooManyNodes { limit } => document::too_many_nodes(f, *limit, NODE_MEMORY),
+            ParseErrorKind::OutOfMemory => f.write_str(document::OUT_OF_MEMORY),
+        }
+    }
+}
+
+impl std::error::Error for ParseErrorKind {}
+
+impl From<ParseErrorKind> for ErrorKind {
+    fn from(kind: ParseErrorKind) -> ErrorKind {
+        match kind {
+            ParseErrorKind::OutOfMemory => ErrorKind::Resource(document::RESPONSE_DOES_NOT_FIT.into()),
+            ParseErrorKind::TooManyNodes { limit } => {
+                ErrorKind::TooManyNodes { limit, bytes_per_node: NODE_MEMORY }
+            }
+            other => ErrorKind::InvalidResponse(other.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)
+    }
+}
+
+impl std::error::Error for ParseError {}
+
+impl From<ParseError> for ParseErrorKind {
+    fn from(error: ParseError) -> ParseErrorKind {
+        error.kind
+    }
+}
