@@ -80,18 +80,17 @@ use super::utf8::Utf8;
 use super::vector::{BLOCK, Block, Kernel};
 use crate::alloc::try_push;
 
-/// A block is processed when this many bytes after it are known, so that escapes that start in it are complete.
-const MAX_ESCAPE_LENGTH: usize = 8;
+/// Bytes that must follow a block before it is processed: escapes that start in it are complete then.
+const LOOKAHEAD: usize = 8;
 
-/// Smaller arrays and objects are not recorded.
+/// Smaller arrays and objects are not worth recording.
 const MIN_EXTENT_LENGTH: usize = 128;
 
-/// Arrays and objects inside of this many others are not recorded, nor is the outermost one. The outputs of nodes,
-/// which are recorded for, are the innermost of the recorded ones.
-const MAX_EXTENT_LEVEL: usize = 4;
+/// Arrays and objects within one to three others are recorded: the outputs of nodes are the innermost of these.
+const EXTENT_LEVELS: usize = 4;
 
-/// The smallest stack from which a bracket that was popped or pushed has no extent.
-const DEEP_STACK: u64 = 2 << MAX_EXTENT_LEVEL;
+/// The smallest stack with brackets beyond these levels. From here up to `FULL_STACK`, a bracket only shifts the stack.
+const DEEP_STACK: u64 = 2 << EXTENT_LEVELS;
 
 /// The smallest stack that has no bit left for another bracket.
 const FULL_STACK: u64 = 1 << 63;
@@ -105,7 +104,7 @@ pub struct Extent {
     pub end: usize,
 }
 
-/// The state after the blocks that have been processed.
+/// The state after the blocks processed so far.
 #[derive(Debug)]
 pub(super) struct Validator {
     /// Their length.
@@ -114,23 +113,23 @@ pub(super) struct Validator {
     escaped: u64,
     utf8: Utf8,
     carry: Carry,
-    /// Offset of the number or literal that was not complete.
+    /// Offset of a number or literal that reaches the end of these blocks.
     open_scalar: Option<usize>,
     /// The innermost open brackets, one bit each, the innermost lowest: 1 for `{`, 0 for `[`. The highest bit that is
     /// set is not a bracket but marks the end.
     bracket_stack: u64,
-    /// Full stacks of the brackets around these, the outermost first.
+    /// The brackets further out, in words of the same form, the outermost first.
     outer_stacks: Vec<u64>,
     extents: Vec<Extent>,
-    /// By level: the index in `extents` of the array or object that is open.
-    open_extents: [usize; MAX_EXTENT_LEVEL],
+    /// For each level, the index in `extents` of the array or object that is open there.
+    open_extents: [usize; EXTENT_LEVELS],
     fault: Option<Fault>,
 }
 
-/// What the grammar requires to know of the preceding blocks: bits for the first byte of the next one.
+/// The results of `check_grammar` that the next block depends on. Bit 0 is about its first byte.
 #[derive(Clone, Copy, Debug)]
 struct Carry {
-    /// All bits set if it is in a string, else none.
+    /// It is in a string; all bits are the same.
     in_string: u64,
     /// The preceding byte is part of a number or literal.
     after_scalar: u64,
@@ -142,7 +141,7 @@ struct Carry {
     last_structural_opens: u64,
 }
 
-/// The kernel that processes what has been appended to a text; all of it, if the text is complete.
+/// The kernel that processes the blocks appended to a text, and its end if the text is complete.
 pub(super) struct Update<'v, 't> {
     pub(super) validator: &'v mut Validator,
     pub(super) text: &'t [u8],
@@ -175,20 +174,19 @@ impl Validator {
             bracket_stack: 1,
             outer_stacks: Vec::new(),
             extents: Vec::new(),
-            open_extents: [0; MAX_EXTENT_LEVEL],
+            open_extents: [0; EXTENT_LEVELS],
             fault: None,
         }
     }
 
     #[inline(always)]
     fn update<B: Block>(&mut self, machine: B::Machine, text: &[u8], is_complete: bool) {
-        if !is_complete && text.len() < self.at + BLOCK + MAX_ESCAPE_LENGTH {
+        if !is_complete && text.len() < self.at + BLOCK + LOOKAHEAD {
             return;
         }
         let mut masks = Masks::new();
         while let (None, Some(rest)) = (self.fault, text.get(self.at..)) {
-            let ready =
-                if is_complete { rest.len() } else { rest.len().saturating_sub(MAX_ESCAPE_LENGTH) } / BLOCK;
+            let ready = if is_complete { rest.len() } else { rest.len().saturating_sub(LOOKAHEAD) } / BLOCK;
             let mut padded = [[b' '; BLOCK]];
             let mut blocks = &rest.as_chunks().0[..ready.min(BATCH)];
             if blocks.is_empty() && is_complete {
@@ -401,37 +399,33 @@ impl Validator {
         self.bracket_stack = stack;
     }
 
-    /// Handles a bracket at `at` that takes the stack to a level where a shift is not enough: an extent begins or
-    /// ends, or the stack becomes full or empty. Returns the stack to continue with, or `None` if the bracket closes
-    /// nothing or there is not enough memory.
+    /// Handles a bracket at `at` after which shifting the stack is not enough: an extent begins or ends there, or the
+    /// stack is full or empty. Returns the stack to continue with, or `None` if the bracket closes nothing or there is
+    /// not enough memory.
     #[cold]
     fn cross_level(&mut self, is_open: bool, stack: u64, at: usize) -> Option<u64> {
-        let pushed = match stack {
+        let crossed = match stack {
             0 => return None,
-            FULL_STACK.. => {
-                let pushed = try_push(&mut self.outer_stacks, stack >> 1);
-                // The innermost bracket remains.
-                pushed.map(|()| 2 | stack & 1)
-            }
-            _ if !self.outer_stacks.is_empty() => {
-                return if stack == 1 { self.outer_stacks.pop() } else { Some(stack) };
-            }
+            // All but the innermost bracket move to a word of their own.
+            FULL_STACK.. => try_push(&mut self.outer_stacks, stack >> 1).map(|()| 2 | stack & 1),
+            1 if !self.outer_stacks.is_empty() => self.outer_stacks.pop(),
+            _ if !self.outer_stacks.is_empty() => Some(stack),
             _ => match (stack.ilog2() as usize).wrapping_sub(is_open.into()) {
-                level @ 1..MAX_EXTENT_LEVEL if is_open => {
+                level @ 1..EXTENT_LEVELS if is_open => {
                     self.open_extents[level] = self.extents.len();
                     try_push(&mut self.extents, Extent { start: at, end: at }).map(|()| stack)
                 }
-                level @ 1..MAX_EXTENT_LEVEL => {
+                level @ 1..EXTENT_LEVELS => {
                     self.close_extent(self.open_extents[level], at);
                     Some(stack)
                 }
                 _ => Some(stack),
             },
         };
-        if pushed.is_none() {
+        if crossed.is_none() {
             self.fault = Some(Fault::OutOfMemory);
         }
-        pushed
+        crossed
     }
 
     /// Ends the extent with this index at the closing bracket at `at`, or drops it if it is small.
