@@ -1,4 +1,4 @@
-//! The scanner against serde_json, at every kind of offset, and however the text comes.
+//! Compares the scanner with serde_json, at any offset in a block, and with any chunk size.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -7,40 +7,40 @@ use refold_fuzz::reference::Value;
 
 fuzz_target!(init: refold_fuzz::prepare(), |input: &[u8]| {
     let Some((first, text)) = input.split_first() else { return };
-    // What stands before moves the text within the blocks that it is read in.
-    let before = usize::from(*first) % 130;
-    let portion = usize::from(*first) * 5 % 89;
-    let moved = [&vec![b' '; before], text].concat();
-    let whole = validated(&moved, moved.len());
-    // Which of several faults is found first depends on what comes together.
-    assert_eq!(validated(&moved, portion).is_ok(), whole.is_ok());
+    // Spaces move the text to another offset in its blocks.
+    let spaces = usize::from(*first) % 130;
+    let chunk_size = usize::from(*first) * 5 % 89;
+    let moved = [&vec![b' '; spaces], text].concat();
+    let whole = validate(&moved, moved.len());
+    // The offset of the fault may depend on the chunks: the first one found is reported.
+    assert_eq!(validate(&moved, chunk_size).is_ok(), whole.is_ok());
     let value = std::str::from_utf8(text).ok().and_then(|text| Value::of(text.as_bytes()));
     assert_eq!(whole.is_ok(), value.is_some());
     if let Some(value) = value {
-        let start = scan::skip_whitespace(&moved, before);
+        let start = scan::skip_whitespace(&moved, spaces);
         let end = start + value.0.len();
         assert_eq!(&moved[start..end], value.0.as_bytes());
-        ends(&moved, start, end);
+        check_ends(&moved, start, end);
     }
     for extent in whole.iter().flat_map(Document::extents) {
         assert_eq!(scan::container_end(&moved, extent.start), extent.end);
     }
 });
 
-/// The text as it is after it has come in portions of this size.
-fn validated(bytes: &[u8], portion: usize) -> Result<Document, Fault> {
+/// Validates a text that arrives in chunks of this size.
+fn validate(bytes: &[u8], chunk_size: usize) -> Result<Document, Fault> {
     let mut text = JsonBuffer::new();
-    text.reserve(bytes.len()).expect("there is memory");
-    for portion in bytes.chunks(portion.max(1)) {
-        let end = text.length() + portion.len();
-        text.room(end).copy_from_slice(portion);
-        text.has_come(portion.len());
+    text.reserve(bytes.len()).expect("enough memory");
+    for chunk in bytes.chunks(chunk_size.max(1)) {
+        let end = text.length() + chunk.len();
+        text.spare(end).copy_from_slice(chunk);
+        text.advance(chunk.len());
     }
-    text.finish().map_err(|unfit| unfit.fault)
+    text.finish().map_err(|invalid| invalid.fault)
 }
 
-/// The functions for text that is known to be valid.
-fn ends(text: &[u8], start: usize, end: usize) {
+/// Checks the functions for valid text with one value.
+fn check_ends(text: &[u8], start: usize, end: usize) {
     match text[start] {
         b'"' => {
             let has_escapes = text[start..end].contains(&b'\\');

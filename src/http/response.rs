@@ -110,13 +110,13 @@ fn receive_body(body: &mut Body, limit: u64, whole: &mut JsonBuffer) -> Result<(
         let end = make_room(whole, most, announced.is_some())?;
         // What was received in one portion may unpack to a thousand times as much.
         exchange::check().map_err(BodyFault::Stopped)?;
-        match reader.read(whole.room(end)) {
+        match reader.read(whole.spare(end)) {
             Ok(0) => return Ok(()),
             Ok(received) if (whole.length() + received) as u64 > limit => {
-                whole.has_come(most - whole.length());
+                whole.advance(most - whole.length());
                 return Err(BodyFault::TooLarge);
             }
-            Ok(received) => whole.has_come(received),
+            Ok(received) => whole.advance(received),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(BodyFault::Stopped(error.into())),
         }

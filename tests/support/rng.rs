@@ -15,3 +15,9 @@ impl Rng {
         list[self.below(list.len())]
     }
 }
+
+/// How many cases of a large set a test takes: `usual`, or `exhaustive` if REFOLD_EXHAUSTIVE=1.
+#[allow(dead_code, reason = "not every test that includes this file has a large set")]
+pub fn scale(usual: usize, exhaustive: usize) -> usize {
+    if std::env::var_os("REFOLD_EXHAUSTIVE").is_some_and(|value| value == "1") { exhaustive } else { usual }
+}

@@ -1,100 +1,116 @@
-//! The brackets of a document, found 64 bytes at a time, as the validator does it (see `validator`).
+//! An iterator over the brackets of a document, which finds them 64 bytes at a time.
 
-use super::block::Block;
-use super::validator::{BLOCK, begin_of_escapes, take_lowest};
+use super::dispatch;
+use super::masks::{escape_starts, pop_lowest_bit};
+use super::vector::{BLOCK, Block, Kernel};
 
-/// So many blocks are looked at together.
+/// Blocks in a batch.
 const BATCH: usize = 32;
 
-/// Goes from bracket to bracket, those in strings left out, in a text that begins outside of strings.
+/// Iterates over the brackets outside of strings. The text must begin outside of a string.
 pub struct Brackets<'t> {
     text: &'t [u8],
-    /// The first block of the next batch.
-    behind: usize,
-    /// A bit: the first byte behind the batch is escaped.
+    /// Number of blocks that have been read.
+    blocks: usize,
+    /// As bit 0: whether the first byte of the next block is escaped.
     escaped: u64,
-    /// All bits: it is inside of a string.
-    inside: u64,
-    batch: [Marks; BATCH],
-    /// What has not been told of this block of the batch.
-    left: u64,
-    block: usize,
-    look: Look,
+    /// All bits set if the next block begins inside of a string, else none.
+    in_string: u64,
+    batch: [BracketMasks; BATCH],
+    /// The block of the batch that is being iterated over.
+    index: usize,
+    /// Its brackets that have not been returned yet.
+    remaining: u64,
+    read_batch: ReadBatch,
 }
 
-/// Looks at the next batch with some kind of vectors.
-pub(super) type Look = fn(&mut Brackets);
+/// Reads the next batch, with some kind of block.
+pub(super) type ReadBatch = fn(BatchReader);
 
-/// Which bytes of a block are brackets, a bit for each.
+/// The kernel that reads the next batch.
+pub(super) struct BatchReader<'b, 't>(&'b mut Brackets<'t>);
+
+/// The brackets of a block that are outside of strings.
 #[derive(Clone, Copy, Default)]
-struct Marks {
+struct BracketMasks {
     open: u64,
     close: u64,
 }
 
 impl<'t> Brackets<'t> {
-    /// In a text.
+    /// Starts at the beginning of the text.
     pub fn new(text: &'t [u8]) -> Brackets<'t> {
-        Brackets::found_by(super::look_for_brackets, text)
+        Brackets::read_by(|reader| dispatch(reader), text)
     }
 
-    pub(super) fn found_by(look: Look, text: &'t [u8]) -> Brackets<'t> {
-        let batch = [Marks::default(); BATCH];
-        Brackets { text, behind: 0, escaped: 0, inside: 0, batch, left: 0, block: BATCH - 1, look }
+    pub(super) fn read_by(read_batch: ReadBatch, text: &'t [u8]) -> Brackets<'t> {
+        let batch = [BracketMasks::default(); BATCH];
+        Brackets {
+            text,
+            blocks: 0,
+            escaped: 0,
+            in_string: 0,
+            batch,
+            index: BATCH - 1,
+            remaining: 0,
+            read_batch,
+        }
     }
 
-    /// Looks at the next batch.
     #[inline(always)]
-    pub(super) fn look<B: Block>(&mut self, machine: B::Machine) {
+    fn find_brackets<B: Block>(&mut self, machine: B::Machine, block: B) -> BracketMasks {
+        let mut quotes = block.equal(b'"');
+        let backslashes = block.equal(b'\\');
+        if backslashes | self.escaped != 0 {
+            let escapes = escape_starts(backslashes & !self.escaped);
+            quotes &= !(escapes << 1 | self.escaped);
+            self.escaped = escapes >> 63;
+        }
+        let in_string = B::prefix_xor(machine, quotes) ^ self.in_string;
+        self.in_string = ((in_string as i64) >> 63) as u64;
+        let folded = block.fold_brackets();
+        BracketMasks { open: folded.equal(b'{') & !in_string, close: folded.equal(b'}') & !in_string }
+    }
+}
+
+impl Kernel for BatchReader<'_, '_> {
+    #[inline(always)]
+    fn run<B: Block>(self, machine: B::Machine) {
+        let BatchReader(brackets) = self;
         for index in 0..BATCH {
             let mut padded = [b' '; BLOCK];
-            let rest = self.text.get((self.behind + index) * BLOCK..).unwrap_or_default();
+            let rest = brackets.text.get((brackets.blocks + index) * BLOCK..).unwrap_or_default();
             let block = rest.first_chunk().unwrap_or_else(|| {
                 padded[..rest.len()].copy_from_slice(rest);
                 &padded
             });
-            self.batch[index] = self.marks(machine, B::load(machine, block));
+            brackets.batch[index] = brackets.find_brackets(machine, B::load(machine, block));
         }
-        self.behind += BATCH;
-    }
-
-    #[inline(always)]
-    fn marks<B: Block>(&mut self, machine: B::Machine, block: B) -> Marks {
-        let mut quotes = block.equal(b'"');
-        let backslashes = block.equal(b'\\');
-        if backslashes | self.escaped != 0 {
-            let escapes = begin_of_escapes(backslashes & !self.escaped);
-            quotes &= !(escapes << 1 | self.escaped);
-            self.escaped = escapes >> 63;
-        }
-        let inside = B::parity(machine, quotes) ^ self.inside;
-        self.inside = ((inside as i64) >> 63) as u64;
-        let curly = block.as_curly();
-        Marks { open: curly.equal(b'{') & !inside, close: curly.equal(b'}') & !inside }
+        brackets.blocks += BATCH;
     }
 }
 
 impl Iterator for Brackets<'_> {
-    /// Where a bracket stands, and whether it opens.
+    /// The offset of a bracket, and whether it opens.
     type Item = (usize, bool);
 
     #[inline]
     fn next(&mut self) -> Option<(usize, bool)> {
-        while self.left == 0 {
-            self.block += 1;
-            if self.block == BATCH {
-                if self.behind * BLOCK >= self.text.len() {
-                    self.block -= 1;
+        while self.remaining == 0 {
+            self.index += 1;
+            if self.index == BATCH {
+                if self.blocks * BLOCK >= self.text.len() {
+                    self.index -= 1;
                     return None;
                 }
-                (self.look)(self);
-                self.block = 0;
+                (self.read_batch)(BatchReader(self));
+                self.index = 0;
             }
-            let Marks { open, close } = self.batch[self.block % BATCH];
-            self.left = open | close;
+            let BracketMasks { open, close } = self.batch[self.index % BATCH];
+            self.remaining = open | close;
         }
-        let at = take_lowest(&mut self.left);
-        let opens = self.batch[self.block % BATCH].open >> at & 1 == 1;
-        Some(((self.behind + self.block - BATCH) * BLOCK + at, opens))
+        let at = pop_lowest_bit(&mut self.remaining);
+        let opens = self.batch[self.index % BATCH].open >> at & 1 == 1;
+        Some(((self.blocks + self.index - BATCH) * BLOCK + at, opens))
     }
 }

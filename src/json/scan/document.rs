@@ -1,102 +1,109 @@
 //! A text that is validated while it grows.
 
-use super::validator::{Extent, Validator};
-use super::{Fault, look};
+use super::validator::{Extent, Update, Validator};
+use super::{Fault, dispatch};
 use crate::sys::memory::prefer_huge_pages;
 
-/// So much is copied before it is looked at: it is still in the processor's nearest cache then.
-const STRETCH: usize = 8 << 10;
+/// Bytes copied before they are validated: few enough to stay in the first-level cache.
+const COPY_CHUNK: usize = 8 << 10;
 
-/// Bytes as they come. What has come can no longer be changed, as it has been looked at.
+/// A buffer for a JSON text. Its content has been validated already, so it can only be appended to.
 #[derive(Debug)]
 pub struct JsonBuffer {
     bytes: Vec<u8>,
-    /// So many have come; those behind are room.
+    /// Length of the content; the bytes after it are spare.
     length: usize,
     validator: Validator,
 }
 
-/// A text that is one JSON value, in UTF-8, with white space around it.
+/// A valid JSON text in UTF-8: one value with optional whitespace around it.
 pub struct Document {
     text: String,
     extents: Vec<Extent>,
 }
 
-/// A text that is no such value, or for which memory was short.
+/// A text that is not a document.
 pub struct InvalidDocument {
-    /// What is wrong with it.
+    /// The reason.
     pub fault: Fault,
-    /// The bytes.
+    /// The text.
     pub bytes: Vec<u8>,
 }
 
 impl JsonBuffer {
-    /// Nothing yet.
+    /// Creates an empty buffer.
     pub const fn new() -> JsonBuffer {
         JsonBuffer { bytes: Vec::new(), length: 0, validator: Validator::new() }
     }
 
-    /// A copy; nothing where there is no memory.
+    /// Copies a text. Returns `None` if there is not enough memory.
     pub fn copy_of(text: &[u8]) -> Option<JsonBuffer> {
         let mut copy = JsonBuffer::new();
         copy.reserve(text.len())?;
-        for stretch in text.chunks(STRETCH) {
-            copy.bytes.extend_from_slice(stretch);
-            copy.has_come(stretch.len());
+        for chunk in text.chunks(COPY_CHUNK) {
+            copy.bytes.extend_from_slice(chunk);
+            copy.advance(chunk.len());
         }
         Some(copy)
     }
 
-    /// How many bytes have come.
+    /// Length of the content.
     pub fn length(&self) -> usize {
         self.length
     }
 
-    /// How many bytes fit into the memory that is reserved.
+    /// Number of bytes that the reserved memory can hold.
     pub fn capacity(&self) -> usize {
         self.bytes.capacity()
     }
 
-    /// Reserves memory for so many bytes in all; nothing where there is none.
+    /// Reserves memory for `size` bytes in all. Returns `None` if there is not enough.
     pub fn reserve(&mut self, size: usize) -> Option<()> {
         self.bytes.try_reserve_exact(size.saturating_sub(self.bytes.len())).ok()?;
         prefer_huge_pages(&mut self.bytes);
         Some(())
     }
 
-    /// Room for more bytes, up to `end` in all and to what is reserved.
-    pub fn room(&mut self, end: usize) -> &mut [u8] {
+    /// Spare memory after the content, up to the offset `end` and the capacity.
+    pub fn spare(&mut self, end: usize) -> &mut [u8] {
         let end = end.min(self.bytes.capacity()).max(self.length);
         self.bytes.resize(end, 0);
         &mut self.bytes[self.length..]
     }
 
-    /// So many bytes of the room have been filled.
-    pub fn has_come(&mut self, more: usize) {
-        self.length = self.bytes.len().min(self.length + more);
-        look(&mut self.validator, &self.bytes[..self.length], false);
+    /// Appends the first `count` bytes of the spare memory to the content.
+    pub fn advance(&mut self, count: usize) {
+        self.length = self.bytes.len().min(self.length + count);
+        dispatch(Update {
+            validator: &mut self.validator,
+            text: &self.bytes[..self.length],
+            is_complete: false,
+        });
     }
 
-    /// The bytes, whatever they are.
+    /// The content, valid or not.
     pub fn into_bytes(mut self) -> Vec<u8> {
         self.bytes.truncate(self.length);
         self.bytes
     }
 
-    /// Nothing more will come.
+    /// Validates the rest of the content.
     pub fn finish(mut self) -> Result<Document, InvalidDocument> {
         self.bytes.truncate(self.length);
-        look(&mut self.validator, &self.bytes, true);
-        match self.validator.conclude(self.length) {
-            Ok(extents) => {
-                // SAFETY: the validator has looked at all bytes, which have not changed since, and refuses what is not
-                // UTF-8.
-                let text = unsafe { String::from_utf8_unchecked(self.bytes) };
-                Ok(Document { text, extents })
-            }
+        dispatch(Update { validator: &mut self.validator, text: &self.bytes, is_complete: true });
+        match self.validator.finish(self.length) {
+            Ok(extents) => Ok(Document { text: validated_string(self.bytes), extents }),
             Err(fault) => Err(InvalidDocument { fault, bytes: self.bytes }),
         }
     }
+}
+
+/// Converts bytes that the validator has accepted, without reading them again.
+#[allow(unsafe_code)]
+fn validated_string(bytes: Vec<u8>) -> String {
+    // SAFETY: the only caller passes bytes that the validator has read to the end, without finding an error, and that
+    // have not changed since. The validator accepts nothing but UTF-8.
+    unsafe { String::from_utf8_unchecked(bytes) }
 }
 
 impl Default for JsonBuffer {
@@ -117,7 +124,7 @@ impl Document {
         &self.text
     }
 
-    /// Where arrays and objects begin and end, in the order of their beginnings: those worth remembering.
+    /// The recorded arrays and objects, ordered by their start: large ones of the outer levels.
     pub fn extents(&self) -> &[Extent] {
         &self.extents
     }

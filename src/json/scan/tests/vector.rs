@@ -1,0 +1,40 @@
+//! Tests of the blocks.
+
+use super::*;
+use crate::json::scan::vector::{BLOCK, Block};
+
+#[test]
+fn all_kinds_of_blocks_give_the_same_masks() {
+    struct Compare<'b>(&'b [u8; BLOCK]);
+    impl Kernel for Compare<'_> {
+        fn run<B: Block>(self, machine: B::Machine) {
+            let bytes = self.0;
+            let block = B::load(machine, bytes);
+            let mask = |contains: &dyn Fn(u8) -> bool| {
+                bytes.iter().rev().fold(0u64, |mask, byte| mask << 1 | u64::from(contains(*byte)))
+            };
+            for other in 0..=255 {
+                assert_eq!(block.equal(other), mask(&|byte| byte == other), "{other}");
+                assert_eq!(block.at_most(other), mask(&|byte| byte <= other), "{other}");
+            }
+            assert_eq!(block.non_ascii(), mask(&|byte| byte >= 0x80));
+            for bracket in *b"{}" {
+                assert_eq!(block.fold_brackets().equal(bracket), mask(&|byte| byte | 0x20 == bracket));
+            }
+            let bits = block.equal(bytes[0]);
+            let expected = (0..64)
+                .fold(0, |result, bit| result | u64::from((bits << (63 - bit)).count_ones() & 1) << bit);
+            assert_eq!(B::prefix_xor(machine, bits), expected);
+        }
+    }
+    let mut rng = Rng(5);
+    for round in 0..crate::rng::scale(60, 300) {
+        let bytes = std::array::from_fn(|index| match round {
+            0..4 => (round * 64 + index) as u8,
+            _ => rng.below(256) as u8 >> (round % 8),
+        });
+        for kind in KINDS {
+            kind.run(Compare(&bytes));
+        }
+    }
+}
