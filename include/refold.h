@@ -1,9 +1,10 @@
 /**
  * \mainpage refold for C
  *
- * One workflow execution of Refold by its id, with the detail of every node: a library to debug a run and to
- * show its progress, from inside programs that must not crash, hang, leak or print because of it. The header
- * refold.h is its manual. A whole program:
+ * Given the id of a workflow execution of Refold, librefold fetches the status of the run and of each of its
+ * nodes, or waits for the run to finish and reports progress along the way. It is made for debugging runs and
+ * showing their progress from inside programs that must not crash, hang, leak or print because of it. This
+ * header is the manual. A complete program:
  *
  * \code{.c}
  * #include <refold.h>
@@ -31,153 +32,149 @@
  * }
  * \endcode
  *
- * What follows holds for every function, and is not said again there.
+ * The following conventions apply to every function and are not repeated there.
  *
  * Ownership
  * ---------
- * Who calls a function that returns a pointer without const, or sets one through `error`, owns the object,
- * and frees it once with the function of its type, refold_..._free(). Freeing NULL does nothing. Objects may
- * be freed in any order: executions and errors outlive the client that made them, clients outlive their
- * options, and freeing has no effect but on memory and idle connections. refold_execution_retain() adds an
- * owner to an execution.
+ * A function that returns a non-const pointer, or stores one through `error`, transfers ownership to the
+ * caller, who frees the object once with the function of its type, refold_..._free(). Freeing NULL does
+ * nothing. Objects may be freed in any order: executions and errors outlive the client that created them, and
+ * clients outlive their options. Freeing has no side effects other than releasing memory and closing idle
+ * connections. refold_execution_retain() adds an owner to an execution.
  *
- * Pointers to const that are returned, nodes, JSON values and strings, are borrowed: never freed by
- * themselves, they live as long as the object that they came from, unless the function says otherwise. What
- * is handed to a function is copied when it is needed for longer than the call.
+ * A const pointer that is returned (a node, a JSON value, a string) is borrowed. It must not be freed, and is
+ * valid as long as the object it came from, unless documented otherwise. Arguments that are needed after a
+ * function has returned are copied.
  *
  * NULL
  * ----
- * Every pointer may be NULL. An accessor that is given NULL for its object returns what it returns for
- * something absent, so that look-ups can be chained without a check at each step; a setter and a free
- * function do nothing; a call fails with REFOLD_ERROR_INVALID_ARGUMENT. `error` may be NULL when you do not
- * want to know why, and `cancel` when there is nothing to cancel by.
+ * Any pointer may be NULL. An accessor returns the same for a NULL object as for something absent, so lookups
+ * can be chained without checking each step. Setters and free functions do nothing. Calls fail with
+ * REFOLD_ERROR_INVALID_ARGUMENT. `error` and `cancel` may be NULL if they are not needed.
  *
  * Strings
  * -------
- * Strings that you hand in end with a NUL and must be UTF-8; one that is not is an invalid argument. Strings
- * that you get are UTF-8 and end with a NUL. Absent is NULL, which is not the same as empty. A field that is
- * null in the document, or has a type that it should not have, counts as absent; the JSON view shows it as it
- * came. A string that holds the character U+0000 ends there for a C program; refold_json_string() tells its
- * true length. Only refold_error_body() is raw bytes.
+ * String arguments are NUL-terminated and must be valid UTF-8; otherwise they are invalid arguments. Returned
+ * strings are NUL-terminated UTF-8. NULL means absent, which is not the same as empty. A field that is null
+ * in the document, or has an unexpected type, counts as absent; the JSON view shows it as sent. A string that
+ * contains the character U+0000 appears to end there in C; refold_json_string() returns its full length. Only
+ * refold_error_body() returns raw bytes.
  *
  * Errors
  * ------
- * A call that fails returns NULL and sets `*error` to a new object, yours to free. A call that succeeds sets
- * `*error` to NULL. What stood in `*error` before is not looked at: free an old object before you hand in its
- * place again. An error has a code (refold_code): positive if the server answered, and then the HTTP status
- * of that answer; negative if there was no usable answer. Redirects are never followed, as the key must not
- * travel: they are errors with their status. Numbers for codes, states and types are integers, and every
- * number may be handed in.
+ * A call that fails returns NULL and sets `*error` to a new object, which the caller frees. A call that
+ * succeeds sets `*error` to NULL. The previous value of `*error` is not read, so free an old error before
+ * passing its variable again. Every error has a code (refold_code): the HTTP status of the server's response
+ * if positive; if negative, there was no usable response. Redirects are never followed, because the API key
+ * must not be sent elsewhere; they are errors with their status. Codes, states and types are integers, and
+ * functions accept any number.
  *
  * Threads
  * -------
- * Clients, tokens, executions, nodes, JSON values and errors may be used by any number of threads at the same
- * time; options by one at a time. A client or a token may be freed while calls that were handed it are under
- * way, but not at the moment at which another use of the pointer begins. Whatever else is freed must not be
- * in use then: where threads share an execution, refold_execution_retain() makes each of them an owner.
- * Nothing is kept per thread. A calling thread needs no more than 128 KiB of stack. No background thread
- * lives between calls, except that a name lookup which the system has not finished when its call gives up
- * ends later, by itself.
+ * Any number of threads may use the same client, token, execution, node, JSON value or error at the same
+ * time; options must be used by one thread at a time. A client or token may be freed while calls that use it
+ * are running, but not while another use of the pointer begins. All other objects must not be in use when
+ * they are freed: threads that share an execution can each become an owner with refold_execution_retain(). No
+ * state is kept per thread. A calling thread needs at most 128 KiB of stack. There are no background threads
+ * between calls, except for a name lookup that outlives its call: it ends when the system completes it.
  *
- * Time-outs, retries and limits
- * -----------------------------
- * Every call has a deadline, 30 seconds unless set otherwise, that bounds everything it waits for. Failures
- * that can pass by themselves are tried again, twice unless set otherwise, within the deadline. Answers are
- * bounded to 256 MiB unless set otherwise. The setters of refold_options say more. Only parsing, once the
- * last byte is there, and your own callback are not interrupted.
+ * Timeouts, retries and limits
+ * ----------------------------
+ * Every call has a deadline, 30 seconds by default, which covers everything it waits for. Transient failures
+ * are retried within the deadline, twice by default. Responses are limited to 256 MiB by default. See the
+ * setters of refold_options for details. Only parsing, once the last byte has arrived, and your own callback
+ * are not interrupted.
  *
- * Cancelling and signals
- * ----------------------
- * refold_cancel_trigger() ends every call that was handed the token within 50 ms, in any phase: resolving,
+ * Cancellation and signals
+ * ------------------------
+ * refold_cancel_trigger() ends every call that uses the token within 50 ms, in any phase: resolving,
  * connecting, proxy, TLS handshake, transfer, pause. It may be called from any thread and from a signal
- * handler. The library installs no signal handler and raises no SIGPIPE; handlers of yours, with or without
- * SA_RESTART, never make a call fail. A thread that pthread_cancel() asks to end, with the usual deferred
- * type, does so when the function of the library that it is in has returned.
+ * handler. The library installs no signal handlers and raises no SIGPIPE. Your own handlers, with or without
+ * SA_RESTART, never make a call fail. A thread that receives a pthread_cancel() request, of the default
+ * deferred type, ends once the library function that it is executing has returned.
  *
  * Fork
  * ----
- * A client survives fork(), also of a process with threads inside calls: the child may go on using clients,
- * options, executions and errors, gets connections of its own, and never touches one of its parent's. A token
- * belongs to the process that made it. What calls of other threads held at the moment of the fork is lost to
- * the child: a bounded leak.
+ * A client survives fork(), even if other threads are inside calls. The child may continue to use clients,
+ * options, executions and errors; it opens its own connections and never touches those of its parent. A token
+ * belongs to the process that created it. What the calls of other threads held at the time of the fork is
+ * leaked in the child, a bounded amount.
  *
  * Trust, proxies and secrets
  * --------------------------
- * TLS 1.2 and later, against the roots that the system trusts, which a process reads once, or those of
- * SSL_CERT_FILE and SSL_CERT_DIR; bundled ones where a system has none. Verification cannot be switched off.
- * Proxies come from the environment unless set: CONNECT and SOCKS5. Keys, tokens and passwords of proxies
- * stand in no message; where a server sends one back, `***` stands for it. They are wiped from memory when
- * they are replaced and when their object is freed.
+ * Connections use TLS 1.2 or later. Certificates are verified against the root certificates of the system,
+ * which are read once per process, or those of SSL_CERT_FILE and SSL_CERT_DIR; bundled roots are used if a
+ * system has none. Verification cannot be disabled. The proxy comes from the environment unless set; CONNECT
+ * and SOCKS5 are supported. API keys, tokens and proxy passwords appear in no message; where a server echoes
+ * one, it is redacted as `***`. They are wiped when they are replaced and when their object is freed.
  *
  * The environment
  * ---------------
  * refold_options_new_from_env() reads REFOLD_API_KEY, REFOLD_LINKED_ACCOUNT_ID, REFOLD_SESSION_TOKEN and
  * REFOLD_BASE_URL. refold_client_new() reads HTTPS_PROXY, ALL_PROXY and NO_PROXY, in upper and lower case,
- * SSL_CERT_FILE and SSL_CERT_DIR. Nothing else is read, nothing at any other time, and nothing at all by a
- * program that runs set-uid or set-gid.
+ * and SSL_CERT_FILE and SSL_CERT_DIR. No other variable is read, none at any other time, and none at all in a
+ * set-uid or set-gid program.
  *
  * In your process
  * ---------------
- * The library prints nothing and changes no state of the process. A defect of its own does not end your
- * program: it is caught, and the call fails with REFOLD_ERROR_INTERNAL or the function returns what it
- * returns for something absent. Memory whose amount an answer decides is asked for with care, and a call that
- * cannot have it fails with REFOLD_ERROR_RESOURCE; only a process that cannot have another 128 KiB, or a copy
- * of what it has handed in, is ended, with a line on standard error. The shared library may be loaded at any
- * time with dlopen() and closed with dlclose(); it then stays mapped, because threads may still have to leave
- * it.
+ * The library prints nothing and changes no process-wide state. A defect in the library does not end your
+ * program: it is caught, and the call fails with REFOLD_ERROR_INTERNAL, or the function returns its value for
+ * something absent. If memory whose size depends on a response cannot be allocated, the call fails with
+ * REFOLD_ERROR_RESOURCE. Only a process that cannot allocate another 128 KiB, or a copy of its arguments, is
+ * ended, with a message on standard error. The shared library may be loaded with dlopen() at any time. It
+ * stays mapped after dlclose(), because threads may still be running in it.
  *
  * From other languages
  * --------------------
- * What a binding for Java, C#, Ruby, Lua or any other language has to know beside what stands above. The
- * library comes with ones for C++ (refold.hpp), Go, Python and Node.js, which may serve as patterns.
+ * Authors of bindings for Java, C#, Ruby, Lua or any other language also need to know the following. The
+ * bindings for C++ (refold.hpp), Go, Python and Node.js that come with the library can serve as patterns.
  *
- * - Types: objects are opaque pointers, and no structure crosses the border. refold_code, refold_state and
- *   refold_json_type are int32_t; bool is one byte, and any value of it but 0 is true; sizes are size_t,
- *   times int64_t or uint64_t. The library to load is librefold.so.0 (on Linux): its functions keep their
- *   form and meaning as long as that is its name, and later versions add to them.
- * - Ownership: give every pointer that is yours to one object of your language, which frees it once: by a
- *   function that users call (close, Dispose, with), and by the collector for those who forget. A free
- *   function may run on any thread, a collector's too, and in any order; it waits for nothing and calls
- *   nobody back. A collector may take an object whose method is still inside C: refer to it once more
- *   behind the call (Go's runtime.KeepAlive, GC.KeepAlive, reachabilityFence). A borrowed pointer keeps
- *   nothing alive: let what wraps a node refer to its execution, or copy all you need at once.
- * - Text: hand in real UTF-8, which that of JNI is not, and refuse text that holds U+0000, because it
- *   would end there. Copy what you get. For outputs of any type take refold_json_raw(), one call for the
- *   whole value, to a JSON parser of your language: it may meet halves of surrogate pairs, numbers beyond
- *   its range, keys that were sent twice, and any depth.
- * - Errors: start with a NULL, hand in its address, copy what the error says, free it, and only then raise
- *   an exception. As nothing is kept per thread, it does not matter on which thread that happens, and
- *   threads that move between carriers (goroutines, virtual threads) need not be pinned.
+ * - Types: Objects are opaque pointers; no structure is passed or returned. refold_code, refold_state and
+ *   refold_json_type are int32_t. A bool is one byte, and any value other than 0 is true. Sizes are size_t;
+ *   times are int64_t or uint64_t. The library to load is librefold.so.0 (on Linux). As long as it has this
+ *   name, its functions keep their signatures and meaning; later versions may add functions.
+ * - Ownership: Wrap each pointer you own in one object of your language, which frees it once: through a
+ *   method that users call (close, Dispose, with), and through the garbage collector for those who forget. A
+ *   free function may run on any thread, including a collector's, and in any order; it does not block and
+ *   makes no callback. A collector may reclaim an object while one of its methods is still inside C: refer to
+ *   the object again after the call (Go's runtime.KeepAlive, GC.KeepAlive, reachabilityFence). A borrowed
+ *   pointer keeps nothing alive: let the wrapper of a node refer to its execution, or copy what you need.
+ * - Strings: Pass standard UTF-8, not the modified UTF-8 of JNI, and reject strings that contain U+0000,
+ *   because they would be truncated there. Copy the strings you get. To convert outputs of any type, pass the
+ *   text from refold_json_raw(), one call for the whole value, to a JSON parser of your language. It may
+ *   encounter lone surrogates, numbers out of range, repeated keys and any depth of nesting.
+ * - Errors: Initialise a variable with NULL, pass its address, copy the contents of the error, free it, and
+ *   only then raise an exception. Since no state is kept per thread, any thread may do so, and threads that
+ *   migrate between carriers (goroutines, virtual threads) need not be pinned.
  * - Threads: refold_get_execution() and refold_wait_execution() block their thread. Release the lock of an
- *   interpreter around them: Python's ctypes does, and takes it again for a callback; in Ruby
- *   rb_thread_call_without_gvl() does, with refold_cancel_trigger() to unblock. Go lets other goroutines
- *   run meanwhile, and gives every call under way a thread of its own. Keep them away from an event loop
- *   and from small pools: make them on threads for blocking work, whose stacks may be small.
- *   refold_client_new() reads certificates from the disk; all other functions wait for nothing, though a
- *   first look into a large value takes the time to parse it.
- * - Cancelling: make a token for each call and trigger it from what your users cancel by (a context, a
- *   CancellationToken, an interruption, an AbortSignal). Free it when the call has returned and nothing
- *   can trigger it any more; report what is usual in your language then, such as the context's own error.
- * - Callbacks: `on_progress` runs on the thread that waits, while it waits, and at no other time. Nothing
- *   may leave it but a bool: catch every exception (in Lua and Ruby errors are longjmps: lua_pcall(),
- *   rb_protect()), keep it, return false, and raise it when the call has returned. Keep the function that
- *   C was handed alive until then. `user_data` comes back as it was handed in: make it a number that you
- *   look up (cgo.Handle, GCHandle) rather than the address of an object that a collector may move. Who
- *   cannot be called back polls with refold_get_execution() and pauses in their own way.
- * - Signals: interpreters run handlers on one thread, and not before C has returned, so that Ctrl-C would
- *   have to wait for the call. Make the call of that thread on a helper thread that blocks all signals,
- *   wait for it in the language, and trigger the token when that wait is interrupted.
- * - Fork: clients and executions go on working in the children of a server that forks its workers; make
- *   tokens in the process that uses them. Locks and helper threads of the binding are its own to look
- *   after.
- * - The end: nothing needs to be freed when the process ends. An interpreter that ends under threads
- *   inside calls (daemon threads) triggers their tokens first and waits for them, as a callback must not
- *   come back into what is no longer there.
+ *   interpreter around them: Python's ctypes does, and reacquires it for a callback; in Ruby,
+ *   rb_thread_call_without_gvl() does, with refold_cancel_trigger() to unblock. Go runs other goroutines
+ *   meanwhile and uses one thread per call in progress. Keep these calls off event loops and small thread
+ *   pools: make them on threads for blocking work, whose stacks may be small. refold_client_new() reads
+ *   certificates from disk. All other functions do not block, but the first access to a large value parses
+ *   it.
+ * - Cancellation: Create a token for each call and trigger it from your language's mechanism (a context, a
+ *   CancellationToken, an interrupt, an AbortSignal). Free it when the call has returned and nothing can
+ *   trigger it any more. Then report what is customary in your language, such as the error of the context.
+ * - Callbacks: `on_progress` runs on the waiting thread, during the wait, and at no other time. Nothing but a
+ *   bool may leave it: catch every exception (in Lua and Ruby, errors are longjmps: use lua_pcall(),
+ *   rb_protect()), store it, return false, and raise it after the call has returned. Keep the function that
+ *   was passed to C alive until then. `user_data` comes back unchanged: pass a number that you look up
+ *   (cgo.Handle, GCHandle) rather than the address of an object that a collector may move. If your language
+ *   does not support callbacks, poll with refold_get_execution() and pause in your own code.
+ * - Signals: Interpreters run signal handlers on one thread, and only after C has returned, so Ctrl-C would
+ *   have to wait for the call. Make that thread's calls on a helper thread that blocks all signals, wait for
+ *   it in your language, and trigger the token if that wait is interrupted.
+ * - Fork: Clients and executions continue to work in the children of a server that forks its workers. Create
+ *   tokens in the process that uses them. A binding is responsible for its own locks and helper threads.
+ * - Exit: Nothing needs to be freed when the process exits. An interpreter that exits while threads are
+ *   inside calls (daemon threads) must first trigger their tokens and wait, because callbacks must not enter
+ *   an interpreter that is gone.
  */
 
 /**
  * \file refold.h
- * \brief The interface for C, and for every language that can call C.
+ * \brief The C interface, for C and every language that can call C.
  */
 
 #ifndef REFOLD_H
@@ -195,7 +192,7 @@ extern "C" {
 
 /**
  * \defgroup types Types
- * \brief The objects that functions take and give, each known by its pointer alone.
+ * \brief The opaque objects that functions take and return.
  * \{
  */
 
@@ -268,20 +265,20 @@ typedef struct refold_json refold_json;
 
 /**
  * \defgroup library Library
- * \brief Which version it is, and the codes that tell how a call went.
+ * \brief The version, and the codes that calls return.
  * \{
  */
 
-/** The first number of the version of this header. It changes when a program must be changed. */
+/** The major version of this header. It changes when programs have to be changed. */
 #define REFOLD_VERSION_MAJOR 0
 
-/** The second number of the version of this header. */
+/** The minor version of this header. */
 #define REFOLD_VERSION_MINOR 1
 
-/** The third number of the version of this header. */
+/** The patch version of this header. */
 #define REFOLD_VERSION_PATCH 0
 
-/** The version of this header; refold_version() tells that of the library which is loaded. */
+/** The version of this header. refold_version() returns the version of the loaded library. */
 #define REFOLD_VERSION "0.1.0"
 
 /**
@@ -376,10 +373,10 @@ const char *refold_code_name(refold_code code);
 
 /**
  * \defgroup options Options
- * \brief Settings from which clients are made.
- * 
- * Setters copy what they are given. A bad value is remembered, and reported by refold_client_new(); a later
- * good one replaces it. NULL restores the default.
+ * \brief Settings for creating clients.
+ *
+ * Setters copy their arguments. An invalid value is stored and reported by refold_client_new(), unless a
+ * later call replaces it with a valid one. NULL restores the default.
  * \{
  */
 
@@ -563,7 +560,7 @@ void refold_options_set_allow_plaintext(refold_options *options, bool allow);
 
 /**
  * \defgroup client Client
- * \brief What calls go through.
+ * \brief Connections and settings shared by calls.
  * \{
  */
 
@@ -604,11 +601,11 @@ void refold_client_free(refold_client *client);
 
 /** \} */
 
-/* Cancelling --------------------------------------------------------------------------------------------- */
+/* Cancellation ------------------------------------------------------------------------------------------- */
 
 /**
- * \defgroup cancelling Cancelling
- * \brief Ending calls from other threads and from signal handlers.
+ * \defgroup cancellation Cancellation
+ * \brief Ending calls from other threads and signal handlers.
  * \{
  */
 
@@ -646,7 +643,7 @@ void refold_cancel_free(refold_cancel *cancel);
 
 /**
  * \defgroup getting Getting an execution
- * \brief From the server, once or until it has ended, or from memory.
+ * \brief From the server, once or repeatedly until the run ends, or from memory.
  * \{
  */
 
@@ -836,7 +833,7 @@ uint32_t refold_error_attempts(const refold_error *error);
 
 /**
  * \defgroup state State
- * \brief What the status of an execution or a node means.
+ * \brief The status of executions and nodes, on one scale.
  * \{
  */
 
@@ -897,10 +894,10 @@ const char *refold_state_name(refold_state state);
 
 /**
  * \defgroup execution Execution and node
- * \brief What a snapshot holds.
- * 
- * Strings live until the execution is freed; they are NULL where the document does not have the field, where
- * it is null or not a string there, and for NULL.
+ * \brief The contents of a snapshot.
+ *
+ * Strings are valid until the execution is freed. They are NULL if the field is absent from the document,
+ * null or not a string, or if the object is NULL.
  * \{
  */
 
@@ -1065,8 +1062,8 @@ const refold_json *refold_node_json(const refold_node *node);
 /**
  * \defgroup json JSON
  * \brief Values of any type and depth.
- * 
- * Every function takes NULL and values of other types, and then returns 0, false or NULL.
+ *
+ * Every function accepts NULL and values of any type, and returns 0, false or NULL where it does not apply.
  * \{
  */
 

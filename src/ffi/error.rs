@@ -10,7 +10,7 @@ use super::string::{string_and_length_out, string_out};
 use crate::alloc::try_copy_with_nul;
 use crate::error::Error;
 
-/// Describes why a call failed.
+/// The reason why a call failed.
 ///
 /// Created by a call that fails and returned through its parameter `error`; freed by refold_error_free(). It
 /// is immutable, so any number of threads may read it. It outlives the client. Its strings are valid until it

@@ -13,7 +13,7 @@ use crate::json::{Json, LazyValue};
 
 /// A JSON value of any type within the document of an execution.
 ///
-/// Borrowed from its execution and valid until the execution is freed. Never freed by itself. Any number of
+/// Borrowed from its execution and valid until the execution is freed. It must not be freed. Any number of
 /// threads may read it. Values are parsed on first access, so a value that is not accessed costs nothing.
 pub struct refold_json {
     _opaque: [u8; 0],

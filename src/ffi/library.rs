@@ -20,7 +20,7 @@ pub type refold_code = i32;
 pub enum refold_code_value {
     /// Success.
     REFOLD_OK = 0,
-    /// The server rejected the request as malformed.
+    /// The server considers the request invalid.
     REFOLD_ERROR_BAD_REQUEST = 400,
     /// The server did not accept the API key, the linked account or the session token.
     REFOLD_ERROR_UNAUTHORIZED = 401,

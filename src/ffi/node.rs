@@ -13,7 +13,7 @@ use crate::json::LazyValue;
 
 /// One node of an execution.
 ///
-/// Borrowed from its execution and valid until the execution is freed. Never freed by itself. Any number of
+/// Borrowed from its execution and valid until the execution is freed. It must not be freed. Any number of
 /// threads may read it.
 pub struct refold_node {
     _opaque: [u8; 0],
