@@ -226,7 +226,7 @@ typedef struct refold_client refold_client;
 typedef struct refold_cancel refold_cancel;
 
 /**
- * Describes why a call failed.
+ * The reason why a call failed.
  *
  * Created by a call that fails and returned through its parameter `error`; freed by refold_error_free(). It
  * is immutable, so any number of threads may read it. It outlives the client. Its strings are valid until it
@@ -246,7 +246,7 @@ typedef struct refold_execution refold_execution;
 /**
  * One node of an execution.
  *
- * Borrowed from its execution and valid until the execution is freed. Never freed by itself. Any number of
+ * Borrowed from its execution and valid until the execution is freed. It must not be freed. Any number of
  * threads may read it.
  */
 typedef struct refold_node refold_node;
@@ -254,7 +254,7 @@ typedef struct refold_node refold_node;
 /**
  * A JSON value of any type within the document of an execution.
  *
- * Borrowed from its execution and valid until the execution is freed. Never freed by itself. Any number of
+ * Borrowed from its execution and valid until the execution is freed. It must not be freed. Any number of
  * threads may read it. Values are parsed on first access, so a value that is not accessed costs nothing.
  */
 typedef struct refold_json refold_json;
@@ -297,7 +297,7 @@ typedef int32_t refold_code;
 typedef enum refold_code_value {
     /** Success. */
     REFOLD_OK = 0,
-    /** The server rejected the request as malformed. */
+    /** The server considers the request invalid. */
     REFOLD_ERROR_BAD_REQUEST = 400,
     /** The server did not accept the API key, the linked account or the session token. */
     REFOLD_ERROR_UNAUTHORIZED = 401,
