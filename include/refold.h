@@ -448,8 +448,8 @@ void refold_options_set_base_url(refold_options *options, const char *base_url);
  * Sets the timeout of a call.
  *
  * It covers everything that the caller waits for: name resolution, connecting, TLS, sending, every byte of
- * the response, retries and the pauses between them. When it expires, the call returns REFOLD_ERROR_TIMEOUT
- * within 100 ms, however slowly the server sends.
+ * the response, retries and the pauses between them. When it expires, the call fails with
+ * REFOLD_ERROR_TIMEOUT within 100 ms, however slowly the server sends.
  *
  * \param milliseconds  The timeout; 0 for none. Default: 30,000.
  */
@@ -461,16 +461,16 @@ void refold_options_set_timeout_ms(refold_options *options, uint64_t millisecond
  * It covers name resolution, connecting, the proxy and TLS together. When it expires, the attempt fails with
  * REFOLD_ERROR_CONNECT, which is retried.
  *
- * \param milliseconds  The timeout; 0 for none but that of the call. Default: 10,000.
+ * \param milliseconds  The timeout; 0 for no limit other than the timeout of the call. Default: 10,000.
  */
 void refold_options_set_connect_timeout_ms(refold_options *options, uint64_t milliseconds);
 
 /**
- * Sets how often a call is retried after a transient failure.
+ * Sets the maximum number of retries of a call after transient failures.
  *
  * The following failures are retried: no connection, a connection lost before the response was complete, a
  * temporary failure of a name lookup, and the HTTP statuses 408, 429, 500, 502, 503 and 504. A proxy that
- * requires other credentials or responds with another error status is not retried.
+ * requires other credentials or responds with any other status is not retried.
  *
  * The pauses are 1 s, 2 s, 4 s and so on, each shortened at random by up to one half, or the server's
  * Retry-After. If a pause would exceed the timeout of the call, or Retry-After exceeds 60 s, the call returns
@@ -545,12 +545,11 @@ void refold_options_set_ca_pem(refold_options *options, const char *pem, size_t 
 void refold_options_set_user_agent(refold_options *options, const char *product);
 
 /**
- * Sets whether an http base URL is accepted for any host, and an http base URL together with a proxy on any
- * host.
+ * Sets whether an http base URL, and a proxy for it, may be on a host other than loopback.
  *
  * Credentials and responses then travel unencrypted: anyone on the network path can read and modify them.
  *
- * \param allow  Default: false, which limits http to loopback hosts.
+ * \param allow  Default: false.
  */
 void refold_options_set_allow_plaintext(refold_options *options, bool allow);
 
@@ -573,7 +572,7 @@ void refold_options_set_allow_plaintext(refold_options *options, bool allow);
  *
  * \param options  The settings. They are read, not kept.
  * \param error    Set to NULL, or to a new error on failure; may be NULL.
- * \return A new client, to be freed with refold_client_free(), or NULL on failure:
+ * \return A new client, to be freed with refold_client_free(), or NULL on failure. Error codes:
  *         REFOLD_ERROR_INVALID_ARGUMENT if a setting is invalid, which the message names;
  *         REFOLD_ERROR_RESOURCE if the process has run out of a resource.
  */
@@ -670,9 +669,9 @@ typedef bool (*refold_progress_fn)(const refold_execution *execution, void *user
  * \param cancel        A token that can cancel the call, or NULL. If it is already triggered, the call
  *                      returns at once.
  * \param error         Set to NULL, or to a new error on failure; may be NULL.
- * \return A new execution, to be freed with refold_execution_free(), or NULL on failure: the HTTP status of
- *         the server's response, or any negative code. A run that failed on the server is a successful call:
- *         check refold_execution_state().
+ * \return A new execution, to be freed with refold_execution_free(), or NULL on failure. Error codes: the
+ *         HTTP status of the server's response, or any negative code. A run that failed on the server is a
+ *         successful call: check refold_execution_state().
  */
 refold_execution *refold_get_execution(const refold_client *client,
                                        const char *execution_id,
@@ -697,8 +696,8 @@ refold_execution *refold_get_execution(const refold_client *client,
  * \param user_data     Passed to the callback unchanged.
  * \param cancel        A token that can cancel the wait, or NULL.
  * \param error         Set to NULL, or to a new error on failure; may be NULL.
- * \return A new execution, to be freed with refold_execution_free(), or NULL on failure: REFOLD_ERROR_TIMEOUT
- *         if `timeout_ms` expired, otherwise as for refold_get_execution().
+ * \return A new execution, to be freed with refold_execution_free(), or NULL on failure. Error codes:
+ *         REFOLD_ERROR_TIMEOUT if `timeout_ms` expired, otherwise as for refold_get_execution().
  */
 refold_execution *refold_wait_execution(const refold_client *client,
                                         const char *execution_id,
@@ -716,11 +715,11 @@ refold_execution *refold_wait_execution(const refold_client *client,
  * \param json    The text; it need not be NUL-terminated.
  * \param length  The length of the text in bytes.
  * \param error   Set to NULL, or to a new error on failure; may be NULL.
- * \return A new execution, to be freed with refold_execution_free(), or NULL on failure:
- *         REFOLD_ERROR_INVALID_RESPONSE, with a message that describes the defect and its position;
- *         REFOLD_ERROR_INVALID_ARGUMENT if `json` is NULL; REFOLD_ERROR_RESOURCE if memory is insufficient;
- *         REFOLD_ERROR_RESPONSE_TOO_LARGE if the nodes, 256 bytes each, need more than 256 MiB and more
- *         memory than the text.
+ * \return A new execution, to be freed with refold_execution_free(), or NULL on failure. Error codes:
+ *         REFOLD_ERROR_INVALID_RESPONSE, with a message that describes the defect in the text and its
+ *         position; REFOLD_ERROR_INVALID_ARGUMENT if `json` is NULL; REFOLD_ERROR_RESOURCE if memory is
+ *         insufficient; REFOLD_ERROR_RESPONSE_TOO_LARGE if the nodes, 256 bytes each, need more than 256 MiB
+ *         and more memory than the text.
  */
 refold_execution *refold_parse_execution(const char *json, size_t length, refold_error **error);
 
@@ -875,7 +874,8 @@ typedef enum refold_state_value {
  * Returns whether a state is final, that is, will not change any more.
  *
  * \param state  Any number.
- * \return false for REFOLD_STATE_UNKNOWN and for any number that is not a state.
+ * \return true for the states documented as final; false for all others and for any number that is not a
+ *         state.
  */
 bool refold_state_is_final(refold_state state);
 
@@ -920,7 +920,7 @@ void refold_execution_free(refold_execution *execution);
 /**
  * Returns the field `_id`, or else the id that was requested.
  *
- * NULL if there is neither, which is possible after refold_parse_execution().
+ * \return A string; NULL if there is neither, which is possible after refold_parse_execution().
  */
 const char *refold_execution_id(const refold_execution *execution);
 

@@ -912,7 +912,7 @@ public:
         refold_options_set_user_agent(options_.get(), product.c_str());
         return *this;
     }
-    /** Sets whether an http base URL is accepted for any host. Default: false, only for loopback hosts. */
+    /** Sets whether http base URLs and their proxies may be on hosts other than loopback. Default: false. */
     options &set_allow_plaintext(bool allow) noexcept {
         refold_options_set_allow_plaintext(options_.get(), allow);
         return *this;

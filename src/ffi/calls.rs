@@ -24,9 +24,9 @@ use crate::options::DEFAULT_MAX_RESPONSE_BYTES;
 /// \param cancel        A token that can cancel the call, or NULL. If it is already triggered, the call
 ///                      returns at once.
 /// \param error         Set to NULL, or to a new error on failure; may be NULL.
-/// \return A new execution, to be freed with refold_execution_free(), or NULL on failure: the HTTP status of
-///         the server's response, or any negative code. A run that failed on the server is a successful call:
-///         check refold_execution_state().
+/// \return A new execution, to be freed with refold_execution_free(), or NULL on failure. Error codes: the
+///         HTTP status of the server's response, or any negative code. A run that failed on the server is a
+///         successful call: check refold_execution_state().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_get_execution(
     client: *const refold_client,
@@ -72,8 +72,8 @@ pub type refold_progress_fn =
 /// \param user_data     Passed to the callback unchanged.
 /// \param cancel        A token that can cancel the wait, or NULL.
 /// \param error         Set to NULL, or to a new error on failure; may be NULL.
-/// \return A new execution, to be freed with refold_execution_free(), or NULL on failure: REFOLD_ERROR_TIMEOUT
-///         if `timeout_ms` expired, otherwise as for refold_get_execution().
+/// \return A new execution, to be freed with refold_execution_free(), or NULL on failure. Error codes:
+///         REFOLD_ERROR_TIMEOUT if `timeout_ms` expired, otherwise as for refold_get_execution().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_wait_execution(
     client: *const refold_client,
@@ -126,11 +126,11 @@ fn wait_with_progress(
 /// \param json    The text; it need not be NUL-terminated.
 /// \param length  The length of the text in bytes.
 /// \param error   Set to NULL, or to a new error on failure; may be NULL.
-/// \return A new execution, to be freed with refold_execution_free(), or NULL on failure:
-///         REFOLD_ERROR_INVALID_RESPONSE, with a message that describes the defect and its position;
-///         REFOLD_ERROR_INVALID_ARGUMENT if `json` is NULL; REFOLD_ERROR_RESOURCE if memory is insufficient;
-///         REFOLD_ERROR_RESPONSE_TOO_LARGE if the nodes, 256 bytes each, need more than 256 MiB and more
-///         memory than the text.
+/// \return A new execution, to be freed with refold_execution_free(), or NULL on failure. Error codes:
+///         REFOLD_ERROR_INVALID_RESPONSE, with a message that describes the defect in the text and its
+///         position; REFOLD_ERROR_INVALID_ARGUMENT if `json` is NULL; REFOLD_ERROR_RESOURCE if memory is
+///         insufficient; REFOLD_ERROR_RESPONSE_TOO_LARGE if the nodes, 256 bytes each, need more than 256 MiB
+///         and more memory than the text.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_parse_execution(
     json: *const c_char,

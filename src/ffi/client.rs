@@ -36,7 +36,7 @@ impl Handle for refold_client {
 ///
 /// \param options  The settings. They are read, not kept.
 /// \param error    Set to NULL, or to a new error on failure; may be NULL.
-/// \return A new client, to be freed with refold_client_free(), or NULL on failure:
+/// \return A new client, to be freed with refold_client_free(), or NULL on failure. Error codes:
 ///         REFOLD_ERROR_INVALID_ARGUMENT if a setting is invalid, which the message names;
 ///         REFOLD_ERROR_RESOURCE if the process has run out of a resource.
 #[unsafe(no_mangle)]

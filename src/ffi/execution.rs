@@ -109,7 +109,7 @@ pub unsafe extern "C" fn refold_execution_free(execution: *mut refold_execution)
 
 /// Returns the field `_id`, or else the id that was requested.
 ///
-/// NULL if there is neither, which is possible after refold_parse_execution().
+/// \return A string; NULL if there is neither, which is possible after refold_parse_execution().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_execution_id(execution: *const refold_execution) -> *const c_char {
     // SAFETY: the header's contract with C.

@@ -113,8 +113,8 @@ pub unsafe extern "C" fn refold_options_set_base_url(options: *mut refold_option
 /// Sets the timeout of a call.
 ///
 /// It covers everything that the caller waits for: name resolution, connecting, TLS, sending, every byte of
-/// the response, retries and the pauses between them. When it expires, the call returns REFOLD_ERROR_TIMEOUT
-/// within 100 ms, however slowly the server sends.
+/// the response, retries and the pauses between them. When it expires, the call fails with
+/// REFOLD_ERROR_TIMEOUT within 100 ms, however slowly the server sends.
 ///
 /// \param milliseconds  The timeout; 0 for none. Default: 30,000.
 #[unsafe(no_mangle)]
@@ -128,7 +128,7 @@ pub unsafe extern "C" fn refold_options_set_timeout_ms(options: *mut refold_opti
 /// It covers name resolution, connecting, the proxy and TLS together. When it expires, the attempt fails with
 /// REFOLD_ERROR_CONNECT, which is retried.
 ///
-/// \param milliseconds  The timeout; 0 for none but that of the call. Default: 10,000.
+/// \param milliseconds  The timeout; 0 for no limit other than the timeout of the call. Default: 10,000.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_options_set_connect_timeout_ms(
     options: *mut refold_options,
@@ -138,11 +138,11 @@ pub unsafe extern "C" fn refold_options_set_connect_timeout_ms(
     unsafe { set(options, |options| options.set_connect_timeout_ms(milliseconds)) }
 }
 
-/// Sets how often a call is retried after a transient failure.
+/// Sets the maximum number of retries of a call after transient failures.
 ///
 /// The following failures are retried: no connection, a connection lost before the response was complete, a
 /// temporary failure of a name lookup, and the HTTP statuses 408, 429, 500, 502, 503 and 504. A proxy that
-/// requires other credentials or responds with another error status is not retried.
+/// requires other credentials or responds with any other status is not retried.
 ///
 /// The pauses are 1 s, 2 s, 4 s and so on, each shortened at random by up to one half, or the server's
 /// Retry-After. If a pause would exceed the timeout of the call, or Retry-After exceeds 60 s, the call returns
@@ -240,12 +240,11 @@ pub unsafe extern "C" fn refold_options_set_user_agent(options: *mut refold_opti
     unsafe { set(options, |options| options.set_user_agent(string_in(product))) }
 }
 
-/// Sets whether an http base URL is accepted for any host, and an http base URL together with a proxy on any
-/// host.
+/// Sets whether an http base URL, and a proxy for it, may be on a host other than loopback.
 ///
 /// Credentials and responses then travel unencrypted: anyone on the network path can read and modify them.
 ///
-/// \param allow  Default: false, which limits http to loopback hosts.
+/// \param allow  Default: false.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_options_set_allow_plaintext(options: *mut refold_options, allow: CBool) {
     // SAFETY: the header's contract with C.

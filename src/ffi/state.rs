@@ -41,7 +41,8 @@ pub enum refold_state_value {
 /// Returns whether a state is final, that is, will not change any more.
 ///
 /// \param state  Any number.
-/// \return false for REFOLD_STATE_UNKNOWN and for any number that is not a state.
+/// \return true for the states documented as final; false for all others and for any number that is not a
+///         state.
 #[unsafe(no_mangle)]
 pub extern "C" fn refold_state_is_final(state: refold_state) -> bool {
     guard(false, || State::from_raw(state).is_final())
