@@ -1,13 +1,15 @@
-//! Generates the C header into OUT_DIR, and gives the shared library its name.
+//! Generates the C header into OUT_DIR, and sets the SONAME of the shared library.
 //!
-//! The header is src/ffi/refold.h.in, where a line `@FILE@` stands for the functions in src/ffi/FILE, a line
-//! `@FILE TYPE@` for one type in it, both as cbindgen declares them, and `@VERSION@` and its like for the
-//! crate's version. The source tree is left alone: include/refold.h is a copy that tests/header.rs compares,
-//! and renews when told to.
+//! The template of the header is src/ffi/refold.h.in. In it, `@FILE@` is replaced with the functions of src/ffi/FILE,
+//! `@FILE TYPE@` with one type of that file, and `@VERSION@` and its parts with the version of the package. The build
+//! never writes into the source tree: tests/header.rs compares include/refold.h with the generated header, and updates it
+//! on request.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs, process};
+
+use cbindgen::{ItemType, Style};
 
 const INTERFACE: &str = "src/ffi";
 const TEMPLATE: &str = "src/ffi/refold.h.in";
@@ -37,25 +39,42 @@ fn write_header() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What cbindgen makes of `FILE`, or of `FILE TYPE`.
+/// What cbindgen generates for `FILE`, the functions, or for `FILE TYPE`, the type.
 fn declarations(configuration: &cbindgen::Config, part: &str) -> Result<String, Box<dyn Error>> {
     let (file, item) = part.split_once(' ').map_or((part, None), |(file, item)| (file, Some(item)));
-    let mut builder =
-        cbindgen::Builder::new().with_config(configuration.clone()).with_src(Path::new(INTERFACE).join(file));
-    if let Some(item) = item {
-        builder = builder.include_item(item);
+    let path = Path::new(INTERFACE).join(file);
+    let mut configuration = configuration.clone();
+    let line_length = configuration.line_length;
+    match item {
+        Some(item) => {
+            // Functions would bring in the other types that they use.
+            configuration.export.exclude = function_names(&fs::read_to_string(&path)?);
+            configuration.export.include.push(item.to_owned());
+        }
+        None => {
+            configuration.export.item_types = vec![ItemType::Functions];
+            // Otherwise the parameters would be written `struct TYPE *` where the type is in the same file.
+            configuration.style = Style::Type;
+        }
     }
-    let bindings = builder.generate().map_err(|error| format!("cbindgen, in {file}: {error}"))?;
+    let bindings = cbindgen::Builder::new().with_config(configuration).with_src(path).generate();
+    let bindings = bindings.map_err(|error| format!("cbindgen, in {file}: {error}"))?;
     let mut text = Vec::new();
     bindings.write(&mut text);
     let text = String::from_utf8(text)?;
     if text.trim().is_empty() {
         return Err(format!("cbindgen finds nothing to declare for @{part}@").into());
     }
-    Ok(with_short_comments(text.trim(), configuration.line_length))
+    Ok(with_short_comments(text.trim(), line_length))
 }
 
-/// Puts each comment that fits on one line there.
+/// The names of the exported functions in a source file.
+fn function_names(source: &str) -> Vec<String> {
+    let functions = source.split("extern \"C\" fn ").skip(1);
+    functions.filter_map(|function| function.split('(').next()).map(str::to_owned).collect()
+}
+
+/// Folds each comment of one line into `/** ... */` if it fits.
 fn with_short_comments(text: &str, line_length: usize) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let mut short = Vec::new();
@@ -89,8 +108,8 @@ fn with_version(line: &str) -> Result<String, Box<dyn Error>> {
     Ok(line)
 }
 
-/// The name that a program remembers of the shared library it was linked with; and once loaded, the library
-/// stays, as threads of it may still run or end after the last user has closed it.
+/// Sets the SONAME that programs record when they are linked. Keeps the library mapped after dlclose(), because its
+/// threads may still be running or ending.
 fn name_library() -> Result<(), Box<dyn Error>> {
     let is_elf = env::var("CARGO_CFG_UNIX").is_ok() && env::var("CARGO_CFG_TARGET_VENDOR")? != "apple";
     if is_elf {

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Holds include/refold.hpp and the programs in examples/cpp to what they promise: compiles them by two compilers as
-# three versions of C++, runs tests/cpp plainly, under valgrind and with sanitizers, and runs the programs against the
-# sandbox. All it makes lies under target/. The last line is `N passed, M failed`.
+# Tests include/refold.hpp and the programs in examples/cpp. Compiles them with two compilers as three versions of C++,
+# runs tests/cpp as is, under valgrind and with sanitizers, and runs the programs against the sandbox. Writes only to
+# target/. The last line is `N passed, M failed`.
 # shellcheck disable=SC2086 # $strict, $memcheck and $sources are lists
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -25,8 +25,7 @@ strict="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wold-style-cast -Werror"
 memcheck="-q --leak-check=full --show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite,indirect \
     --error-exitcode=99 --fair-sched=yes"
 
-# unless_fresh FILE COMMAND...: the command, unless it has succeeded (and made FILE, or else an empty one stands for it)
-# after the last change to a source.
+# unless_fresh FILE COMMAND...: runs the command unless FILE is newer than all sources. Touches FILE on success.
 unless_fresh() {
     file=$1
     shift
@@ -36,17 +35,17 @@ unless_fresh() {
 }
 sources="include tests/cpp tests/cpp.sh tests/support examples/cpp"
 
-# The public header alone.
+# compiles COMPILER VERSION: the public header alone.
 compiles() {
     echo '#include <refold.hpp>' | $1 "-std=c++$2" $strict -Wsign-conversion -Iinclude -fsyntax-only -x c++ -
 }
 
-# What uses all of it. Old-style casts stand in the macros of check.h only.
+# can_be_used COMPILER VERSION: the tests, which use all of it. Only the macros of check.h have old-style casts.
 can_be_used() {
     $1 "-std=c++$2" $strict -Wno-old-style-cast -Iinclude -Itests/support -fsyntax-only tests/cpp/*.cpp
 }
 
-# Each file is a unit of its own that includes the header twice: linking them shows that it defines nothing twice.
+# Each file includes the header twice, and linking them shows that the header has no duplicate definitions.
 build_tests() { # name compiler flags...
     program=$work/$1
     shift
@@ -59,7 +58,7 @@ build_example() {
         -Wl,-rpath,"$PWD/target/ctests/lib" -o "$work/$1"
 }
 
-# tests NAME PROGRAM...: counts what the program has tested; what stands on standard error is a failure, too.
+# tests NAME PROGRAM...: adds up the results of the program. Any output on standard error is a failure.
 tests() {
     name=$1
     shift
@@ -93,7 +92,7 @@ for compiler in g++ clang++; do
     for version in 17 20 2b; do
         check "$compiler as C++$version" unless_fresh "$work/$compiler-$version" compiles "$compiler" "$version"
         case $compiler$version in
-            clang++17 | g++20) ;; # which build the tests
+            clang++17 | g++20) ;; # these build the tests below
             *) check "$compiler as C++$version, in use" unless_fresh "$work/$compiler-$version-use" \
                 can_be_used "$compiler" "$version" ;;
         esac
@@ -115,17 +114,17 @@ tests sanitized env CHECK_PATIENCE=4 "$work/sanitized"
 tests valgrind env CHECK_PATIENCE=10 valgrind $memcheck "$work/plain"
 
 check "get shows an execution" prints "Start: Success" 0 "$work/get" 6a106ba44480b80424a65289
-check "get says what is wrong" prints "get: Execution not found" 1 "$work/get" nobody
+check "get reports an error" prints "get: Execution not found" 1 "$work/get" unknown
 check "get without an id" prints "execution_id" 1 "$work/get"
 check "watch shows a run to its end" prints "COMPLETED, 100 %, " 0 "$work/watch" running-watch
-check "watch shows the steps before" grep -q '^RUNNING, ' "$kept/out"
-check "watch tells a failed run" prints "Errored" 3 "$work/watch" errored
+check "watch shows earlier snapshots" grep -q '^RUNNING, ' "$kept/out"
+check "watch reports a failed run" prints "Errored" 3 "$work/watch" errored
 check "watch gives up in time" prints "1000 ms" 1 "$work/watch" stuck 1
-check "watch says what is wrong" prints "watch: Execution not found" 1 "$work/watch" nobody
+check "watch reports an error" prints "watch: Execution not found" 1 "$work/watch" unknown
 
 for program in get watch; do
     check "$program leaks nothing" leaks_nothing "$program" completed
-    check "$program leaks nothing in an error" leaks_nothing "$program" nobody
+    check "$program leaks nothing on an error" leaks_nothing "$program" unknown
 done
 
 check "watch is cancelled by SIGINT" is_interrupted "$work/watch" stuck

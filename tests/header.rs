@@ -1,5 +1,5 @@
-//! include/refold.h is the header that the build generates, declares what the shared library exports, documents all
-//! of it, and suits every compiler. After a change of the interface, this command renews it:
+//! include/refold.h is the header that the build generates. It declares what the shared library exports, documents all of
+//! it, and compiles everywhere. After a change of the interface, update it with:
 //!
 //!     REFOLD_UPDATE_HEADER=1 cargo test --test header
 
@@ -13,8 +13,12 @@ use refold::error::code_name;
 use refold::json::JsonType;
 use refold::state::State;
 
+#[path = "support/words.rs"]
+mod words;
+
 const PROJECT: &str = env!("CARGO_MANIFEST_DIR");
 const GENERATED: &str = include_str!(concat!(env!("OUT_DIR"), "/refold.h"));
+const CPP_HEADER: &str = include_str!("../include/refold.hpp");
 
 const WARNINGS: [&str; 4] = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
 
@@ -31,7 +35,7 @@ fn committed_header_is_the_generated_one() -> io::Result<()> {
     assert!(
         text == GENERATED,
         "include/refold.h is not what the build generates; first difference: {difference:?}\n\
-         renew it: REFOLD_UPDATE_HEADER=1 cargo test --test header"
+         update it: REFOLD_UPDATE_HEADER=1 cargo test --test header"
     );
     Ok(())
 }
@@ -65,13 +69,37 @@ fn everything_public_is_documented() {
 }
 
 #[test]
-fn documentation_speaks_to_c_programmers() {
+fn documentation_has_no_rust_words() {
     let foreign =
         ["Rust", "Safety", "panic", "panics", "unsafe", "crate", "Arc", "Box", "Vec", "Option", "Err"];
     for (number, line) in GENERATED.lines().enumerate() {
         let mut words = line.split(|character: char| !character.is_alphanumeric() && character != '_');
         assert!(words.all(|word| !foreign.contains(&word)), "line {}: {line}", number + 1);
         assert!(line.chars().count() <= 110, "line {} is too long: {line}", number + 1);
+    }
+}
+
+#[test]
+fn documentation_uses_standard_terms() {
+    for (name, header) in [("refold.h", GENERATED), ("refold.hpp", CPP_HEADER)] {
+        for (number, line) in header.lines().enumerate() {
+            let banned = words::banned_in(line);
+            assert!(banned.is_none(), "{name}, line {}: {banned:?} in: {line}", number + 1);
+        }
+    }
+}
+
+#[test]
+fn banned_words_are_found_as_whole_words() {
+    for (line, banned) in [
+        ("the Answer to a request", Some("answer")),
+        ("const LONGEST_PAUSE: u32 = 10;", Some("longest_")),
+        ("it takes so much memory", Some("so much")),
+        ("the time-out.", Some("time-out")),
+        ("answerable, mending, retried, outlook into", None),
+        ("the most_recent one of the longest", None),
+    ] {
+        assert_eq!(words::banned_in(line), banned, "{line}");
     }
 }
 
@@ -88,9 +116,9 @@ fn version_macros_are_the_version_of_the_package() {
     }
 }
 
-/// An enumerator is the name of its number, behind the prefix of its type.
+/// The name of a number is its enumerator without the prefix of the type.
 #[test]
-fn numbers_have_the_names_of_their_enumerators() {
+fn numbers_are_named_after_their_enumerators() {
     let names = enumerators(GENERATED);
     for (name, number) in &names {
         if let Some(state) = name.strip_prefix("REFOLD_STATE_") {
@@ -114,7 +142,7 @@ fn numbers_have_the_names_of_their_enumerators() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn shared_library_has_its_name_and_stays_loaded() -> io::Result<()> {
+fn shared_library_has_a_soname_and_stays_loaded() -> io::Result<()> {
     let dynamic = run("readelf", ["-d", "--wide"].map(OsStr::new), &library()?)?;
     let name = concat!("Library soname: [librefold.so.", env!("CARGO_PKG_VERSION_MAJOR"), "]");
     assert!(dynamic.contains(name), "no {name} in:\n{dynamic}");
@@ -134,7 +162,7 @@ fn header_compiles_alone_and_twice() -> io::Result<()> {
         assert!(installed.contains(&true), "no compiler for {language}: install one of {compilers:?}");
         for (compiler, _) in compilers.iter().zip(installed).filter(|(_, installed)| *installed) {
             for standard in standards {
-                // As a source, not as a header: that is how it reaches a compiler.
+                // Compiled as a source file: compilers treat headers differently.
                 let standard = format!("-std={standard}");
                 check_syntax(compiler, &["-x", language, &standard], &source, &folder)?;
             }
@@ -143,7 +171,7 @@ fn header_compiles_alone_and_twice() -> io::Result<()> {
     Ok(())
 }
 
-/// Where the declarations that callers rely on stand beside the project, the header agrees with them.
+/// Compiles a caller of the whole interface against the header, where such a file exists next to the project.
 #[test]
 fn header_keeps_the_contract() -> io::Result<()> {
     let contract = Path::new(PROJECT).join("../shared/contract/contract.c");
@@ -163,7 +191,7 @@ struct Item<'h> {
     is_documented: bool,
 }
 
-/// The first line of every declaration, enumerator and macro, and whether a comment ends on the line above.
+/// The first line of each declaration, enumerator and macro, and whether a documentation comment precedes it.
 fn items(header: &str) -> Vec<Item<'_>> {
     let lines = header.lines().collect::<Vec<_>>();
     let mut items = Vec::new();
@@ -189,7 +217,7 @@ fn is_item(line: &str) -> bool {
     is_macro || is_enumerator || line.starts_with("typedef ") || (line.contains("refold_") && !is_end)
 }
 
-/// Whether these lines end with a documentation comment.
+/// Whether these lines end in a documentation comment.
 fn ends_documentation(lines: &[&str]) -> bool {
     let start = lines.iter().rposition(|line| line.trim().starts_with("/*"));
     let ends_above = lines.last().is_some_and(|line| line.trim().ends_with("*/"));
@@ -206,7 +234,7 @@ fn declared_functions(header: &str) -> BTreeSet<String> {
         .split(';')
         .filter(|statement| !statement.contains("typedef"))
         .filter_map(|statement| statement.split_once('('))
-        .filter_map(|(before, _)| before.rsplit([' ', '*', '\n']).next())
+        .filter_map(|(declarator, _)| declarator.rsplit([' ', '*', '\n']).next())
         .map(str::to_owned)
         .collect()
 }
@@ -221,9 +249,9 @@ fn without_comments(header: &str) -> String {
     text + rest
 }
 
-// The library, and the tools that look at it ------------------------------------------------------------------
+// The library, and the tools that inspect it ------------------------------------------------------------------
 
-/// The shared library of the build that this test belongs to: it lies beside the test.
+/// The shared library of the same build, which is in the folder of the test program.
 fn library() -> io::Result<PathBuf> {
     let library = env::current_exe()?.with_file_name("librefold.so");
     assert!(library.exists(), "there is no {}", library.display());
@@ -246,7 +274,7 @@ fn check_syntax(compiler: &str, options: &[&str], source: &Path, include: &Path)
     run(compiler, arguments.chain([include.as_os_str()]), source).map(drop)
 }
 
-/// What a tool prints about a file; a tool that fails, fails the test.
+/// The output of a tool that is run on a file. A tool that fails makes the test fail.
 fn run<'a>(tool: &str, arguments: impl IntoIterator<Item = &'a OsStr>, file: &Path) -> io::Result<String> {
     let mut command = Command::new(tool);
     command.args(arguments).arg(file).env("LC_ALL", "C");

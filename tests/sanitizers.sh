@@ -13,8 +13,8 @@
 # freed twice are found by AddressSanitizer, whatever test comes by them; two threads at one place by ThreadSanitizer
 # (tests/c/snapshot.c, lifetimes.c) and by the races of src/once.rs' own tests; uninitialised reads by valgrind, over
 # every C test (tests/support/run_c.sh --valgrind), and they cannot arise in safe code. For breaches of aliasing alone
-# there is no tool here: references are made from C's pointers in few places, all in src/ffi/mod.rs and
-# src/ffi/json.rs, each with its reason.
+# there is no tool here: references are made from C's pointers in few places, all in src/ffi/handle.rs and
+# src/ffi/json_handle.rs, each with its reason.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . tests/support/install.sh

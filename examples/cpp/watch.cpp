@@ -1,6 +1,7 @@
-// Follows one execution to its end:  c++ -std=c++17 watch.cpp -lrefold -o watch && ./watch EXECUTION_ID
-// [SECONDS] Ctrl-C stops watching. The exit status is 0 when the execution has completed, 3 when it ended
-// otherwise.
+// Follows an execution until it ends:
+//     c++ -std=c++17 watch.cpp -lrefold -o watch && ./watch EXECUTION_ID [SECONDS]
+// Ctrl-C stops watching. The exit status is 0 if the execution has completed, and 3 if it ended in another
+// state.
 #include <chrono>
 #include <csignal>
 #include <cstdlib>

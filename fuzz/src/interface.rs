@@ -5,15 +5,16 @@ use std::ffi::{CStr, CString, c_char, c_void};
 use std::marker::PhantomData;
 use std::{ptr, slice};
 
+use refold::ffi::CBool;
+use refold::ffi::calls::*;
 use refold::ffi::client::*;
 use refold::ffi::error::*;
 use refold::ffi::execution::*;
-use refold::ffi::calls::*;
 use refold::ffi::json::*;
 use refold::ffi::library::*;
+use refold::ffi::node::*;
 use refold::ffi::options::*;
-use refold::ffi::types::*;
-use refold::ffi::{CBool, state::*};
+use refold::ffi::state::*;
 
 pub const INVALID_ARGUMENT: i32 = -1;
 pub const CANCELLED: i32 = -2;

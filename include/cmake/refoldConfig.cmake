@@ -2,9 +2,9 @@
 #
 #     find_package(refold 0.1 CONFIG REQUIRED)
 #     target_link_libraries(program PRIVATE refold::refold)          # the shared library
-#     target_link_libraries(program PRIVATE refold::refold_static)   # or the static one, with what it needs
+#     target_link_libraries(program PRIVATE refold::refold_static)   # or the static one, with its dependencies
 #
-# A target is there if its library is installed. Nothing in here names the prefix, so that it may be moved.
+# Each target is defined if its library is installed. No path is absolute, so the installation can be moved.
 
 get_filename_component(_refold_prefix "${CMAKE_CURRENT_LIST_DIR}/../../.." ABSOLUTE)
 
@@ -19,7 +19,7 @@ function(_refold_add target type library private_libraries)
         INTERFACE_LINK_LIBRARIES "${private_libraries}")
 endfunction()
 
-# What the static library needs of the system is known to refold.pc, where cargo-c has written it.
+# Reads the system libraries that the static library needs from refold.pc, which cargo-c generates.
 function(_refold_private_libraries variable file)
     set(line "")
     if(EXISTS "${file}")
@@ -39,7 +39,7 @@ endforeach()
 
 if(NOT TARGET refold::refold AND NOT TARGET refold::refold_static)
     set(refold_FOUND FALSE)
-    set(refold_NOT_FOUND_MESSAGE "There is no librefold below ${_refold_prefix}")
+    set(refold_NOT_FOUND_MESSAGE "librefold was not found under ${_refold_prefix}")
 endif()
 
 unset(_refold_folder)

@@ -1,4 +1,4 @@
-# Tells find_package() which version is installed: that of the header. One with the same first number is compatible.
+# Reports the installed version to find_package(): that of the header. Versions with the same major number are compatible.
 
 set(PACKAGE_VERSION "")
 set(_refold_header "${CMAKE_CURRENT_LIST_DIR}/../../../include/refold.h")

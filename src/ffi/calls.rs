@@ -1,26 +1,32 @@
-//! Getting an execution: from the server, at once or when it has ended, or from text.
+//! The calls that return an execution: get, wait and parse.
 
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
-use super::execution::{ExecutionHandle, refusal};
-use super::types::{refold_cancel, refold_client, refold_error, refold_execution};
-use super::{CBool, as_ptr, bytes_in, call, clone_arc, string_in};
+use super::cancel::refold_cancel;
+use super::client::refold_client;
+use super::error::refold_error;
+use super::execution::{ExecutionHandle, parse_error, refold_execution};
+use super::guard::call;
+use super::handle::{as_ptr, clone_arc};
+use super::string::{CBool, bytes_in, string_in};
 use crate::error::Error;
 use crate::execution::{Execution, ParseErrorKind};
 use crate::json::scan::JsonBuffer;
 use crate::options::DEFAULT_MAX_RESPONSE_BYTES;
 
-/// Gets one execution, with the detail of every node.
+/// Fetches an execution with the details of every node.
 ///
-/// `execution_id` is 1 to 256 characters of A-Z a-z 0-9 - _ . ~ :, and neither "." nor ".."; any other is
-/// refused and nothing is sent. `cancel` may be NULL; a token that was triggered before ends the call at
-/// once. The call blocks the calling thread, at most for the time-out of the options, and retries as the
-/// options say.
+/// Blocks the calling thread, at most for the timeout in the options. Retries as the options specify.
 ///
-/// Returns an execution to be freed with refold_execution_free(), or NULL and an error: the HTTP status of
-/// the server's answer, or any of the negative codes. A run that ended badly is an execution, not an error:
-/// see refold_execution_state().
+/// \param execution_id  1 to 256 characters out of A-Z a-z 0-9 - _ . ~ :, but neither "." nor "..". Any other
+///                      id is rejected, and nothing is sent.
+/// \param cancel        A token that can cancel the call, or NULL. If it is already triggered, the call
+///                      returns at once.
+/// \param error         Set to NULL, or to a new error on failure; may be NULL.
+/// \return A new execution, to be freed with refold_execution_free(), or NULL on failure. Error codes: the
+///         HTTP status of the server's response, or any negative code. A run that failed on the server is a
+///         successful call: check refold_execution_state().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_get_execution(
     client: *const refold_client,
@@ -28,7 +34,7 @@ pub unsafe extern "C" fn refold_get_execution(
     cancel: *mut refold_cancel,
     error: *mut *mut refold_error,
 ) -> *mut refold_execution {
-    // SAFETY: from C, as the header demands it.
+    // SAFETY: the header's contract with C.
     unsafe {
         call(error, || {
             let (client, cancel) = (clone_arc(client).ok_or_else(no_client)?, clone_arc(cancel));
@@ -37,32 +43,37 @@ pub unsafe extern "C" fn refold_get_execution(
     }
 }
 
-/// Is shown each snapshot that refold_wait_execution() gets, on the thread that waits; returns false to stop
-/// waiting.
+/// Called by refold_wait_execution() with each snapshot, on the thread that waits.
 ///
-/// `execution` is borrowed: it lives until the function returns, and with refold_execution_retain() for
-/// longer. `user_data` is what was handed to refold_wait_execution(). The function may call everything in
-/// this header, with the same client and token too, but must not free that client, and must neither throw an
-/// exception nor leave by longjmp() nor end its thread, as by pthread_exit().
+/// It may call any function of this header, with the same client and token too. It must not free that client,
+/// and it must return normally: no exception, longjmp() or pthread_exit().
+///
+/// \param execution  The snapshot. It is borrowed until the callback returns; keep it with
+///                   refold_execution_retain().
+/// \param user_data  The pointer that was passed to refold_wait_execution().
+/// \return true to continue, false to stop waiting.
 pub type refold_progress_fn =
     Option<unsafe extern "C" fn(execution: *const refold_execution, user_data: *mut c_void) -> CBool>;
 
-/// Polls an execution until it has ended, and returns its last snapshot.
+/// Polls an execution until its state is final, the timeout expires, or `cancel` is triggered.
 ///
-/// It has ended when refold_state_is_final() says so of its state. The pause between two polls begins with
-/// refold_options_set_poll_interval_ms(), grows while nothing changes, and is never shorter than what the
-/// server asks for. `timeout_ms` bounds the wait as a whole, in milliseconds; 0: none, and then a wait may
-/// never end, if the run does not or ends in a way that this version does not know. Each poll is one call
-/// under the options, with their time-out and retries; a poll that fails in a way that can pass by itself is
-/// waited out, up to five in a row.
+/// Each poll is one call under the options, with their timeout and retries. The first pause is the interval
+/// set by refold_options_set_poll_interval_ms(). Pauses grow while nothing changes, and are never shorter than
+/// a Retry-After of the server. Retryable failures of a poll are tolerated, up to five in a row.
 ///
-/// `on_progress` may be NULL; else it sees every snapshot, the last one included. When it returns false the
-/// wait ends with REFOLD_ERROR_CANCELLED, except at a last snapshot, where there is nothing left to stop. The
-/// execution returned is the object that it saw last. `user_data` is handed to it and not looked at.
-/// `execution_id` and `cancel` are as for refold_get_execution().
+/// `on_progress` is called with every snapshot, including the final one. If it returns false, the wait fails
+/// with REFOLD_ERROR_CANCELLED, except after the final snapshot, when there is nothing left to stop. The
+/// execution returned is the object passed to the last callback.
 ///
-/// Returns an execution to be freed with refold_execution_free(), or NULL and an error: REFOLD_ERROR_TIMEOUT
-/// when `timeout_ms` has passed, otherwise as refold_get_execution().
+/// \param execution_id  As for refold_get_execution().
+/// \param timeout_ms    Limit for the whole wait, in milliseconds; 0 for no limit. Without a limit, a wait may
+///                      never end if the run does not, or ends in a state that this version does not know.
+/// \param on_progress   The callback, or NULL.
+/// \param user_data     Passed to the callback unchanged.
+/// \param cancel        A token that can cancel the wait, or NULL.
+/// \param error         Set to NULL, or to a new error on failure; may be NULL.
+/// \return A new execution, to be freed with refold_execution_free(), or NULL on failure. Error codes:
+///         REFOLD_ERROR_TIMEOUT if `timeout_ms` expired, otherwise as for refold_get_execution().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_wait_execution(
     client: *const refold_client,
@@ -73,65 +84,70 @@ pub unsafe extern "C" fn refold_wait_execution(
     cancel: *mut refold_cancel,
     error: *mut *mut refold_error,
 ) -> *mut refold_execution {
-    // SAFETY: from C, as the header demands it.
+    // SAFETY: the header's contract with C.
     unsafe {
         call(error, || {
             let (client, cancel) = (clone_arc(client).ok_or_else(no_client)?, clone_arc(cancel));
-            let wait = |see: &mut dyn FnMut(&Arc<Execution>) -> bool| {
-                client.wait(string_in(execution_id), timeout_ms, cancel.as_ref(), see)
+            let wait = |on_snapshot: &mut dyn FnMut(&Arc<Execution>) -> bool| {
+                client.wait(string_in(execution_id), timeout_ms, cancel.as_ref(), on_snapshot)
             };
             match on_progress {
                 None => wait(&mut |_| true).and_then(ExecutionHandle::new),
-                Some(show) => {
-                    wait_and_show(wait, |snapshot| show(as_ptr(Some(&**snapshot)), user_data).holds())
-                }
+                Some(callback) => wait_with_progress(wait, |snapshot| {
+                    callback(as_ptr(Some(&**snapshot)), user_data).is_true()
+                }),
             }
         })
     }
 }
 
-/// Waits, and shows each snapshot as a handle; the last one shown is the one returned.
-fn wait_and_show(
+/// Waits, and passes each snapshot to the callback as a handle. Returns the last handle that the callback
+/// received.
+fn wait_with_progress(
     wait: impl FnOnce(&mut dyn FnMut(&Arc<Execution>) -> bool) -> Result<Arc<Execution>, Error>,
-    mut show: impl FnMut(&Arc<ExecutionHandle>) -> bool,
+    mut callback: impl FnMut(&Arc<ExecutionHandle>) -> bool,
 ) -> Result<Arc<ExecutionHandle>, Error> {
-    let mut shown = Ok(None);
-    let ended = wait(&mut |execution| {
-        shown = ExecutionHandle::new(Arc::clone(execution)).map(Some);
-        matches!(&shown, Ok(Some(snapshot)) if show(snapshot))
+    let mut last = Ok(None);
+    let result = wait(&mut |execution| {
+        last = ExecutionHandle::new(Arc::clone(execution)).map(Some);
+        matches!(&last, Ok(Some(snapshot)) if callback(snapshot))
     });
-    // No memory for a handle stops the wait as a callback would, but for this reason and no other.
-    match (shown?, ended?) {
+    // A handle that could not be allocated stops the wait like the callback does. Its error takes precedence.
+    match (last?, result?) {
         (Some(snapshot), execution) if snapshot.is_of(&execution) => Ok(snapshot),
         (_, execution) => ExecutionHandle::new(execution),
     }
 }
 
-/// Makes an execution from JSON text in memory: `length` bytes at `json`, such as a stored answer of the
-/// server.
+/// Creates an execution from JSON text in memory, such as a stored response of the server. Sends nothing.
 ///
-/// The text is copied. It must be one JSON object, valid UTF-8, with a string `status`. Nothing is sent.
+/// The text must be one JSON object in valid UTF-8 with a string `status`. It is copied.
 ///
-/// Returns an execution to be freed with refold_execution_free(), or NULL and an error:
-/// REFOLD_ERROR_INVALID_RESPONSE says what is wrong with the text and where, REFOLD_ERROR_INVALID_ARGUMENT
-/// that `json` is NULL, REFOLD_ERROR_RESOURCE that memory is short, REFOLD_ERROR_RESPONSE_TOO_LARGE that
-/// its nodes would take more than 256 MiB of memory and more than the text: 256 bytes each.
+/// \param json    The text; it need not be NUL-terminated.
+/// \param length  The length of the text in bytes.
+/// \param error   Set to NULL, or to a new error on failure; may be NULL.
+/// \return A new execution, to be freed with refold_execution_free(), or NULL on failure. Error codes:
+///         REFOLD_ERROR_INVALID_RESPONSE, with a message that describes the defect in the text and its
+///         position; REFOLD_ERROR_INVALID_ARGUMENT if `json` is NULL; REFOLD_ERROR_RESOURCE if memory is
+///         insufficient; REFOLD_ERROR_RESPONSE_TOO_LARGE if the nodes, 256 bytes each, need more than 256 MiB
+///         and more memory than the text.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_parse_execution(
     json: *const c_char,
     length: usize,
     error: *mut *mut refold_error,
 ) -> *mut refold_execution {
-    // SAFETY: from C, as the header demands it.
+    // SAFETY: the header's contract with C.
     unsafe {
         call(error, || {
             let text = bytes_in(json, length).ok_or_else(|| {
-                let wrong = if json.is_null() { "json is NULL" } else { "length is larger than any object" };
-                Error::invalid_argument(wrong)
+                let message =
+                    if json.is_null() { "json is NULL" } else { "length is larger than any object" };
+                Error::invalid_argument(message)
             })?;
-            let text = JsonBuffer::copy_of(text).ok_or_else(|| refusal(ParseErrorKind::OutOfMemory))?;
+            let text = JsonBuffer::copy_of(text).ok_or_else(|| parse_error(ParseErrorKind::OutOfMemory))?;
             let execution = Execution::parse(text, None, DEFAULT_MAX_RESPONSE_BYTES)
-                .map_err(|refused| refusal(refused.kind))?;
+                .map_err(|error| parse_error(error.kind))?;
             ExecutionHandle::new(Arc::new(execution))
         })
     }

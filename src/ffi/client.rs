@@ -1,29 +1,50 @@
-//! `refold_client`: what calls go through.
+//! `refold_client`: checked settings and a pool of connections.
 
 use std::ffi::c_char;
 use std::sync::Arc;
 
-use super::types::{refold_client, refold_code, refold_code_value, refold_error, refold_options};
-use super::{as_ref, call, clone_arc, free, guard, string_in};
+use super::error::refold_error;
+use super::guard::{call, guard};
+use super::handle::{Handle, as_ref, clone_arc, free};
+use super::library::{refold_code, refold_code_value};
+use super::options::refold_options;
+use super::string::string_in;
 use crate::client::Client;
 use crate::error::Error;
 use crate::sys::thread::without_cancellation;
 
-/// Checks all settings at once and makes a client from them. Nothing is sent.
+/// A client of the API: validated settings, and a connection pool shared by all its calls.
 ///
-/// The options are read, not kept. The environment is read here for the proxy (HTTPS_PROXY, ALL_PROXY,
-/// NO_PROXY) and for the certificates to trust (SSL_CERT_FILE, SSL_CERT_DIR), and not at all in a program
-/// that runs set-uid or set-gid. No other thread may change it meanwhile, as for getenv().
+/// Created by refold_client_new(), freed by refold_client_free(). Any number of threads may call through one
+/// client at the same time, and one client per program is best: N threads never need more than N connections.
+/// Calls that are running when the client is freed run to completion. Executions and errors outlive the
+/// client.
+pub struct refold_client {
+    _opaque: [u8; 0],
+}
+
+impl Handle for refold_client {
+    type Value = Client;
+    type Owner = Arc<Client>;
+}
+
+/// Creates a client after checking all settings. Sends nothing.
 ///
-/// Returns a client to be freed with refold_client_free(), or NULL and an error:
-/// REFOLD_ERROR_INVALID_ARGUMENT names the setting that is wrong, REFOLD_ERROR_RESOURCE tells that the
-/// process is out of something.
+/// Reads the proxy (HTTPS_PROXY, ALL_PROXY, NO_PROXY) and the trusted certificates (SSL_CERT_FILE,
+/// SSL_CERT_DIR) from the environment, except in set-uid and set-gid programs. As with getenv(), no other
+/// thread may modify the environment meanwhile.
+///
+/// \param options  The settings. They are read, not kept.
+/// \param error    Set to NULL, or to a new error on failure; may be NULL.
+/// \return A new client, to be freed with refold_client_free(), or NULL on failure. Error codes:
+///         REFOLD_ERROR_INVALID_ARGUMENT if a setting is invalid, which the message names;
+///         REFOLD_ERROR_RESOURCE if the process has run out of a resource.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_client_new(
     options: *const refold_options,
     error: *mut *mut refold_error,
 ) -> *mut refold_client {
-    // SAFETY: from C, as the header demands it.
+    // SAFETY: the header's contract with C.
     unsafe {
         call(error, || {
             let options = as_ref(options).ok_or_else(|| Error::invalid_argument("options is NULL"))?;
@@ -32,20 +53,21 @@ pub unsafe extern "C" fn refold_client_new(
     }
 }
 
-/// Gives the client a new session token, for calls, and polls of a wait, that begin later.
+/// Replaces the session token of a client, for calls and polls that begin later.
 ///
-/// Any thread may do so at any time. The old token is wiped. Returns REFOLD_OK, or
-/// REFOLD_ERROR_INVALID_ARGUMENT when a pointer is NULL, the token is none that
-/// refold_options_set_session_token() takes, or the client was made with an API key, or
-/// REFOLD_ERROR_INTERNAL, in a child that was forked while a token was being set; the client then goes on as
-/// before.
+/// Any thread may do so at any time. The previous token is wiped.
+///
+/// \param session_token  A token as for refold_options_set_session_token().
+/// \return REFOLD_OK, or an error that leaves the client unchanged: REFOLD_ERROR_INVALID_ARGUMENT if a pointer
+///         is NULL, the token is invalid, or the client was created with an API key; REFOLD_ERROR_INTERNAL in
+///         a child that was forked while a token was being replaced.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_client_set_session_token(
     client: *const refold_client,
     session_token: *const c_char,
 ) -> refold_code {
     let replace = || {
-        // SAFETY: from C, as the header demands it.
+        // SAFETY: the header's contract with C.
         let (client, token) = unsafe { (clone_arc(client), string_in(session_token)) };
         match client.map(|client| client.set_session_token(token)) {
             Some(Ok(())) => refold_code_value::REFOLD_OK as refold_code,
@@ -56,12 +78,12 @@ pub unsafe extern "C" fn refold_client_set_session_token(
     without_cancellation(|| guard(refold_code_value::REFOLD_ERROR_INTERNAL as refold_code, replace))
 }
 
-/// Frees a client: its idle connections are closed and its secrets wiped. NULL is ignored.
+/// Frees a client, closes its idle connections and wipes its secrets. Does nothing if `client` is NULL.
 ///
-/// Calls that have begun run to their end and hold what they need until then. No call may begin with this
-/// pointer at the same moment or later, and a progress callback must not free the client of its wait.
+/// Running calls run to completion and keep what they need until then. No call may begin with this pointer at
+/// the same time or later. A progress callback must not free the client of its own wait.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_client_free(client: *mut refold_client) {
-    // SAFETY: from C, as the header demands it.
+    // SAFETY: the header's contract with C.
     unsafe { free(client) }
 }

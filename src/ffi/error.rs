@@ -3,12 +3,28 @@
 use std::ffi::c_char;
 use std::ptr;
 
-use super::types::{refold_code, refold_error};
-use super::{as_ref, free, guard, read, string_and_length_out, string_out};
+use super::guard::guard;
+use super::handle::{Handle, as_ref, free, read};
+use super::library::refold_code;
+use super::string::{string_and_length_out, string_out};
 use crate::alloc::try_copy_with_nul;
 use crate::error::Error;
 
-/// An error, with its strings as C reads them. Where memory is too short for one it is absent.
+/// The reason why a call failed.
+///
+/// Created by a call that fails and returned through its parameter `error`; freed by refold_error_free(). It
+/// is immutable, so any number of threads may read it. It outlives the client. Its strings are valid until it
+/// is freed.
+pub struct refold_error {
+    _opaque: [u8; 0],
+}
+
+impl Handle for refold_error {
+    type Value = ErrorHandle;
+    type Owner = Box<ErrorHandle>;
+}
+
+/// An error and its NUL-terminated strings. A string that could not be allocated is absent.
 pub(crate) struct ErrorHandle {
     error: Error,
     http_error_type: Option<Vec<u8>>,
@@ -32,107 +48,127 @@ impl ErrorHandle {
     }
 }
 
-/// Frees an error and its strings. NULL is ignored.
+/// Frees an error and its strings. Does nothing if `error` is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_error_free(error: *mut refold_error) {
-    // SAFETY: from C, as the header demands it.
+    // SAFETY: the header's contract with C.
     unsafe { free(error) }
 }
 
-/// What kind of failure it is: the HTTP status of the server's answer, or a negative code. REFOLD_OK for
-/// NULL.
+/// Returns the code of an error.
+///
+/// \return The HTTP status of the server's response, or a negative code; REFOLD_OK if `error` is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_error_code(error: *const refold_error) -> refold_code {
-    // SAFETY: from C, as the header demands it.
-    unsafe { read(error, 0, |report| report.error.code()) }
+    // SAFETY: the header's contract with C.
+    unsafe { read(error, 0, |handle| handle.error.code()) }
 }
 
-/// The HTTP status that the answer tells in its field `status_code`, else that of the answer itself. 0 when
-/// there was no answer, and for NULL. An answer that was of no use, with a negative code, has a status too.
+/// Returns the HTTP status as reported by the server.
+///
+/// This is the field `status_code` of the response body, or else the status of the response itself. An
+/// unusable response, whose code is negative, has a status too.
+///
+/// \return The status; 0 if there was no response or `error` is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_error_http_status(error: *const refold_error) -> i32 {
-    // SAFETY: from C, as the header demands it.
-    unsafe { read(error, 0, |report| report.error.http_status()) }
+    // SAFETY: the header's contract with C.
+    unsafe { read(error, 0, |handle| handle.error.http_status()) }
 }
 
-/// The answer's field `http_error_type`, such as "NOT_FOUND". NULL when the answer has none, and for NULL.
+/// Returns the field `http_error_type` of the response, such as "NOT_FOUND".
 ///
-/// The string lives until the error is freed.
+/// \return A string that is valid until the error is freed; NULL if the response has no such field or `error`
+///         is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_error_http_error_type(error: *const refold_error) -> *const c_char {
-    // SAFETY: from C, as the header demands it.
-    unsafe { read(error, ptr::null(), |report| string_out(report.http_error_type.as_deref())) }
+    // SAFETY: the header's contract with C.
+    unsafe { read(error, ptr::null(), |handle| string_out(handle.http_error_type.as_deref())) }
 }
 
-/// The answer's field `error_code`, such as "RESOURCE_NOT_FOUND"; without one, its field `error`. NULL when
-/// the answer has neither, and for NULL.
+/// Returns the field `error_code` of the response, such as "RESOURCE_NOT_FOUND", or else its field `error`.
 ///
-/// The string lives until the error is freed.
+/// \return A string that is valid until the error is freed; NULL if the response has neither or `error` is
+///         NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_error_api_code(error: *const refold_error) -> *const c_char {
-    // SAFETY: from C, as the header demands it.
-    unsafe { read(error, ptr::null(), |report| string_out(report.api_code.as_deref())) }
+    // SAFETY: the header's contract with C.
+    unsafe { read(error, ptr::null(), |handle| string_out(handle.api_code.as_deref())) }
 }
 
-/// One sentence for people: the answer's field `message`, else what happened, where, and what to do about it.
+/// Returns a human-readable message.
 ///
-/// Never NULL; "" for NULL. No secret stands in it. The string lives until the error is freed.
+/// This is the field `message` of the response, or else a sentence that says what happened, where, and how to
+/// resolve it. It contains no secret.
+///
+/// \return A string that is valid until the error is freed; never NULL. "" if `error` is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_error_message(error: *const refold_error) -> *const c_char {
-    // SAFETY: from C, as the header demands it.
+    // SAFETY: the header's contract with C.
     unsafe {
-        read(error, c"".as_ptr(), |report| match &report.message {
+        read(error, c"".as_ptr(), |handle| match &handle.message {
             Some(message) => string_out(Some(message)),
             None => c"out of memory".as_ptr(),
         })
     }
 }
 
-/// The id of the request, to quote to the vendor's support: the answer's field `request_id`, else its header
-/// field x-request-id. NULL when the answer has neither, and for NULL.
+/// Returns the id of the request, to be quoted to Refold's support.
 ///
-/// The string lives until the error is freed.
+/// This is the field `request_id` of the response body, or else the header field x-request-id.
+///
+/// \return A string that is valid until the error is freed; NULL if the response has neither or `error` is
+///         NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_error_request_id(error: *const refold_error) -> *const c_char {
-    // SAFETY: from C, as the header demands it.
-    unsafe { read(error, ptr::null(), |report| string_out(report.request_id.as_deref())) }
+    // SAFETY: the header's contract with C.
+    unsafe { read(error, ptr::null(), |handle| string_out(handle.request_id.as_deref())) }
 }
 
-/// The body of the answer as the server meant it, unpacked, its first 65,536 bytes at most: whatever a gateway
-/// sent, so perhaps not UTF-8, and perhaps with NUL bytes inside. `***` stands where it held one of your
-/// secrets. Of a body that was cut off this is what had come. NULL when there is none, and for NULL.
+/// Returns the first 65,536 bytes of the response body, after decompression.
 ///
-/// `length`, which may be NULL, is set to the number of bytes, 0 when there is no body; one NUL byte more
-/// follows them. The bytes live until the error is freed.
+/// The bytes are those of the server or a gateway: not necessarily UTF-8, and possibly with NUL bytes among
+/// them. Your secrets are redacted as `***`. If the body was cut off, these are the bytes that arrived.
+///
+/// \param length  Set to the number of bytes, not counting the NUL that terminates them; 0 if there is no
+///                body. May be NULL.
+/// \return Bytes that are valid until the error is freed; NULL if there is no body or `error` is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_error_body(error: *const refold_error, length: *mut usize) -> *const c_char {
-    // SAFETY: from C, as the header demands it.
+    // SAFETY: the header's contract with C.
     unsafe {
-        let body = guard(None, || as_ref(error).and_then(|report| report.body.as_deref()));
+        let body = guard(None, || as_ref(error).and_then(|handle| handle.body.as_deref()));
         string_and_length_out(body, length)
     }
 }
 
-/// How long the server asks to wait before the next try, in milliseconds from when its answer came
-/// (Retry-After). -1 when it named no time, and for NULL.
+/// Returns how long the server asks to wait before the next attempt (Retry-After).
+///
+/// \return The time in milliseconds, counted from the arrival of the response; -1 if the server specified none
+///         or `error` is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_error_retry_after_ms(error: *const refold_error) -> i64 {
-    // SAFETY: from C, as the header demands it.
-    unsafe { read(error, -1, |report| report.error.retry_after_ms()) }
+    // SAFETY: the header's contract with C.
+    unsafe { read(error, -1, |handle| handle.error.retry_after_ms()) }
 }
 
-/// Whether the same call may succeed later without a change: failures that are retried, and
-/// REFOLD_ERROR_TIMEOUT. false for NULL.
+/// Returns whether the same call may succeed later without a change.
+///
+/// \return true for REFOLD_ERROR_TIMEOUT and for the failures listed for refold_options_set_max_retries();
+///         false for others and if `error` is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_error_is_retryable(error: *const refold_error) -> bool {
-    // SAFETY: from C, as the header demands it.
-    unsafe { read(error, false, |report| report.error.is_retryable()) }
+    // SAFETY: the header's contract with C.
+    unsafe { read(error, false, |handle| handle.error.is_retryable()) }
 }
 
-/// How many tries the call began, one that got no further than connecting included; for a wait those of all
-/// its polls. 0 when none was begun, and for NULL.
+/// Returns the number of attempts that a call started, or that all polls of a wait started.
+///
+/// An attempt that got no further than connecting counts.
+///
+/// \return The number; 0 if none was started or `error` is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_error_attempts(error: *const refold_error) -> u32 {
-    // SAFETY: from C, as the header demands it.
-    unsafe { read(error, 0, |report| report.error.attempts()) }
+    // SAFETY: the header's contract with C.
+    unsafe { read(error, 0, |handle| handle.error.attempts()) }
 }

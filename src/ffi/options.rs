@@ -1,210 +1,252 @@
-//! `refold_options`: what a caller may set.
+//! `refold_options`: the settings of a client.
 
 use std::ffi::c_char;
 
-use super::types::refold_options;
-use super::{CBool, as_mut, bytes_in, free, guard, into_raw, string_in};
+use super::guard::guard;
+use super::handle::{Handle, as_mut, free, into_raw};
+use super::string::{CBool, bytes_in, string_in};
 use crate::options::Options;
 
-/// Changes the options behind a pointer; NULL has nothing to change.
+/// Settings for creating clients: credentials, base URL, limits and timeouts.
 ///
-/// # Safety
-/// As for [`as_mut`], until this returns.
+/// Created by refold_options_new() or refold_options_new_from_env(), freed by refold_options_free() at any
+/// time: clients keep no reference to the options they were created from. Must not be used by several threads
+/// at the same time.
+pub struct refold_options {
+    _opaque: [u8; 0],
+}
+
+impl Handle for refold_options {
+    type Value = Options;
+    type Owner = Box<Options>;
+}
+
+/// Changes options; ignores NULL.
+///
+/// # Safety As for [`as_mut`], until this returns.
 unsafe fn set(options: *mut refold_options, change: impl FnOnce(&mut Options)) {
-    // SAFETY: as this function's caller promised.
+    // SAFETY: the caller's promise.
     guard((), || unsafe { as_mut(options) }.map_or((), change));
 }
 
-/// New options, with every setting at its default.
+/// Creates options with all settings at their defaults.
 ///
-/// Never NULL but when a defect of the library was caught. To be freed with refold_options_free().
+/// \return New options, to be freed with refold_options_free(). NULL only after an internal error.
 #[unsafe(no_mangle)]
 pub extern "C" fn refold_options_new() -> *mut refold_options {
     guard(std::ptr::null_mut(), || into_raw(Box::new(Options::new())))
 }
 
-/// New options, with what the environment says and every other setting at its default.
+/// Creates options with settings from the environment and all others at their defaults.
 ///
-/// Read are REFOLD_API_KEY and REFOLD_LINKED_ACCOUNT_ID (see refold_options_set_api_key()),
-/// REFOLD_SESSION_TOKEN (refold_options_set_session_token()) and REFOLD_BASE_URL
-/// (refold_options_set_base_url()). An empty variable counts as one that is not set. A program that runs
-/// set-uid or set-gid reads none of them. As getenv() does, this must not run while another thread changes
-/// the environment.
+/// Reads REFOLD_API_KEY and REFOLD_LINKED_ACCOUNT_ID (see refold_options_set_api_key()), REFOLD_SESSION_TOKEN
+/// (refold_options_set_session_token()) and REFOLD_BASE_URL (refold_options_set_base_url()). An empty variable
+/// counts as unset. Set-uid and set-gid programs read none of them. As with getenv(), no other thread may
+/// modify the environment meanwhile.
 ///
-/// Never NULL but when a defect of the library was caught. To be freed with refold_options_free().
+/// \return New options, to be freed with refold_options_free(). NULL only after an internal error.
 #[unsafe(no_mangle)]
 pub extern "C" fn refold_options_new_from_env() -> *mut refold_options {
     guard(std::ptr::null_mut(), || into_raw(Box::new(Options::from_env())))
 }
 
-/// Frees options, and wipes the secrets in them. NULL is ignored. Clients made from them live on.
+/// Frees options and wipes their secrets. Does nothing if `options` is NULL.
+///
+/// Clients that were created from the options are not affected.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_options_free(options: *mut refold_options) {
-    // SAFETY: from C, as the header demands it.
+    // SAFETY: the header's contract with C.
     unsafe { free(options) }
 }
 
-/// Authenticates with an API key of the organisation and the id of the linked account to act for.
+/// Sets the API key of the organisation and the linked account to act for.
 ///
-/// Both must be non-empty UTF-8 without control characters, and without blanks at their ends; keys of
-/// production begin with "pk", those for tests with "tk". They travel in the header fields x-api-key and
-/// linked_account_id. Some gateways drop names with an underscore unless told otherwise (nginx:
-/// underscores_in_headers on).
+/// Both must be non-empty UTF-8 without control characters and without leading or trailing blanks. Production
+/// keys begin with "pk", test keys with "tk". They are sent in the header fields x-api-key and
+/// linked_account_id. Some gateways drop field names that contain an underscore unless configured otherwise
+/// (nginx: underscores_in_headers on).
 ///
-/// A client needs exactly one way to authenticate: this one or refold_options_set_session_token(). NULL for
-/// both takes the key back.
+/// A client needs exactly one method of authentication: this one or refold_options_set_session_token().
+///
+/// \param api_key            The API key. Pass NULL for both parameters to remove the key.
+/// \param linked_account_id  The id of the linked account.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_options_set_api_key(
     options: *mut refold_options,
     api_key: *const c_char,
     linked_account_id: *const c_char,
 ) {
-    // SAFETY: from C, as the header demands it.
+    // SAFETY: the header's contract with C.
     unsafe { set(options, |options| options.set_api_key(string_in(api_key), string_in(linked_account_id))) }
 }
 
-/// Authenticates with a session token, which names the linked account itself.
+/// Sets a session token, which itself identifies the linked account.
 ///
-/// It must be non-empty UTF-8 without control characters, and without blanks at its ends. Tokens expire:
-/// refold_client_set_session_token() gives a client a new one. NULL takes the token back.
+/// It must be non-empty UTF-8 without control characters and without leading or trailing blanks. Tokens
+/// expire; replace the token of a client with refold_client_set_session_token().
+///
+/// \param session_token  The token, or NULL to remove it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_options_set_session_token(
     options: *mut refold_options,
     session_token: *const c_char,
 ) {
-    // SAFETY: from C, as the header demands it.
+    // SAFETY: the header's contract with C.
     unsafe { set(options, |options| options.set_session_token(string_in(session_token))) }
 }
 
-/// Where the API is. Default, and after NULL: "https://app.refold.ai".
+/// Sets the base URL of the API.
 ///
-/// An https URL; http is accepted for a loopback host (localhost, 127.0.0.0/8, [::1]), and for others only
-/// after refold_options_set_allow_plaintext(). A port (1 to 65535) and a path in front of the API's own may
-/// follow, with or without a slash at the end. No user name, query or fragment; no segment of the path that is
-/// empty, "." or ".."; at most 2,000 bytes. A host name outside ASCII must come as punycode.
+/// Must be an https URL. An http URL is accepted for a loopback host (localhost, 127.0.0.0/8, [::1]), and for
+/// other hosts only if refold_options_set_allow_plaintext() permits it. The URL may contain a port (1 to
+/// 65535) and a path prefix, with or without a trailing slash. It must not contain a user name, a query, a
+/// fragment, or a path segment that is empty, "." or "..", and must not exceed 2,000 bytes. Pass a non-ASCII
+/// host name as punycode.
+///
+/// \param base_url  The URL, or NULL for the default: "https://app.refold.ai".
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_options_set_base_url(options: *mut refold_options, base_url: *const c_char) {
-    // SAFETY: from C, as the header demands it.
+    // SAFETY: the header's contract with C.
     unsafe { set(options, |options| options.set_base_url(string_in(base_url))) }
 }
 
-/// The time-out of one call in milliseconds. Default: 30,000. 0: none.
+/// Sets the timeout of a call.
 ///
-/// It bounds everything the caller waits for: name resolution, connecting, TLS, sending, every byte of the
-/// answer, retries and the pauses between them. The call returns with REFOLD_ERROR_TIMEOUT within 100 ms of
-/// it, however slowly a server drips.
+/// It covers everything that the caller waits for: name resolution, connecting, TLS, sending, every byte of
+/// the response, retries and the pauses between them. When it expires, the call fails with
+/// REFOLD_ERROR_TIMEOUT within 100 ms, however slowly the server sends.
+///
+/// \param milliseconds  The timeout; 0 for none. Default: 30,000.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_options_set_timeout_ms(options: *mut refold_options, milliseconds: u64) {
-    // SAFETY: from C, as the header demands it.
+    // SAFETY: the header's contract with C.
     unsafe { set(options, |options| options.set_timeout_ms(milliseconds)) }
 }
 
-/// The time-out of each try to connect in milliseconds: name resolution, connecting, proxy and TLS together.
-/// Default: 10,000. 0: none but that of the call.
+/// Sets the timeout of each connection attempt.
 ///
-/// When it passes, the try has failed with REFOLD_ERROR_CONNECT, which is retried.
+/// It covers name resolution, connecting, the proxy and TLS together. When it expires, the attempt fails with
+/// REFOLD_ERROR_CONNECT, which is retried.
+///
+/// \param milliseconds  The timeout; 0 for no limit other than the timeout of the call. Default: 10,000.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_options_set_connect_timeout_ms(
     options: *mut refold_options,
     milliseconds: u64,
 ) {
-    // SAFETY: from C, as the header demands it.
+    // SAFETY: the header's contract with C.
     unsafe { set(options, |options| options.set_connect_timeout_ms(milliseconds)) }
 }
 
-/// How often a call may be tried again after a failure that can pass by itself. Default: 2, so three tries in
-/// all. 0: never.
+/// Sets the maximum number of retries of a call after transient failures.
 ///
-/// Tried again are: no connection, a connection lost before the whole answer came, a name lookup that failed
-/// for now, and the statuses 408, 429, 500, 502, 503 and 504; not a proxy that wants another login or answers
-/// with another status. The pauses are 1 s, 2 s, 4 s and so on, shortened at random by up to a half, or what
-/// the server names in Retry-After. A pause that would pass the time-out of the call, or a Retry-After above
-/// 60 s, is not begun: the last failure is returned at once.
+/// The following failures are retried: no connection, a connection lost before the response was complete, a
+/// temporary failure of a name lookup, and the HTTP statuses 408, 429, 500, 502, 503 and 504. A proxy that
+/// requires other credentials or responds with any other status is not retried.
+///
+/// The pauses are 1 s, 2 s, 4 s and so on, each shortened at random by up to one half, or the server's
+/// Retry-After. If a pause would exceed the timeout of the call, or Retry-After exceeds 60 s, the call returns
+/// the last failure at once.
+///
+/// \param max_retries  The number of retries; 0 for none. Default: 2, which makes three attempts in all.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_options_set_max_retries(options: *mut refold_options, max_retries: u32) {
-    // SAFETY: from C, as the header demands it.
+    // SAFETY: the header's contract with C.
     unsafe { set(options, |options| options.set_max_retries(max_retries)) }
 }
 
-/// The largest answer to accept in bytes, after decompression. Default: 268,435,456 (256 MiB). 0: no limit.
+/// Sets the maximum size of a response body after decompression.
 ///
-/// A larger one ends in REFOLD_ERROR_RESPONSE_TOO_LARGE as soon as the limit is passed, and has cost no more
-/// memory than the limit. So does one with more nodes than fit into so much memory, however short their text:
-/// a node takes 256 bytes.
+/// A call whose response exceeds the limit fails with REFOLD_ERROR_RESPONSE_TOO_LARGE as soon as the limit is
+/// passed, and uses no more memory than the limit. The same limit applies to the memory for nodes, 256 bytes
+/// each, however short their text.
+///
+/// \param bytes  The limit; 0 for none. Default: 268,435,456 (256 MiB).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_options_set_max_response_bytes(options: *mut refold_options, bytes: u64) {
-    // SAFETY: from C, as the header demands it.
+    // SAFETY: the header's contract with C.
     unsafe { set(options, |options| options.set_max_response_bytes(bytes)) }
 }
 
-/// The pause between two polls of refold_wait_execution() in milliseconds. Default: 1,000. At least 10.
+/// Sets the interval between two polls of refold_wait_execution().
 ///
-/// Each time the answer is the same as before, the next pause is half as long again, up to ten times this
-/// value; after a change it is this value again.
+/// While responses stay the same, each pause is half as long again as the one before it, up to ten times the
+/// interval. A change resets it to the interval.
+///
+/// \param milliseconds  The interval, at least 10. Default: 1,000.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_options_set_poll_interval_ms(
     options: *mut refold_options,
     milliseconds: u64,
 ) {
-    // SAFETY: from C, as the header demands it.
+    // SAFETY: the header's contract with C.
     unsafe { set(options, |options| options.set_poll_interval_ms(milliseconds)) }
 }
 
-/// The proxy to go through. Default, and after NULL: what the environment says. "": none.
+/// Sets the proxy.
 ///
-/// One of http://host:port, socks5://host:port (the name of the server is looked up here) and
-/// socks5h://host:port (the proxy looks it up), with user:password@ before the host if the proxy asks for it,
-/// where %40 stands for an @ and so on. Without a port: 80 for http, 1080 for the others.
-/// From the environment: HTTPS_PROXY, else ALL_PROXY, but for the hosts in NO_PROXY, in upper or lower case;
-/// a base URL with http uses none of these.
+/// Takes a URL of the form http://host:port, socks5://host:port (the library resolves the server's name) or
+/// socks5h://host:port (the proxy does). Credentials go before the host as user:password@, percent-encoded:
+/// %40 for @. The default port is 80 for http and 1080 for the others.
+///
+/// By default the proxy comes from the environment: HTTPS_PROXY, or else ALL_PROXY, except for the hosts in
+/// NO_PROXY. The variables are read in upper and lower case. An http base URL uses none of them.
+///
+/// \param url  The URL; "" for no proxy, or NULL for the default.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_options_set_proxy(options: *mut refold_options, url: *const c_char) {
-    // SAFETY: from C, as the header demands it.
+    // SAFETY: the header's contract with C.
     unsafe { set(options, |options| options.set_proxy(string_in(url))) }
 }
 
-/// A file of certificates (PEM) to trust in addition to the default ones. Default, and after NULL: none.
+/// Sets a file of certificates (PEM) to trust in addition to the default roots.
 ///
-/// It is read by refold_client_new(), must be a plain file, hold at least one certificate, and none that
-/// cannot be understood.
+/// refold_client_new() reads the file. It must be a regular file that contains at least one certificate and
+/// none that cannot be parsed.
+///
+/// \param path  The path of the file, or NULL for the default: none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_options_set_ca_file(options: *mut refold_options, path: *const c_char) {
-    // SAFETY: from C, as the header demands it.
+    // SAFETY: the header's contract with C.
     unsafe { set(options, |options| options.set_ca_file(string_in(path))) }
 }
 
-/// Certificates to trust in addition to the default ones, as refold_options_set_ca_file(), but from memory:
-/// `length` bytes of PEM text at `pem`. Default, and after NULL: none.
+/// Sets certificates (PEM) in memory to trust in addition to the default roots.
+///
+/// The text must meet the same requirements as the file for refold_options_set_ca_file().
+///
+/// \param pem     The PEM text, or NULL for the default: none.
+/// \param length  The length of the text in bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_options_set_ca_pem(
     options: *mut refold_options,
     pem: *const c_char,
     length: usize,
 ) {
-    // SAFETY: from C, as the header demands it. A length that cannot be leaves an empty text, which is
-    // reported.
+    // SAFETY: the header's contract with C. An impossible length becomes an empty text, which is reported.
     unsafe {
         set(options, |options| options.set_ca_pem(bytes_in(pem, length).or((!pem.is_null()).then_some(b""))))
     }
 }
 
-/// What your program calls itself, such as "monitor/2.1". Default, and after NULL: nothing.
+/// Sets the name and version of your program, such as "monitor/2.1".
 ///
-/// It stands in the header field User-Agent, before the library's own name and version. No control characters,
-/// at most 1,024 bytes.
+/// It precedes the library's own name and version in the header field User-Agent.
+///
+/// \param product  At most 1,024 bytes without control characters, or NULL for the default: none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_options_set_user_agent(options: *mut refold_options, product: *const c_char) {
-    // SAFETY: from C, as the header demands it.
+    // SAFETY: the header's contract with C.
     unsafe { set(options, |options| options.set_user_agent(string_in(product))) }
 }
 
-/// Whether a base URL with http is accepted for every host, and with a proxy on every host. Default: false,
-/// only for loopback hosts.
+/// Sets whether an http base URL, and a proxy for it, may be on a host other than loopback.
 ///
-/// The key or token and all answers then travel in clear text, for everybody on the way to read and to
-/// change.
+/// Credentials and responses then travel unencrypted: anyone on the network path can read and modify them.
+///
+/// \param allow  Default: false.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_options_set_allow_plaintext(options: *mut refold_options, allow: CBool) {
-    // SAFETY: from C, as the header demands it.
-    unsafe { set(options, |options| options.set_allow_plaintext(allow.holds())) }
+    // SAFETY: the header's contract with C.
+    unsafe { set(options, |options| options.set_allow_plaintext(allow.is_true())) }
 }

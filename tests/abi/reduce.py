@@ -3,6 +3,7 @@ reach. The rest belongs to the library and its compiler, and may change at any t
 
     abidw ... librefold.so | python3 reduce.py
 """
+import re
 import sys
 import xml.etree.ElementTree as xml
 
@@ -49,10 +50,27 @@ def join_units(corpus):
                 known.add(name)
 
 
+def drop_namespaces(parent):
+    """Moves everything out of its namespace, and drops the paths in the names of generic types. Namespaces are the
+    library's modules, which programs cannot see."""
+    for child in list(parent):
+        if "::" in child.get("name", ""):
+            child.set("name", re.sub(r"(\w+::)+", "", child.get("name")))
+        if child.tag == "namespace-decl":
+            drop_namespaces(child)
+            place = list(parent).index(child)
+            parent.remove(child)
+            for offset, member in enumerate(child):
+                parent.insert(place + offset, member)
+        elif child.tag == "abi-instr":
+            drop_namespaces(child)
+
+
 def main():
     corpus = xml.parse(sys.stdin).getroot()
     prune(corpus, types_reached(corpus))
     join_units(corpus)
+    drop_namespaces(corpus)
     xml.indent(corpus)
     print(xml.tostring(corpus, encoding="unicode"))
 

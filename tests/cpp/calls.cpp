@@ -1,4 +1,4 @@
-// Calls: what they return, how they fail, how they are cancelled, and what progress may do.
+// Calls: results, errors, cancellation and progress callbacks.
 #include "support.hpp"
 
 #include <atomic>
@@ -15,7 +15,7 @@ static const char documented[] = "6a106ba44480b80424a65289";
 static_assert(std::is_base_of_v<std::runtime_error, refold::error>);
 static_assert(std::is_nothrow_copy_constructible_v<refold::error>);
 
-TEST(gets_an_execution) {
+TEST(get_returns_an_execution) {
     const refold::client client(sandbox());
     const refold::execution execution = client.get(documented);
     CHECK_TEXT(execution.name(), "Execution for workflow 6a106ba44480b80424a65289");
@@ -27,7 +27,7 @@ TEST(gets_an_execution) {
     CHECK_TEXT(execution.nodes()[0].latest_output()["message"].string(), "Workflow started successfully");
 }
 
-TEST(options_may_come_from_the_environment) {
+TEST(options_are_read_from_the_environment) {
     setenv("REFOLD_BASE_URL", std::getenv("SANDBOX_URL"), 1);
     setenv("REFOLD_SESSION_TOKEN", "sandbox.session.token", 1);
     const refold::client client(refold::options::from_env().set_timeout(5s));
@@ -54,7 +54,7 @@ TEST(settings_reach_the_server) {
     CHECK_CONTAINS(head_value(head.c_str(), "user-agent"), "monitor/2.1 ");
 }
 
-TEST(every_setting_is_taken) {
+TEST(every_setter_is_accepted) {
     refold::options options;
     options.set_session_token("a.b.c")
         .set_api_key(nullptr, nullptr)
@@ -86,15 +86,15 @@ TEST(an_error_has_the_fields_of_the_envelope) {
     CHECK_INT(error.attempts(), 1);
 }
 
-TEST(an_error_of_the_sandbox) {
-    const refold::error error = error_of([] { refold::client(sandbox()).get("nobody"); });
+TEST(sandbox_error_has_code_and_message) {
+    const refold::error error = error_of([] { refold::client(sandbox()).get("unknown"); });
     CHECK(error.code() == code::not_found);
     CHECK_TEXT(error.api_code(), "RESOURCE_NOT_FOUND");
     CHECK_STR(error.what(), "Execution not found");
     CHECK(!error.is_retryable());
 }
 
-TEST(an_error_without_an_answer_has_no_fields) {
+TEST(an_error_without_a_response_has_no_fields) {
     const refold::error error = error_of([] { refold::client{refold::options()}; });
     CHECK(error.code() == code::invalid_argument);
     CHECK_CONTAINS(error.what(), "credentials are missing");
@@ -103,7 +103,7 @@ TEST(an_error_without_an_answer_has_no_fields) {
     CHECK_INT(error.attempts(), 0);
 }
 
-TEST(a_body_is_raw_bytes) {
+TEST(an_error_body_is_raw_bytes) {
     answer gateway = status(502, "<p>\0\xff</p>");
     gateway.length = 9;
     const scripted_server server(gateway);
@@ -112,7 +112,7 @@ TEST(a_body_is_raw_bytes) {
     CHECK_BYTES(error.body()->data(), error.body()->size(), "<p>\0\xff</p>", 9);
 }
 
-TEST(copies_of_an_error_share_what_it_holds) {
+TEST(copies_of_an_error_share_its_contents) {
     std::optional<refold::error> copy;
     std::optional<std::string_view> id;
     {
@@ -128,7 +128,7 @@ TEST(copies_of_an_error_share_what_it_holds) {
     CHECK_STR(copy->what(), "mine");
 }
 
-TEST(bad_arguments_are_refused) {
+TEST(invalid_arguments_are_rejected) {
     const scripted_server server(body(COMPLETED));
     const refold::client client = server.client();
     CHECK(code_of([&] { client.get(nullptr); }) == code::invalid_argument);
@@ -156,7 +156,7 @@ TEST(a_wait_times_out) {
     CHECK(code_of([&] { client.wait("an-id", 50ms); }) == code::timeout);
 }
 
-// Runs the call, and triggers the token once the server has been asked.
+// Runs the call, and triggers its token once the server has received the request.
 template <class Call> static refold::code code_when_cancelled(const scripted_server &server, Call call) {
     const refold::cancel_token cancel;
     CHECK(!cancel.is_triggered());
@@ -194,14 +194,14 @@ TEST(a_triggered_token_cancels_at_once) {
           }) == code::cancelled);
 }
 
-static const refold::cancel_token *token_for_the_signal;
+static const refold::cancel_token *signal_token;
 
 TEST(a_signal_handler_cancels_a_call) {
     const scripted_server server(silence());
     const refold::client client = server.client();
     const refold::cancel_token cancel;
-    token_for_the_signal = &cancel;
-    std::signal(SIGUSR1, [](int) { token_for_the_signal->trigger(); });
+    signal_token = &cancel;
+    std::signal(SIGUSR1, [](int) { signal_token->trigger(); });
     std::thread other([&] {
         server.await_request();
         kill(getpid(), SIGUSR1);
@@ -211,7 +211,7 @@ TEST(a_signal_handler_cancels_a_call) {
     std::signal(SIGUSR1, SIG_DFL);
 }
 
-TEST(progress_sees_every_snapshot) {
+TEST(progress_receives_every_snapshot) {
     const scripted_server server(body(RUNNING), body(RUNNING), body("{\"status\": \"ERRORED\"}"));
     const refold::client client = server.client();
     const std::thread::id here = std::this_thread::get_id();
@@ -227,16 +227,16 @@ TEST(progress_sees_every_snapshot) {
     CHECK(seen[2].c_object() == last.c_object());
 }
 
-TEST(a_run_of_the_sandbox_is_shown_to_its_end) {
+TEST(progress_follows_a_sandbox_run_to_its_end) {
     const refold::client client(sandbox());
-    double before = -1;
-    const auto execution = client.wait("running-cpp", 20s, [&](const refold::execution &shown) {
-        CHECK(shown.completion_percentage().value_or(-1) >= before);
-        before = shown.completion_percentage().value_or(-1);
+    double previous = -1;
+    const auto execution = client.wait("running-cpp", 20s, [&](const refold::execution &snapshot) {
+        CHECK(snapshot.completion_percentage().value_or(-1) >= previous);
+        previous = snapshot.completion_percentage().value_or(-1);
         return true;
     });
     CHECK(execution.state() == refold::state::completed);
-    CHECK_DOUBLE(before, 100);
+    CHECK_DOUBLE(previous, 100);
     CHECK(client.wait("running-cpp").state() == refold::state::completed);
 }
 
@@ -250,7 +250,7 @@ TEST(progress_that_returns_false_stops_the_wait) {
 
 static bool stop_at_once(const refold::execution &) { return false; }
 
-TEST(false_is_ignored_at_a_last_snapshot) {
+TEST(false_is_ignored_at_the_final_snapshot) {
     const refold::client client(sandbox());
     CHECK(client.wait("completed", 0s, stop_at_once).state() == refold::state::completed);
     CHECK(code_of([&] { client.wait("stuck", 0s, &stop_at_once); }) == code::cancelled);
@@ -260,9 +260,9 @@ struct own_exception {
     int number;
 };
 
-TEST(an_exception_in_progress_comes_out) {
+TEST(an_exception_in_progress_is_rethrown) {
     const refold::client client(sandbox());
-    for (const char *id : {"stuck", "completed"}) { // at a last snapshot, too
+    for (const char *id : {"stuck", "completed"}) { // also at a final snapshot
         check_case("%s", id);
         int calls = 0, caught = 0;
         try {
@@ -281,10 +281,10 @@ TEST(an_exception_in_progress_comes_out) {
 TEST(progress_may_use_the_same_client) {
     const refold::client client(sandbox());
     const refold::cancel_token cancel;
-    const auto nested = [&](const refold::execution &shown) {
-        const std::string id(shown.id().value_or(""));
-        CHECK(client.get(id, &cancel).state() == shown.state());
-        CHECK(code_of([&] { client.get("nobody"); }) == code::not_found);
+    const auto nested = [&](const refold::execution &snapshot) {
+        const std::string id(snapshot.id().value_or(""));
+        CHECK(client.get(id, &cancel).state() == snapshot.state());
+        CHECK(code_of([&] { client.get("unknown"); }) == code::not_found);
         cancel.trigger();
     };
     CHECK(code_of([&] { client.wait("stuck", 0s, nested, &cancel); }) == code::cancelled);
@@ -300,7 +300,7 @@ TEST(many_threads_share_a_client) {
                 if ((i + j) % 2 == 0)
                     good += client.get("completed").state() == refold::state::completed;
                 else
-                    good += code_of([&] { client.get("nobody"); }) == code::not_found;
+                    good += code_of([&] { client.get("unknown"); }) == code::not_found;
             }
         });
     for (std::thread &thread : threads)
@@ -308,20 +308,20 @@ TEST(many_threads_share_a_client) {
     CHECK_INT(good, 160);
 }
 
-TEST(a_client_moves) {
+TEST(clients_can_be_moved) {
     refold::client first(sandbox());
     refold::client second = std::move(first);
     CHECK(second.get("completed").state() == refold::state::completed);
-    CHECK(code_of([&] { first.get("completed"); }) == code::invalid_argument); // NOLINT: that is the subject
+    CHECK(code_of([&] { first.get("completed"); }) == code::invalid_argument); // NOLINT: on purpose
     CHECK(code_of([&] { first.set_session_token("a.b.c"); }) == code::invalid_argument);
     first = std::move(second);
     CHECK(first.wait("completed").state() == refold::state::completed);
 }
 
-TEST(options_and_tokens_move) {
+TEST(options_and_tokens_can_be_moved) {
     refold::options first = sandbox();
     refold::options second = std::move(first);
-    first.set_base_url("nonsense").set_timeout(1s); // which nobody owns any more
+    first.set_base_url("nonsense").set_timeout(1s); // no effect: moved from
     CHECK(code_of([&] { refold::client client(first); }) == code::invalid_argument);
     refold::cancel_token token;
     const refold::cancel_token moved = std::move(token);
@@ -330,7 +330,7 @@ TEST(options_and_tokens_move) {
     CHECK(refold::client(second).get("completed", &moved).state() == refold::state::completed);
 }
 
-TEST(results_outlive_what_made_them) {
+TEST(results_outlive_their_client) {
     std::optional<refold::execution> execution;
     std::optional<refold::error> error;
     {

@@ -1,4 +1,4 @@
-// Snapshots: fields, nodes, JSON and ranges, how long views live, and what moves.
+// Snapshots: fields, nodes, JSON, ranges, lifetimes of views, and moves.
 #include "support.hpp"
 
 #include <algorithm>
@@ -30,7 +30,7 @@ constexpr bool is_view = std::is_trivially_copyable_v<View> && sizeof(View) <= 3
 static_assert(is_view<json> && is_view<node> && is_view<member> && is_view<refold::nodes_range>);
 static_assert(is_view<refold::nodes_range::iterator>);
 
-// A temporary execution gives no view into itself.
+// Temporary executions return no views.
 template <class Execution, class = void> constexpr bool has_views = false;
 template <class Execution>
 constexpr bool has_views<Execution, std::void_t<decltype(std::declval<Execution>().nodes())>> = true;
@@ -39,7 +39,7 @@ static_assert(!has_views<execution> && !has_views<const execution>);
 
 static_assert(noexcept(std::declval<const execution &>().node_by_id("1")));
 static_assert(noexcept(std::declval<json>()["key"]["key"][0].pointer("/a").string()));
-static_assert(!noexcept(std::declval<json>()[std::string_view("key")])); // the copy may fail
+static_assert(!noexcept(std::declval<json>()[std::string_view("key")])); // copying may throw
 static_assert(noexcept(std::declval<refold::options &>().set_base_url("url")));
 static_assert(!noexcept(std::declval<refold::options &>().set_timeout(1s)));
 static_assert(noexcept(std::declval<refold::nodes_range>().begin() !=
@@ -68,7 +68,7 @@ static const char document[] = R"({
 
 static execution parsed() { return execution::parse(document); }
 
-TEST(an_execution_has_its_fields) {
+TEST(an_execution_returns_its_fields) {
     const execution execution = parsed();
     CHECK_TEXT(execution.id(), "an-id");
     CHECK_TEXT(execution.name(), "A name");
@@ -85,7 +85,7 @@ TEST(an_execution_has_its_fields) {
     CHECK_TEXT(execution.json().raw(), document);
 }
 
-TEST(what_is_missing_is_absent) {
+TEST(missing_fields_are_absent) {
     const execution execution = execution::parse("{\"status\": \"PAUSED\", \"name\": null, \"org_id\": 7}");
     CHECK(!execution.id() && !execution.name() && !execution.org_id() && !execution.environment());
     CHECK(!execution.config_id() && !execution.linked_account_id() && !execution.created_at());
@@ -105,7 +105,7 @@ TEST(a_percentage_may_be_any_number) {
     }
 }
 
-TEST(a_node_has_its_fields) {
+TEST(a_node_returns_its_fields) {
     const execution execution = parsed();
     const node node = execution.nodes()[0];
     CHECK_TEXT(node.id(), "1");
@@ -122,7 +122,7 @@ TEST(a_node_has_its_fields) {
     CHECK_TEXT(node.json()["node_name"].string(), "Start");
 }
 
-TEST(a_node_may_lack_everything) {
+TEST(a_node_without_fields_is_empty) {
     const execution execution = parsed();
     for (const std::size_t index : {std::size_t{1}, std::size_t{3}, static_cast<std::size_t>(-1)}) {
         check_case("node %zu", index);
@@ -157,9 +157,9 @@ TEST(nodes_are_a_range) {
     CHECK_INT(std::distance(nodes.begin(), nodes.end()), 3);
 }
 
-// Clang before 16 cannot compile what libstdc++ has to pipe through.
+// Clang older than 16 cannot compile the range adaptors of libstdc++.
 #if __cplusplus >= 202002L && (!defined __clang_major__ || __clang_major__ >= 16)
-TEST(ranges_go_through_pipes) {
+TEST(ranges_work_with_adaptors) {
     const execution execution = parsed();
     const auto is_throttled = [](node node) { return node.status() == "Throttled"; };
     std::string ids;
@@ -189,7 +189,7 @@ TEST(iterators_have_random_access) {
     CHECK_INT(copied.size(), 3);
 }
 
-TEST(json_is_walked) {
+TEST(json_lookups_can_be_chained) {
     const execution execution = parsed();
     const json extra = execution.json()["extra"]["a"];
     CHECK(extra.type() == json_type::array);
@@ -206,7 +206,7 @@ TEST(json_is_walked) {
     CHECK(execution.json()[nullptr].type() == json_type::null);
 }
 
-TEST(json_tells_types_apart) {
+TEST(json_accessors_distinguish_types) {
     const execution execution = parsed();
     const json output = execution.nodes()[0].latest_output();
     CHECK_DOUBLE(output["n"].number().value_or(0), 12.75);
@@ -215,7 +215,7 @@ TEST(json_tells_types_apart) {
     CHECK_DOUBLE(output["huge"].number().value_or(0), HUGE_VAL);
     CHECK_INT(output["huge"].integer().value_or(0), INT64_MAX);
     CHECK(!output["s"].number() && !output["s"].integer());
-    CHECK(output["t"].boolean() == true); // the last of two
+    CHECK(output["t"].boolean() == true); // the last one of a repeated key
     const std::optional<std::string_view> text = output["s"].string();
     REQUIRE(text.has_value());
     CHECK_BYTES(text->data(), text->size(), "a\0b\xef\xbf\xbd", 6);
@@ -244,7 +244,7 @@ TEST(members_and_elements_are_ranges) {
     CHECK(execution.json().members()[99].key.empty());
 }
 
-TEST(views_live_as_long_as_an_owner) {
+TEST(views_are_valid_as_long_as_an_owner_exists) {
     std::optional<execution> first = parsed();
     const std::optional<std::string_view> name = first->name();
     const node node = first->nodes()[2];
@@ -258,24 +258,24 @@ TEST(views_live_as_long_as_an_owner) {
     CHECK(third.name()->data() == name->data());
 }
 
-TEST(moved_from_is_empty) {
+TEST(a_moved_from_execution_is_empty) {
     execution first = parsed();
     const execution second = std::move(first);
-    CHECK(first.status().empty() && !first.name() && first.nodes().empty()); // NOLINT: that is the subject
+    CHECK(first.status().empty() && !first.name() && first.nodes().empty()); // NOLINT: on purpose
     CHECK(!first.json().exists() && !first.node_by_id("1") && !first.completion_percentage());
     CHECK(first.state() == refold::state::unknown && first.share().c_object() == nullptr);
     first = second.share();
     CHECK_TEXT(first.name(), "A name");
 }
 
-TEST(text_that_is_no_execution_is_refused) {
+TEST(text_that_is_not_an_execution_is_rejected) {
     const refold::error error = error_of([] { execution::parse("{\"status\": "); });
     CHECK(error.code() == refold::code::invalid_response);
     CHECK(error_of([] { execution::parse({}); }).code() == refold::code::invalid_argument);
     CHECK(error_of([] { execution::parse("[]"); }).code() == refold::code::invalid_response);
 }
 
-TEST(what_c_gave_is_taken_over) {
+TEST(ownership_of_c_objects_is_taken) {
     refold_error *error = nullptr;
     CHECK(refold_parse_execution("[]", 2, &error) == nullptr);
     const refold::error taken(error);
@@ -284,7 +284,7 @@ TEST(what_c_gave_is_taken_over) {
     CHECK_TEXT(execution.name(), "A name");
 }
 
-TEST(names_and_version) {
+TEST(names_and_version_are_those_of_c) {
     CHECK_TEXT(refold::version(), REFOLD_VERSION);
     CHECK_TEXT(name(refold::code::timeout), "TIMEOUT");
     CHECK_TEXT(name(static_cast<refold::code>(418)), "HTTP_ERROR");

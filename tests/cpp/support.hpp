@@ -1,5 +1,5 @@
-// What the C++ tests need: the checks of check.h for C++ types, servers and clients that clean up after
-// themselves.
+// Support for the C++ tests: checks of C++ types on top of check.h, and servers and clients that clean up
+// after themselves.
 #ifndef SUPPORT_HPP
 #define SUPPORT_HPP
 
@@ -7,7 +7,7 @@
 #include "server.h"
 
 #include <refold.hpp>
-// Twice, for every program may do that.
+// Twice, as a program might.
 #include <refold.hpp>
 
 #include <cstdlib>
@@ -18,7 +18,7 @@ using namespace std::chrono_literals;
 #define RUNNING "{\"status\": \"RUNNING\"}"
 #define COMPLETED "{\"status\": \"COMPLETED\"}"
 
-// nullptr wants nothing to be there.
+// A `want` of nullptr means absent.
 inline bool check_text(std::optional<std::string_view> got, const char *want, const char *file, int line,
                        const char *expression) {
     if (!got || want == nullptr)
@@ -28,7 +28,7 @@ inline bool check_text(std::optional<std::string_view> got, const char *want, co
 
 #define CHECK_TEXT(got, want) check_text((got), (want), __FILE__, __LINE__, #got)
 
-// The error that a call must throw; one with code::ok where it throws none.
+// Returns the error that a call throws. Fails if it throws none, and returns code::ok.
 template <class Call> refold::error error_of(Call call) {
     try {
         call();
@@ -44,16 +44,17 @@ template <class Call> refold::code code_of(Call call) { return error_of(call).co
 // A scripted server; see server.h.
 class scripted_server {
 public:
-    // These answers, one a request, the last one for all that follow.
-    template <class... Answers>
-    explicit scripted_server(const Answers &...answers) : scripted_server({answers...}, sizeof...(answers)) {}
+    // Sends one of these responses per request, and the last one to all further requests.
+    template <class... Responses>
+    explicit scripted_server(const Responses &...responses)
+        : scripted_server({responses...}, sizeof...(responses)) {}
 
     scripted_server(const scripted_server &) = delete;
     scripted_server &operator=(const scripted_server &) = delete;
 
     ~scripted_server() { server_stop(server_); }
 
-    // With some key, and without retries.
+    // Options with an API key and without retries.
     refold::options options() const {
         refold::options options;
         options.set_base_url(server_url(server_)).set_api_key("tk_key", "someone").set_max_retries(0);
@@ -71,34 +72,34 @@ public:
     }
 
 private:
-    scripted_server(std::initializer_list<answer> answers, std::size_t count)
-        : server_(serve_answers(count, answers.begin())) {}
+    scripted_server(std::initializer_list<answer> responses, std::size_t count)
+        : server_(serve_answers(count, responses.begin())) {}
 
     server *server_;
 };
 
 inline answer body(const char *text) {
-    answer answer{};
-    answer.body = text;
-    return answer;
+    answer response{};
+    response.body = text;
+    return response;
 }
 
 inline answer status(int status, const char *text, const char *headers = nullptr) {
-    answer answer = body(text);
-    answer.status = status;
-    answer.headers = headers;
-    return answer;
+    answer response = body(text);
+    response.status = status;
+    response.headers = headers;
+    return response;
 }
 
-// Nothing is answered until the client or the server goes away.
+// No response at all, until the client or the server closes the connection.
 inline answer silence() {
-    answer answer{};
-    answer.silent = true;
-    answer.ending = HOLD;
-    return answer;
+    answer response{};
+    response.silent = true;
+    response.ending = HOLD;
+    return response;
 }
 
-// The sandbox that tests/cpp.sh has started.
+// Options for the sandbox that tests/cpp.sh starts.
 inline refold::options sandbox() {
     refold::options options;
     options.set_base_url(std::getenv("SANDBOX_URL")).set_api_key("tk_sandbox", "user_12345");
