@@ -15,11 +15,10 @@ your execution instead, from the real service (or from REFOLD_BASE_URL).
 END
 }
 
-# One command for both: two would compile the library anew each time, as the sandbox's own dependencies switch on
-# other features of those that the two share.
 build() {
     echo "Building the library and the sandbox (the first time takes a minute or two)"
-    cargo build --release --locked --quiet --lib --example sandbox
+    build_library --quiet
+    build_sandbox --quiet
     ln -sf ../release/librefold.so "$demo/librefold.so.0" # the name under which programs look for it
 }
 
@@ -98,6 +97,6 @@ What to look at next:
   examples/c/watch_execution.c              the second: waiting, progress, cancelling
   sh examples/demo.sh failing               a run that fails
   sh examples/demo.sh --help                how to see an execution of your own
-  target/release/examples/sandbox --help    the server behind this, to develop against
+  target/debug/examples/sandbox --help      the server behind this, to develop against
 END
 exit $status

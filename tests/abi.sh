@@ -158,10 +158,8 @@ need abidw abigail-tools || exit 1
 need dpkg-gensymbols dpkg-dev || exit 1
 need python3 python3 || exit 1
 
-# The profile of the tests: neither stripped nor optimised, and with types for the debugger.
-export CARGO_TARGET_DIR=target
-unset CARGO_BUILD_TARGET
-cargo build --locked --lib || exit 1
+# The library as `cargo test` builds it: not stripped, with the types in its debug information.
+build_sandbox || exit 1
 library=target/debug/librefold.so
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
 current=$(soname "$library")
