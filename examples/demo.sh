@@ -15,11 +15,10 @@ REFOLD_SESSION_TOKEN, the programs fetch your execution from the real service (o
 END
 }
 
-# One command for both. Two commands would recompile the library each time, because the dependencies of the sandbox
-# enable other features of shared crates.
 build() {
     echo "Building the library and the sandbox (a minute or two the first time)"
-    cargo build --release --locked --quiet --lib --example sandbox
+    build_library --quiet
+    build_sandbox --quiet
     ln -sf ../release/librefold.so "$demo/librefold.so.0" # the name that programs load
 }
 
@@ -98,6 +97,6 @@ Next steps:
   examples/c/watch_execution.c              the second program: waiting, progress, cancellation
   sh examples/demo.sh failing               a run that fails
   sh examples/demo.sh --help                how to fetch an execution of your own
-  target/release/examples/sandbox --help    the local server, for development without an account
+  target/debug/examples/sandbox --help    the local server, for development without an account
 END
 exit $status

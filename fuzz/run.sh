@@ -1,10 +1,10 @@
 #!/bin/sh
-# Builds the fuzz targets and runs each for some seconds, two at a time. The last line is `N passed, M failed`; of what
-# failed, the input is kept, and its path told.
+# Builds the fuzz targets and runs each for some seconds, two at a time. An input that fails is kept, and its path
+# printed. The last line is `N passed, M failed`.
 #
 #     sh fuzz/run.sh SECONDS [TARGET ...]      all of fuzz/targets
 #
-# What a run has found out is kept in target/fuzz/corpus, and the next one begins with it. Run an input again with
+# The corpus is kept in target/fuzz/corpus, and the next run starts from it. To run an input again:
 #
 #     target/fuzz/bin/TARGET FILE
 set -u
@@ -14,7 +14,7 @@ cd "$(dirname "$0")/.." || exit 1
 cargo_fuzz=0.13.2
 usage='usage: sh fuzz/run.sh SECONDS [TARGET ...]'
 
-# The version that was built is told by the file that cargo writes.
+# .crates.toml, which cargo writes, contains the version that was built.
 build_cargo_fuzz() {
     if grep -qsF "cargo-fuzz $cargo_fuzz " target/cargo-fuzz/.crates.toml; then
         return
@@ -23,7 +23,7 @@ build_cargo_fuzz() {
         --target-dir target/cargo-fuzz-build && rm -rf target/cargo-fuzz-build
 }
 
-# The sanitizer and the counters of what was covered are there for nightly toolchains, and for this one when told so.
+# RUSTC_BOOTSTRAP enables the sanitizer and the coverage counters, which otherwise only nightly toolchains have.
 build_targets() {
     host=$(rustc -vV | sed -n 's/^host: //p')
     PATH=$(pwd)/target/cargo-fuzz/bin:$PATH RUSTC_BOOTSTRAP=1 \
@@ -34,7 +34,7 @@ build_targets() {
         done
 }
 
-# run TARGET: whatever an input does, it ends within a time and takes no more than some memory.
+# run TARGET: runs it with limits on the time and memory that an input may take.
 run() {
     case $1 in
         body | scan | envelope) dictionary=json ;;

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Programs that were built against one librefold.so.N run with every later one: this holds the library and its header to
-# what tests/abi has under its SONAME:
+# Checks that programs built against one librefold.so.N run with every later one: compares the library and its header with
+# the files in tests/abi under its SONAME:
 #
-#     librefold.so.N.xml        the exported functions and all types that they reach, as abidw sees them in the library
+#     librefold.so.N.xml        the exported functions and all types that they reach, as abidw reads them from the library
 #     librefold.so.N.symbols    the version in which each symbol appeared, in Debian's format
 #     librefold.so.N.c          types, constants and signatures of the header, as assertions for a C compiler
 #
@@ -10,11 +10,11 @@
 #
 #     sh tests/abi.sh --update
 #
-# renews the first two; the third one is written by hand. It refuses a change that breaks programs: that takes another
-# SONAME, and files of its own.
+# updates the first two; the third is written by hand. It refuses a change that breaks programs: such a change requires a
+# new SONAME, and new files.
 set -u
 
-# The name that a program remembers of the library.
+# soname LIBRARY: the name by which programs load it.
 soname() {
     objdump -p "$1" | sed -n 's/^ *SONAME *//p'
 }
@@ -25,11 +25,11 @@ dump() {
         --no-elf-needed --type-id-style hash "$1" | python3 tests/abi/reduce.py
 }
 
-# compare OPTION BASELINE NOW: 1 where there is a difference, which is printed.
+# compare OPTION BASELINE NOW: exits with 1 if there is a difference, which is printed.
 compare() {
     abidiff "$1" "$2" "$3"
     status=$?
-    # Bits: 1 and 2 say that it could not compare, 4 and 8 that there is a difference.
+    # Bits: 1 and 2 for an error, 4 and 8 for a difference.
     case $status in
         0) return 0 ;;
         4 | 12) return 1 ;;
@@ -37,7 +37,7 @@ compare() {
     esac
 }
 
-# Nothing that programs rely on is gone or different; additions do no harm.
+# Nothing that programs rely on is gone or different; additions are allowed.
 is_compatible() {
     compare --no-added-syms "$1" "$2"
 }
@@ -46,13 +46,13 @@ is_up_to_date() {
     compare --redundant "$1" "$2"
 }
 
-# Every symbol has its version, and none is gone.
+# Every symbol has a version, and none is gone.
 symbols_have_versions() {
     dpkg-gensymbols -c4 -q -plibrefold -v"$version" -I"$1" -e"$2" -O"$work/symbols"
 }
 
-# Types, constants and signatures are those of the header in this folder.
-header_agrees() {
+# header_is_compatible ASSERTIONS FOLDER: the header in this folder has the asserted types, constants and signatures.
+header_is_compatible() {
     cc -std=c11 -Wall -Wextra -Wpedantic -Werror -I"$2" -fsyntax-only "$1"
 }
 
@@ -60,13 +60,13 @@ functions_of() {
     sed -n 's/^ \(refold_[a-z0-9_]*\)@.*/\1/p' "$1" | sort
 }
 
-# Nothing is compared of a function that has no type there.
+# A function without a type in the baseline would not be compared.
 every_function_has_a_type() {
     functions_of "$1" >"$work/functions"
     sed -n 's/.*<function-decl name="\([^"]*\)".*/\1/p' "$2" | sort | diff "$work/functions" -
 }
 
-# Every function and every constant has its assertion.
+# Every function and every constant has an assertion.
 all_is_asserted() {
     functions_of "$2" >"$work/functions"
     sed -n 's/^ *\(REFOLD_[A-Z0-9_]*\) = .*/\1/p' include/refold.h | sort >"$work/constants"
@@ -79,7 +79,7 @@ update() {
     target=$1/$(soname "$2")
     dump "$2" >"$work/new.xml" || return 1
     if [ -e "$target.xml" ] && ! is_compatible "$target.xml" "$work/new.xml"; then
-        echo "This breaks programs that use $(soname "$2"): it takes another SONAME, see build.rs." >&2
+        echo "This breaks programs that use $(soname "$2"): it requires a new SONAME, see build.rs." >&2
         return 1
     fi
     known=
@@ -90,8 +90,8 @@ update() {
     mv "$work/new.xml" "$target.xml"
 }
 
-# The test of the test: changes of each kind are found. Made in copies of what they are compared with, but for the
-# SONAME, whose letters are changed in a copy of the library.
+# The test of the test: changes of each kind are found. They are made in copies of the baseline, except for the SONAME,
+# which is changed in a copy of the library.
 
 differs() {
     "$@" >"$work/difference" 2>&1
@@ -117,7 +117,7 @@ another_signature_breaks() {
     differs is_compatible "$work/parameter.xml" "$work/now.xml" && differs is_compatible "$work/type.xml" "$work/now.xml"
 }
 
-an_addition_is_compatible_and_wants_an_update() {
+an_addition_is_compatible_and_needs_an_update() {
     sed -e '/<elf-symbol name="refold_version"/d' -e '/<function-decl name="refold_version"/,/<\/function-decl>/d' \
         "$baseline.xml" >"$work/less.xml"
     sed '/refold_version/d' "$baseline.symbols" >"$work/less.symbols"
@@ -132,12 +132,12 @@ another_header_breaks() {
         mkdir -p "$work/header"
         sed "$change" include/refold.h >"$work/header/refold.h"
         ! cmp -s include/refold.h "$work/header/refold.h" || return 1
-        fails header_agrees "$baseline.c" "$work/header" || return 1
+        fails header_is_compatible "$baseline.c" "$work/header" || return 1
     done
 }
 
-# As after a change that breaks: the same SONAME refuses it, another one takes it.
-an_update_that_breaks_takes_another_soname() {
+# A change that breaks programs is refused under the same SONAME, and accepted under a new one.
+an_update_that_breaks_needs_a_new_soname() {
     folder=$work/folder
     mkdir -p "$folder"
     sed 's/refold_version/refold_gone/g' "$baseline.xml" >"$folder/$current.xml"
@@ -158,10 +158,8 @@ need abidw abigail-tools || exit 1
 need dpkg-gensymbols dpkg-dev || exit 1
 need python3 python3 || exit 1
 
-# The profile of the tests: neither stripped nor optimised, and with types for the debugger.
-export CARGO_TARGET_DIR=target
-unset CARGO_BUILD_TARGET
-cargo build --locked --lib || exit 1
+# The library as `cargo test` builds it: not stripped, with the types in its debug information.
+build_sandbox || exit 1
 library=target/debug/librefold.so
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
 current=$(soname "$library")
@@ -182,15 +180,15 @@ case $#:${1-} in
         ;;
 esac
 dump "$library" >"$work/now.xml" || exit 1
-check "the library keeps what $current promises" is_compatible "$baseline.xml" "$work/now.xml"
-check "nothing is new: else sh tests/abi.sh --update" is_up_to_date "$baseline.xml" "$work/now.xml"
+check "the library is compatible with $current" is_compatible "$baseline.xml" "$work/now.xml"
+check "nothing is new, or sh tests/abi.sh --update has to run" is_up_to_date "$baseline.xml" "$work/now.xml"
 check "every symbol has the version in which it appeared" symbols_have_versions "$baseline.symbols" "$library"
 check "every function has a type" every_function_has_a_type "$baseline.symbols" "$baseline.xml"
-check "the header keeps what $current promises" header_agrees "$baseline.c" include
-check "all of the header has its assertion" all_is_asserted "$baseline.c" "$baseline.symbols"
+check "the header is compatible with $current" header_is_compatible "$baseline.c" include
+check "all of the header has assertions" all_is_asserted "$baseline.c" "$baseline.symbols"
 check "a function that is gone breaks" a_function_that_is_gone_breaks
 check "another signature breaks" another_signature_breaks
-check "an addition is compatible, and wants an update" an_addition_is_compatible_and_wants_an_update
+check "an addition is compatible, and needs an update" an_addition_is_compatible_and_needs_an_update
 check "another header breaks" another_header_breaks
-check "an update that breaks takes another SONAME" an_update_that_breaks_takes_another_soname
+check "an update that breaks needs a new SONAME" an_update_that_breaks_needs_a_new_soname
 sum_up

@@ -1,9 +1,8 @@
 #!/bin/sh
-# Which lines of src/ the tests run: those of Rust, and the C programs against an instrumented shared library.
+# Measures which lines of src/ are run by the Rust tests and by the C programs, with an instrumented shared library.
 #
-# tests/coverage/uncovered.txt names those that none runs, each with its reason; any other is a failure, and so are
-# fewer than 95 % of all. The tests are judged by tests/run.sh: what fails here is only shown, for time runs
-# differently in this build.
+# tests/coverage/uncovered.txt lists the lines that no test runs, each with its reason. Any other such line is a failure,
+# and so is a share of less than 95 %. A test that fails is only shown, because its timing differs in this build.
 set -eu
 cd "$(dirname "$0")/.."
 . tests/support/install.sh
@@ -17,7 +16,7 @@ need nginx nginx-light
 need tinyproxy tinyproxy-bin
 need microsocks microsocks
 need python3 python3
-# The tools read what the compiler's own LLVM writes.
+# The tools must be of the compiler's LLVM version.
 llvm=$(rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
 need_file "/usr/lib/llvm-$llvm/bin/llvm-cov" "llvm-$llvm"
 PATH=/usr/lib/llvm-$llvm/bin:$PATH
@@ -25,28 +24,28 @@ PATH=/usr/lib/llvm-$llvm/bin:$PATH
 out=$PWD/target/coverage
 mkdir -p "$out"
 rm -rf "$out/profiles"
-# Not the dependencies' lines, nor those of building.
+# Neither dependencies nor build scripts are measured.
 export RUSTC_WORKSPACE_WRAPPER="$PWD/tests/coverage/rustc.sh"
 export LLVM_PROFILE_FILE=/dev/null
-# The shared library is optimised a little: the C programs have deadlines.
+# The shared library is optimized a little, because the C programs have deadlines.
 CARGO_TARGET_DIR=$out/build CARGO_PROFILE_DEV_OPT_LEVEL=1 cargo build --locked --lib
 CARGO_TARGET_DIR=target cargo test --locked --lib --test log --no-run --message-format=json |
     sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' >"$out/programs"
 unset RUSTC_WORKSPACE_WRAPPER
 
-# One file for all processes of a program or library: each adds to it.
+# One file per program or library, to which all its processes add.
 export LLVM_PROFILE_FILE="$out/profiles/rust-%m.profraw"
 while read -r program; do
     "$program" -q || echo "$program has failed"
 done <"$out/programs"
-# This one as it goes: some processes are killed.
+# The library's is updated continuously, because some processes are killed.
 export LLVM_PROFILE_FILE="$out/profiles/library-%c%m.profraw"
 export OUT="$out/ctests" CHECK_PATIENCE=60
 sh tests/support/build.sh include "$out/build/debug"
 sh tests/support/run_c.sh || echo "a program has failed"
 unset LLVM_PROFILE_FILE
 
-# export_lines NAME BINARY...: the lines that were run of them. Two builds of one function cannot be told in one go.
+# export_lines NAME BINARY...: writes how often their lines were run. Two builds of one function need two exports.
 export_lines() {
     name=$1
     shift

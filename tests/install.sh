@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the library with cargo-c, under a prefix and a DESTDIR, and uses it from there: files, names, pkg-config,
-# CMake; programs in C, C++ and Go, with the shared and with the static library, run against the sandbox. The first
-# run builds cargo-c, which takes many minutes. The last line is `N passed, M failed`.
+# CMake; runs programs in C, C++ and Go against the sandbox, with the shared and with the static library. The first run
+# builds cargo-c, which takes many minutes. The last line is `N passed, M failed`.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . tests/support/install.sh
@@ -32,7 +32,8 @@ has_cargo_c() {
     cargo cinstall --version 2>/dev/null | grep -qF "$cargo_c"
 }
 
-# That of the machine, if it is the one that README names. Where there is another one, that stays: ours goes to target/.
+# Uses the machine's cargo-c if it has the version that README names. Another version is left alone, and the right one
+# installed in target/.
 need_cargo_c() {
     has_cargo_c && return
     need_file /usr/include/openssl/ssl.h libssl-dev || return 1
@@ -45,7 +46,7 @@ need_cargo_c() {
         rm -rf target/cargo-c-build && has_cargo_c
 }
 
-# The build has a folder of its own, as it uses another cargo than the other ones.
+# In a target folder of its own, because cargo-c brings its own cargo.
 install_library() {
     rm -rf "$stage"
     CARGO_TARGET_DIR=$work/build cargo cinstall --release --locked --destdir="$stage" --prefix="$prefix" --libdir=lib
@@ -55,7 +56,7 @@ is_link() {
     [ "$(readlink "$installed/lib/$1")" = "$2" ]
 }
 
-# Nothing but what is named here, in the order of the alphabet.
+# These files and no others.
 has_all_files() {
     {
         (cd include && find . -type f ! -path './cmake/*' | sed 's|^\.|include|')
@@ -66,7 +67,7 @@ has_all_files() {
     diff "$work/wanted" "$work/got"
 }
 
-# Nor anything outside of the prefix.
+# And no file outside of the prefix.
 stays_in_prefix() {
     [ -z "$(find "$stage" ! -type d ! -path "$installed/*")" ]
 }
@@ -93,7 +94,7 @@ has_the_header() {
     [ -z "$(comm -23 "$work/wanted" "$work/got")" ]
 }
 
-# What is installed under a DESTDIR is used from there: that is what pkg-config calls the sysroot.
+# The library is used from the DESTDIR, which pkg-config calls the sysroot.
 export PKG_CONFIG_PATH="$installed/lib/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$stage"
 flags_are() {
     wanted=$1
@@ -102,7 +103,7 @@ flags_are() {
     [ "$got" = "$wanted" ] || { echo "got:    $got" && echo "wanted: $wanted" && return 1; }
 }
 
-names_no_place() {
+contains_no_place() {
     grep -qxF "prefix=$prefix" "$PKG_CONFIG_PATH/refold.pc" && ! grep -qF "$root" "$PKG_CONFIG_PATH/refold.pc" \
         "$installed"/share/refold/cmake/*
 }
@@ -123,7 +124,7 @@ compile() {
     $1 -Wall -Wextra -Werror $(pkg-config --cflags refold) "$2" $4 -o "$work/programs/$3"
 }
 
-# A copy with the static library alone, for linkers take the shared one where both are.
+# A copy with the static library alone, because linkers prefer the shared one.
 make_static_prefix() {
     rm -rf "$work/static"
     cp -R "$stage" "$work/static" && rm "$work/static$prefix"/lib/librefold.so*
@@ -147,7 +148,7 @@ configure_cmake() {
         -DWANTED_VERSION="$version"
 }
 
-# is_linked HOW PROGRAM: with the shared library by its SONAME, or not at all.
+# is_linked shared|static PROGRAM: whether the program loads the shared library by its SONAME, or not at all.
 is_linked() {
     readelf -d "$2" >"$work/dynamic" || return 1
     case $1 in
@@ -160,7 +161,7 @@ works() {
     "$1" 6a106ba44480b80424a65289 3>&- 4<&- >"$work/out" && grep -qF COMPLETED "$work/out" && grep -qF Start "$work/out"
 }
 
-# check_program HOW PROGRAM: is linked so, and works; the loader is told of the prefix only where that is needed.
+# check_program shared|static PROGRAM: it is linked in this way, and works. LD_LIBRARY_PATH is set only if needed.
 check_program() {
     program=$(basename "$(dirname "$2")")/$(basename "$2")
     check "$program is linked with the $1 library" is_linked "$1" "$2"
@@ -191,7 +192,7 @@ check "pkg-config --modversion" flags_are "$version" --modversion
 check "pkg-config --cflags" flags_are "-I$installed/include" --cflags
 check "pkg-config --libs" flags_are "-L$installed/lib -lrefold" --libs
 check "pkg-config --static --libs" has_private_libraries
-check "no file names the place that it was installed to" names_no_place
+check "no file contains the build or staging folder" contains_no_place
 
 stop_sandbox_at_exit
 start_sandbox "$work"
@@ -208,7 +209,7 @@ check "CMake finds the package" configure_cmake
 check "programs compile through CMake" cmake --build "$work/cmake"
 for folder in programs cmake; do
     for language in c cpp go; do
-        if [ "$folder-$language" != cmake-go ]; then # Go has its own way to build
+        if [ "$folder-$language" != cmake-go ]; then # Go has its own build system
             check_program shared "$work/$folder/$language-shared"
             check_program static "$work/$folder/$language-static"
         fi

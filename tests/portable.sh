@@ -1,10 +1,10 @@
 #!/bin/sh
-# Tests the fallback for systems that are no Unix and have no poll(2): builds the library with it into target/portable,
-# and runs most of the C programs against that. The last line is `N passed, M failed`.
+# Tests the fallback for systems that are not Unix and lack poll(2): builds the library with it in target/portable and runs
+# most of the C programs against that. The last line is `N passed, M failed`.
 #
-# Left out is what such a system does not have: lookups that tell why they failed, signals, and attempts to connect that
-# can be given up, which the fallback leaves to the system to end. So is the stack that a handshake needs: this build is not
-# optimized, and takes twice as much.
+# Left out are tests of what the fallback cannot do: tell a lookup that failed for now from a name that does not exist,
+# handle signals, or abandon an attempt to connect. So is the test of the stack that a handshake needs, because this build
+# is not optimized and needs twice as much.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . tests/support/install.sh
@@ -23,12 +23,12 @@ export CARGO_TARGET_DIR OUT
 cargo rustc --locked --lib --crate-type cdylib -- --cfg refold_portable || exit 1
 sh tests/support/build.sh include target/portable/debug || exit 1
 
-# The tests of a program but one, as run_c.sh takes them.
+# all_but PROGRAM TEST: all other tests of the program, as run_c.sh takes them.
 all_but() {
     sed -nE 's/^TEST\(([a-z0-9_]+)\).*/\1/p' "tests/c/$1.c" | grep -vx "$2" | paste -sd ,
 }
 
-# There is no SIGPIPE, either.
+# Such systems have no SIGPIPE, either.
 trap '' PIPE
 sh tests/support/run_c.sh requests bodies redirects errors retries waiting proxy tls arguments lifetimes \
     "handshakes:$(all_but handshakes tls_needs_no_more_than_128_kib_of_stack)" \

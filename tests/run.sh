@@ -1,44 +1,180 @@
 #!/bin/sh
-# Runs the tests; `sh tests/run.sh --help` tells more. All it makes lies under target/.
+# Runs the tests; `sh tests/run.sh --help` explains. Everything it creates is under target/.
 set -u
 
 usage() {
     cat <<'END'
 usage: sh tests/run.sh [all]
+       sh tests/run.sh STEP [FILTER ...]
 
-Builds the library, and holds it to its promises: Rust tests, C programs against the shared library and servers on
-loopback, memory checks, the examples, the README, the packages for other languages. What is missing on a Debian machine is
-installed. `all` adds what takes long: installing with cargo-c, sanitizers, every C program in valgrind, fuzzing, a
-soak, other systems' fallback.
+Without a STEP: builds the library and runs all tests that take minutes at most; `all` adds the others. With a STEP: runs
+that step alone, after building what it depends on. What is missing on a Debian machine is installed.
 
-The last line is `N passed, M failed`; the exit status is 0 where nothing failed. What each step printed is kept in
-target/tests/.
+  build      builds the library, target/release/librefold.so, and the C programs that test it
+  layout     the formatting: rustfmt and clang-format
+  lints      clippy, with warnings as errors
+  rust       cargo test; FILTER: arguments for it, such as json::scan or --test header
+  c          the C programs in tests/c, against the shared library and servers on loopback
+  valgrind   the same programs under valgrind
+  asan       the same programs with AddressSanitizer and LeakSanitizer ("all" only)
+  tsan       programs that share objects between threads, with ThreadSanitizer ("all" only)
+  cpp        refold.hpp and the programs in examples/cpp
+  go         the Go package in examples/go
+  python     the Python module in examples/python
+  node       the Node.js package in examples/node
+  examples   the programs in examples/c
+  readme     the programs and commands in README.md and in the headers
+  docs       the API reference, built with Doxygen
+  supply     the dependencies: licences, versions, features, size
+  abi        the binary interface, compared with tests/abi
+  install    installing with cargo-c, and using the result; builds cargo-c first ("all" only)
+  portable   the fallback for other operating systems ("all" only)
+  soak       many threads against misbehaving servers, for a minute ("all" only)
+  fuzz       the fuzz targets, 15 seconds each; FILTER: some of them ("all" only)
+
+The FILTER of c, valgrind, asan and tsan is PROGRAM[:TEST[,TEST ...]], such as
+
+    sh tests/run.sh c reuse waiting:a_callback_may_use_the_client
+
+The last line is `N passed, M failed`. The exit status is 0 if nothing failed and something passed, and 2 if the command
+line is wrong. The output of each step is kept in target/tests/STEP.log. REFOLD_EXHAUSTIVE=1 in the environment, which
+`all` sets, lets the Rust tests cover large sets of inputs completely.
 END
 }
 
-# step NAME COMMAND...: runs the command, and adds up what it says it has tested (one test where it does not say).
-step() {
-    name=$1
+steps="build layout lints rust c valgrind asan tsan cpp go python node examples readme docs supply abi install portable \
+soak fuzz"
+
+# perform STEP [FILTER...]: runs a step whose prerequisites are built.
+perform() {
+    performed=$1
     shift
-    log=target/tests/$name.log
-    begun=$(date +%s)
-    "$@" >"$log" 2>&1 </dev/null
-    status=$?
-    counts=$(count "$log")
+    case $performed in
+        build) build_library && sh tests/support/build.sh ;;
+        layout) check_layout ;;
+        lints) cargo clippy --locked --all-targets -- -D warnings ;;
+        rust) cargo test --locked "$@" ;;
+        c) sh tests/support/run_c.sh "$@" ;;
+        valgrind) sh tests/support/run_c.sh --valgrind "$@" ;;
+        asan) sh tests/sanitizers.sh address "$@" ;;
+        tsan) sh tests/sanitizers.sh thread "$@" ;;
+        soak) sh tests/soak.sh 1 ;;
+        fuzz) sh fuzz/run.sh 15 "$@" ;;
+        *) sh "tests/$performed.sh" ;;
+    esac
+}
+
+check_layout() {
+    git ls-files '*.c' '*.h' '*.cpp' '*.hpp' ':!include/refold.h' | xargs clang-format --dry-run --Werror
+    c_status=$?
+    cargo fmt --check && [ "$c_status" -eq 0 ]
+}
+
+# prepare STEP [FILTER...]: builds what a step depends on and does not build itself.
+prepare() {
+    prepared=$1
+    shift
+    case $prepared in
+        c | valgrind)
+            PROGRAMS=
+            for filter; do
+                PROGRAMS="$PROGRAMS ${filter%%:*}"
+            done
+            build_library && PROGRAMS=$PROGRAMS sh tests/support/build.sh
+            ;;
+        cpp | go | python | node | examples | readme | install) build_library && build_sandbox ;;
+    esac
+}
+
+# needs STEP...: installs what these steps depend on, unless their own scripts do.
+needs() {
+    need_rust && need cc gcc libc6-dev && need git git || return
+    for needed_by; do
+        case $needed_by in
+            layout) need_component rustfmt rustfmt && need clang-format clang-format ;;
+            lints) need_component cargo-clippy clippy ;;
+            rust) need c++ g++ && need openssl openssl ;;
+            build) need_c_libraries ;;
+            c | valgrind)
+                need_c_libraries && need openssl openssl && need strace strace && need nginx nginx-light &&
+                    need tinyproxy tinyproxy-bin && need microsocks microsocks &&
+                    { [ "$needed_by" = c ] || need valgrind valgrind libc6-dbg; }
+                ;;
+        esac || return
+    done
+}
+
+need_c_libraries() {
+    need_file /usr/include/openssl/ssl.h libssl-dev && need_file /usr/include/zlib.h zlib1g-dev
+}
+
+# check_filters STEP FILTER...: whether the step takes filters, and the programs exist.
+check_filters() {
+    filtered=$1
+    shift
+    case $filtered in
+        rust) return ;;
+        c | valgrind | asan | tsan) sources='tests/c/%s.c' ;;
+        fuzz) sources='fuzz/targets/%s.rs' ;;
+        *)
+            [ $# -eq 0 ] || { echo "sh tests/run.sh: $filtered takes no filter: $*" >&2 && return 1; }
+            return
+            ;;
+    esac
+    for filter; do
+        # shellcheck disable=SC2059
+        if ! [ -e "$(printf "$sources" "${filter%%:*}")" ]; then
+            echo "sh tests/run.sh: $filtered has no program ${filter%%:*}" >&2
+            return 1
+        fi
+    done
+}
+
+# tally STEP STATUS: sets step_passed and step_failed from the step's log. A step that reports no tests counts as one.
+tally() {
+    counts=$(count "target/tests/$1.log")
     step_passed=${counts% *}
     step_failed=${counts#* }
-    if [ "$status" -ne 0 ] && [ "$step_failed" -eq 0 ]; then
+    if [ "$2" -ne 0 ] && [ "$step_failed" -eq 0 ]; then
         step_failed=1
-    elif [ "$status" -eq 0 ] && [ "$step_passed" -eq 0 ]; then
-        step_passed=1
+    elif [ "$step_passed" -eq 0 ] && [ "$step_failed" -eq 0 ]; then
+        case $1 in
+            build | layout | lints) step_passed=1 ;;
+            *) step_failed=1 && echo "FAIL $1: no test ran" ;;
+        esac
     fi
     passed=$((passed + step_passed))
     failed=$((failed + step_failed))
+}
+
+# The sums of all lines "N passed, M failed" and of cargo's "test result" lines.
+count() {
+    sed -nE -e 's/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' \
+        -e 's/^test result: .* ([0-9]+) passed; ([0-9]+) failed; .*/\1 \2/p' "$1" |
+        awk '{ passed += $1; failed += $2 } END { print passed + 0, failed + 0 }'
+}
+
+# One step, whose output is shown as it arrives, except for its own sums.
+single_step() {
+    log=target/tests/$1.log
+    {
+        prepare "$@" && perform "$@"
+        echo $? >"target/tests/$1.status"
+    } 2>&1 </dev/null | tee "$log" | grep --line-buffered -vE '^[0-9]+ passed, [0-9]+ failed$'
+    tally "$1" "$(cat "target/tests/$1.status")"
+}
+
+# step NAME [FILTER...]: one step of a full run, reported in one line unless it fails.
+step() {
+    name=$1
+    log=target/tests/$name.log
+    begun=$(date +%s)
+    perform "$@" >"$log" 2>&1 </dev/null
+    tally "$name" $?
     report >"$log.report"
     cat "$log.report"
 }
 
-# What there is to say of a step that has ended.
 report() {
     printf '%-10s %4s passed %3s failed %4s s\n' "$name" "$step_passed" "$step_failed" "$(($(date +%s) - begun))"
     if [ "$step_failed" -gt 0 ]; then
@@ -49,13 +185,13 @@ report() {
     fi
 }
 
-# side_by_side LANE...: runs the lanes, which are functions of steps, at the same time: one builds while another waits.
+# side_by_side LANE...: runs lanes, which are functions that run steps, at the same time.
 side_by_side() {
     for lane in "$@"; do
         (
             passed=0
             failed=0
-            $lane
+            "$lane"
             echo "$passed $failed" >"target/tests/$lane.sum"
         ) &
     done
@@ -67,113 +203,99 @@ side_by_side() {
     done
 }
 
-# The sums of all "N passed, M failed" that stand alone on a line, and of cargo's "test result" lines.
-count() {
-    sed -nE -e 's/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' \
-        -e 's/^test result: .* ([0-9]+) passed; ([0-9]+) failed; .*/\1 \2/p' "$1" |
-        awk '{ passed += $1; failed += $2 } END { print passed + 0, failed + 0 }'
+# The lanes of a full run. First the builds, which keep both processors busy.
+
+lane_build() {
+    step build
 }
 
-c_tests() {
-    sh tests/support/run_c.sh
+lane_rust() {
+    step layout
+    step lints
+    step rust
 }
 
-# All that can run under valgrind, or these alone; time is no promise there.
-c_tests_in_valgrind() {
-    sh tests/support/run_c.sh --valgrind "$@"
+# Then what needs the library. The C programs wait most of the time, for servers and for time to pass.
+
+lane_c() {
+    JOBS=2 step c
+    [ "$scope" = all ] || JOBS=2 step valgrind null errors lifetimes requests snapshot
 }
 
-c_layout() {
-    git ls-files '*.c' '*.h' '*.cpp' '*.hpp' ':!include/refold.h' | xargs clang-format --dry-run --Werror
+lane_compilers() {
+    step cpp
+    step docs
+    step supply
+    step abi
 }
 
-# The lanes.
-
-release() {
-    step build cargo build --release --locked --lib --example sandbox
-    step c-build sh tests/support/build.sh
+lane_languages() {
+    step examples
+    step readme
+    step go
+    step python
+    step node
 }
 
-rust() {
-    step layout cargo fmt --check
-    step c-layout c_layout
-    step lints cargo clippy --locked --all-targets -- -D warnings
-    step rust cargo test --locked
+# What takes longest.
+
+lane_long() {
+    step install
+    step portable
+    step soak
+    step valgrind
 }
 
-c() {
-    step c c_tests
-    [ "$scope" = all ] || step valgrind c_tests_in_valgrind null errors lifetimes requests snapshot
+lane_instrumented() {
+    step asan
+    step tsan
+    step fuzz
 }
 
-languages() {
-    step examples sh tests/examples.sh
-    step readme sh tests/readme.sh
-    step docs sh tests/docs.sh
-    step cpp sh tests/cpp.sh
-    step go sh tests/go.sh
-    step python sh tests/python.sh
-    step node sh tests/node.sh
-    step supply sh tests/supply.sh
-    step abi sh tests/abi.sh
+full_run() {
+    needs layout lints rust build c valgrind || exit 1
+    [ "$scope" = usual ] || export REFOLD_EXHAUSTIVE=1
+    rm -f target/tests/*.sum target/tests/*.report
+    side_by_side lane_build lane_rust
+    if [ -e target/release/librefold.so ] && [ "$failed" -eq 0 ]; then
+        side_by_side lane_c lane_compilers lane_languages
+        [ "$scope" = usual ] || side_by_side lane_long lane_instrumented
+    fi
 }
-
-# What keeps one waiting.
-
-enduring() {
-    step install sh tests/install.sh
-    step portable sh tests/portable.sh
-    step soak sh tests/soak.sh 1
-    step valgrind c_tests_in_valgrind
-}
-
-breaking() {
-    step asan sh tests/sanitizers.sh address
-    step tsan sh tests/sanitizers.sh thread
-    step fuzz sh fuzz/run.sh 15
-}
-
-case $#:${1-} in
-    0:) scope=usual ;;
-    1:all) scope=all ;;
-    1:--help)
-        usage
-        exit
-        ;;
-    *)
-        usage >&2
-        exit 2
-        ;;
-esac
 
 cd "$(dirname "$0")/.." || exit 1
 . tests/support/install.sh
-need_rust || exit 1
-need_component rustfmt rustfmt || exit 1
-need_component cargo-clippy clippy || exit 1
-need cc gcc libc6-dev || exit 1
-need c++ g++ || exit 1
-need git git || exit 1
-need openssl openssl || exit 1
-need_file /usr/include/openssl/ssl.h libssl-dev || exit 1
-need_file /usr/include/zlib.h zlib1g-dev || exit 1
-need valgrind valgrind libc6-dbg || exit 1
-need strace strace || exit 1
-need nginx nginx-light || exit 1
-need tinyproxy tinyproxy-bin || exit 1
-need microsocks microsocks || exit 1
-need clang-format clang-format || exit 1
+case ${1-} in
+    '') scope=usual ;;
+    all) scope=all ;;
+    --help)
+        usage
+        exit
+        ;;
+    *) scope=$1 ;;
+esac
+case $scope:$# in
+    usual:0 | all:1) ;;
+    *)
+        case " $steps " in
+            *" $scope "*) check_filters "$@" || exit 2 ;;
+            *)
+                echo "sh tests/run.sh: there is no step $*" >&2
+                usage >&2
+                exit 2
+                ;;
+        esac
+        ;;
+esac
 
 export CARGO_TARGET_DIR=target
 unset CARGO_BUILD_TARGET
 mkdir -p target/tests
 passed=0
 failed=0
-rm -f target/tests/*.sum target/tests/*.report
-side_by_side release rust
-if [ -e target/release/librefold.so ] && [ "$failed" -eq 0 ]; then
-    side_by_side c languages
-    [ "$scope" = usual ] || side_by_side enduring breaking
-fi
+case $scope in
+    usual | all) full_run ;;
+    *) needs "$scope" && single_step "$@" || exit 1 ;;
+esac
 printf '%s passed, %s failed\n' "$passed" "$failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -1,4 +1,4 @@
-//! The stand-in server under `examples/sandbox` does what its help promises.
+//! The sandbox, `examples/sandbox`, does what its help promises.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -20,7 +20,7 @@ const DOCUMENTED_ID: &str = "6a106ba44480b80424a65289";
 struct Sandbox {
     child: Option<Child>,
     stdin: Option<ChildStdin>,
-    /// What it prints after its address.
+    /// Its output after the address.
     further_output: Option<JoinHandle<String>>,
     address: SocketAddr,
 }
@@ -37,7 +37,7 @@ impl Sandbox {
         let mut line = String::new();
         let mut stdout = BufReader::new(child.stdout.take().expect("stdout is a pipe"));
         stdout.read_line(&mut line).expect("the sandbox prints a line");
-        let url = line.strip_prefix("listening on http://").expect("the line names the address");
+        let url = line.strip_prefix("listening on http://").expect("the line contains the address");
         let address = url.strip_suffix('\n').and_then(|url| url.parse().ok()).expect("an address and a port");
         let further_output = Some(thread::spawn(move || {
             let mut rest = String::new();
@@ -47,25 +47,25 @@ impl Sandbox {
         Sandbox { child: Some(child), stdin, further_output, address }
     }
 
-    fn get(&self, id: &str) -> Answer {
+    fn get(&self, id: &str) -> Response {
         self.get_with(id, KEY)
     }
 
-    fn get_with(&self, id: &str, headers: &str) -> Answer {
+    fn get_with(&self, id: &str, headers: &str) -> Response {
         self.request("GET", &format!("/api/v2/public/execution/{id}"), headers)
     }
 
-    fn request(&self, method: &str, path: &str, headers: &str) -> Answer {
+    fn request(&self, method: &str, path: &str, headers: &str) -> Response {
         let mut stream = self.connect();
         send(&mut stream, method, path, &format!("{headers}connection: close\r\n"));
         let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).expect("the answer arrives");
-        Answer::parse(&bytes)
+        stream.read_to_end(&mut bytes).expect("the response arrives");
+        Response::parse(&bytes)
     }
 
     fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).expect("the sandbox accepts");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
         stream
     }
 
@@ -78,13 +78,12 @@ impl Sandbox {
         assert!(status.expect("sh runs").success());
     }
 
-    /// Waits for the end, which something else has brought about, and checks that no more than the address was
-    /// printed.
+    /// Waits for the process to exit, and checks that it printed nothing after its address.
     fn ended(mut self) -> ExitStatus {
         let mut child = self.child.take().expect("still running");
-        let (tell, told) = mpsc::channel();
-        thread::spawn(move || tell.send(child.wait()));
-        let status = told.recv_timeout(PATIENCE).expect("the sandbox ends").expect("its status is known");
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || sender.send(child.wait()));
+        let status = receiver.recv_timeout(PATIENCE).expect("the sandbox ends").expect("its status is known");
         let printed = self.further_output.take().expect("still read").join().expect("it was read");
         assert_eq!(printed, "");
         status
@@ -100,7 +99,7 @@ impl Drop for Sandbox {
     }
 }
 
-/// The example stands beside the folder of the tests.
+/// The example is next to the folder of the tests.
 fn program() -> PathBuf {
     let test = std::env::current_exe().expect("a test has a path");
     let profile = test.parent().and_then(|deps| deps.parent()).expect("target/PROFILE/deps");
@@ -117,30 +116,30 @@ fn send(stream: &mut TcpStream, method: &str, path: &str, headers: &str) {
     write!(stream, "{method} {path} HTTP/1.1\r\nhost: sandbox\r\n{headers}\r\n").expect("the request leaves");
 }
 
-struct Answer {
+struct Response {
     status: u16,
     head: String,
-    /// As sent: chunks joined, encodings kept.
+    /// As sent, with chunks joined but not decompressed.
     body: Vec<u8>,
-    /// Whether all that was promised came.
+    /// Whether all of the announced body arrived.
     is_whole: bool,
 }
 
-impl Answer {
+impl Response {
     fn parse(bytes: &[u8]) -> Self {
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("a head") + 4;
         let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-        let mut answer = Answer { status, head, body: Vec::new(), is_whole: false };
+        let mut response = Response { status, head, body: Vec::new(), is_whole: false };
         let rest = &bytes[end..];
-        match answer.header("content-length") {
+        match response.header("content-length") {
             Some(length) => {
-                answer.is_whole = length == rest.len().to_string();
-                answer.body = rest.to_vec();
+                response.is_whole = length == rest.len().to_string();
+                response.body = rest.to_vec();
             }
-            None => answer.read_chunks(rest),
+            None => response.read_chunks(rest),
         }
-        answer
+        response
     }
 
     fn read_chunks(&mut self, mut rest: &[u8]) {
@@ -180,7 +179,7 @@ fn is_uuid(text: &str) -> bool {
 }
 
 #[test]
-fn both_ways_to_authenticate_are_told_apart() {
+fn both_ways_to_authenticate_are_distinguished() {
     let sandbox = Sandbox::start(&[]);
     let key = "x-api-key: tk_sandbox\r\n";
     let account = "linked_account_id: user_12345\r\n";
@@ -199,10 +198,10 @@ fn both_ways_to_authenticate_are_told_apart() {
         (format!("{key}{key}{account}"), 400, "VALIDATION_ERROR"),
     ];
     for (headers, status, error_code) in cases {
-        let answer = sandbox.get_with("completed", &headers);
-        assert_eq!(answer.status, status, "{headers}");
+        let response = sandbox.get_with("completed", &headers);
+        assert_eq!(response.status, status, "{headers}");
         if status != 200 {
-            assert_eq!(answer.json()["error_code"], error_code, "{headers}");
+            assert_eq!(response.json()["error_code"], error_code, "{headers}");
         }
     }
 }
@@ -219,7 +218,7 @@ fn credentials_can_be_chosen() {
 }
 
 #[test]
-fn the_documented_answers_are_sent_byte_for_byte() {
+fn the_documented_responses_are_sent_byte_for_byte() {
     let sandbox = Sandbox::start(&[]);
     let found = sandbox.get(DOCUMENTED_ID);
     assert_eq!((found.status, found.is_whole), (200, true));
@@ -243,8 +242,8 @@ fn the_documented_answers_are_sent_byte_for_byte() {
 fn other_paths_and_methods_are_refused() {
     let sandbox = Sandbox::start(&[]);
     for path in ["/", "/api/v2/public/execution", "/api/v1/public/execution/completed"] {
-        let answer = sandbox.request("GET", path, KEY);
-        assert_eq!((answer.status, &answer.json()["error_code"]), (404, &"RESOURCE_NOT_FOUND".into()));
+        let response = sandbox.request("GET", path, KEY);
+        assert_eq!((response.status, &response.json()["error_code"]), (404, &"RESOURCE_NOT_FOUND".into()));
     }
     for id in ["", "completed/", "nodes-x", "error-200", "error-404-x", "large-1", "slow-", "deep-0"] {
         assert_eq!(sandbox.get(id).status, 404, "{id}");
@@ -282,14 +281,14 @@ fn every_id_of_the_help_is_served() {
         .collect();
     assert!(ids.len() > 70, "{ids:?}");
     for id in ids.iter().filter(|id| *id != "hang-up") {
-        let answer = sandbox.get(id);
-        assert_ne!(answer.status, 404, "{id}");
-        assert_eq!(answer.is_whole, !id.starts_with("truncated"), "{id}");
+        let response = sandbox.get(id);
+        assert_ne!(response.status, 404, "{id}");
+        assert_eq!(response.is_whole, !id.starts_with("truncated"), "{id}");
     }
 }
 
 #[test]
-fn finished_runs_look_as_their_status_says() {
+fn finished_runs_match_their_status() {
     let sandbox = Sandbox::start(&[]);
     let cases = [
         ("completed", "COMPLETED", 8, "Success"),
@@ -317,7 +316,7 @@ fn finished_runs_look_as_their_status_says() {
     assert_eq!(node_statuses(&errored)[5..7], ["Errored", "Errored_and_Skipped"]);
 }
 
-/// All different snapshots of a run up to the first with a final status.
+/// The distinct snapshots of a run, up to the first with a final status.
 fn watch(sandbox: &Sandbox, id: &str) -> Vec<Value> {
     let mut snapshots: Vec<Value> = Vec::new();
     let begun = Instant::now();
@@ -363,32 +362,32 @@ fn runs_progress_to_their_ends_each_with_its_own_clock() {
 }
 
 #[test]
-fn a_finished_run_starts_anew_after_its_rest() {
+fn a_finished_run_restarts_after_its_rest() {
     let sandbox = Sandbox::start(&["--run-seconds", "0.2", "--rest-seconds", "0.1", "--latency", "10"]);
     let first = watch(&sandbox, "running").remove(0);
     let begun = Instant::now();
     while sandbox.get("running").json()["createdAt"] == first["createdAt"] {
-        assert!(begun.elapsed() < PATIENCE, "the run does not start anew");
+        assert!(begun.elapsed() < PATIENCE, "the run does not restart");
     }
 }
 
 #[test]
-fn sizes_are_as_asked() {
+fn sizes_are_as_requested() {
     let sandbox = Sandbox::start(&[]);
     for size in [4096, 5000, 65_537, 1_234_567] {
-        let answer = sandbox.get(&format!("large-{size}"));
-        assert_eq!(answer.header("content-length"), Some(&*size.to_string()));
-        assert_eq!((answer.body.len(), answer.is_whole), (size, true));
-        assert_eq!(node_statuses(&answer.json()).len(), 8);
+        let response = sandbox.get(&format!("large-{size}"));
+        assert_eq!(response.header("content-length"), Some(&*size.to_string()));
+        assert_eq!((response.body.len(), response.is_whole), (size, true));
+        assert_eq!(node_statuses(&response.json()).len(), 8);
     }
     assert!(
         sandbox.get("large-1234567").json()["nodes"][7]["latest_output"]["pages"][1][0]["address"]
             .is_object()
     );
     for count in [0, 1, 200, 401] {
-        let answer = sandbox.get(&format!("nodes-{count}"));
-        assert_eq!(answer.header("transfer-encoding"), Some("chunked"));
-        assert_eq!(node_statuses(&answer.json()).len(), count);
+        let response = sandbox.get(&format!("nodes-{count}"));
+        assert_eq!(response.header("transfer-encoding"), Some("chunked"));
+        assert_eq!(node_statuses(&response.json()).len(), count);
     }
     let deep = sandbox.get("deep-100000");
     assert_eq!(deep.text().matches('[').count(), 100_001);
@@ -397,7 +396,7 @@ fn sizes_are_as_asked() {
 }
 
 #[test]
-fn a_large_answer_is_never_in_memory_as_a_whole() -> io::Result<()> {
+fn a_large_response_is_never_complete_in_memory() -> io::Result<()> {
     let sandbox = Sandbox::start(&[]);
     let mut stream = sandbox.connect();
     let headers = format!("{KEY}connection: close\r\n");
@@ -411,12 +410,12 @@ fn a_large_answer_is_never_in_memory_as_a_whole() -> io::Result<()> {
 }
 
 #[test]
-fn oddities_are_what_they_are_called() {
+fn oddities_match_their_ids() {
     let sandbox = Sandbox::start(&[]);
     let has = |id: &str, part: &str| {
-        let answer = sandbox.get(id);
-        assert_eq!(answer.status, 200, "{id}");
-        assert!(answer.text().contains(part), "{id}: {}", answer.text());
+        let response = sandbox.get(id);
+        assert_eq!(response.status, 200, "{id}");
+        assert!(response.text().contains(part), "{id}: {}", response.text());
     };
     has("lone-surrogate", r#"\ud83d""#);
     has("float-integers", "403.0");
@@ -446,12 +445,12 @@ fn oddities_are_what_they_are_called() {
 fn envelopes_come_in_all_variants() {
     let sandbox = Sandbox::start(&[]);
     for status in [400, 401, 403, 404, 409, 429, 499, 500, 501, 502, 599] {
-        let answer = sandbox.get(&format!("error-{status}"));
-        let envelope = answer.json();
-        assert_eq!((answer.status, &envelope["status_code"]), (status, &status.into()));
+        let response = sandbox.get(&format!("error-{status}"));
+        let envelope = response.json();
+        assert_eq!((response.status, &envelope["status_code"]), (status, &status.into()));
         assert!(envelope["http_error_type"].is_string() && envelope["error_code"].is_string());
         assert!(envelope["request_id"].as_str().is_some_and(is_uuid));
-        assert_eq!(envelope["request_id"].as_str(), answer.header("x-request-id"));
+        assert_eq!(envelope["request_id"].as_str(), response.header("x-request-id"));
     }
     let header = sandbox.get("error-409-header");
     assert!(header.header("x-request-id").is_some_and(is_uuid) && header.json()["request_id"].is_null());
@@ -467,7 +466,7 @@ fn envelopes_come_in_all_variants() {
 }
 
 #[test]
-fn gateways_answer_in_their_own_way() {
+fn gateways_have_responses_of_their_own() {
     let sandbox = Sandbox::start(&[]);
     for (id, status) in [("gateway-502", 502), ("gateway-504", 504)] {
         let page = sandbox.get(id);
@@ -483,7 +482,7 @@ fn gateways_answer_in_their_own_way() {
 }
 
 #[test]
-fn passing_failures_pass() {
+fn temporary_failures_end() {
     let sandbox = Sandbox::start(&[]);
     let statuses = |id: &str, count| (0..count).map(|_| sandbox.get(id).status).collect::<Vec<_>>();
     assert_eq!(statuses("flaky-a", 6), [503, 503, 200, 503, 503, 200]);
@@ -499,7 +498,7 @@ fn passing_failures_pass() {
 }
 
 #[test]
-fn connections_break_where_they_are_meant_to() {
+fn connections_break_where_intended() {
     let sandbox = Sandbox::start(&[]);
     let cut = sandbox.get("truncated");
     assert_eq!((cut.status, cut.is_whole, cut.header("content-length")), (200, false, Some("643")));
@@ -513,24 +512,24 @@ fn connections_break_where_they_are_meant_to() {
 }
 
 #[test]
-fn slow_answers_take_their_time() {
+fn slow_responses_are_slow() {
     let sandbox = Sandbox::start(&["--latency", "20"]);
     for (id, least) in [("completed", 20), ("slow-150", 170), ("dripping-0", 20), ("dripping-1", 643)] {
         let begun = Instant::now();
-        let answer = sandbox.get(id);
-        assert!(answer.is_whole && answer.json()["status"] == "COMPLETED", "{id}");
+        let response = sandbox.get(id);
+        assert!(response.is_whole && response.json()["status"] == "COMPLETED", "{id}");
         assert!(begun.elapsed() >= Duration::from_millis(least), "{id}: {:?}", begun.elapsed());
     }
 }
 
 #[test]
-fn gzip_is_sent_to_those_who_accept_it() -> io::Result<()> {
+fn gzip_is_sent_to_clients_that_accept_it() -> io::Result<()> {
     let sandbox = Sandbox::start(&[]);
     assert_eq!(sandbox.get("gzip").header("content-encoding"), None);
     let accepting = format!("{KEY}accept-encoding: br, gzip\r\n");
-    let unpack = |answer: &Answer| {
+    let unpack = |response: &Response| {
         let mut text = String::new();
-        flate2::read::GzDecoder::new(&*answer.body).read_to_string(&mut text).map(|_| text)
+        flate2::read::GzDecoder::new(&*response.body).read_to_string(&mut text).map(|_| text)
     };
     let packed = sandbox.get_with("gzip", &accepting);
     assert_eq!(packed.header("content-encoding"), Some("gzip"));
@@ -542,7 +541,7 @@ fn gzip_is_sent_to_those_who_accept_it() -> io::Result<()> {
 }
 
 #[test]
-fn failures_and_limits_can_be_switched_on() {
+fn failures_and_limits_can_be_enabled() {
     let failing = Sandbox::start(&["--failure-rate", "100"]);
     let statuses: BTreeSet<u16> = (0..40).map(|_| failing.get("completed").status).collect();
     assert!(statuses.is_subset(&[500, 502, 503].into()) && statuses.len() > 1, "{statuses:?}");
@@ -552,7 +551,7 @@ fn failures_and_limits_can_be_switched_on() {
 
     let limited = Sandbox::start(&["--rate-limit", "2"]);
     assert_eq!(limited.get("completed").status, 200);
-    let refused = (0..20).map(|_| limited.get("completed")).find(|answer| answer.status == 429);
+    let refused = (0..20).map(|_| limited.get("completed")).find(|response| response.status == 429);
     assert_eq!(refused.expect("a limit of two a second is reached").header("retry-after"), Some("1"));
 }
 
@@ -580,7 +579,7 @@ fn the_end_of_stdin_and_signals_stop_it() {
     let mut sandbox = Sandbox::start(&[]);
     sandbox.stdin.as_mut().expect("a pipe").write_all(b"ignored\n").expect("stdin is read");
     assert_eq!(sandbox.get("completed").status, 200);
-    // An answer that is under way does not keep it.
+    // A response in progress does not delay it.
     let mut stream = sandbox.connect();
     send(&mut stream, "GET", "/api/v2/public/execution/slow-600000", KEY);
     drop(sandbox.stdin.take());
@@ -638,7 +637,7 @@ fn help_is_complete() {
     let output = run_to_end(&["--help"]);
     let help = String::from_utf8_lossy(&output.stdout);
     assert_eq!((output.status.code(), &*output.stderr), (Some(0), &b""[..]));
-    let named = [
+    let mentioned = [
         "--listen",
         "--allow-remote",
         "--no-stdin",
@@ -654,7 +653,7 @@ fn help_is_complete() {
         "user_12345",
         "sandbox.session.token",
     ];
-    for name in named {
+    for name in mentioned {
         assert!(help.contains(name), "{name}");
     }
     assert!(help.lines().all(|line| line.chars().count() <= 118));

@@ -1,20 +1,18 @@
 #!/bin/sh
-# Runs the C tests with sanitizers: AddressSanitizer with LeakSanitizer over all that they can run, ThreadSanitizer over
-# those about shared clients, tokens and executions. The Rust code is instrumented as the C code is; Rust's own standard
-# library is not, but for what of it is compiled into the library as generic code. The last line is `N passed, M
-# failed`.
+# Runs the C programs with sanitizers: AddressSanitizer with LeakSanitizer on all that can run with it, ThreadSanitizer
+# on those about shared clients, tokens and executions. The Rust code is instrumented like the C code; of Rust's standard
+# library only the generic code that is compiled into the library is. The last line is `N passed, M failed`.
 #
-#     sh tests/sanitizers.sh [address | thread]      both
+#     sh tests/sanitizers.sh [address | thread [PROGRAM[:TEST[,TEST...]] ...]]      both
 #
-# Each is first proved to be on: by defects made on purpose in Rust code, which it has to report.
+# Before a sanitizer runs all its programs, it has to report deliberate defects in Rust code.
 #
-# What Miri would cover, and nothing here can run: the pointers of src/once.rs, what src/ffi borrows from C and lends to
-# it, reads of uninitialised memory, and breaches of Rust's rules about aliasing. Of these, pointers that dangle or are
-# freed twice are found by AddressSanitizer, whatever test comes by them; two threads at one place by ThreadSanitizer
-# (tests/c/snapshot.c, lifetimes.c) and by the races of src/once.rs' own tests; uninitialised reads by valgrind, over
-# every C test (tests/support/run_c.sh --valgrind), and they cannot arise in safe code. For breaches of aliasing alone
-# there is no tool here: references are made from C's pointers in few places, all in src/ffi/handle.rs and
-# src/ffi/json_handle.rs, each with its reason.
+# Miri cannot run here. It would check the pointers of src/alloc/once_box.rs and src/sys/fork.rs, the pointers that src/ffi
+# exchanges with C, reads of uninitialized memory, and Rust's aliasing rules. Dangling pointers and double frees are
+# reported by AddressSanitizer in whatever test reaches them; data races by ThreadSanitizer (tests/c/snapshot.c,
+# lifetimes.c) and provoked by the unit tests of src/alloc/once_box.rs; uninitialized reads by valgrind, in every C
+# program (tests/support/run_c.sh --valgrind), and safe code cannot make any. Only aliasing is checked by no tool:
+# references are made from C's pointers in few places, all in src/ffi, each with its reason.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . tests/support/install.sh
@@ -29,14 +27,14 @@ need_file /usr/include/openssl/ssl.h libssl-dev || exit 1
 need_file /usr/include/zlib.h zlib1g-dev || exit 1
 
 # These cannot run with AddressSanitizer:
-#   allocations  stands where malloc does, and so does the sanitizer
-#   fork         forks processes with threads, and a child hangs in locks of the sanitizer's allocator that it inherited
-#   host         stands where pthread_create does, by which the sanitizer knows threads
-#   memory       limits the address space, of which the sanitizer takes terabytes
-#   secrets      looks through all memory for secrets: through those terabytes, and what is freed and in quarantine
+#   allocations  replaces malloc, as the sanitizer does
+#   fork         forks processes with threads: a child inherits locked locks of the sanitizer's allocator, and hangs
+#   host         replaces pthread_create, by which the sanitizer tracks threads
+#   memory       limits the address space, of which the sanitizer reserves terabytes
+#   secrets      searches all memory for secrets: those terabytes, and freed memory in quarantine
 without_address='allocations fork host memory secrets'
 
-# What shares something between threads.
+# These share objects between threads.
 with_thread='cancel lifetimes requests reuse snapshot waiting'
 
 root=$(pwd)
@@ -47,8 +45,8 @@ export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=0:allocator_may
 export TSAN_OPTIONS="suppressions=$root/tests/support/sanitizers/thread.supp ignore_noninstrumented_modules=1"
 unset CARGO_BUILD_TARGET
 
-# build SANITIZER PROGRAM...: the library, the tests and the defects. Flags that only nightly toolchains know are there
-# for this one when told so. What there is to warn of in the C code, gcc has said.
+# build SANITIZER PROGRAM...: builds the library, the programs and the defects. RUSTC_BOOTSTRAP enables flags that
+# otherwise only nightly toolchains accept. Warnings about the C code are off, because gcc has reported them.
 build() {
     sanitizer=$1
     shift
@@ -73,20 +71,20 @@ build() {
             -L"$work" -ldefects -Wl,-rpath,"$work"
 }
 
-# reports SANITIZER DEFECT WORDS: the defect ends the program with a report that says so and names its place.
+# reports SANITIZER DEFECT WORDS: the defect ends the program with a report that contains the words and the place.
 reports() {
     report=$root/target/sanitizers/$1/$2.report
     ! "$root/target/sanitizers/$1/defects" "$2" >"$report" 2>&1 && grep -q "$3" "$report" &&
         grep -q 'defects\.rs:' "$report"
 }
 
-# is_silent SANITIZER: where there is no defect there is no report.
+# is_silent SANITIZER: without a defect there is no report.
 is_silent() {
     report=$root/target/sanitizers/$1/none.report
     "$root/target/sanitizers/$1/defects" >"$report" 2>&1 && ! [ -s "$report" ]
 }
 
-# run SANITIZER PROGRAM...: adds up what the programs say.
+# run SANITIZER PROGRAM[:TEST...]...: runs the programs and adds their results up.
 run() {
     work=$root/target/sanitizers/$1
     shift
@@ -96,6 +94,22 @@ run() {
     [ -n "$counts" ] || counts='0 1'
     passed=$((passed + ${counts% *}))
     failed=$((failed + ${counts#* }))
+}
+
+# chosen SANITIZER PROGRAM[:TEST...]...: builds and runs these programs alone.
+chosen() {
+    sanitizer=$1
+    shift
+    programs=
+    for entry; do
+        program=${entry%%:*}
+        case $sanitizer:" $without_address " in
+            address:*" $program "*) echo "$program cannot run with AddressSanitizer" && return 1 ;;
+        esac
+        programs="$programs $program"
+    done
+    # shellcheck disable=SC2086
+    build "$sanitizer" $programs && run "$sanitizer" "$@"
 }
 
 address() {
@@ -131,8 +145,9 @@ case $#:${1-} in
         thread
         ;;
     1:address | 1:thread) "$1" ;;
+    *:address | *:thread) chosen "$@" ;;
     *)
-        echo 'usage: sh tests/sanitizers.sh [address | thread]' >&2
+        echo 'usage: sh tests/sanitizers.sh [address | thread [PROGRAM[:TEST[,TEST...]] ...]]' >&2
         exit 2
         ;;
 esac

@@ -1,9 +1,10 @@
 #!/bin/sh
-# Many threads call through shared and own clients, against servers that misbehave at random, and cancel at random
-# moments: at the end memory, descriptors and threads are where they were after the first minute (of a run of less than
-# two minutes: after the first third). A line of figures every ten seconds; the last line is `N passed, M failed`.
+# Runs many threads with shared and own clients against servers that misbehave at random, and cancels calls at random
+# moments. In the end, memory, descriptors and threads must be back where they were after the first minute (after the first
+# third, if the run takes less than two minutes). Prints a line of figures every ten seconds; the last line is
+# `N passed, M failed`.
 #
-#     sh tests/soak.sh [MINUTES [SEED]]      1, and one of its own, which is printed
+#     sh tests/soak.sh [MINUTES [SEED]]      1, and a random one, which is printed
 set -eu
 minutes=${1:-1}
 seed=${2:-$(od -An -N6 -tu8 /dev/urandom | tr -d ' ')}
@@ -15,9 +16,7 @@ need openssl openssl
 need_file /usr/include/openssl/ssl.h libssl-dev
 need_file /usr/include/zlib.h zlib1g-dev
 
-export CARGO_TARGET_DIR=target
-unset CARGO_BUILD_TARGET
-cargo build --release --locked --lib
+build_library
 sh tests/support/build.sh
 built=$PWD/target/ctests
 out=$PWD/target/soak
@@ -27,7 +26,7 @@ if [ ! -e "$out/soak" ] || [ -n "$(find tests/soak tests/support include/refold.
         -o "$out/soak" "$built/libsupport.a" -L"$built/lib" -Wl,--as-needed -lrefold -Wl,-rpath,"$built/lib" \
         -lssl -lcrypto -lz -lm
 fi
-# Its own: other tests may be making theirs at the same time.
+# In a folder of its own: other tests may be making theirs at the same time.
 sh tests/support/certificates.sh "$out/certificates"
 
 echo "sh tests/soak.sh $minutes $seed"

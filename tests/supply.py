@@ -1,4 +1,4 @@
-"""Holds what the project takes from others to tests/supply/policy.toml. `sh tests/supply.sh` calls it.
+"""Checks the dependencies against tests/supply/policy.toml. `sh tests/supply.sh` calls it.
 
 The last line is `N passed, M failed`.
 """
@@ -21,21 +21,21 @@ def main():
     direct = linked(PLATFORM, "--depth=1")
     checks = {
         "Cargo.lock is committed": lock_is_committed(),
-        "every cargo command of ours is held to Cargo.lock": commands_without_lock(),
+        "every cargo command in our scripts uses Cargo.lock": commands_without_lock(),
         "every package comes from the registry, with a checksum": foreign_packages(policy["registry"]),
         "every licence is allowed": refused_licences(packages, library, policy["licences"]),
-        "nothing is in the library but what is named": differences(
+        "only listed packages are linked into the library": differences(
             names(linux), policy["library"]["direct"] + policy["library"]["indirect"]),
-        "the direct dependencies are those named": differences(names(direct), policy["library"]["direct"]),
-        "no feature is on but those named": features(direct, policy["features"]),
-        "nothing is there in two versions without a reason": duplicates(packages, linux, policy["duplicates"]),
-        "Cargo.toml says of every dependency why it is there": dependencies_without_reason(),
+        "the direct dependencies are those listed": differences(names(direct), policy["library"]["direct"]),
+        "only listed features are enabled": features(direct, policy["features"]),
+        "no package has two versions without a reason": duplicates(packages, linux, policy["duplicates"]),
+        "Cargo.toml gives a reason for every dependency": dependencies_without_reason(),
     }
     here = f"{machine()}-{sys.platform}"
     if here in policy["size"]:
-        checks["the library has the size that is committed"] = size(policy["size"][here])
+        checks["the library has the size in the policy"] = size(policy["size"][here])
     else:
-        print(f"not checked: the size of the library, as none is committed for {here}")
+        print(f"not checked: the size of the library, because the policy has none for {here}")
     failed = 0
     for name, faults in checks.items():
         faults = sorted(faults)
@@ -53,7 +53,7 @@ def cargo(*arguments):
 
 
 def linked(platform, *arguments):
-    """What is linked into the library: packages, as (name, version), and the features that are on."""
+    """What is linked into the library: packages, as (name, version), and their enabled features."""
     tree = cargo("tree", "--edges=normal,no-proc-macro", f"--target={platform}", "--prefix=none",
                  "--format={p}|{f}", *arguments)
     found = {}
@@ -71,11 +71,11 @@ def names(packages):
 def lock_is_committed():
     tracked = subprocess.run(["git", "ls-files", "--error-unmatch", "Cargo.lock"], cwd=ROOT,
                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return [] if tracked.returncode == 0 else ["git does not know Cargo.lock"]
+    return [] if tracked.returncode == 0 else ["git does not track Cargo.lock"]
 
 
 def commands_without_lock():
-    """In our scripts; a line that goes on with a backslash counts as one."""
+    """In the project's scripts; lines joined by a backslash count as one."""
     scripts = subprocess.run(["git", "ls-files", "*.sh", ".ci"], cwd=ROOT, check=True, text=True,
                              stdout=subprocess.PIPE).stdout.split()
     for script in scripts:
@@ -104,16 +104,16 @@ def refused_licences(packages, library, allowed):
 
 
 def is_allowed(expression, terms):
-    """An SPDX expression holds when, each licence read as whether it is allowed, it is true."""
+    """Evaluates an SPDX expression with each licence replaced by whether it is allowed."""
     words = re.findall(r"[()]|[^\s()]+", re.sub(r" WITH \S+", "", expression.replace("/", " OR ")))
     known = {"AND": "and", "OR": "or", "(": "(", ")": ")"}
     formula = " ".join(known.get(word, str(word in terms)) for word in words)
-    return bool(formula) and eval(formula)  # nothing but True, False, and, or, parentheses
+    return bool(formula) and eval(formula)  # only True, False, and, or, parentheses
 
 
 def differences(found, named):
-    yield from (f"{name} is not named" for name in set(found) - set(named))
-    yield from (f"{name} is named, but not there" for name in set(named) - set(found))
+    yield from (f"{name} is not listed" for name in set(found) - set(named))
+    yield from (f"{name} is listed, but does not exist" for name in set(named) - set(found))
 
 
 def features(packages, named):
@@ -133,7 +133,7 @@ def repeated(names):
 
 
 def dependencies_without_reason():
-    """A comment stands above each, or above the one before it where both serve the same end."""
+    """A comment precedes each, or precedes the one above if both serve the same purpose."""
     has_reason, is_table = False, False
     for line in (ROOT / "Cargo.toml").read_text().splitlines():
         if line.startswith("["):

@@ -1,6 +1,5 @@
 #!/bin/sh
-# What the project takes from others: sources, licences, versions, features, and what they weigh.
-# tests/supply/policy.toml says what is allowed.
+# Checks the dependencies against tests/supply/policy.toml: sources, licences, versions, features, and size.
 set -eu
 cd "$(dirname "$0")/.."
 . tests/support/install.sh
@@ -8,5 +7,5 @@ need_rust
 need git git
 need python3 python3
 
-CARGO_TARGET_DIR=target cargo build --release --locked --lib
+build_library
 python3 tests/supply.py

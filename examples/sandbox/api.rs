@@ -1,4 +1,4 @@
-//! The API around its executions: the route, authentication, the error envelope, and the gateway in front.
+//! The API around its executions: the route, authentication, the error envelope, and a gateway.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use hyper::header::HeaderMap;
 use hyper::{Method, StatusCode};
+use serde::Serialize;
 
 use crate::catalog;
 use crate::faults;
@@ -15,24 +16,15 @@ use crate::settings::Settings;
 
 pub const ROUTE: &str = "/api/v2/public/execution/";
 
-/// What an unknown id gets, as documented.
-const NOT_FOUND: &str = r#"{
-  "status_code": 404,
-  "http_error_type": "NOT_FOUND",
-  "error_code": "RESOURCE_NOT_FOUND",
-  "message": "Execution not found"
-}
-"#;
+/// How many clocks and counts are kept, so that requests for ever new ids take no more memory than that.
+const MAX_ENTRIES: usize = 10_000;
 
-/// Clocks and counts that are kept, so that inventing ids takes no more memory than this.
-const MOST_MEMORIES: usize = 10_000;
-
-/// The settings and what the server remembers between requests.
+/// The settings, and the state that the server keeps between requests.
 pub struct Sandbox {
     pub settings: Settings,
     starts: Mutex<HashMap<String, (Instant, SystemTime)>>,
     visits: Mutex<HashMap<String, u32>>,
-    /// The second that is being served, and the requests in it.
+    /// When the current second began, and the requests in it.
     window: Mutex<(Instant, u32)>,
 }
 
@@ -46,23 +38,16 @@ impl Sandbox {
         }
     }
 
-    /// The answer to any request.
-    pub fn answer(&self, method: &Method, path: &str, headers: &HeaderMap) -> Reply {
+    /// The response to any request.
+    pub fn respond(&self, method: &Method, path: &str, headers: &HeaderMap) -> Reply {
         let reply = match self.gateway_failure() {
             Some(failure) => failure,
-            None => {
-                self.answer_behind_gateway(method, path, headers).unwrap_or_else(|envelope| envelope.reply())
-            }
+            None => self.respond_from_api(method, path, headers).unwrap_or_else(|envelope| envelope.reply()),
         };
         reply.after(self.settings.latency)
     }
 
-    fn answer_behind_gateway(
-        &self,
-        method: &Method,
-        path: &str,
-        headers: &HeaderMap,
-    ) -> Result<Reply, Envelope> {
+    fn respond_from_api(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<Reply, Envelope> {
         let Some(id) = path.strip_prefix(ROUTE) else {
             return Err(Envelope::new(404, &format!("Cannot {method} {path}")));
         };
@@ -72,8 +57,10 @@ impl Sandbox {
         }
         self.authenticate(headers)?;
         let accepts_gzip = text(headers, "accept-encoding").is_some_and(|codings| codings.contains("gzip"));
-        Ok(catalog::answer(id, accepts_gzip, self)
-            .unwrap_or_else(|| Reply::json(404, NOT_FOUND).with_header("x-request-id", request_id())))
+        // As documented, without a request id in its body.
+        let not_found =
+            || Envelope { request_id_in: RequestIdIn::Header, ..Envelope::new(404, "Execution not found") };
+        catalog::respond(id, accepts_gzip, self).ok_or_else(not_found)
     }
 
     /// Exactly one of the two ways, with the right credentials.
@@ -88,7 +75,7 @@ impl Sandbox {
             ([_], [], []) => Err(Envelope::new(401, "The session token is not valid")),
             ([], [sent], _) if *sent != key => Err(Envelope::new(401, "The API key is not valid")),
             ([], [_], []) => Err(Envelope {
-                error_code: "MISSING_REQUIRED_FIELD",
+                error_code: Some("MISSING_REQUIRED_FIELD"),
                 ..Envelope::new(400, "linked_account_id is required with an API key")
             }),
             ([], [_], [sent]) if *sent == account => Ok(()),
@@ -99,7 +86,7 @@ impl Sandbox {
         }
     }
 
-    /// What --rate-limit and --failure-rate put in front of the API.
+    /// The failures that --rate-limit and --failure-rate ask for.
     fn gateway_failure(&self) -> Option<Reply> {
         if self.settings.rate_limit.is_some_and(|limit| !self.within_rate(limit)) {
             return Some(faults::rate_limited("1"));
@@ -122,12 +109,12 @@ impl Sandbox {
         window.1 <= limit
     }
 
-    /// When the run `id` began, and how long ago. It begins at its first request, and anew at the first one
-    /// `lifetime` later.
+    /// When the run `id` began, and how long ago. It begins at its first request, and again at the first request
+    /// after its `lifetime`.
     pub fn run_clock(&self, id: &str, lifetime: Duration) -> (SystemTime, Duration) {
         let mut starts = lock(&self.starts);
         let now = (Instant::now(), SystemTime::now());
-        make_room(&mut starts, |(start, _)| start.elapsed() >= lifetime);
+        make_space(&mut starts, |(start, _)| start.elapsed() >= lifetime);
         let start = starts.entry(id.to_owned()).or_insert(now);
         if start.0.elapsed() >= lifetime {
             *start = now;
@@ -135,22 +122,22 @@ impl Sandbox {
         (start.1, start.0.elapsed())
     }
 
-    /// How often `id` has been asked for before.
+    /// The number of earlier requests for `id`.
     pub fn earlier_visits(&self, id: &str) -> u32 {
         let mut visits = lock(&self.visits);
-        make_room(&mut visits, |_| false);
+        make_space(&mut visits, |_| false);
         let count = visits.entry(id.to_owned()).or_default();
         *count = count.wrapping_add(1);
         count.wrapping_sub(1)
     }
 }
 
-/// Forgets what is stale when there is no room for another entry, and everything when nothing is.
-fn make_room<V>(memory: &mut HashMap<String, V>, stale: impl Fn(&V) -> bool) {
-    if memory.len() >= MOST_MEMORIES {
+/// If the map is full, removes what is stale, or else everything.
+fn make_space<V>(memory: &mut HashMap<String, V>, stale: impl Fn(&V) -> bool) {
+    if memory.len() >= MAX_ENTRIES {
         memory.retain(|_, value| !stale(value));
     }
-    if memory.len() >= MOST_MEMORIES {
+    if memory.len() >= MAX_ENTRIES {
         memory.clear();
     }
 }
@@ -163,26 +150,34 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// The body of every answer that is not a 2xx and comes from the API itself.
+/// The body of every response of the API itself that is not a 2xx.
+#[derive(Serialize)]
 pub struct Envelope {
     /// The HTTP status.
+    #[serde(skip)]
     pub status: u16,
-    /// What the body says the status is.
+    /// The status according to the body.
     pub status_code: u16,
     pub http_error_type: &'static str,
-    pub error_code: &'static str,
-    /// `error_code`, but some answers name it `error`.
-    pub error_code_name: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_code: Option<&'static str>,
+    /// Some responses have this in place of `error_code`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<&'static str>,
     pub message: String,
-    pub request_id: RequestId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Filled in by `reply`.
+    pub request_id: Option<String>,
+    #[serde(skip)]
+    pub request_id_in: RequestIdIn,
 }
 
-/// Where an answer names its request.
+/// Where a response contains the id of its request.
 #[derive(PartialEq)]
-pub enum RequestId {
+pub enum RequestIdIn {
     BodyAndHeader,
     Header,
-    Nowhere,
+    Neither,
 }
 
 impl Envelope {
@@ -192,32 +187,21 @@ impl Envelope {
             status,
             status_code: status,
             http_error_type,
-            error_code,
-            error_code_name: "error_code",
+            error_code: Some(error_code),
+            error: None,
             message: message.to_owned(),
-            request_id: RequestId::BodyAndHeader,
+            request_id: None,
+            request_id_in: RequestIdIn::BodyAndHeader,
         }
     }
 
-    pub fn reply(&self) -> Reply {
-        let Envelope { status_code, http_error_type, error_code, error_code_name, .. } = self;
-        let message = json_string(&self.message);
+    pub fn reply(mut self) -> Reply {
         let id = request_id();
-        let id_field = match self.request_id {
-            RequestId::BodyAndHeader => format!(",\n  \"request_id\": \"{id}\""),
-            RequestId::Header | RequestId::Nowhere => String::new(),
-        };
-        let body = format!(
-            r#"{{
-  "status_code": {status_code},
-  "http_error_type": "{http_error_type}",
-  "{error_code_name}": "{error_code}",
-  "message": {message}{id_field}
-}}
-"#
-        );
-        let reply = Reply::json(self.status, body);
-        if self.request_id == RequestId::Nowhere { reply } else { reply.with_header("x-request-id", id) }
+        if self.request_id_in == RequestIdIn::BodyAndHeader {
+            self.request_id = Some(id.clone());
+        }
+        let reply = Reply::document(self.status, &self);
+        if self.request_id_in == RequestIdIn::Neither { reply } else { reply.with_header("x-request-id", id) }
     }
 }
 
@@ -237,13 +221,9 @@ fn error_names(status: u16) -> (&'static str, &'static str) {
     }
 }
 
-/// The words for a status, where there are any.
+/// The reason phrase of a status.
 pub fn reason(status: u16) -> &'static str {
     StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Error")
-}
-
-pub fn json_string(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }
 
 /// A random UUID.
@@ -255,6 +235,6 @@ fn request_id() -> String {
 }
 
 fn random() -> u64 {
-    // Every new state has keys of its own, drawn from the system's random numbers.
+    // Each new state has other keys, derived from random numbers of the system.
     RandomState::new().hash_one(())
 }

@@ -1,8 +1,8 @@
-//! Times as the API writes them.
+//! Times in the format of the API.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// RFC 3339 in UTC with milliseconds, as JavaScript's `toISOString`.
+/// RFC 3339 in UTC with milliseconds, like `toISOString` in JavaScript.
 pub fn rfc3339(time: SystemTime) -> String {
     let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let seconds = since_epoch.as_secs();

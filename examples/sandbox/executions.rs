@@ -38,71 +38,71 @@ pub const EXECUTIONS: &[Entry] = &[
     Entry {
         id: "6a106ba44480b80424a65289",
         about: "the documented example, byte for byte",
-        answer: |_| Some(documented()),
+        respond: |_| Some(documented()),
     },
     Entry {
         id: "completed",
-        about: "COMPLETED: 8 nodes of several types, one tried twice",
-        answer: |call| still(call, Ending::Completed),
+        about: "COMPLETED: 8 nodes of several types, one with two attempts",
+        respond: |call| still(call, Ending::Completed),
     },
     Entry {
         id: "running[-<name>]",
         about: "RUNNING from its first request on, COMPLETED after --run-seconds",
-        answer: |call| progressing(call, Outcome::Completed),
+        respond: |call| progressing(call, Outcome::Completed),
     },
     Entry {
         id: "failing[-<name>]",
         about: "the same, but its sixth node fails and it becomes ERRORED",
-        answer: |call| progressing(call, Outcome::Errored),
+        respond: |call| progressing(call, Outcome::Errored),
     },
     Entry {
         id: "stopping[-<name>]",
         about: "STOPPING, and STOPPED after half of --run-seconds",
-        answer: |call| progressing(call, Outcome::Stopped),
+        respond: |call| progressing(call, Outcome::Stopped),
     },
     Entry {
         id: "stuck",
-        about: "RUNNING for ever, every answer the same",
-        answer: |call| still(call, Ending::Stuck),
+        about: "RUNNING for ever, every response the same",
+        respond: |call| still(call, Ending::Stuck),
     },
     Entry {
         id: "errored",
         about: "ERRORED: a node with an error output, the next skipped, the last waiting",
-        answer: |call| still(call, Ending::Errored),
+        respond: |call| still(call, Ending::Errored),
     },
-    Entry { id: "stopped", about: "STOPPED in its fifth node", answer: |call| still(call, Ending::Stopped) },
+    Entry { id: "stopped", about: "STOPPED in its fifth node", respond: |call| still(call, Ending::Stopped) },
     Entry {
         id: "timed-out",
         about: "TIMED_OUT while it waited for an approval",
-        answer: |call| still(call, Ending::TimedOut),
+        respond: |call| still(call, Ending::TimedOut),
     },
     Entry {
         id: "rejected",
         about: "STOPPED because the approval was Rejected",
-        answer: |call| still(call, Ending::Rejected),
+        respond: |call| still(call, Ending::Rejected),
     },
     Entry {
         id: "large[-<bytes>]",
-        about: "so many bytes (10000000; 4096 to 1000000000) in 8 nodes with nested outputs",
-        answer: |call| match call.parameter {
+        about: "4096 to 1000000000 bytes, 10000000 by default, in 8 nodes with nested outputs",
+        respond: |call| match call.parameter {
             "" => large::large(10_000_000),
             bytes => large::large(bytes.parse().ok()?),
         },
     },
     Entry {
         id: "nodes-<count>",
-        about: "so many small nodes, 0 to 1000000, chunked",
-        answer: |call| large::many_nodes(call.parameter.parse().ok()?),
+        about: "0 to 1000000 small nodes, chunked",
+        respond: |call| large::many_nodes(call.parameter.parse().ok()?),
     },
     Entry {
         id: "deep-<levels>",
-        about: "an output of so many arrays in each other, 1 to 10000000",
-        answer: |call| large::deep(call.parameter.parse().ok()?, "[", "]"),
+        about: "an output of 1 to 10000000 nested arrays",
+        respond: |call| large::deep(call.parameter.parse().ok()?, "[", "]"),
     },
     Entry {
         id: "deep-objects-<levels>",
-        about: "an output of so many objects in each other, 1 to 10000000",
-        answer: |call| large::deep(call.parameter.parse().ok()?, "{\"in\":", "}"),
+        about: "an output of 1 to 10000000 nested objects",
+        respond: |call| large::deep(call.parameter.parse().ok()?, "{\"in\":", "}"),
     },
 ];
 

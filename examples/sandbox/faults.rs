@@ -1,4 +1,4 @@
-//! What a client has to expect instead of an execution.
+//! What a client may receive instead of an execution.
 
 use std::io::{self, Write};
 use std::str::FromStr;
@@ -8,39 +8,39 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::body::Bytes;
 
-use crate::api::{Envelope, ROUTE, RequestId, reason};
+use crate::api::{Envelope, ROUTE, RequestIdIn, reason};
 use crate::catalog::{Call, Entry};
 use crate::executions::{documented, documented_text};
 use crate::reply::{Reply, ScriptedBody};
 
 pub const FAULTS: &[Entry] = &[
-    // Rate limits and passing failures.
-    Entry { id: "rate-limited", about: "429, Retry-After: 1", answer: |_| Some(rate_limited("1")) },
+    // Rate limits and temporary failures.
+    Entry { id: "rate-limited", about: "429, Retry-After: 1", respond: |_| Some(rate_limited("1")) },
     Entry {
         id: "rate-limited-date",
         about: "429, Retry-After with an HTTP date 2 seconds from now",
-        answer: |_| {
+        respond: |_| {
             let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(2));
             Some(rate_limited(&date))
         },
     },
     Entry {
         id: "rate-limited-once[-<name>]",
-        about: "429 with Retry-After: 1, then the documented example, and so on in turn",
-        answer: |call| match call.sandbox.earlier_visits(call.id) % 2 {
+        about: "429 with Retry-After: 1, then the documented example, and so on",
+        respond: |call| match call.sandbox.earlier_visits(call.id) % 2 {
             0 => Some(rate_limited("1")),
             _ => Some(documented()),
         },
     },
     Entry {
         id: "rate-limited-<seconds>",
-        about: "429, Retry-After: so many seconds",
-        answer: |call| Some(rate_limited(&number::<u32>(call, 0..=u32::MAX)?.to_string())),
+        about: "429, Retry-After: <seconds>",
+        respond: |call| Some(rate_limited(&number::<u32>(call, 0..=u32::MAX)?.to_string())),
     },
     Entry {
         id: "flaky[-<name>]",
-        about: "503 twice, then the documented example, and so on in turn",
-        answer: |call| match call.sandbox.earlier_visits(call.id) % 3 {
+        about: "503 twice, then the documented example, and so on",
+        respond: |call| match call.sandbox.earlier_visits(call.id) % 3 {
             0 | 1 => Some(error(503).reply()),
             _ => Some(documented()),
         },
@@ -49,52 +49,57 @@ pub const FAULTS: &[Entry] = &[
     Entry {
         id: "error-<status>",
         about: "the error envelope with a status of 400 to 599, request_id in body and header",
-        answer: |call| Some(error(status(call)?).reply()),
+        respond: |call| Some(error(status(call)?).reply()),
     },
     Entry {
         id: "error-<status>-header",
         about: "the same, with the request id in x-request-id alone",
-        answer: |call| Some(Envelope { request_id: RequestId::Header, ..error(status(call)?) }.reply()),
+        respond: |call| Some(Envelope { request_id_in: RequestIdIn::Header, ..error(status(call)?) }.reply()),
     },
     Entry {
         id: "error-<status>-bare",
         about: "the same, without a request id",
-        answer: |call| Some(Envelope { request_id: RequestId::Nowhere, ..error(status(call)?) }.reply()),
+        respond: |call| {
+            Some(Envelope { request_id_in: RequestIdIn::Neither, ..error(status(call)?) }.reply())
+        },
     },
     Entry {
         id: "error-<status>-error",
         about: "the same, with error instead of error_code",
-        answer: |call| Some(Envelope { error_code_name: "error", ..error(status(call)?) }.reply()),
+        respond: |call| {
+            let envelope = error(status(call)?);
+            Some(Envelope { error: envelope.error_code, error_code: None, ..envelope }.reply())
+        },
     },
     Entry {
         id: "error-<status>-swapped",
         about: "the same, with error_code and http_error_type swapped",
-        answer: |call| {
+        respond: |call| {
             let envelope = error(status(call)?);
-            let (http_error_type, error_code) = (envelope.error_code, envelope.http_error_type);
+            let (http_error_type, error_code) = (envelope.error_code?, Some(envelope.http_error_type));
             Some(Envelope { http_error_type, error_code, ..envelope }.reply())
         },
     },
     Entry {
         id: "error-<status>-other",
         about: "the same, with 500 as the status_code of the body",
-        answer: |call| Some(Envelope { status_code: 500, ..error(status(call)?) }.reply()),
+        respond: |call| Some(Envelope { status_code: 500, ..error(status(call)?) }.reply()),
     },
-    // Gateways between, with answers of their own.
+    // Gateways, with responses of their own.
     Entry {
         id: "gateway-<status>",
         about: "an HTML page with a status of 400 to 599, such as gateway-502 and gateway-504",
-        answer: |call| Some(gateway_page(status(call)?)),
+        respond: |call| Some(gateway_page(status(call)?)),
     },
     Entry {
         id: "empty-<status>",
         about: "an empty body with a status of 400 to 599, such as empty-500",
-        answer: |call| Some(Reply::json(status(call)?, "")),
+        respond: |call| Some(Reply::json(status(call)?, "")),
     },
     Entry {
         id: "redirect[-<status>]",
         about: "a redirect to the documented example, 302 or another status of 300 to 399",
-        answer: |call| {
+        respond: |call| {
             let status = if call.parameter.is_empty() { 302 } else { number(call, 300..=399)? };
             Some(Reply::html(status, "").with_header("location", format!("{ROUTE}6a106ba44480b80424a65289")))
         },
@@ -102,13 +107,13 @@ pub const FAULTS: &[Entry] = &[
     // The connection.
     Entry {
         id: "slow-<milliseconds>",
-        about: "the documented example after so many milliseconds, 0 to 600000",
-        answer: |call| Some(documented().after(milliseconds(call)?)),
+        about: "the documented example after 0 to 600000 milliseconds",
+        respond: |call| Some(documented().after(milliseconds(call)?)),
     },
     Entry {
         id: "dripping[-<milliseconds>]",
-        about: "the documented example, one byte every 100 or so many milliseconds",
-        answer: |call| {
+        about: "the documented example, one byte every <milliseconds>, 100 by default",
+        respond: |call| {
             let default = Duration::from_millis(100);
             let interval = if call.parameter.is_empty() { default } else { milliseconds(call)? };
             Some(documented().with_body(ScriptedBody::dripping(documented_text().into(), interval)))
@@ -117,7 +122,7 @@ pub const FAULTS: &[Entry] = &[
     Entry {
         id: "truncated",
         about: "closed in the middle of a body with a Content-Length",
-        answer: |_| {
+        respond: |_| {
             let body = Bytes::from(documented_text());
             Some(documented().with_body(ScriptedBody::cut(Some(body.len() as u64), body)))
         },
@@ -125,35 +130,35 @@ pub const FAULTS: &[Entry] = &[
     Entry {
         id: "truncated-chunked",
         about: "closed in the middle of a chunked body",
-        answer: |_| Some(documented().with_body(ScriptedBody::cut(None, documented_text().into()))),
+        respond: |_| Some(documented().with_body(ScriptedBody::cut(None, documented_text().into()))),
     },
-    Entry { id: "hang-up", about: "closed without an answer", answer: |_| Some(Reply::hang_up()) },
+    Entry { id: "hang-up", about: "closed without a response", respond: |_| Some(Reply::hang_up()) },
     // Encodings of the body.
     Entry {
         id: "gzip",
-        about: "the documented example, gzip-encoded for those who accept it",
-        answer: |call| match call.accepts_gzip {
+        about: "the documented example, gzip-encoded if the client accepts that",
+        respond: |call| match call.accepts_gzip {
             true => Some(encoded("gzip", gzip(documented_text()).ok()?)),
             false => Some(documented()),
         },
     },
     Entry {
         id: "gzip-cut",
-        about: "half a gzip stream, in a body that is whole",
-        answer: |_| {
+        about: "half a gzip stream, in a complete body",
+        respond: |_| {
             let whole = gzip(documented_text()).ok()?;
             Some(encoded("gzip", whole[..whole.len() / 2].to_vec()))
         },
     },
     Entry {
         id: "unknown-encoding",
-        about: "Content-Encoding: br, which nobody asked for",
-        answer: |_| Some(encoded("br", b"\x8b\x02\x80not to be read\x03".to_vec())),
+        about: "Content-Encoding: br, which was not asked for",
+        respond: |_| Some(encoded("br", b"\x8b\x02\x80not to be read\x03".to_vec())),
     },
 ];
 
-/// A page as a single sign-on puts it in front of everything.
-pub const PAGE_OF_LOGIN: &str = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head>\n\
+/// The page of a single sign-on.
+pub const LOGIN_PAGE: &str = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head>\n\
     <body><form method=\"post\"><input name=\"user\"><input name=\"password\"></form></body></html>\n";
 
 pub fn rate_limited(retry_after: &str) -> Reply {

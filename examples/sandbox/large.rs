@@ -1,35 +1,37 @@
-//! Executions of any size, made while they are sent: none is ever in memory as a whole.
+//! Executions of any size, generated while they are sent: none is ever complete in memory.
 
 use std::iter;
 
 use hyper::body::Bytes;
 
+use serde::Serialize;
+
 use crate::reply::{Reply, ScriptedBody, Step};
 
 const NODES: u64 = 8;
-const SMALLEST: u64 = 4096;
-const LARGEST: u64 = 1_000_000_000;
-const LARGEST_PAGE: u64 = 256 * 1024;
-const MOST_NODES: u32 = 1_000_000;
-const MOST_LEVELS: usize = 10_000_000;
+const MIN_SIZE: u64 = 4096;
+const MAX_SIZE: u64 = 1_000_000_000;
+const MAX_PAGE_SIZE: u64 = 256 * 1024;
+const MAX_NODES: u32 = 1_000_000;
+const MAX_LEVELS: usize = 10_000_000;
 
 const HEAD: &str = r#"{"name":"Execution for workflow 68301f0c2b9a4d6e7f105a83","environment":"test",
 "status":"COMPLETED","completion_percentage":100,"#;
 
-/// One row of the tables that the outputs consist of.
+/// One row of the tables in the outputs.
 const ROW: &str = r#"{"id":450789469,"name":"Zoë Müller","email":"zoe@example.com",
 "note":"said \"hello\"\nand left \u2764","tags":["new","paid",null],
 "address":{"city":"Köln","geo":{"lat":50.9375,"lon":6.9603}},"total":409.94,"paid":true}"#;
 
 /// An execution of exactly `size` bytes.
 ///
-/// Each node's output is `{"pages":[null,[row,...],...]}`. All pages are the same bytes, shared; what
-/// they do not fill, a padding does.
+/// Each node's output is `{"pages":[null,[row,...],...]}`. All pages share the same bytes; a padding adds the
+/// remaining ones.
 pub fn large(size: u64) -> Option<Reply> {
-    if !(SMALLEST..=LARGEST).contains(&size) {
+    if !(MIN_SIZE..=MAX_SIZE).contains(&size) {
         return None;
     }
-    let page = page((size / 64).min(LARGEST_PAGE) as usize);
+    let page = page((size / 64).min(MAX_PAGE_SIZE) as usize);
     let mut frame: Vec<String> = (0..NODES).map(start_of_large_node).collect();
     frame.push(r#"]}}],"padding":""#.into());
     let end = r#""}"#;
@@ -49,7 +51,7 @@ pub fn large(size: u64) -> Option<Reply> {
     Some(Reply::json(200, "").with_body(ScriptedBody::new(Some(size), steps)))
 }
 
-/// What stands before the pages of a node, the end of the node before it included.
+/// The text that precedes the pages of a node, including the end of the previous node.
 fn start_of_large_node(at: u64) -> String {
     let before = if at == 0 { format!("{HEAD}\"nodes\":[") } else { "]}},".into() };
     let id = at + 1;
@@ -68,31 +70,54 @@ fn page(size: usize) -> Bytes {
 
 /// An execution of `count` nodes, of unknown length.
 pub fn many_nodes(count: u32) -> Option<Reply> {
-    const AT_ONCE: u32 = 200;
-    if count > MOST_NODES {
+    const PER_STEP: u32 = 200;
+    if count > MAX_NODES {
         return None;
     }
-    let groups = (0..count).step_by(AT_ONCE as usize).map(move |first| {
-        let nodes = first..count.min(first + AT_ONCE);
+    let groups = (0..count).step_by(PER_STEP as usize).map(move |first| {
+        let nodes = first..count.min(first + PER_STEP);
         send(nodes.map(small_node).collect::<String>())
     });
     let steps = iter::once(send(format!("{HEAD}\"nodes\":["))).chain(groups).chain([send("]}")]);
     Some(Reply::json(200, "").with_body(ScriptedBody::new(None, steps)))
 }
 
-fn small_node(at: u32) -> String {
-    let comma = if at == 0 { "" } else { "," };
-    let (id, execution_time) = (at + 1, at % 1000);
-    format!(
-        r#"{comma}{{"node_id":"{id}","node_name":"Step {id}","node_type":"custom_code",
-"node_status":"Success","is_batch":false,"attempts_made":1,"execution_time":{execution_time},
-"latest_output":{{"index":{at}}}}}"#
-    )
+#[derive(Serialize)]
+struct SmallNode {
+    node_id: String,
+    node_name: String,
+    node_type: &'static str,
+    node_status: &'static str,
+    is_batch: bool,
+    attempts_made: u32,
+    execution_time: u32,
+    latest_output: SmallOutput,
 }
 
-/// An execution whose only output consists of `levels` of `open` and `close` around a null.
+#[derive(Serialize)]
+struct SmallOutput {
+    index: u32,
+}
+
+/// A node and, unless it is the first one, the comma that precedes it.
+fn small_node(at: u32) -> String {
+    let node = SmallNode {
+        node_id: (at + 1).to_string(),
+        node_name: format!("Step {}", at + 1),
+        node_type: "custom_code",
+        node_status: "Success",
+        is_batch: false,
+        attempts_made: 1,
+        execution_time: at % 1000,
+        latest_output: SmallOutput { index: at },
+    };
+    let comma = if at == 0 { "" } else { "," };
+    comma.to_owned() + &serde_json::to_string(&node).unwrap_or_default()
+}
+
+/// An execution whose only output is a null within `levels` pairs of `open` and `close`.
 pub fn deep(levels: usize, open: &'static str, close: &'static str) -> Option<Reply> {
-    if !(1..=MOST_LEVELS).contains(&levels) {
+    if !(1..=MAX_LEVELS).contains(&levels) {
         return None;
     }
     let start = format!(
@@ -107,8 +132,8 @@ pub fn deep(levels: usize, open: &'static str, close: &'static str) -> Option<Re
 }
 
 fn repeated(text: &'static str, times: usize) -> impl Iterator<Item = Step> {
-    const AT_ONCE: usize = 10_000;
-    (0..times).step_by(AT_ONCE).map(move |done| send(text.repeat(AT_ONCE.min(times - done))))
+    const PER_STEP: usize = 10_000;
+    (0..times).step_by(PER_STEP).map(move |done| send(text.repeat(PER_STEP.min(times - done))))
 }
 
 fn send(text: impl Into<Bytes>) -> Step {

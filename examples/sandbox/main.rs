@@ -1,17 +1,17 @@
 //! A small local server that behaves like the remote API, to develop and test against without an account.
 //!
-//! It answers `GET /api/v2/public/execution/{id}` as the API does. The id decides what comes back: a finished
-//! run, one that progresses in time, one of the oddities of real answers, or a failure. Start it with
+//! It serves `GET /api/v2/public/execution/{id}` as the API does. The id selects the response: a finished run, one that
+//! progresses over time, an oddity of real responses, or a failure. Start it with
 //!
 //! ```text
 //! cargo run --example sandbox -- --help
 //! ```
 //!
-//! What to read, as documentation of the API:
+//! The code also documents the API:
 //! - [`api`]: the route, the two ways to authenticate, the error envelope
-//! - [`executions`]: the executions there are, and [`run`]: how one progresses
-//! - [`oddities`]: what else a client has to expect in a 200
-//! - [`faults`]: what else a client has to expect instead of a 200
+//! - [`executions`]: the available executions, and [`run`]: how one progresses
+//! - [`oddities`]: what else a client may receive with status 200
+//! - [`faults`]: what a client may receive instead
 
 mod api;
 mod catalog;
@@ -41,7 +41,7 @@ const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     let (status, message) = match settings::from_arguments(std::env::args_os().skip(1)) {
-        Ok(Request::Help) => match say(&settings::help()) {
+        Ok(Request::Help) => match print(&settings::help()) {
             Ok(()) => return ExitCode::SUCCESS,
             Err(error) => (EXIT_FAILURE, error.to_string()),
         },
@@ -51,12 +51,12 @@ fn main() -> ExitCode {
         },
         Err(message) => (EXIT_USAGE, format!("{message} (--help lists all options)")),
     };
-    // Nobody is left to tell when stderr is closed, too.
+    // If stderr is closed, there is nowhere left to report that.
     let _ = writeln!(io::stderr(), "sandbox: {message}");
     ExitCode::from(status)
 }
 
-/// One thread serves all connections; when it returns, the runtime is dropped, and with it every connection.
+/// Serves all connections on one thread. On return the runtime is dropped, which closes every connection.
 fn run_until_stopped(settings: Settings) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -68,7 +68,7 @@ fn run_until_stopped(settings: Settings) -> Result<(), String> {
             .map_err(|error| format!("could not listen on {}: {error}", settings.listen))?;
         let stop = stop_request(settings.watch_stdin).map_err(|error| format!("could not start: {error}"))?;
         tokio::spawn(server::serve(listener, Arc::new(api::Sandbox::new(settings))));
-        say(&format!("listening on http://{address}\n"))
+        print(&format!("listening on http://{address}\n"))
             .map_err(|error| format!("could not print the address: {error}"))?;
         stop.notified().await;
         Ok(())
@@ -81,19 +81,19 @@ async fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     Ok((listener, address))
 }
 
-fn say(text: &str) -> io::Result<()> {
+fn print(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
     stdout.flush()
 }
 
-/// Notified by SIGTERM, SIGINT, or the end of standard input.
+/// Is notified by SIGTERM, SIGINT, or the end of standard input.
 fn stop_request(watch_stdin: bool) -> io::Result<Arc<Notify>> {
     let stop = Arc::new(Notify::new());
     for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
         tokio::spawn(notify_on_signal(signal(kind)?, Arc::clone(&stop)));
     }
-    // A terminal is left alone: reading it from the background would suspend the server.
+    // A terminal is not read: in the background, that would suspend the server.
     if watch_stdin && !io::stdin().is_terminal() {
         let stop = Arc::clone(&stop);
         thread::Builder::new().name("stdin".into()).spawn(move || {

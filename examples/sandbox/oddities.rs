@@ -1,19 +1,19 @@
-//! What real answers contain beside what is documented: a client meets all of it in a 200.
+//! What real responses contain besides what is documented. All of this comes with status 200.
 
 use hyper::body::Bytes;
 
 use crate::api::Envelope;
 use crate::catalog::Entry;
 use crate::executions::documented_text;
-use crate::faults::PAGE_OF_LOGIN;
+use crate::faults::LOGIN_PAGE;
 use crate::reply::Reply;
 
 pub const ODDITIES: &[Entry] = &[
-    // Data of the connected applications, and JavaScript's way to write it.
+    // Data of the connected applications, as JavaScript writes it.
     Entry {
         id: "lone-surrogate",
         about: "strings cut in the middle of an emoji",
-        answer: |_| {
+        respond: |_| {
             execution(
                 r#""name":"Execution for workflow \ud83d","nodes":[
                     {"node_id":"1","node_name":"Post \ud83d\ude80 \ud83d","node_status":"Success",
@@ -24,7 +24,7 @@ pub const ODDITIES: &[Entry] = &[
     Entry {
         id: "float-integers",
         about: "integers as 403.0, and one as 403.7",
-        answer: |_| {
+        respond: |_| {
             execution(
                 r#""nodes":[
                     {"node_id":"1","node_name":"Start","node_type":"start","node_status":"Success",
@@ -37,7 +37,7 @@ pub const ODDITIES: &[Entry] = &[
     Entry {
         id: "extreme-numbers",
         about: "1e400, negative and huge counts, a percentage with decimals",
-        answer: |_| {
+        respond: |_| {
             execution(
                 r#""completion_percentage":33.333333333333336,"nodes":[
                     {"node_id":"1","attempts_made":-1,"maximum_attempts":99999999999999999999,
@@ -49,8 +49,8 @@ pub const ODDITIES: &[Entry] = &[
     },
     Entry {
         id: "repeated-key",
-        about: "keys that stand twice: the last value counts (COMPLETED, Second)",
-        answer: |_| {
+        about: "repeated keys: the last value counts (COMPLETED, Second)",
+        respond: |_| {
             execution(
                 r#""status":"RUNNING","name":"First","name":"Second","nodes":[
                     {"node_id":"0","node_id":"1","node_name":"First","node_name":"Second",
@@ -62,7 +62,7 @@ pub const ODDITIES: &[Entry] = &[
     Entry {
         id: "nul-character",
         about: "U+0000 in strings",
-        answer: |_| {
+        respond: |_| {
             execution(
                 r#""name":"before\u0000after","nodes":[
                     {"node_id":"1","node_name":"\u0000","node_status":"Success",
@@ -73,7 +73,7 @@ pub const ODDITIES: &[Entry] = &[
     Entry {
         id: "equal-ids",
         about: "two nodes with the same node_id",
-        answer: |_| {
+        respond: |_| {
             execution(
                 r#""nodes":[
                     {"node_id":"1","node_name":"First","node_status":"Success"},
@@ -84,7 +84,7 @@ pub const ODDITIES: &[Entry] = &[
     Entry {
         id: "outputs-of-all-types",
         about: "latest_output as null, boolean, number, string, array, object, and missing",
-        answer: |_| {
+        respond: |_| {
             execution(
                 r#""nodes":[
                     {"node_id":"1","latest_output":null},
@@ -97,16 +97,16 @@ pub const ODDITIES: &[Entry] = &[
             )
         },
     },
-    // The structure of the answer.
+    // The structure of the response.
     Entry {
         id: "missing-fields",
         about: "nothing but a status",
-        answer: |_| body(r#"{"status":"COMPLETED"}"#),
+        respond: |_| body(r#"{"status":"COMPLETED"}"#),
     },
     Entry {
         id: "null-fields",
         about: "null for everything but the status",
-        answer: |_| {
+        respond: |_| {
             execution(
                 r#""name":null,"org_id":null,"environment":null,"completion_percentage":null,
                 "config_id":null,"linked_account_id":null,"nodes":null"#,
@@ -116,7 +116,7 @@ pub const ODDITIES: &[Entry] = &[
     Entry {
         id: "null-node-fields",
         about: "a node of nulls and one without a field",
-        answer: |_| {
+        respond: |_| {
             execution(
                 r#""nodes":[
                     {"node_id":null,"node_name":null,"node_type":null,"node_status":null,"is_batch":null,
@@ -129,7 +129,7 @@ pub const ODDITIES: &[Entry] = &[
     Entry {
         id: "wrong-types",
         about: "fields of other types than documented",
-        answer: |_| {
+        respond: |_| {
             execution(
                 r#""name":42,"org_id":["x"],"environment":true,"completion_percentage":"100","nodes":[
                     {"node_id":1,"node_name":{},"node_type":[],"node_status":0,"is_batch":"false",
@@ -137,31 +137,31 @@ pub const ODDITIES: &[Entry] = &[
             )
         },
     },
-    Entry { id: "empty-nodes", about: "an empty array of nodes", answer: |_| execution(r#""nodes":[]"#) },
+    Entry { id: "empty-nodes", about: "an empty array of nodes", respond: |_| execution(r#""nodes":[]"#) },
     Entry {
         id: "nodes-object",
         about: "nodes as an object instead of an array",
-        answer: |_| execution(r#""nodes":{"1":{"node_id":"1","node_name":"Start"}}"#),
+        respond: |_| execution(r#""nodes":{"1":{"node_id":"1","node_name":"Start"}}"#),
     },
     Entry {
         id: "nodes-text",
         about: "nodes as a string instead of an array",
-        answer: |_| execution(r#""nodes":"[]""#),
+        respond: |_| execution(r#""nodes":"[]""#),
     },
     Entry {
         id: "odd-elements",
         about: "elements of nodes that are not objects, between two that are",
-        answer: |_| execution(r#""nodes":[{"node_id":"1"},null,"2",3,[4],{"node_id":"6"}]"#),
+        respond: |_| execution(r#""nodes":[{"node_id":"1"},null,"2",3,[4],{"node_id":"6"}]"#),
     },
     Entry {
         id: "unknown-status",
-        about: "an execution PAUSED and a node Throttled, of which nothing is known",
-        answer: |_| body(r#"{"status":"PAUSED","nodes":[{"node_id":"1","node_status":"Throttled"}]}"#),
+        about: "statuses that are not documented: an execution PAUSED, a node Throttled",
+        respond: |_| body(r#"{"status":"PAUSED","nodes":[{"node_id":"1","node_status":"Throttled"}]}"#),
     },
     Entry {
         id: "extra-fields",
         about: "fields that are not documented, in the execution and in a node",
-        answer: |_| {
+        respond: |_| {
             execution(
                 r#""_id":"684a1c2f9d3e5b7a60c81d24",
                 "associated_workflow":{"_id":"68301f0c2b9a4d6e7f105a83"},
@@ -183,55 +183,51 @@ pub const ODDITIES: &[Entry] = &[
             )
         },
     },
-    // What is no execution, though the status line says 200.
+    // Not an execution, in spite of the status 200.
     Entry {
         id: "no-status",
         about: "an object without a status",
-        answer: |_| body(r#"{"name":"x","nodes":[]}"#),
+        respond: |_| body(r#"{"name":"x","nodes":[]}"#),
     },
     Entry {
         id: "null-status",
         about: "a status that is null",
-        answer: |_| body(r#"{"status":null,"nodes":[]}"#),
+        respond: |_| body(r#"{"status":null,"nodes":[]}"#),
     },
-    Entry { id: "json-array", about: "an array", answer: |_| body(r#"[{"status":"COMPLETED"}]"#) },
-    Entry { id: "json-null", about: "null", answer: |_| body("null") },
+    Entry { id: "json-array", about: "an array", respond: |_| body(r#"[{"status":"COMPLETED"}]"#) },
+    Entry { id: "json-null", about: "null", respond: |_| body("null") },
     Entry {
         id: "envelope-200",
         about: "an error envelope under the status 200",
-        answer: |_| Some(Envelope { status: 200, ..Envelope::new(404, "Execution not found") }.reply()),
+        respond: |_| Some(Envelope { status: 200, ..Envelope::new(404, "Execution not found") }.reply()),
     },
-    Entry {
-        id: "html-200",
-        about: "a login page in HTML",
-        answer: |_| Some(Reply::html(200, PAGE_OF_LOGIN)),
-    },
-    Entry { id: "empty-200", about: "an empty body", answer: |_| body("") },
+    Entry { id: "html-200", about: "a login page in HTML", respond: |_| Some(Reply::html(200, LOGIN_PAGE)) },
+    Entry { id: "empty-200", about: "an empty body", respond: |_| body("") },
     Entry {
         id: "cut-json",
-        about: "JSON that ends in the middle, in a body that is whole",
-        answer: |_| body(&documented_text()[..documented_text().len() / 2]),
+        about: "JSON that ends in the middle, in a complete body",
+        respond: |_| body(&documented_text()[..documented_text().len() / 2]),
     },
     Entry {
         id: "two-documents",
-        about: "an execution and another one behind it",
-        answer: |_| body(r#"{"status":"COMPLETED"}{"status":"ERRORED"}"#),
+        about: "an execution followed by another one",
+        respond: |_| body(r#"{"status":"COMPLETED"}{"status":"ERRORED"}"#),
     },
     Entry {
         id: "byte-order-mark",
         about: "a byte order mark before the JSON",
-        answer: |_| body("\u{feff}{\"status\":\"COMPLETED\"}"),
+        respond: |_| body("\u{feff}{\"status\":\"COMPLETED\"}"),
     },
     Entry {
         id: "not-utf8",
         about: "a string in ISO 8859-1",
-        answer: |_| {
+        respond: |_| {
             Some(Reply::json(200, Bytes::from_static(b"{\"status\":\"COMPLETED\",\"name\":\"K\xf6ln\"}")))
         },
     },
 ];
 
-/// An execution that is COMPLETED where `fields` do not say otherwise.
+/// An execution that is COMPLETED, unless `fields` contain a status.
 fn execution(fields: &'static str) -> Option<Reply> {
     if fields.contains(r#""status":"#) {
         return Some(Reply::json(200, format!("{{{fields}}}")));

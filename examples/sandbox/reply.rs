@@ -1,4 +1,4 @@
-//! An answer as the tables describe it, and its body as it goes over the wire.
+//! A response as the tables describe it, and its body as it is sent.
 
 use std::io;
 use std::pin::Pin;
@@ -6,13 +6,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
+use serde::Serialize;
 use tokio::time::Sleep;
 
-/// One answer.
+/// One response.
 pub struct Reply {
-    /// The time to let pass before anything is sent.
+    /// How long to wait before anything is sent.
     pub pause: Duration,
-    /// `None`: the connection is closed without an answer.
+    /// `None`: the connection is closed without a response.
     pub status: Option<u16>,
     pub headers: Vec<(&'static str, String)>,
     pub body: ScriptedBody,
@@ -34,6 +35,14 @@ impl Reply {
             status: None,
             headers: Vec::new(),
             body: ScriptedBody::whole(Bytes::new()),
+        }
+    }
+
+    /// An indented document.
+    pub fn document(status: u16, document: &impl Serialize) -> Self {
+        match serde_json::to_string_pretty(document) {
+            Ok(text) => Self::json(status, text + "\n"),
+            Err(error) => Self::new(500, "text/plain", error.to_string()),
         }
     }
 
@@ -61,15 +70,15 @@ impl Reply {
     }
 }
 
-/// What a body does next.
+/// One step of sending a body.
 pub enum Step {
     Send(Bytes),
     Pause(Duration),
-    /// Close the connection, whatever was promised.
+    /// Close the connection, whatever the head announced.
     HangUp,
 }
 
-/// A body that is made while it is sent.
+/// A body that is generated while it is sent.
 pub struct ScriptedBody {
     steps: Box<dyn Iterator<Item = Step> + Send>,
     length: Option<u64>,
@@ -77,7 +86,7 @@ pub struct ScriptedBody {
 }
 
 impl ScriptedBody {
-    /// With a `length`, the answer has that Content-Length; without, it is chunked.
+    /// With a `length`, the response has that Content-Length; without, it is chunked.
     pub fn new(length: Option<u64>, steps: impl Iterator<Item = Step> + Send + 'static) -> Self {
         ScriptedBody { steps: Box::new(steps), length, pause: None }
     }
@@ -90,7 +99,7 @@ impl ScriptedBody {
     /// Sends the first half of `bytes`, then hangs up.
     pub fn cut(length: Option<u64>, bytes: Bytes) -> Self {
         let half = bytes.slice(..bytes.len() / 2);
-        // The pause lets the half leave before the connection is dropped.
+        // Without the pause, the connection could be dropped before the half is sent.
         Self::new(length, [Step::Send(half), Step::Pause(Duration::from_millis(2)), Step::HangUp].into_iter())
     }
 

@@ -1,40 +1,98 @@
-//! A run, finished or at any moment of its way.
+//! A run, finished or in progress.
 
 use std::time::{Duration, SystemTime};
 
-use crate::api::json_string;
+use serde::ser::Error;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
 use crate::catalog::Call;
 use crate::clock::rfc3339;
 use crate::reply::Reply;
 use crate::settings::Settings;
 
+/// An execution as the server describes it.
+#[derive(Serialize)]
+struct Execution<'a> {
+    #[serde(rename = "_id")]
+    id: &'a str,
+    name: &'static str,
+    org_id: &'static str,
+    associated_workflow: Workflow,
+    environment: &'static str,
+    type_of_execution: &'static str,
+    is_child_instance: bool,
+    status: &'static str,
+    #[serde(serialize_with = "as_in_javascript")]
+    completion_percentage: f64,
+    config_id: &'a str,
+    linked_account_id: &'a str,
+    #[serde(rename = "createdAt")]
+    created_at: String,
+    #[serde(rename = "updatedAt")]
+    updated_at: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completion_time: Option<&'a str>,
+    nodes: &'a [Node],
+}
+
+#[derive(Serialize)]
+struct Workflow {
+    #[serde(rename = "_id")]
+    id: &'static str,
+    name: &'static str,
+}
+
 /// A node as the server describes it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize)]
 pub struct Node {
+    #[serde(rename = "node_id")]
+    pub id: &'static str,
+    #[serde(rename = "node_name")]
     pub name: &'static str,
+    #[serde(rename = "node_type")]
     pub kind: &'static str,
+    #[serde(rename = "node_status")]
     pub status: &'static str,
     pub is_batch: bool,
+    #[serde(rename = "attempts_made")]
     pub attempts: u32,
     pub maximum_attempts: u32,
-    /// Milliseconds; a node that has not ended has none yet.
+    /// Milliseconds; absent until the node has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub execution_time: Option<u64>,
     /// JSON.
+    #[serde(rename = "input_data", serialize_with = "as_json")]
     pub input: &'static str,
     /// JSON.
+    #[serde(rename = "latest_output", serialize_with = "as_json")]
     pub output: &'static str,
 }
 
+/// JavaScript writes a whole number without decimals.
+fn as_in_javascript<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    if number.fract() == 0.0 {
+        serializer.serialize_u64(*number as u64)
+    } else {
+        serializer.serialize_f64(*number)
+    }
+}
+
+fn as_json<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serde_json::from_str::<&RawValue>(text).map_err(S::Error::custom)?.serialize(serializer)
+}
+
 impl Node {
-    /// The node before it has ended.
+    /// The node, not yet ended.
     const fn unfinished(self, status: &'static str, attempts: u32) -> Node {
         Node { status, attempts, execution_time: None, output: "null", ..self }
     }
 }
 
-/// The workflow that all runs here belong to: it turns the paid orders of a shop into invoices.
+/// The workflow of all runs: it turns the paid orders of a shop into invoices.
 pub const WORKFLOW: [Node; 8] = [
     Node {
+        id: "1",
         name: "Start",
         kind: "start",
         status: "Success",
@@ -48,6 +106,7 @@ pub const WORKFLOW: [Node; 8] = [
         }"#,
     },
     Node {
+        id: "2",
         name: "Get new orders",
         kind: "application",
         status: "Success",
@@ -64,6 +123,7 @@ pub const WORKFLOW: [Node; 8] = [
         ],"next_page":null}"#,
     },
     Node {
+        id: "3",
         name: "Only paid orders",
         kind: "rule",
         status: "Success",
@@ -75,6 +135,7 @@ pub const WORKFLOW: [Node; 8] = [
         output: r#"{"matched":1,"dropped":1}"#,
     },
     Node {
+        id: "4",
         name: "Look up tax rates",
         kind: "http_request",
         status: "Success",
@@ -88,6 +149,7 @@ pub const WORKFLOW: [Node; 8] = [
         }"#,
     },
     Node {
+        id: "5",
         name: "Build invoices",
         kind: "custom_code",
         status: "Success",
@@ -101,6 +163,7 @@ pub const WORKFLOW: [Node; 8] = [
         ]"#,
     },
     Node {
+        id: "6",
         name: "Create invoices",
         kind: "application",
         status: "Success",
@@ -115,6 +178,7 @@ pub const WORKFLOW: [Node; 8] = [
         }"#,
     },
     Node {
+        id: "7",
         name: "Wait for approval",
         kind: "human_approval",
         status: "Success",
@@ -126,6 +190,7 @@ pub const WORKFLOW: [Node; 8] = [
         output: r#"{"approved":true,"approved_by":"finance@example.com","comment":""}"#,
     },
     Node {
+        id: "8",
         name: "Post to the channel",
         kind: "application",
         status: "Success",
@@ -141,7 +206,7 @@ pub const WORKFLOW: [Node; 8] = [
 const CREATE_INVOICES: usize = 5;
 const APPROVAL: usize = 6;
 
-/// What a connected application's failure looks like in `latest_output`.
+/// A node that failed: its `latest_output` describes the failure of the connected application.
 const INVOICES_FAILED: Node = Node {
     status: "Errored",
     attempts: 5,
@@ -159,21 +224,21 @@ const REFUSED: Node = Node {
     ..WORKFLOW[APPROVAL]
 };
 
-/// A run at one moment.
+/// The state of a run at one moment.
 pub struct Snapshot {
     status: &'static str,
     percentage: f64,
     nodes: Vec<Node>,
 }
 
-/// How a run that does not progress looks.
+/// The state of a run that does not progress.
 pub enum Ending {
     Completed,
     Errored,
     Stopped,
     TimedOut,
     Rejected,
-    /// Not an end: it stays at this.
+    /// Not an end: the run stays in this state.
     Stuck,
 }
 
@@ -196,7 +261,7 @@ impl Ending {
     }
 }
 
-/// The answer for a run that does not progress.
+/// The response for a run that does not progress.
 pub fn still(call: &Call, ending: Ending) -> Option<Reply> {
     let duration = Duration::from_millis(WORKFLOW.iter().filter_map(|node| node.execution_time).sum());
     // 2 June 2025, 09:14:07.311 UTC.
@@ -210,7 +275,7 @@ pub enum Outcome {
     Completed,
     /// The node that creates invoices fails.
     Errored,
-    /// It is being stopped from the start, and ends with the fourth node.
+    /// It is being stopped from the start, and ends after the fourth node.
     Stopped,
 }
 
@@ -225,22 +290,21 @@ impl Outcome {
     }
 }
 
-/// The answer for a run that progresses from the first request for its id on.
-/// It changes only when a node ends.
+/// The response for a run that progresses from the first request for its id on. It changes only when a node ends.
 pub fn progressing(call: &Call, outcome: Outcome) -> Option<Reply> {
     let Settings { run_time, rest_time, .. } = call.sandbox.settings;
     let share = run_time / WORKFLOW.len() as u32;
     let last = outcome.last();
     let (created, elapsed) = call.sandbox.run_clock(call.id, share * last as u32 + rest_time);
     let ended = match last.min((elapsed.as_nanos() / share.as_nanos().max(1)) as usize) {
-        // A run that is being stopped lets no node end but its last.
+        // While a run is being stopped, no node ends but its last.
         ended if outcome == Outcome::Stopped && ended < last => 0,
         ended => ended,
     };
     Some(reply(call, &progress(outcome, ended), created, created + share * ended as u32))
 }
 
-/// The run when `ended` of its nodes have ended.
+/// The run after `ended` of its nodes have ended.
 fn progress(outcome: Outcome, ended: usize) -> Snapshot {
     let is_over = ended == outcome.last();
     match outcome {
@@ -258,58 +322,26 @@ fn progress(outcome: Outcome, ended: usize) -> Snapshot {
 }
 
 fn reply(call: &Call, snapshot: &Snapshot, created: SystemTime, updated: SystemTime) -> Reply {
-    Reply::json(200, json(snapshot, call.id, &call.sandbox.settings.linked_account, created, updated))
-}
-
-fn json(snapshot: &Snapshot, id: &str, account: &str, created: SystemTime, updated: SystemTime) -> String {
-    let Snapshot { status, percentage, nodes } = snapshot;
-    let (id, account) = (json_string(id), json_string(account));
-    let (created, updated) = (rfc3339(created), rfc3339(updated));
-    let completion_time = match *status {
-        "COMPLETED" => format!(r#""completion_time":"{updated}","#),
-        _ => String::new(),
-    };
-    let nodes = (1..).zip(nodes).map(|(id, node)| node_json(id, node)).collect::<Vec<_>>().join(",");
-    format!(
-        r#"{{
-    "_id":{id},
-    "name":"Execution for workflow 68301f0c2b9a4d6e7f105a83",
-    "org_id":"6500a1b2c3d4e5f6a7b8c9d0",
-    "associated_workflow":{{"_id":"68301f0c2b9a4d6e7f105a83","name":"Orders to invoices"}},
-    "environment":"test",
-    "type_of_execution":"ASYNC",
-    "is_child_instance":false,
-    "status":"{status}",
-    "completion_percentage":{percentage},
-    "config_id":{account},
-    "linked_account_id":{account},
-    "createdAt":"{created}",
-    "updatedAt":"{updated}",
-    {completion_time}
-    "nodes":[{nodes}]
-}}
-"#
-    )
-}
-
-fn node_json(id: u32, node: &Node) -> String {
-    let Node { name, kind, status, is_batch, attempts, maximum_attempts, input, output, .. } = node;
-    let execution_time = match node.execution_time {
-        Some(milliseconds) => format!(r#""execution_time":{milliseconds},"#),
-        None => String::new(),
-    };
-    format!(
-        r#"{{
-        "node_id":"{id}",
-        "node_name":"{name}",
-        "node_type":"{kind}",
-        "node_status":"{status}",
-        "is_batch":{is_batch},
-        "attempts_made":{attempts},
-        "maximum_attempts":{maximum_attempts},
-        {execution_time}
-        "input_data":{input},
-        "latest_output":{output}
-    }}"#
+    let account = &call.sandbox.settings.linked_account;
+    let updated = rfc3339(updated);
+    Reply::document(
+        200,
+        &Execution {
+            id: call.id,
+            name: "Execution for workflow 68301f0c2b9a4d6e7f105a83",
+            org_id: "6500a1b2c3d4e5f6a7b8c9d0",
+            associated_workflow: Workflow { id: "68301f0c2b9a4d6e7f105a83", name: "Orders to invoices" },
+            environment: "test",
+            type_of_execution: "ASYNC",
+            is_child_instance: false,
+            status: snapshot.status,
+            completion_percentage: snapshot.percentage,
+            config_id: account,
+            linked_account_id: account,
+            created_at: rfc3339(created),
+            updated_at: &updated,
+            completion_time: (snapshot.status == "COMPLETED").then_some(&*updated),
+            nodes: &snapshot.nodes,
+        },
     )
 }

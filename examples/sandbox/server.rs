@@ -21,24 +21,24 @@ pub async fn serve(listener: TcpListener, sandbox: Arc<Sandbox>) {
             Ok((stream, _)) => {
                 tokio::spawn(serve_connection(stream, Arc::clone(&sandbox)));
             }
-            // The connection was gone again, or descriptors are used up: the next attempt may work.
+            // The connection is already closed, or no descriptors are left: the next attempt may succeed.
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     }
 }
 
 async fn serve_connection(stream: TcpStream, sandbox: Arc<Sandbox>) {
-    // Without it answers only come later.
+    // A failure only delays responses.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(|request| answer(request, &sandbox));
-    // A connection that ends early is the client's business, or was asked for.
+    let service = service_fn(|request| respond(request, &sandbox));
+    // A connection that ends early was closed by the client, or deliberately.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
-/// An error closes the connection without an answer.
-async fn answer(request: Request<Incoming>, sandbox: &Sandbox) -> io::Result<Response<ScriptedBody>> {
+/// An error closes the connection without a response.
+async fn respond(request: Request<Incoming>, sandbox: &Sandbox) -> io::Result<Response<ScriptedBody>> {
     let Reply { pause, status, headers, body } =
-        sandbox.answer(request.method(), request.uri().path(), request.headers());
+        sandbox.respond(request.method(), request.uri().path(), request.headers());
     if !pause.is_zero() {
         tokio::time::sleep(pause).await;
     }

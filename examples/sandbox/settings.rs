@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::catalog::{self, Entry};
 
-/// What the command line asks for.
+/// What the command line requests.
 pub enum Request {
     Help,
     Serve(Settings),
@@ -23,15 +23,15 @@ pub struct Settings {
     pub api_key: String,
     pub linked_account: String,
     pub token: String,
-    /// Added to every answer.
+    /// The pause before every response.
     pub latency: Duration,
-    /// How many of a hundred requests fail.
+    /// The percentage of requests that fail.
     pub failure_rate: f64,
-    /// Requests per second that are served, if there is a limit.
+    /// The limit of requests per second, if there is one.
     pub rate_limit: Option<u32>,
     /// How long a run takes.
     pub run_time: Duration,
-    /// How long a run stays finished before a request starts it anew.
+    /// How long a run stays finished before a request restarts it.
     pub rest_time: Duration,
 }
 
@@ -63,17 +63,17 @@ connections, and ends with status 0 on SIGTERM, on SIGINT, or when its standard 
 that stays open, or --no-stdin; a terminal is not watched).
 
 Options (--option VALUE or --option=VALUE):
-  --listen ADDRESS:PORT   where to listen; port 0 takes a free one  [default: 127.0.0.1:0]
+  --listen ADDRESS:PORT   where to listen; port 0 selects a free one  [default: 127.0.0.1:0]
   --allow-remote          allow an address that is not a loopback one
   --no-stdin              keep serving when standard input ends
   --api-key KEY           the accepted x-api-key  [default: tk_sandbox]
   --linked-account ID     the accepted linked_account_id  [default: user_12345]
   --token TOKEN           the accepted Authorization: Bearer token  [default: sandbox.session.token]
-  --latency MS            wait so many milliseconds before every answer  [default: 0]
-  --failure-rate PERCENT  fail so many requests, at random, with 500, 502 or 503  [default: 0]
-  --rate-limit N          serve N requests a second, answer 429 beyond  [default: no limit]
+  --latency MS            wait MS milliseconds before every response  [default: 0]
+  --failure-rate PERCENT  fail PERCENT of the requests, at random, with 500, 502 or 503  [default: 0]
+  --rate-limit N          serve N requests per second, respond with 429 beyond  [default: no limit]
   --run-seconds N         how long a run takes, decimals allowed  [default: 4]
-  --rest-seconds N        how long it stays finished before the next request starts it anew  [default: 60]
+  --rest-seconds N        how long it stays finished before the next request restarts it  [default: 60]
   --help                  print this and exit
 
 Exit status: 0 stopped or helped, 1 could not listen, 2 wrong options.
@@ -81,13 +81,13 @@ Exit status: 0 stopped or helped, 1 could not listen, 2 wrong options.
 Authentication, by one of:
   x-api-key: tk_sandbox and linked_account_id: user_12345
   Authorization: Bearer sandbox.session.token
-Answers: 401 without credentials or with wrong ones, 400 with both ways at once or without linked_account_id,
+Responses: 401 without credentials or with wrong ones, 400 with both ways at once or without linked_account_id,
 403 INVALID_LINKED_ACCOUNT_ID with a wrong one, 404 for unknown ids and paths, 405 for methods other than GET.
 
-Ids. [-<name>] is optional text of your choice: each such id has a clock or a count of its own.
+Ids. [-<name>] is optional text of your choice: each such id has its own clock or count.
 ";
 
-/// The complete help.
+/// The text of --help.
 pub fn help() -> String {
     let mut help = String::from(USAGE);
     for (title, entries) in catalog::SECTIONS {
@@ -97,7 +97,7 @@ pub fn help() -> String {
     help
 }
 
-/// Sets an option from its value; the error is what the option wants instead.
+/// Sets an option from its value; the error describes the values that it accepts.
 type Setter = fn(&mut Settings, &str) -> Result<(), String>;
 
 /// The options that take a value.
@@ -140,7 +140,7 @@ const OPTIONS: &[(&str, Setter)] = &[
     }),
 ];
 
-/// Reads the command line; the error is a sentence for the user.
+/// Parses the command line; the error is a message for the user.
 pub fn from_arguments(arguments: impl Iterator<Item = OsString>) -> Result<Request, String> {
     let mut settings = Settings::default();
     let mut arguments = arguments.map(text_argument);

@@ -1,8 +1,8 @@
-//! Where the body of an answer ends, as RFC 9112 has it.
+//! Where the body of a response ends, according to RFC 9112.
 
 use crate::peer::Act;
 
-/// All bytes of an answer that ends with its connection, in order; `None`: it ends in another way.
+/// All bytes of a response that ends with an orderly end of its connection, else `None`.
 pub fn sent(acts: &[Act]) -> Option<Vec<u8>> {
     let mut sent = Vec::new();
     for act in acts {
@@ -15,18 +15,18 @@ pub fn sent(acts: &[Act]) -> Option<Vec<u8>> {
     Some(sent)
 }
 
-/// The body: `None` where this is no answer that a plain reader understands, `Some(None)` where the body is cut off.
-pub fn body(answer: &[u8]) -> Option<Option<Vec<u8>>> {
+/// The body: `None` if this is not a simple response, `Some(None)` if the body is cut off.
+pub fn body(response: &[u8]) -> Option<Option<Vec<u8>>> {
     let mut headers = [httparse::EMPTY_HEADER; 128];
     let mut head = httparse::Response::new(&mut headers);
-    let httparse::Status::Complete(length) = head.parse(answer).ok()? else { return None };
-    let content = &answer[length..];
+    let httparse::Status::Complete(length) = head.parse(response).ok()? else { return None };
+    let content = &response[length..];
     let values = |name: &str| -> Vec<&[u8]> {
         let named = head.headers.iter().filter(|header| header.name.eq_ignore_ascii_case(name));
         named.map(|header| header.value.trim_ascii()).collect()
     };
-    let is_plain = values("content-encoding").is_empty() && head.code.is_some_and(|code| code == 200);
-    if !is_plain {
+    let is_simple = values("content-encoding").is_empty() && head.code.is_some_and(|code| code == 200);
+    if !is_simple {
         return None;
     }
     match (&values("content-length")[..], &values("transfer-encoding")[..]) {
@@ -40,12 +40,12 @@ pub fn body(answer: &[u8]) -> Option<Option<Vec<u8>>> {
     }
 }
 
-/// A chunked body; `None`: it is cut off, or makes no sense.
+/// A chunked body; `None`: it is cut off or malformed.
 fn chunks(mut content: &[u8]) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     loop {
         let end = content.windows(2).position(|end| end == b"\r\n")?;
-        // What stands behind a semicolon may be anything.
+        // Anything may follow a semicolon.
         let digits = content[..end].split(|byte| *byte == b';').next()?.trim_ascii();
         let size = usize::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
         let chunk = content.get(end + 2..)?;

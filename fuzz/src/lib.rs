@@ -1,5 +1,5 @@
-//! What the fuzz targets share: the C interface as a C program sees it, references to compare with, and a scripted
-//! peer in place of the network.
+//! Shared by the fuzz targets: the C interface as a C program sees it, references to compare with, and a scripted peer in
+//! place of the network.
 
 pub mod framing;
 pub mod interface;
@@ -14,17 +14,17 @@ use std::process::abort;
 
 /// To be called once, before the first input.
 ///
-/// The library catches its panics and keeps silent about them. Here each of them is a finding, and so is reported and
-/// ends the process where it arises.
+/// The library catches its panics and does not report them. Here each panic is a finding: it is reported, and ends the
+/// process.
 pub fn prepare() {
-    // The first guarded call installs the library's own hook; it never does so again.
+    // The first guarded call installs the library's own hook, once.
     interface::code_name(0);
     std::panic::set_hook(Box::new(|panic| {
         eprintln!("{panic}\n{}", std::backtrace::Backtrace::force_capture());
         abort();
     }));
     for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"] {
-        // SAFETY: the process has one thread yet.
+        // SAFETY: the process has only one thread so far.
         unsafe { std::env::remove_var(name) };
     }
     peer::prepare();

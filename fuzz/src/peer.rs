@@ -1,9 +1,9 @@
 //! A scripted peer in place of the network.
 //!
-//! The functions of the C library that connect, send, receive and look up are defined here once more, and so taken
-//! instead of those: no packet leaves the process, whatever the input. A connection is one end of a socket pair, which
-//! is readable whenever the peer has something to say, so that waiting works as ever. What there is to be received
-//! comes from the script, in portions that it chooses.
+//! The functions of the C library that connect, send, receive and look up names are defined here again, and take their
+//! place: no packet leaves the process, whatever the input. A connection is one end of a socket pair, which is readable
+//! whenever the peer has something to send, so that waiting works as usual. What is received comes from the script, in
+//! chunks that it chooses.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
@@ -16,28 +16,29 @@ use std::os::unix::net::UnixStream;
 use std::sync::Mutex;
 use std::{mem, ptr, slice};
 
-/// What a peer does.
+/// One action of a peer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Act {
-    /// Sends bytes, which are received by themselves.
+    /// Sends bytes, which are received separately from others.
     Send(Vec<u8>),
-    /// Says nothing any more, and keeps the connection open.
+    /// Sends nothing more, and keeps the connection open.
     Hold,
-    /// Ends the stream, in order.
+    /// Ends the stream in an orderly way.
     Close,
     /// Resets the connection.
     Reset,
 }
 
-/// Decides what a peer does, told what has just come. A peer that has done it all, and is waited for, ends the stream.
+/// Decides what a peer does after it has received these bytes. A peer without actions left ends the stream as soon as the
+/// client waits for it.
 pub type Script = Box<dyn FnMut(&[u8]) -> Vec<Act>>;
 
 /// What happened since the last [`begin`].
 #[derive(Default)]
 pub struct Record {
-    /// Where connections went.
+    /// The addresses of connections.
     pub addresses: Vec<SocketAddr>,
-    /// What was sent, by the order of connections.
+    /// What was sent, per connection.
     pub sent: Vec<Vec<u8>>,
 }
 
@@ -53,8 +54,8 @@ struct Connection {
     number: usize,
     address: Option<SocketAddr>,
     coming: VecDeque<Act>,
-    /// The other end of the pair: a byte in it makes the connection readable. Not a stream, which would be read from and
-    /// written to by the functions below.
+    /// The other end of the pair: a byte written to it makes the connection readable. It is not a stream, because those are
+    /// read and written by the functions below.
     signal: File,
     is_readable: bool,
     has_carried_a_request: bool,
@@ -64,29 +65,29 @@ thread_local! {
     static NETWORK: RefCell<Network> = RefCell::default();
 }
 
-/// The names that were looked up: on threads of their own.
+/// The names that were looked up, on threads of their own.
 static LOOKED_UP: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Makes sure that the functions below are those that are called.
+/// Makes sure that the functions below are called in place of the C library's.
 pub fn prepare() {
     begin(Box::new(|_| vec![]));
-    // Nobody listens at port 9 of this host, and if somebody did, nothing would be sent to it.
+    // Nothing should listen on port 9 of this host; if something does, nothing is sent to it.
     let stream = std::net::TcpStream::connect("127.0.0.1:9").expect("the peer is in place");
-    let there = NETWORK.with_borrow(|network| network.connections.contains_key(&stream.as_raw_fd()));
-    assert!(there, "the network is not replaced: nothing may be fuzzed");
+    let is_ours = NETWORK.with_borrow(|network| network.connections.contains_key(&stream.as_raw_fd()));
+    assert!(is_ours, "the network is not replaced: nothing may be fuzzed");
     end();
 }
 
-/// From now on this script answers.
+/// Starts a record, with this script for all peers.
 pub fn begin(script: Script) {
-    LOOKED_UP.lock().expect("no panic goes on").clear();
+    LOOKED_UP.lock().expect("a panic ends the process").clear();
     NETWORK.replace(Network { script: Some(script), ..Network::default() });
 }
 
-/// What happened; and no script answers any more.
+/// Ends the record, and returns it with the names that were looked up.
 pub fn end() -> (Record, Vec<String>) {
     let network = NETWORK.take();
-    (network.record, mem::take(&mut *LOOKED_UP.lock().expect("no panic goes on")))
+    (network.record, mem::take(&mut *LOOKED_UP.lock().expect("a panic ends the process")))
 }
 
 impl Network {
@@ -107,7 +108,7 @@ impl Network {
         Ok(fd)
     }
 
-    fn take(&mut self, fd: c_int, bytes: &[u8]) {
+    fn receive(&mut self, fd: c_int, bytes: &[u8]) {
         let Some(connection) = self.connections.get_mut(&fd) else { return };
         self.record.sent[connection.number].extend_from_slice(bytes);
         if bytes.starts_with(b"GET ") {
@@ -119,22 +120,22 @@ impl Network {
             let acts = script(bytes).into_iter().filter(|act| *act != Act::Send(vec![]));
             connection.coming.extend(acts);
         }
-        connection.tell();
+        connection.update();
     }
 }
 
 impl Connection {
-    /// Makes the connection readable, or not.
-    fn tell(&mut self) {
+    /// Makes the connection readable if there is something to receive.
+    fn update(&mut self) {
         let is_readable = !matches!(self.coming.front(), None | Some(Act::Hold));
         if is_readable && !self.is_readable {
-            self.signal.write_all(&[0]).expect("room for a byte");
+            self.signal.write_all(&[0]).expect("space for a byte");
         }
         self.is_readable = is_readable;
     }
 
-    /// What there is to be received, if anything.
-    fn give(&mut self, own: c_int, buffer: &mut [u8], only_looks: bool) -> Result<usize, c_int> {
+    /// Fills the buffer with what can be received.
+    fn send(&mut self, own: c_int, buffer: &mut [u8], is_peek: bool) -> Result<usize, c_int> {
         let received = match self.coming.front_mut() {
             None | Some(Act::Hold) => return Err(libc::EAGAIN),
             Some(Act::Close) => return Ok(0),
@@ -142,7 +143,7 @@ impl Connection {
             Some(Act::Send(bytes)) => {
                 let received = bytes.len().min(buffer.len());
                 buffer[..received].copy_from_slice(&bytes[..received]);
-                if !only_looks {
+                if !is_peek {
                     bytes.drain(..received);
                 }
                 received
@@ -151,7 +152,7 @@ impl Connection {
         if self.coming.front() == Some(&Act::Send(vec![])) {
             self.coming.pop_front();
         }
-        self.tell();
+        self.update();
         if !self.is_readable {
             // SAFETY: the descriptor is open: it is being received from.
             let mut ours = mem::ManuallyDrop::new(unsafe { File::from_raw_fd(own) });
@@ -161,32 +162,32 @@ impl Connection {
     }
 }
 
-/// Somebody waits for it: what has nothing more to say does not keep him waiting.
-fn is_awaited(connection: &mut Connection) {
+/// The client waits for the connection: a peer without actions left closes it.
+fn await_peer(connection: &mut Connection) {
     if connection.coming.is_empty() {
         connection.coming.push_back(Act::Close);
-        connection.tell();
+        connection.update();
     }
 }
 
-/// Does something with the connection behind a descriptor; `None`: it is none of ours.
+/// Applies a function to the connection of a descriptor; `None`: it is not one of ours.
 fn with_connection<T>(fd: c_int, act: impl FnOnce(&mut Connection) -> T) -> Option<T> {
     let in_network = |network: &mut Network| network.connections.get_mut(&fd).map(act);
     NETWORK.try_with(|network| in_network(&mut network.borrow_mut())).ok().flatten()
 }
 
 fn fail(errno: c_int) -> c_int {
-    // SAFETY: the thread's own errno.
+    // SAFETY: the errno of this thread.
     unsafe { *libc::__errno_location() = errno };
     -1
 }
 
-/// The next definition of a function: the C library's.
+/// The next definition of a function, which is the C library's.
 ///
 /// # Safety
 /// `F` is the type of the function.
 unsafe fn next<F: Copy>(name: &CStr) -> F {
-    // SAFETY: a C string; the function is as its caller says.
+    // SAFETY: a C string; the caller guarantees the type.
     unsafe {
         let function = libc::dlsym(libc::RTLD_NEXT, name.as_ptr());
         assert!(!function.is_null(), "the C library has no {name:?}");
@@ -194,7 +195,7 @@ unsafe fn next<F: Copy>(name: &CStr) -> F {
     }
 }
 
-// SAFETY of the functions below: they are called as those of the C library are.
+// SAFETY of the functions below: callers keep to the contracts of the C library's functions.
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
@@ -217,7 +218,7 @@ unsafe extern "C" fn connect(fd: c_int, name: *const libc::sockaddr, _: libc::so
         network.record.addresses.extend(address);
         address
     });
-    // No other connection is made by anything in this process.
+    // Nothing else in this process makes connections.
     connected.map_or_else(|| fail(libc::ENETUNREACH), |_| 0)
 }
 
@@ -239,7 +240,7 @@ unsafe fn address_of(name: *const libc::sockaddr) -> Option<SocketAddr> {
     }
 }
 
-/// Of whom is asked only whether the connection is made.
+/// Only called to check that the connection is established.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn getpeername(fd: c_int, name: *mut libc::sockaddr, size: *mut libc::socklen_t) -> c_int {
     if with_connection(fd, |connection| connection.address).flatten().is_none() {
@@ -256,7 +257,7 @@ unsafe extern "C" fn getpeername(fd: c_int, name: *mut libc::sockaddr, size: *mu
 
 type SetSockOpt = unsafe extern "C" fn(c_int, c_int, c_int, *const c_void, libc::socklen_t) -> c_int;
 
-/// Of all options only the time for receiving means something here.
+/// Of all options only the receive timeout matters here.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn setsockopt(
     fd: c_int,
@@ -277,21 +278,21 @@ unsafe extern "C" fn setsockopt(
 #[unsafe(no_mangle)]
 unsafe extern "C" fn send(fd: c_int, bytes: *const c_void, length: usize, _: c_int) -> isize {
     let bytes = unsafe { slice::from_raw_parts(bytes.cast::<u8>(), length) };
-    NETWORK.with_borrow_mut(|network| network.take(fd, bytes));
+    NETWORK.with_borrow_mut(|network| network.receive(fd, bytes));
     length as isize
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn recv(fd: c_int, buffer: *mut c_void, length: usize, flags: c_int) -> isize {
     let buffer = unsafe { slice::from_raw_parts_mut(buffer.cast::<u8>(), length) };
-    let only_looks = flags & libc::MSG_PEEK != 0;
+    let is_peek = flags & libc::MSG_PEEK != 0;
     let waits = flags & libc::MSG_DONTWAIT == 0;
     if waits {
-        with_connection(fd, is_awaited);
+        with_connection(fd, await_peer);
     }
-    match with_connection(fd, |connection| connection.give(fd, buffer, only_looks)) {
+    match with_connection(fd, |connection| connection.send(fd, buffer, is_peek)) {
         Some(Ok(received)) => received as isize,
-        // Nothing will come: the pair waits as long as it was told to.
+        // Nothing will come: the pair waits for its receive timeout.
         Some(Err(libc::EAGAIN)) if waits => unsafe {
             let next: unsafe extern "C" fn(c_int, *mut c_void, usize, c_int) -> isize = next(c"recv");
             next(fd, buffer.as_mut_ptr().cast(), length, flags)
@@ -305,7 +306,7 @@ unsafe extern "C" fn recv(fd: c_int, buffer: *mut c_void, length: usize, flags: 
 unsafe extern "C" fn poll(list: *mut libc::pollfd, count: libc::nfds_t, timeout: c_int) -> c_int {
     let polled = if count == 0 { &[][..] } else { unsafe { slice::from_raw_parts(list, count as usize) } };
     for entry in polled.iter().filter(|entry| entry.events & libc::POLLIN != 0) {
-        with_connection(entry.fd, is_awaited);
+        with_connection(entry.fd, await_peer);
     }
     unsafe {
         let next: unsafe extern "C" fn(*mut libc::pollfd, libc::nfds_t, c_int) -> c_int = next(c"poll");
@@ -320,7 +321,7 @@ type GetAddrInfo = unsafe extern "C" fn(
     *mut *mut libc::addrinfo,
 ) -> c_int;
 
-/// Every name is this host's.
+/// Every name resolves to this host.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn getaddrinfo(
     name: *const c_char,
@@ -330,7 +331,7 @@ unsafe extern "C" fn getaddrinfo(
 ) -> c_int {
     unsafe {
         let asked = CStr::from_ptr(name).to_string_lossy().into_owned();
-        LOOKED_UP.lock().expect("no panic goes on").push(asked);
+        LOOKED_UP.lock().expect("a panic ends the process").push(asked);
         let next: GetAddrInfo = next(c"getaddrinfo");
         next(c"127.0.0.1".as_ptr(), service, hints, list)
     }

@@ -1,5 +1,5 @@
-//! What a document means, told by other code than the library's: serde_json for structure and strings, the C library
-//! for doubles, decimal arithmetic on digits for integers, and tinyjson for a second opinion.
+//! The meaning of a document, according to other code than the library's: serde_json for structure and strings, the C
+//! library for doubles, decimal arithmetic on digits for integers, and tinyjson as a second opinion.
 
 use std::ffi::CString;
 use std::fmt;
@@ -30,7 +30,7 @@ impl<'de> Deserialize<'de> for Bytes {
     }
 }
 
-/// The members of an object as they were sent. A key stands there as a raw text.
+/// The members of an object, as sent.
 struct Members<'a>(Vec<(Vec<u8>, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
@@ -55,7 +55,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
-/// serde_json writes a lone half of a surrogate pair as three bytes that are not UTF-8, all with 0xed in front.
+/// serde_json decodes a lone surrogate as three bytes that are not UTF-8, the first of them 0xed.
 fn with_replacements(mut wtf8: Vec<u8>) -> Vec<u8> {
     for start in 0..wtf8.len().saturating_sub(2) {
         if wtf8[start] == 0xed && wtf8[start + 1] >= 0xa0 {
@@ -65,19 +65,19 @@ fn with_replacements(mut wtf8: Vec<u8>) -> Vec<u8> {
     wtf8
 }
 
-/// One value, whose text is valid.
+/// A value with a valid text.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Value<'a>(pub &'a str);
 
 impl<'a> Value<'a> {
-    /// The whole of a text, if it is JSON.
+    /// The value of a whole text, if it is JSON.
     pub fn of(text: &'a [u8]) -> Option<Value<'a>> {
         let text = std::str::from_utf8(text).ok()?;
         let raw: &RawValue = serde_json::from_str(text).ok()?;
         Some(Value(raw.get()))
     }
 
-    /// The number of its kind in the C interface.
+    /// The number of its type in the C interface.
     pub fn kind(self) -> i32 {
         match self.0.as_bytes()[0] {
             b'n' => 0,
@@ -115,19 +115,19 @@ impl<'a> Value<'a> {
         members.iter().rev().find(|(known, _)| known == key.as_bytes()).map(|(_, value)| *value)
     }
 
-    /// As the C library reads a number.
+    /// A number as the C library reads it.
     pub fn double(self) -> Option<f64> {
         let text = (self.kind() == 2).then(|| CString::new(self.0).expect("a number has no NUL"));
-        // SAFETY: a C string; nobody asks where the number ends.
+        // SAFETY: a C string; strtod() accepts NULL for the end.
         text.map(|text| unsafe { libc::strtod(text.as_ptr(), std::ptr::null_mut()) })
     }
 
-    /// A number without its fraction, saturated at what 100 bits can hold.
+    /// A number without its fraction, saturated at 100 bits.
     pub fn truncated(self) -> Option<i128> {
         (self.kind() == 2).then(|| truncated(self.0))
     }
 
-    /// A count of the tolerant reader: -1 where it is none.
+    /// A count as the library reads it: -1 if it is not one.
     pub fn count(self) -> i64 {
         match (self.double(), self.truncated()) {
             (Some(double), Some(whole)) if double >= 0.0 => i64::try_from(whole).unwrap_or(-1),
@@ -137,7 +137,7 @@ impl<'a> Value<'a> {
 }
 
 fn truncated(number: &str) -> i128 {
-    const MOST: i128 = 1 << 100;
+    const MAX: i128 = 1 << 100;
     let (is_negative, unsigned) = match number.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, number),
@@ -145,7 +145,7 @@ fn truncated(number: &str) -> i128 {
     let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let digits: Vec<u8> = whole.bytes().chain(fraction.bytes()).map(|digit| digit - b'0').collect();
-    // An exponent that does not fit is one of its sign that is too large for any text that there is.
+    // An exponent that does not fit is larger than any text, in the direction of its sign.
     let exponent = exponent.parse::<i64>().unwrap_or(match exponent.starts_with('-') {
         true => i64::MIN / 2,
         false => i64::MAX / 2,
@@ -156,23 +156,23 @@ fn truncated(number: &str) -> i128 {
         for place in 0..places.max(0) {
             let digit = digits.get(place as usize).copied().unwrap_or(0);
             value = value * 10 + i128::from(digit);
-            if value > MOST || (value == 0 && place as usize >= digits.len()) {
+            if value > MAX || (value == 0 && place as usize >= digits.len()) {
                 break;
             }
         }
     }
-    let value = value.min(MOST);
+    let value = value.min(MAX);
     if is_negative { -value } else { value }
 }
 
 // A second opinion --------------------------------------------------------------------------------------------
 
-/// What another library makes of the text, if it takes it: it refuses lone surrogates, for one.
+/// What another library reads, if it accepts the text: it refuses lone surrogates, for example.
 pub fn second_opinion(text: &str) -> Option<JsonValue> {
     text.parse().ok()
 }
 
-/// Whether two opinions about one value are the same, without a look at what is inside of it.
+/// Whether two opinions on one value agree, except for the values that it contains.
 pub fn agrees(value: Value<'_>, opinion: &JsonValue) -> bool {
     match opinion {
         JsonValue::Null => value.kind() == 0,

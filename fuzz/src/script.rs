@@ -1,14 +1,14 @@
-//! What a peer does, in bytes that a fuzzer makes up.
+//! The actions of a peer, in bytes that a fuzzer generates.
 
 use std::collections::VecDeque;
 
 use crate::peer::{Act, Script};
 
-/// What is done after each request. 0xff begins a command: `n` waits for the next request, `p` ends a portion, `c`
-/// closes, `r` resets, `h` keeps the connection open without a word. All else is sent.
-pub fn answers(script: &[u8]) -> VecDeque<Vec<Act>> {
-    let mut answers = VecDeque::from([vec![]]);
-    let mut portion = Vec::new();
+/// The actions after each request. 0xff begins a command: `n` waits for the next request, `p` ends a chunk, `c` closes,
+/// `r` resets, `h` keeps the connection open and silent. Everything else is sent.
+pub fn responses(script: &[u8]) -> VecDeque<Vec<Act>> {
+    let mut responses = VecDeque::from([vec![]]);
+    let mut chunk = Vec::new();
     let mut rest = script;
     while let [first, more @ ..] = rest {
         let (act, after) = match (first, more) {
@@ -17,24 +17,24 @@ pub fn answers(script: &[u8]) -> VecDeque<Vec<Act>> {
             (0xff, [b'r', after @ ..]) => (Some(Act::Reset), after),
             (0xff, [b'h', after @ ..]) => (Some(Act::Hold), after),
             (byte, after) => {
-                portion.push(*byte);
+                chunk.push(*byte);
                 rest = after;
                 continue;
             }
         };
-        let answer = answers.back_mut().expect("never empty");
-        answer.push(Act::Send(std::mem::take(&mut portion)));
-        answer.extend(act);
+        let response = responses.back_mut().expect("never empty");
+        response.push(Act::Send(std::mem::take(&mut chunk)));
+        response.extend(act);
         if more.first() == Some(&b'n') {
-            answers.push_back(vec![]);
+            responses.push_back(vec![]);
         }
         rest = after;
     }
-    answers.back_mut().expect("never empty").push(Act::Send(portion));
-    answers
+    responses.back_mut().expect("never empty").push(Act::Send(chunk));
+    responses
 }
 
-/// Gives an answer to each request, and hangs up on those for which there is none.
-pub fn play(mut answers: VecDeque<Vec<Act>>) -> Script {
-    Box::new(move |_| answers.pop_front().unwrap_or_else(|| vec![Act::Close]))
+/// Sends a response to each request, and closes the connection if there are no more.
+pub fn play(mut responses: VecDeque<Vec<Act>>) -> Script {
+    Box::new(move |_| responses.pop_front().unwrap_or_else(|| vec![Act::Close]))
 }

@@ -1,24 +1,24 @@
-//! Whether an error keeps the key to itself, whatever the server echoed.
+//! Checks that no error contains the key, whatever the server echoed.
 
 use crate::interface::Failure;
 
-/// The key of all calls that are fuzzed; the dictionaries hold it.
+/// The key of all calls; the dictionaries contain it.
 pub const KEY: &str = "tk_Q7z-secret";
 
-/// No part of the error holds the key, neither as it is nor with escapes.
-pub fn check_silence(failure: &Failure) {
+/// No part of the error contains the key, neither as it is nor with escapes.
+pub fn check_redaction(failure: &Failure) {
     let texts =
         [Some(failure.message()), failure.http_error_type(), failure.api_code(), failure.request_id()];
     for text in texts.into_iter().flatten() {
-        assert!(!text.contains(KEY), "the key stands in {text:?}");
+        assert!(!text.contains(KEY), "the key is in {text:?}");
     }
     if let Some(body) = failure.body() {
-        assert!(!contains(body, KEY) && !contains(&unescaped(body), KEY), "the key stands in the body");
+        assert!(!contains(body, KEY) && !contains(&unescaped(body), KEY), "the key is in the body");
     }
 }
 
-/// Whether the beginning of the key stands in a text, be it with escapes of escapes.
-pub fn may_hold_key(text: &[u8]) -> bool {
+/// Whether a text contains the beginning of the key, perhaps with escapes of escapes.
+pub fn may_contain_key(text: &[u8]) -> bool {
     let once = unescaped(text);
     let beginning = &KEY[..4];
     contains(text, beginning) || contains(&once, beginning) || contains(&unescaped(&once), beginning)
@@ -30,7 +30,7 @@ fn contains(text: &[u8], part: &str) -> bool {
 
 /// A text with each escape of an ASCII character replaced by the character.
 fn unescaped(text: &[u8]) -> Vec<u8> {
-    let mut plain = Vec::with_capacity(text.len());
+    let mut unescaped = Vec::with_capacity(text.len());
     let mut rest = text;
     while let [first, more @ ..] = rest {
         let escaped = match (first, more) {
@@ -43,8 +43,8 @@ fn unescaped(text: &[u8]) -> Vec<u8> {
             _ => None,
         };
         let (byte, after) = escaped.unwrap_or((*first, more));
-        plain.push(byte);
+        unescaped.push(byte);
         rest = after;
     }
-    plain
+    unescaped
 }

@@ -1,4 +1,4 @@
-//! A peer that speaks TLS.
+//! A peer with TLS.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -11,14 +11,14 @@ use rustls::{Error, ServerConfig, ServerConnection, SupportedProtocolVersion};
 
 use crate::peer::{Act, Script};
 
-/// What a connection's first record begins with, which no other one does.
+/// The beginning of a connection's first record, and of no other.
 const HELLO: [u8; 3] = [22, 3, 1];
 
 /// A certificate and its key.
 pub struct Identity(CertificateDer<'static>, PrivateKeyDer<'static>);
 
 impl Identity {
-    /// Those in this folder.
+    /// The certificate and key in a folder.
     pub fn read(folder: &Path) -> Identity {
         let certificate = CertificateDer::from_pem_file(folder.join("good.pem")).expect("a certificate");
         let key = PrivateKeyDer::from_pem_file(folder.join("good.key")).expect("a key");
@@ -26,25 +26,25 @@ impl Identity {
     }
 }
 
-/// A server's settings.
+/// The settings of a server.
 pub fn config(
     identity: &Identity,
     version: &'static SupportedProtocolVersion,
-    largest_record: Option<usize>,
+    max_record: Option<usize>,
 ) -> Arc<ServerConfig> {
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(&[version])
-        .expect("a version that there is")
+        .expect("a supported version")
         .with_no_client_auth()
         .with_single_cert(vec![identity.0.clone()], identity.1.clone_key())
         .expect("a pair");
-    config.max_fragment_size = largest_record;
+    config.max_fragment_size = max_record;
     Arc::new(config)
 }
 
-/// The same script behind TLS. What it sends arrives in pieces of this size, whatever the records are. To send nothing
-/// renews the keys, which is of no interest but to TLS.
-pub fn behind_tls(config: Arc<ServerConfig>, piece: usize, mut script: Script) -> Script {
+/// The same script over TLS. What it sends arrives in pieces of this size, whatever the records are. Sending nothing updates
+/// the keys, which only TLS notices.
+pub fn over_tls(config: Arc<ServerConfig>, piece: usize, mut script: Script) -> Script {
     let mut server = None;
     Box::new(move |bytes| {
         if bytes.starts_with(&HELLO) {
@@ -61,10 +61,10 @@ pub fn behind_tls(config: Arc<ServerConfig>, piece: usize, mut script: Script) -
         for act in script(&request) {
             match &act {
                 Act::Send(bytes) if bytes.is_empty() => {
-                    // Only TLS 1.3 can.
+                    // Only TLS 1.3 has this.
                     let _ = server.refresh_traffic_keys();
                 }
-                Act::Send(bytes) => server.writer().write_all(bytes).expect("room for all"),
+                Act::Send(bytes) => server.writer().write_all(bytes).expect("an unlimited buffer"),
                 Act::Close => server.send_close_notify(),
                 Act::Hold | Act::Reset => {}
             }
@@ -78,16 +78,16 @@ pub fn behind_tls(config: Arc<ServerConfig>, piece: usize, mut script: Script) -
     })
 }
 
-/// What the client has sent: it keeps to the rules of TLS.
+/// What the client has sent. It must follow the rules of TLS.
 fn received(server: &mut ServerConnection, mut bytes: &[u8]) -> Vec<u8> {
     let mut request = Vec::new();
     while !bytes.is_empty() {
-        let taken = server.read_tls(&mut bytes).expect("room for a record");
+        let taken = server.read_tls(&mut bytes).expect("space for a record");
         match server.process_new_packets() {
             Ok(state) if state.plaintext_bytes_to_read() > 0 => {
                 let start = request.len();
                 request.resize(start + state.plaintext_bytes_to_read(), 0);
-                server.reader().read_exact(&mut request[start..]).expect("what there is");
+                server.reader().read_exact(&mut request[start..]).expect("available plaintext");
             }
             Ok(_) | Err(Error::AlertReceived(_)) => {}
             Err(error) => panic!("the client breaks the rules: {error}"),
@@ -102,7 +102,7 @@ fn received(server: &mut ServerConnection, mut bytes: &[u8]) -> Vec<u8> {
 fn sent(server: &mut ServerConnection, piece: usize) -> Vec<Act> {
     let mut records = Vec::new();
     while server.wants_write() {
-        server.write_tls(&mut records).expect("a vector takes all");
+        server.write_tls(&mut records).expect("a growing vector");
     }
     records.chunks(piece).map(|part| Act::Send(part.to_vec())).collect()
 }

@@ -1,10 +1,10 @@
-//! A walk through all of an execution by the C interface, each step compared with the reference.
+//! Walks through all of an execution with the C interface, and compares each step with the reference.
 
 use crate::interface::{Execution, Json, Node, as_c_sees_it};
 use crate::reference::{Value, agrees, second_opinion};
 use tinyjson::JsonValue;
 
-/// Choices that depend on the input alone: values answer in whatever order they are asked.
+/// Choices that depend on the input alone: values must be the same in whatever order they are read.
 pub struct Choices(u64);
 
 impl Choices {
@@ -21,7 +21,7 @@ impl Choices {
     }
 }
 
-/// All fields, all nodes, and all values of an execution, which was made of this document.
+/// Checks all fields, nodes and values of an execution against its document.
 pub fn execution(execution: &Execution, document: Value<'_>, asked_id: Option<&str>, choices: &mut Choices) {
     for (name, found) in execution.texts() {
         let expected = text(document, name);
@@ -89,14 +89,14 @@ fn text(object: Value<'_>, name: &str) -> Option<Vec<u8>> {
     object.get(name)?.string()
 }
 
-/// The position of a text among those that are known; empty ones are none.
+/// The position of a text among the known ones, of which empty ones are placeholders.
 fn state(text: Option<Vec<u8>>, known: &[&str; 11]) -> i32 {
     let text = text.filter(|text| !text.is_empty());
     text.and_then(|text| known.iter().position(|known| known.as_bytes() == text)).unwrap_or(0) as i32
 }
 
-/// A value that was found, what it should be, what the second opinion on it is, and how a pointer leads to it from the
-/// root, unless it is hidden behind a member of the same name.
+/// A value that was found, the expected one, the second opinion on it, and the JSON pointer to it from the root, unless a
+/// later member of the same name hides it.
 struct Place<'a, 'r> {
     found: Json<'a>,
     expected: Value<'r>,
@@ -104,7 +104,7 @@ struct Place<'a, 'r> {
     pointer: Option<Vec<u8>>,
 }
 
-/// All of a value. Without recursion, as no depth of nesting is refused.
+/// Checks a whole value. Without recursion, because no depth of nesting is refused.
 fn value(root: Json<'_>, expected: Value<'_>, choices: &mut Choices) {
     let opinion = second_opinion(expected.0);
     let mut open = vec![Place { found: root, expected, opinion: opinion.as_ref(), pointer: Some(vec![]) }];
@@ -141,10 +141,10 @@ fn texts(place: &Place) {
     let text = place.found.text();
     assert_eq!(text, place.expected.0.as_bytes());
     assert_eq!(place.found.raw(), text);
-    assert_eq!(place.found.text().as_ptr(), text.as_ptr(), "the copy is made once");
+    assert_eq!(place.found.text().as_ptr(), text.as_ptr(), "the copy is made only once");
 }
 
-/// By key and by position, and where there is nothing.
+/// Lookups by key and by position, successful or not.
 fn lookups(place: &Place) {
     let found = place.found;
     for (key, _) in place.expected.members().unwrap_or_default().iter().filter(|(key, _)| !key.contains(&0)) {
@@ -152,8 +152,8 @@ fn lookups(place: &Place) {
         let last = (0..found.length()).rev().find(same).expect("a key that was sent");
         assert_eq!(found.get(key), found.at(last));
     }
-    // Hardly anybody: inputs are made of what is compared with them, too.
-    let absent = "a key that nobody sends";
+    // Checked, because the fuzzer derives inputs from what they are compared with.
+    let absent = "a key that is never sent";
     if place.expected.get(absent).is_none() {
         assert_eq!(found.get(absent.as_bytes()), None);
         assert_eq!(found.pointer(format!("/{absent}").as_bytes()), None);
@@ -180,7 +180,7 @@ fn length(place: &Place) {
     }
 }
 
-/// Puts what is inside of a value where it waits to be looked at.
+/// Queues the values that a value contains.
 fn step_in<'a, 'r>(place: &Place<'a, 'r>, open: &mut Vec<Place<'a, 'r>>) {
     let inside = |index, expected, opinion, token: Option<Vec<u8>>| Place {
         found: place.found.at(index).expect("a value below the length"),
@@ -213,7 +213,7 @@ fn step_in<'a, 'r>(place: &Place<'a, 'r>, open: &mut Vec<Place<'a, 'r>>) {
     }
 }
 
-/// A key as it stands in a pointer (RFC 6901).
+/// A key in the form that a pointer needs (RFC 6901).
 fn token(key: &[u8]) -> Vec<u8> {
     let mut token = Vec::new();
     for byte in key {

@@ -1,6 +1,6 @@
-//! Everything that a caller sets: refused with a reason, or sent exactly as it was set, and nowhere else.
+//! Everything that a caller sets is refused with a reason, or sent exactly as set, and nowhere else.
 //!
-//! An input is a byte of choices, and then the arguments, each ended by 0xff; one that is missing is NULL.
+//! An input is a byte of choices followed by the arguments, each ended by 0xff; a missing one is NULL.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -8,7 +8,8 @@ use refold_fuzz::interface::{Client, Failure, INVALID_ARGUMENT, Options, as_c_se
 use refold_fuzz::peer::{self, Act, Record};
 use url::Url;
 
-/// Good for whatever a caller sets, with one too small for an interval; and none that passes while a name is looked up.
+/// Valid for all numbers that a caller sets, except that 9 is too small for an interval. No timeout is so short that it
+/// expires during a lookup.
 const NUMBERS: [u64; 4] = [60_000, 0, 9, u64::MAX];
 const TIMEOUTS: [u64; 4] = [60_000, 0, 1 << 40, u64::MAX];
 
@@ -29,7 +30,7 @@ struct Arguments<'a> {
 fuzz_target!(init: refold_fuzz::prepare(), |input: &[u8]| {
     let Some((choices, rest)) = input.split_first() else { return };
     let mut fields = rest.split(|byte| *byte == 0xff);
-    // Those that end at a NUL for C do so here, too.
+    // For C they end at a NUL, and therefore here, too.
     let mut next = || fields.next().map(as_c_sees_it);
     let arguments = Arguments {
         choices: *choices,
@@ -44,9 +45,9 @@ fuzz_target!(init: refold_fuzz::prepare(), |input: &[u8]| {
         ca_file: next().filter(|path| !path.is_empty()),
         newer_token: next(),
     };
-    peer::begin(Box::new(answer));
+    peer::begin(Box::new(respond));
     let client = options(&arguments).client();
-    assert_eq!(peer::end().0.sent.len(), 0, "a client connects before it is asked to");
+    assert_eq!(peer::end().0.sent.len(), 0, "a client connects before its first call");
     match client {
         Ok(client) => call(&arguments, &client),
         Err(failure) => check_refusal(&failure),
@@ -59,7 +60,7 @@ fn options(arguments: &Arguments) -> Options {
     options.api_key(arguments.api_key, arguments.linked_account_id);
     options.session_token(arguments.session_token);
     options.base_url(arguments.base_url);
-    // Never the environment's.
+    // Never that of the environment.
     options.proxy(arguments.proxy.or(Some(b"")));
     options.user_agent(arguments.user_agent);
     options.ca_pem(arguments.ca_pem);
@@ -73,9 +74,9 @@ fn options(arguments: &Arguments) -> Options {
     options
 }
 
-/// What a peer of every kind answers: a proxy agrees to all, a server has an execution, and TLS is not to be had.
-fn answer(request: &[u8]) -> Vec<Act> {
-    let reply: &[u8] = match request {
+/// The responses of all kinds of peers: a proxy accepts everything, a server has an execution, and TLS is refused.
+fn respond(request: &[u8]) -> Vec<Act> {
+    let response: &[u8] = match request {
         [b'G', ..] => b"HTTP/1.1 200 OK\r\nContent-Length: 22\r\n\r\n{\"status\":\"COMPLETED\"}",
         [b'C', ..] => b"HTTP/1.1 200 OK\r\n\r\n",
         [5, 1, method] => return vec![Act::Send(vec![5, *method])],
@@ -83,7 +84,7 @@ fn answer(request: &[u8]) -> Vec<Act> {
         [1, ..] => &[1, 0],
         _ => b"\x15\x03\x03\x00\x02\x02\x28",
     };
-    vec![Act::Send(reply.to_vec())]
+    vec![Act::Send(response.to_vec())]
 }
 
 fn check_refusal(failure: &Failure) {
@@ -103,7 +104,7 @@ fn check_refusal(failure: &Failure) {
         "poll_interval_ms",
         "execution_id",
     ];
-    assert!(known.contains(&name), "no argument is named: {}", failure.message());
+    assert!(known.contains(&name), "the message does not begin with an argument: {}", failure.message());
 }
 
 fn call(arguments: &Arguments, client: &Client) {
@@ -115,21 +116,21 @@ fn call(arguments: &Arguments, client: &Client) {
         }
         assert!(token.is_none() || arguments.api_key.is_none(), "a token for a client with a key");
     }
-    peer::begin(Box::new(answer));
+    peer::begin(Box::new(respond));
     let id = arguments.id.unwrap_or_default();
     let result = client.get(id);
     let (record, looked_up) = peer::end();
     let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.~:".contains(byte);
     let is_id = (1..=256).contains(&id.len()) && id.iter().all(allowed) && id != b"." && id != b"..";
     if !is_id {
-        let failure = result.err().expect("an id that is none was accepted");
+        let failure = result.err().expect("an invalid id was accepted");
         check_refusal(&failure);
         assert_eq!((record.sent.len(), looked_up.len()), (0, 0));
         return;
     }
     assert!(result.err().is_none_or(|failure| failure.code() != INVALID_ARGUMENT));
-    let proxy = arguments.proxy.filter(|proxy| !proxy.is_empty()).map(as_others_read);
-    let base = as_others_read(arguments.base_url.unwrap_or(b"https://app.refold.ai"));
+    let proxy = arguments.proxy.filter(|proxy| !proxy.is_empty()).map(reference_url);
+    let base = reference_url(arguments.base_url.unwrap_or(b"https://app.refold.ai"));
     let (Some(base), Some(proxy)) = (base, proxy.map_or(Some(None), |proxy| proxy.map(Some))) else { return };
     assert!(base.username().is_empty() && base.query().is_none() && base.fragment().is_none());
     check_address(proxy.as_ref().unwrap_or(&base), &record, &looked_up);
@@ -138,15 +139,15 @@ fn call(arguments: &Arguments, client: &Client) {
     }
 }
 
-/// A URL as others read it; `None` where they find fault with its punycode, which is the caller's business.
-fn as_others_read(url: &[u8]) -> Option<Url> {
-    match Url::parse(std::str::from_utf8(url).expect("what is accepted is UTF-8")) {
+/// A URL as another library reads it; `None` if that refuses its punycode, which is left to the caller.
+fn reference_url(url: &[u8]) -> Option<Url> {
+    match Url::parse(std::str::from_utf8(url).expect("an accepted URL is UTF-8")) {
         Err(url::ParseError::IdnaError) => None,
-        parsed => Some(parsed.expect("what is accepted is a URL")),
+        parsed => Some(parsed.expect("an accepted URL is valid")),
     }
 }
 
-/// Connections go to the host and port that the URL names, as others read it.
+/// Connections go to the host and port of the URL, as another library reads it.
 fn check_address(url: &Url, record: &Record, looked_up: &[String]) {
     let default_port = match url.scheme() {
         "http" => 80,
@@ -165,7 +166,7 @@ fn check_address(url: &Url, record: &Record, looked_up: &[String]) {
     }
 }
 
-/// The head of the request that came through in plain text, line by line.
+/// Checks the head of a plaintext request, line by line.
 fn check_head(
     arguments: &Arguments,
     token: Option<&[u8]>,
@@ -214,7 +215,7 @@ fn check_head(
     assert_eq!(found, expected);
 }
 
-/// Blanks before a value are not part of it.
+/// Leading blanks are not part of a field's value.
 fn user_agent(arguments: &Arguments) -> Vec<u8> {
     let own = format!("librefold/{}", refold_fuzz::interface::version());
     match arguments.user_agent.filter(|product| !product.is_empty()) {

@@ -1,4 +1,4 @@
-//! The body of an answer: whether it is an execution, and all that it says, read through the C interface.
+//! The body of a response: whether it is an execution, and all its content, read through the C interface.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -12,7 +12,7 @@ fuzz_target!(init: refold_fuzz::prepare(), |body: &[u8]| {
         document.and_then(|document| document.get("status")).is_some_and(|status| status.kind() == 3);
     match Execution::parse(body) {
         Ok(execution) => {
-            assert!(is_execution, "what is no execution was taken for one");
+            assert!(is_execution, "accepted what is not an execution");
             walk::execution(&execution, document.expect("it is valid"), None, &mut Choices::of(body));
         }
         Err(failure) => {

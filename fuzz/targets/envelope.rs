@@ -1,4 +1,4 @@
-//! The body of an error's answer, all the way from the socket to what the error says.
+//! The body of an error response, all the way from the socket to the fields of the error.
 //!
 //! An input is a status of three digits, a line break, and the body.
 #![no_main]
@@ -9,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 use refold_fuzz::interface::{Client, Failure, INVALID_RESPONSE, Options, as_c_sees_it};
 use refold_fuzz::peer::{self, Act};
 use refold_fuzz::reference::Value;
-use refold_fuzz::secrets::{KEY, check_silence, may_hold_key};
+use refold_fuzz::secrets::{KEY, check_redaction, may_contain_key};
 
 const REQUEST_ID: &str = "id-of-the-header";
 
@@ -26,15 +26,15 @@ fn client() -> Client {
 fuzz_target!(init: refold_fuzz::prepare(), |input: &[u8]| {
     let (status, body) = input.split_at_checked(4).unwrap_or((b"500\n", input));
     let status = std::str::from_utf8(&status[..3]).ok().and_then(|digits| digits.parse().ok());
-    // Those without a body have no envelope.
+    // These have no body, and therefore no envelope.
     let status = status.filter(|status| (200..1000).contains(status) && ![204, 304].contains(status));
     let status: u16 = status.unwrap_or(500);
     let head = format!(
         "HTTP/1.1 {status} Whatever\r\nContent-Length: {}\r\nx-request-id: {REQUEST_ID}\r\n\r\n",
         body.len()
     );
-    let answer = [head.as_bytes(), body].concat();
-    peer::begin(Box::new(move |_| vec![Act::Send(answer.clone()), Act::Close]));
+    let response = [head.as_bytes(), body].concat();
+    peer::begin(Box::new(move |_| vec![Act::Send(response.clone()), Act::Close]));
     let result = CLIENT.with(|kept| kept.get_or_init(client).get(b"1"));
     match result {
         Ok(execution) => {
@@ -46,8 +46,8 @@ fuzz_target!(init: refold_fuzz::prepare(), |input: &[u8]| {
             assert_eq!(failure.code(), if is_success { INVALID_RESPONSE } else { status.into() });
             assert_eq!((failure.attempts(), failure.retry_after_ms()), (1, -1));
             assert_eq!(failure.is_retryable(), [408, 429, 500, 502, 503, 504].contains(&failure.code()));
-            check_silence(&failure);
-            if !may_hold_key(body) {
+            check_redaction(&failure);
+            if !may_contain_key(body) {
                 check_envelope(&failure, status, body);
             }
         }
@@ -58,11 +58,11 @@ fuzz_target!(init: refold_fuzz::prepare(), |input: &[u8]| {
 fn check_envelope(failure: &Failure, status: u16, body: &[u8]) {
     let envelope = Value::of(body).filter(|value| value.kind() == 5);
     let text = |name: &str| envelope?.get(name)?.string();
-    // What C would see as empty is none.
+    // What is empty for C counts as absent.
     let not_empty = |text: &Vec<u8>| !as_c_sees_it(text).is_empty();
-    let told = envelope.and_then(|envelope| envelope.get("status_code")).and_then(Value::truncated);
-    let told = told.filter(|told| (100..1000).contains(told));
-    assert_eq!(i128::from(failure.http_status()), told.unwrap_or(status.into()));
+    let sent = envelope.and_then(|envelope| envelope.get("status_code")).and_then(Value::truncated);
+    let sent = sent.filter(|status| (100..1000).contains(status));
+    assert_eq!(i128::from(failure.http_status()), sent.unwrap_or(status.into()));
     assert_same(failure.http_error_type(), text("http_error_type"));
     assert_same(failure.api_code(), text("error_code").or_else(|| text("error")));
     let request_id = text("request_id").filter(not_empty);

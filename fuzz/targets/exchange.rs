@@ -1,6 +1,6 @@
-//! What a server, or whatever answers in its place, sends, in portions and with ends at any place.
+//! Whatever a server or proxy sends, in chunks of any size, ended at any place.
 //!
-//! An input is a byte that chooses the way there and what is called, and a script.
+//! An input is a byte that selects the route and the calls, followed by a script.
 #![no_main]
 
 use std::collections::VecDeque;
@@ -12,13 +12,13 @@ use refold_fuzz::interface::{CANCELLED, Client, Execution, Failure, INVALID_ARGU
 use refold_fuzz::peer::{self, Act};
 use refold_fuzz::reference::Value;
 use refold_fuzz::script;
-use refold_fuzz::secrets::{KEY, check_silence};
+use refold_fuzz::secrets::{KEY, check_redaction};
 use refold_fuzz::walk::{self, Choices};
 
 const ID: &str = "6a106ba44480b80424a65289";
 
 /// Base URL and proxy.
-const WAYS: [(&str, &str); 8] = [
+const ROUTES: [(&str, &str); 8] = [
     ("http://127.0.0.1:1", ""),
     ("http://127.0.0.1:1", "http://user:password@127.0.0.1:2"),
     ("http://127.0.0.1:1", "socks5://127.0.0.1:2"),
@@ -31,14 +31,14 @@ const WAYS: [(&str, &str); 8] = [
 
 fuzz_target!(init: refold_fuzz::prepare(), |input: &[u8]| {
     let Some((mode, script)) = input.split_first() else { return };
-    let answers = script::answers(script);
-    let holds = answers.iter().flatten().any(|act| *act == Act::Hold);
+    let responses = script::responses(script);
+    let holds = responses.iter().flatten().any(|act| *act == Act::Hold);
     let retries = if mode & 0x80 != 0 { 2 } else { 0 };
-    // Long enough for anything but what never comes, and too short for the pause before another try.
+    // Long enough for everything that arrives at all, and too short for the pause before a retry.
     let timeout_ms = if holds { 5 } else if retries > 0 { 300 } else { 60_000 };
     let client = client(*mode, timeout_ms, retries);
     let begun = Instant::now();
-    peer::begin(script::play(answers.clone()));
+    peer::begin(script::play(responses.clone()));
     for call in 0..1 + (mode >> 3 & 3) {
         let result = if mode & 0x20 != 0 && call == 0 { wait(&client) } else { client.get(ID.as_bytes()) };
         match &result {
@@ -46,7 +46,7 @@ fuzz_target!(init: refold_fuzz::prepare(), |input: &[u8]| {
             Err(failure) => check_failure(failure, retries),
         }
         if *mode == 0 {
-            check_framing(&answers, &result);
+            check_framing(&responses, &result);
         }
     }
     let limit = if holds || retries > 0 { 2 } else { 60 };
@@ -56,7 +56,7 @@ fuzz_target!(init: refold_fuzz::prepare(), |input: &[u8]| {
 });
 
 fn client(mode: u8, timeout_ms: u64, retries: u32) -> Client {
-    let (base_url, proxy) = WAYS[usize::from(mode & 7)];
+    let (base_url, proxy) = ROUTES[usize::from(mode & 7)];
     let options = Options::with_key(KEY, base_url, timeout_ms);
     options.proxy(Some(proxy.as_bytes()));
     options.numbers(timeout_ms, timeout_ms, retries, if mode & 0x40 != 0 { 64 } else { 1 << 16 }, 10);
@@ -67,8 +67,8 @@ fn wait(client: &Client) -> Result<Execution, Failure> {
     let mut seen = None;
     let result = client.wait_for_first(ID.as_bytes(), 20, &mut seen);
     if let Ok(execution) = &result {
-        let seen = seen.expect("every snapshot is shown");
-        assert_eq!(seen.json(), execution.json(), "another one was shown last");
+        let seen = seen.expect("the callback gets every snapshot");
+        assert_eq!(seen.json(), execution.json(), "the callback got another snapshot last");
         assert!(seen.state() >= 5, "the wait was stopped");
     } else if seen.is_some() {
         assert_eq!(result.as_ref().err().map(Failure::code), Some(CANCELLED));
@@ -84,16 +84,16 @@ fn check_execution(execution: &Execution, input: &[u8]) {
 fn check_failure(failure: &Failure, retries: u32) {
     let code = failure.code();
     assert!(code != INVALID_ARGUMENT && !(200..300).contains(&code), "{code}: {}", failure.message());
-    // A wait tries a few times by itself. A time-out may pass before the first try.
-    let fewest = if code == TIMEOUT { 0 } else { 1 };
-    let tries = failure.attempts();
-    assert!((fewest..=6 * (1 + retries)).contains(&tries), "{tries} tries: {}", failure.message());
-    check_silence(failure);
+    // A wait continues after some failures. A timeout may expire before the first attempt.
+    let min = if code == TIMEOUT { 0 } else { 1 };
+    let attempts = failure.attempts();
+    assert!((min..=6 * (1 + retries)).contains(&attempts), "{attempts} attempts: {}", failure.message());
+    check_redaction(failure);
 }
 
-/// A body is taken for an execution only as a whole, and only as long as its framing says.
-fn check_framing(answers: &VecDeque<Vec<Act>>, result: &Result<Execution, Failure>) {
-    let Some(sent) = framing::sent(&answers[0]) else { return };
+/// An execution is read from a complete body only, with the length that its framing defines.
+fn check_framing(responses: &VecDeque<Vec<Act>>, result: &Result<Execution, Failure>) {
+    let Some(sent) = framing::sent(&responses[0]) else { return };
     let Some(expected) = framing::body(&sent) else { return };
     match (result, expected) {
         (Ok(execution), Some(body)) => {
@@ -102,7 +102,7 @@ fn check_framing(answers: &VecDeque<Vec<Act>>, result: &Result<Execution, Failur
                 Value::of(body.as_slice()).map(|value| value.0.as_bytes())
             );
         }
-        (Ok(_), None) => panic!("half a body was taken for whole"),
+        (Ok(_), None) => panic!("a truncated body was accepted"),
         (Err(_), _) => {}
     }
 }

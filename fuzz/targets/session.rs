@@ -1,7 +1,7 @@
-//! TLS changes nothing: whatever a server sends, in records of any size that arrive in any pieces, the calls come to what
-//! they come to without.
+//! TLS changes nothing: whatever a server sends, in records of any size that arrive in any pieces, calls have the same
+//! results as without TLS.
 //!
-//! An input is two bytes that choose the records, the pieces and the number of calls, and a script.
+//! An input is two bytes that select the records, the pieces and the number of calls, followed by a script.
 #![no_main]
 
 use std::path::Path;
@@ -11,18 +11,18 @@ use std::time::{Duration, Instant};
 use libfuzzer_sys::fuzz_target;
 use refold_fuzz::interface::{Client, Failure, Options};
 use refold_fuzz::peer::{self, Act, Script};
-use refold_fuzz::secrets::{KEY, check_silence};
+use refold_fuzz::secrets::{KEY, check_redaction};
 use refold_fuzz::{script, tls};
 use rustls::version::{TLS12, TLS13};
 
 const ID: &str = "6a106ba44480b80424a65289";
 
-/// The largest records there are, small ones, and the smallest that rustls makes.
+/// The largest possible records, smaller ones, and the smallest that rustls makes.
 const RECORDS: [Option<usize>; 4] = [None, Some(4096), Some(256), Some(32)];
 
 const PIECES: [usize; 4] = [usize::MAX, 16_401, 100, 1];
 
-/// Where fuzz/run.sh makes certificates.
+/// The folder in which fuzz/run.sh makes certificates.
 const CERTIFICATES: &str = "target/fuzz/certificates";
 
 static AUTHORITY: OnceLock<Vec<u8>> = OnceLock::new();
@@ -38,35 +38,35 @@ fn prepare() {
 
 fuzz_target!(init: prepare(), |input: &[u8]| {
     let [mode, form, script @ ..] = input else { return };
-    let mut answers = script::answers(script);
-    for answer in &mut answers {
-        // Time is not what this is about.
-        answer.retain(|act| *act != Act::Hold);
-        // A stream that ends without a goodbye is cut off with TLS alone.
-        if !matches!(answer.last(), Some(Act::Close | Act::Reset)) && mode & 4 != 0 {
-            answer.push(Act::Close);
+    let mut responses = script::responses(script);
+    for response in &mut responses {
+        // Timing is not tested here.
+        response.retain(|act| *act != Act::Hold);
+        // A stream that ends without a close_notify counts as cut off, but only with TLS.
+        if !matches!(response.last(), Some(Act::Close | Act::Reset)) && mode & 4 != 0 {
+            response.push(Act::Close);
         }
     }
     let calls = 1 + usize::from(mode & 3);
-    let most_bytes = if mode & 8 != 0 { 64 } else { 1 << 16 };
-    let plain = outcomes(client("http://127.0.0.1:1", most_bytes), calls, script::play(answers.clone()));
+    let max_bytes = if mode & 8 != 0 { 64 } else { 1 << 16 };
+    let plaintext = outcomes(client("http://127.0.0.1:1", max_bytes), calls, script::play(responses.clone()));
     let version = if mode & 0x10 != 0 { &TLS12 } else { &TLS13 };
     let identity = IDENTITY.get().expect("read before");
     let config = tls::config(identity, version, RECORDS[usize::from(form & 3)]);
-    let secret = tls::behind_tls(config, PIECES[usize::from(form >> 2 & 3)], script::play(answers));
-    let secret = outcomes(client("https://127.0.0.1:1", most_bytes), calls, secret);
-    for (plain, secret) in plain.iter().zip(&secret) {
-        if mode & 4 == 0 && secret.as_ref().is_err_and(|failure| failure.0 == LOST) {
+    let script = tls::over_tls(config, PIECES[usize::from(form >> 2 & 3)], script::play(responses));
+    let encrypted = outcomes(client("https://127.0.0.1:1", max_bytes), calls, script);
+    for (plaintext, encrypted) in plaintext.iter().zip(&encrypted) {
+        if mode & 4 == 0 && encrypted.as_ref().is_err_and(|failure| failure.0 == LOST) {
             break;
         }
-        assert_eq!(plain, secret, "TLS has changed it");
+        assert_eq!(plaintext, encrypted, "TLS has changed the result");
     }
 });
 
 /// REFOLD_ERROR_TRANSPORT.
 const LOST: i32 = -7;
 
-/// The document, or what is known of a failure: code, HTTP status, tries.
+/// The document, or code, HTTP status and attempts of a failure.
 type Outcome = Result<Vec<u8>, (i32, i32, u32)>;
 
 fn outcomes(client: Client, calls: usize, script: Script) -> Vec<Outcome> {
@@ -74,7 +74,7 @@ fn outcomes(client: Client, calls: usize, script: Script) -> Vec<Outcome> {
     peer::begin(script);
     let outcomes = (0..calls).map(|_| match client.get(ID.as_bytes()) {
         Ok(execution) => Ok(execution.json().raw().to_vec()),
-        Err(failure) => Err(known(&failure)),
+        Err(failure) => Err(summary(&failure)),
     });
     let outcomes = outcomes.collect();
     assert!(begun.elapsed() < Duration::from_secs(60), "it took {:?}", begun.elapsed());
@@ -83,14 +83,14 @@ fn outcomes(client: Client, calls: usize, script: Script) -> Vec<Outcome> {
     outcomes
 }
 
-fn known(failure: &Failure) -> (i32, i32, u32) {
-    check_silence(failure);
+fn summary(failure: &Failure) -> (i32, i32, u32) {
+    check_redaction(failure);
     (failure.code(), failure.http_status(), failure.attempts())
 }
 
-fn client(base_url: &str, most_bytes: u64) -> Client {
+fn client(base_url: &str, max_bytes: u64) -> Client {
     let options = Options::with_key(KEY, base_url, 60_000);
     options.ca_pem(AUTHORITY.get().map(Vec::as_slice));
-    options.numbers(60_000, 60_000, 0, most_bytes, 10);
+    options.numbers(60_000, 60_000, 0, max_bytes, 10);
     options.client().unwrap_or_else(|why| panic!("{}", why.message()))
 }

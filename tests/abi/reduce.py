@@ -1,5 +1,5 @@
-"""Reduces what abidw tells of the library to what a program can see: the exported functions, and the types that these
-reach. The rest belongs to the library and its compiler, and may change at any time.
+"""Reduces the output of abidw to what a program can see: the exported functions, and the types that they reach. The rest
+is internal to the library and its compiler, and may change at any time.
 
     abidw ... librefold.so | python3 reduce.py
 """
@@ -13,7 +13,7 @@ def is_public(element):
 
 
 def types_reached(corpus):
-    """The ids of all types that the functions name, and of those that these name in turn."""
+    """The ids of all types that the functions refer to, directly or through other types."""
     types = {element.get("id"): element for element in corpus.iter() if element.get("id")}
     reached = set()
     waiting = [element for element in corpus.iter() if is_public(element)]

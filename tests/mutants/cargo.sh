@@ -1,8 +1,8 @@
 #!/bin/sh
-# cargo-mutants calls this in place of cargo, in a folder with one mutant (or none at first: then everything runs).
+# cargo-mutants calls this in place of cargo, in a folder with one mutant, or with none at first: then all tests run.
 set -eu
 
-# programs_for FILE: the C programs that bear on a file, the quickest first; only these tests of them, after a colon.
+# programs_for FILE: the C programs that test a file, the fastest first; after a colon, these of their tests alone.
 programs_for() {
     case $1 in
         src/retry.rs) echo retries errors waiting ;;
@@ -17,36 +17,40 @@ programs_for() {
             echo fork:a_childs_own_token_cancels_its_calls
             echo cancel deadline
             ;;
-        src/status.rs) echo snapshot waiting ;;
-        src/execution.rs | src/json.rs | src/scan.rs) echo null errors lifetimes snapshot allocations ;;
+        src/state.rs) echo snapshot waiting ;;
+        src/execution/* | src/json/*) echo null errors lifetimes snapshot allocations ;;
     esac
+}
+
+# module_of FILE: `http::url::` for src/http/url.rs, which is how the names of its unit tests begin.
+module_of() {
+    echo "$1" | sed -e 's|^src/||' -e 's|/mod\.rs$||' -e 's|\.rs$||' -e 's|/|::|g' -e 's|$|::|'
 }
 
 case $* in
     test*--no-run*)
-        # Not all tests, as it would; and the shared library only where those of Rust notice nothing.
+        # The unit tests alone; the shared library is built later, for a mutant that they do not catch.
         exec cargo test --no-run --locked --lib
         ;;
     test*) set -- test --locked --lib ;;
     *) exec cargo "$@" ;;
 esac
 
-for file in src/*.rs; do
+for file in $(find src -name '*.rs'); do
     if ! cmp -s "$file" "$MUTANTS_PRISTINE/$file"; then
-        # Of the Rust tests those that bear on it as well.
+        # Only the unit tests of the file, and those of what is built on it.
         case $file in
-            src/json.rs) set -- "$@" -- execution:: json:: ;;
-            src/scan.rs) set -- "$@" -- execution:: json:: scan:: ;;
+            src/json/*) set -- "$@" -- execution:: json:: ;;
             *)
-                set -- "$@" -- "$(basename "$file" .rs)::"
-                # They take a second or two. What hangs would be waited for as long as all tests together may take.
+                set -- "$@" -- "$(module_of "$file")"
+                # They take a second or two. Without a limit, a mutant that hangs would use up the time of all tests.
                 limit=60
                 ;;
         esac
         programs=$(programs_for "$file")
     fi
 done
-# In a group of its own, which no signal to this one's reaches.
+# In a process group of its own, which signals to this one do not reach.
 timeout "${limit:-0}" cargo "$@" &
 trap 'kill $!' TERM
 wait $!

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Builds every tests/c/*.c with the support into target/ctests (or $OUT), what has changed only.
+# Builds every tests/c/*.c with the support code into target/ctests (or $OUT); rebuilds only what is out of date.
 #
 #     sh tests/support/build.sh [INCLUDE_FOLDER [LIBRARY_FOLDER]]      include, target/release
 #
-# CC, EXTRA_CFLAGS (sanitizers, say) and PROGRAMS, where not all are wanted, are taken from the environment.
+# Reads CC, EXTRA_CFLAGS (such as sanitizers) and PROGRAMS (a list, if not all are wanted) from the environment.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -15,14 +15,14 @@ flags="-std=c11 -O1 -g -Wall -Wextra -Wpedantic -Werror -pthread ${EXTRA_CFLAGS:
 
 mkdir -p "$out/objects" "$out/lib"
 out=$(cd "$out" && pwd)
-# The loader asks for the library by its SONAME.
+# The loader looks for the library under its SONAME.
 for name in librefold.so librefold.so.0; do
     ln -sf "$library/librefold.so" "$out/lib/$name"
 done
-# Everything is built anew when compiler or flags are others than last time.
+# A change of compiler or flags rebuilds everything.
 if [ "$(cat "$out/flags" 2>/dev/null)" != "$cc $flags" ]; then echo "$cc $flags" >"$out/flags"; fi
 
-# Is a target missing or older than one of its sources?
+# is_stale TARGET SOURCE...: whether the target is missing or older than a source.
 is_stale() {
     target=$1
     shift

@@ -1,16 +1,22 @@
 #!/bin/sh
 # Makes a test authority and server certificates in the given folder, each NAME.pem with its NAME.key:
-#   ca            the authority that tests trust            unknown-ca    one that nobody trusts
-#   good          localhost, 127.0.0.1, 127.0.0.2, ::1      unknown       the same, signed by unknown-ca
-#   expired       the same, but of the past                 wrong-host    other.invalid
-#   self-signed   the same, signed by itself                early         the same, but of the future
-#   own-root      the same, an authority, too               forged        it claims a public authority's signature
-#   demanding     with an extension that nobody knows, and must be understood
-# and the folder hashed, which holds ca.pem as SSL_CERT_DIR wants it.
+#   ca            the authority that tests trust            unknown-ca    an authority that no test trusts
+#   good          localhost, 127.0.0.1, 127.0.0.2, ::1      unknown       like good, signed by unknown-ca
+#   expired       like good, validity in the past           wrong-host    other.invalid
+#   self-signed   like good, signed by itself               early         like good, validity in the future
+#   own-root      like self-signed, and an authority        forged        claims the signature of a public authority
+#   demanding     with a critical extension that no client knows
+# and the folder hashed, which contains ca.pem in the form that SSL_CERT_DIR requires.
+#
+# Certificates made by this script within the last twelve hours are kept.
 set -eu
 folder=$1
+if [ -n "$(find "$folder/complete" -newer "$0" -mmin -720 2>/dev/null)" ]; then
+    exit
+fi
 mkdir -p "$folder"
 cd "$folder"
+rm -f complete
 log=$(mktemp)
 trap 'rm -rf "$log" requests' EXIT
 mkdir -p requests
@@ -31,7 +37,7 @@ authority() { # name
 
 here=DNS:localhost,IP:127.0.0.1,IP:127.0.0.2,IP:::1
 
-# `openssl ca` alone takes a start and an end.
+# Only `openssl ca` accepts a start and an end of the validity.
 sign() { # name authority names start end
     key "$1"
     openssl_quietly req -new -key "$1.key" -subj "/CN=Test $1" -out "requests/$1.csr"
@@ -86,9 +92,10 @@ key own-root
 openssl_quietly req -x509 -new -key own-root.key -subj "/CN=Test own-root" -days 300 -out own-root.pem \
     -addext basicConstraints=critical,CA:TRUE -addext subjectAltName="$here" -addext extendedKeyUsage=serverAuth
 
-# The name of an authority that every system trusts, in its own encoding, and a key that is not its own.
+# The name of an authority that every system trusts, encoded as that authority encodes it, with another key.
 mkdir -p requests/public
 printf '[req]\ndistinguished_name = name\nstring_mask = nombstr\n[name]\n' >requests/public/config
 openssl_quietly req -config requests/public/config -x509 -newkey rsa:2048 -nodes -keyout requests/public/ca.key -out requests/public/ca.pem -days 300 \
     -subj "/C=US/O=Internet Security Research Group/CN=ISRG Root X1"
 sign forged requests/public/ca "$here" "$yesterday" "$later"
+: >complete

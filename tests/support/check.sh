@@ -1,10 +1,10 @@
 # shellcheck shell=sh
-# Shell functions, to be sourced: checks that are counted.
+# Shell functions, to be sourced: checks, and their sums.
 
 passed=0
 failed=0
 
-# check NAME COMMAND...: the command succeeds.
+# check NAME COMMAND...: counts as passed if the command succeeds.
 check() {
     name=$1
     shift
@@ -17,7 +17,7 @@ check() {
     fi
 }
 
-# runs STATUS COMMAND...: ends with that status. What it prints is kept in $kept/out and $kept/err.
+# runs STATUS COMMAND...: whether the command exits with that status. Its output is kept in $kept/out and $kept/err.
 runs() {
     wanted=$1
     shift
@@ -26,7 +26,7 @@ runs() {
     [ "$got" -eq "$wanted" ] || { echo "status $got instead of $wanted" && cat "$kept/out" "$kept/err" && return 1; }
 }
 
-# is_interrupted COMMAND...: Ctrl-C, once it has printed a line, ends it with status 130.
+# is_interrupted COMMAND...: whether SIGINT, sent after the first line of output, ends the command with status 130.
 is_interrupted() {
     : >"$kept/out"
     "$@" >>"$kept/out" 2>"$kept/err" 3>&- 4<&- &
@@ -37,8 +37,8 @@ is_interrupted() {
     [ $? -eq 130 ]
 }
 
-# count_tests PASSED FAILED STATUS: adds what a program has tested. One that has tested nothing, or ends with a status
-# that no failure explains, has failed.
+# count_tests PASSED FAILED STATUS: adds the results of a program. A program that ran no test, or whose exit status no
+# failed test explains, counts as failed.
 count_tests() {
     passed=$((passed + $1))
     failed=$((failed + $2))
@@ -48,7 +48,7 @@ count_tests() {
     fi
 }
 
-# The last line of a test, and its status.
+# The last line of a script, and its exit status.
 sum_up() {
     printf '%s passed, %s failed\n' "$passed" "$failed"
     [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -1,8 +1,7 @@
 # shellcheck shell=sh
-# A shell function, to be sourced: Go as the tests use it.
+# A shell function, to be sourced: sets up Go for the tests.
 
-# use_go: makes sure that Go is there. It uses what is in the module and in Go itself, and leaves nothing outside of
-# target/.
+# use_go: installs Go if it is missing, and configures it to download nothing and to write only to target/.
 use_go() {
     need go golang-go || return 1
     export GOCACHE="$(pwd)/target/go/cache" GOPATH="$(pwd)/target/go/path" GOENV=off GOFLAGS=-mod=mod GOPROXY=off

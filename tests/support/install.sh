@@ -1,8 +1,8 @@
 # shellcheck shell=sh
-# Shell functions, to be sourced in the project's folder: what a command needs of a Debian machine, installed where it is
-# missing.
+# Shell functions, to be sourced in the project's folder: install what a command needs on a Debian machine, and build the
+# library.
 
-# need COMMAND PACKAGE...: makes sure that COMMAND is there; the Debian packages named bring it.
+# need COMMAND PACKAGE...: installs the Debian packages unless COMMAND exists.
 need() {
     needed=$1
     shift
@@ -23,14 +23,14 @@ need() {
     fi
     echo "Installing $* ..."
     mkdir -p target
-    # One at a time: scripts that run side by side may lack the same.
+    # One at a time: scripts that run side by side may need the same package.
     if ! (flock 9 && fetch_packages "$@" 9>&-) 9>target/install.lock; then
         echo "$needed is missing and could not be installed: please try: apt-get install $*" >&2
         return 1
     fi
 }
 
-# The package lists of a fresh machine are empty or old: they are fetched only where they do not suffice.
+# On a fresh machine the package lists are empty or old: they are updated only if an installation fails.
 fetch_packages() {
     install_packages "$@" >/dev/null 2>&1 || { $as_root apt-get update -qq && install_packages "$@" >/dev/null; }
 }
@@ -40,7 +40,7 @@ install_packages() {
         apt-get install -qq -y --no-install-recommends -o DPkg::Lock::Timeout=120 "$@"
 }
 
-# need_file FILE PACKAGE...: the same for a file.
+# need_file FILE PACKAGE...: installs the Debian packages unless FILE exists.
 need_file() {
     if [ ! -e "$1" ]; then
         shift
@@ -48,7 +48,7 @@ need_file() {
     fi
 }
 
-# need_rust: makes sure that cargo is found.
+# need_rust: fails unless cargo exists.
 need_rust() {
     PATH=$PATH:${CARGO_HOME:-${HOME-}/.cargo}/bin:/usr/sbin
     if ! command -v cargo >/dev/null 2>&1; then
@@ -57,8 +57,8 @@ need_rust() {
     fi
 }
 
-# need_component COMMAND COMPONENT: makes sure of a part of Rust that not every toolchain has. It is tried, as the command
-# alone may be rustup's stand-in.
+# need_component COMMAND COMPONENT: installs a component of Rust unless COMMAND works. It is run, because rustup puts a
+# proxy in place of a missing component.
 need_component() {
     if "$1" --version >/dev/null 2>&1; then
         return
@@ -70,11 +70,21 @@ need_component() {
     fi
 }
 
-# need_library: makes sure that the library and the sandbox are in target/release. What is there is taken as it is.
+# build_library: builds target/release/librefold.so and librefold.a. Nothing else is built along with the library:
+# the sandbox's dependencies would enable further features of the dependencies that they share.
+build_library() {
+    env -u CARGO_BUILD_TARGET CARGO_TARGET_DIR=target cargo build --release --locked "$@" --lib
+}
+
+# build_sandbox: builds target/debug/examples/sandbox as `cargo test` does, so that neither has to rebuild anything
+# after the other.
+build_sandbox() {
+    env -u CARGO_BUILD_TARGET CARGO_TARGET_DIR=target cargo build --profile test --locked "$@" --lib --example sandbox
+}
+
+# need_library: builds the library and the sandbox unless they exist. It does not check whether they are up to date.
 need_library() {
-    if [ ! -e target/release/librefold.so ] || [ ! -x target/release/examples/sandbox ]; then
-        need_rust && need cc gcc libc6-dev &&
-            env -u CARGO_BUILD_TARGET CARGO_TARGET_DIR=target \
-                cargo build --release --locked --quiet --lib --example sandbox
+    if [ ! -e target/release/librefold.so ] || [ ! -x target/debug/examples/sandbox ]; then
+        need_rust && need cc gcc libc6-dev && build_library --quiet && build_sandbox --quiet
     fi
 }

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
-# A shell function, to be sourced: the library of target/release as if it were installed.
+# A shell function, to be sourced: presents the library of target/release as if it were installed.
 
-# make_prefix FOLDER: FOLDER/lib with the library under its names and refold.pc. Nothing is copied.
+# make_prefix FOLDER: creates FOLDER/lib with refold.pc and links to the library.
 make_prefix() {
     version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
     mkdir -p "$1/lib/pkgconfig"

@@ -1,4 +1,4 @@
-//! Numbers at random, the same in each run: a small xorshift generator.
+//! Random numbers that are the same in each run, from a small xorshift generator.
 
 pub struct Rng(pub u64);
 

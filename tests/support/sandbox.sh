@@ -1,15 +1,15 @@
 # shellcheck shell=sh
-# Shell functions, to be sourced: the sandbox, started and stopped by whoever needs it.
+# Shell functions, to be sourced: start and stop the sandbox.
 
-# start_sandbox FOLDER [OPTION...]: starts target/release/examples/sandbox and points the environment at it. Its
-# standard input is a pipe that only this shell holds open: it ends when this shell does, however that ends. The pipes
-# stand in FOLDER for a moment.
+# start_sandbox FOLDER [OPTION...]: starts target/debug/examples/sandbox and points the environment at it. Its standard
+# input is a pipe that only this shell holds open, so that it exits when this shell does, for whatever reason. The pipes
+# are created in FOLDER and removed at once.
 start_sandbox() {
     pipes=$1/sandbox.$$
     shift
     mkdir "$pipes"
     mkfifo "$pipes/in" "$pipes/out"
-    target/release/examples/sandbox "$@" <"$pipes/in" >"$pipes/out" &
+    target/debug/examples/sandbox "$@" <"$pipes/in" >"$pipes/out" &
     sandbox=$!
     exec 3>"$pipes/in" 4<"$pipes/out"
     rm -rf "$pipes"
@@ -30,7 +30,7 @@ stop_sandbox() {
     rm -rf "${pipes-}"
 }
 
-# Whatever ends the shell ends the sandbox.
+# Stops the sandbox when the shell exits, by a signal too.
 stop_sandbox_at_exit() {
     trap stop_sandbox EXIT
     trap 'exit 129' HUP

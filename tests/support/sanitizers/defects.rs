@@ -1,9 +1,9 @@
-//! Deliberate defects, built as the library is: what a sanitizer keeps silent about here, it would not see there.
+//! Deliberate defects, built like the library: a sanitizer that does not report them would miss those of the library.
 
 use std::ffi::c_void;
 use std::hint::black_box;
 
-/// Reads behind the end of a buffer.
+/// Reads past the end of a buffer.
 #[unsafe(no_mangle)]
 pub extern "C" fn overflow() {
     let buffer = black_box(vec![1_u8; 16]);
@@ -11,7 +11,7 @@ pub extern "C" fn overflow() {
     black_box(unsafe { buffer.as_ptr().add(16).read() });
 }
 
-/// Reads what has been freed.
+/// Reads freed memory.
 #[unsafe(no_mangle)]
 pub extern "C" fn use_after_free() {
     let freed = Box::into_raw(black_box(Box::new(1_u64)));
@@ -22,13 +22,13 @@ pub extern "C" fn use_after_free() {
     }
 }
 
-/// Forgets what it took.
+/// Leaks memory.
 #[unsafe(no_mangle)]
 pub extern "C" fn leak() {
     std::mem::forget(black_box(vec![1_u8; 1000]));
 }
 
-/// Counts in a place that other threads count in, too, without a lock.
+/// Increments a counter that other threads increment, without a lock.
 #[unsafe(no_mangle)]
 pub extern "C" fn race(count: *mut c_void) -> *mut c_void {
     let count = count.cast::<u64>();
