@@ -132,7 +132,6 @@ impl Client {
                     "its body is encoded as {encoding}, which was not asked for"
                 ))
             }
-            _ => ErrorKind::Internal("the body of a response ended for no reason".into()),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::error::ErrorKind;
 use crate::error::is_transient_status;
 use crate::error::message::wire::describe_io_error;
 use crate::error::message::wire::status_line;
-use crate::http::exchange::Failure;
+use crate::http::failure::Failure;
 use crate::http::head_filter;
 use crate::http::proxy::{Protocol, Proxy};
 use crate::http::socket::{Fault, Socket};

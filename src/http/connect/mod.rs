@@ -13,7 +13,8 @@ use rustls::ClientConfig;
 
 use crate::error::message::wire::describe_io_error;
 use crate::http::connection::Connection;
-use crate::http::exchange::{Exchange, Failure};
+use crate::http::exchange::Exchange;
+use crate::http::failure::Failure;
 use crate::http::proxy::{Protocol, Proxy};
 use crate::http::socket::Socket;
 use crate::http::tls::session::Session;

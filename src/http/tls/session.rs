@@ -7,12 +7,11 @@ use std::{fmt, mem};
 use rustls::client::UnbufferedClientConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptError, InsufficientSizeError};
 use rustls::{ClientConfig, InvalidMessage};
-use ureq::unversioned::transport::Buffers;
 
 use crate::context::CallContext;
 use crate::error::ErrorKind;
-use crate::http::buffers::PortionBuffers;
-use crate::http::exchange::Failure;
+use crate::http::buffers::IoBuffers;
+use crate::http::failure::Failure;
 use crate::http::socket::Socket;
 use crate::http::tls;
 use crate::http::url::BaseUrl;
@@ -24,9 +23,9 @@ const ALERT: usize = 256;
 pub struct Session {
     tls: UnbufferedClientConnection,
     /// Received, and not yet decrypted.
-    records: PortionBuffers,
+    records: IoBuffers,
     /// Decrypted before somebody waited for it.
-    early: PortionBuffers,
+    early: IoBuffers,
     /// Encrypted, and not yet sent.
     outgoing: Vec<u8>,
     /// What is wrong behind what was decrypted last.
@@ -51,8 +50,8 @@ impl Session {
             .map_err(|error| refused(tls::explain(&error)))?;
         let mut session = Session {
             tls,
-            records: PortionBuffers::default(),
-            early: PortionBuffers::default(),
+            records: IoBuffers::default(),
+            early: IoBuffers::default(),
             outgoing: Vec::new(),
             fault: None,
             has_failed: false,
@@ -93,14 +92,14 @@ impl Session {
     pub fn receive(
         &mut self,
         socket: &mut Socket,
-        into: &mut PortionBuffers,
+        into: &mut IoBuffers,
         context: &CallContext,
     ) -> Result<usize, Failure> {
         let early = self.early.input().len();
         if early > 0 {
             into.append(self.early.input());
             self.early.input_consume(early);
-            self.early.rest();
+            self.early.recycle();
             return Ok(early);
         }
         loop {
@@ -133,7 +132,7 @@ impl Session {
     /// Gives back what an idle session does not need, and wipes what is left; false: there is more than that.
     pub fn rest(&mut self) -> bool {
         let is_clean = self.is_clean();
-        self.records.rest();
+        self.records.recycle();
         is_clean
     }
 
@@ -173,7 +172,7 @@ impl Session {
 
     /// Lets TLS make what it can of what was received. What it has decrypted is appended: the first record whole, more
     /// as long as there is room. Returns how many bytes that is. Whoever calls it flushes.
-    fn advance(&mut self, into: Option<&mut PortionBuffers>) -> Result<usize, rustls::Error> {
+    fn advance(&mut self, into: Option<&mut IoBuffers>) -> Result<usize, rustls::Error> {
         if let Some(fault) = self.fault.take() {
             return Err(fault);
         }
@@ -187,7 +186,7 @@ impl Session {
                 Ok(ConnectionState::ReadTraffic(traffic))
                     if is_bounded
                         && decrypted > 0
-                        && traffic.peek_len().is_some_and(|length| length.get() > into.room()) =>
+                        && traffic.peek_len().is_some_and(|length| length.get() > into.capacity()) =>
                 {
                     Ok(false)
                 }
@@ -229,7 +228,7 @@ impl Session {
                 }
                 Err(error) => return Err(error),
                 // A message in more records than there should be of it.
-                Ok(false) if decrypted == 0 && self.records.are_stuck() => {
+                Ok(false) if decrypted == 0 && self.records.is_full_without_progress() => {
                     return Err(InvalidMessage::HandshakePayloadTooLarge.into());
                 }
                 Ok(false) => return Ok(decrypted),
