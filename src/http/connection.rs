@@ -43,12 +43,12 @@ impl Stream {
 
 impl Connection {
     /// A connection without TLS.
-    pub fn plain(socket: Socket, for_proxy: Option<ForProxy>, header: Arc<str>) -> Connection {
+    pub fn plaintext(socket: Socket, for_proxy: Option<ForProxy>, header: Arc<str>) -> Connection {
         Connection::over(Stream::Plaintext { socket, for_proxy }, header)
     }
 
     /// A connection with TLS.
-    pub fn secure(socket: Socket, session: Session, header: Arc<str>) -> Connection {
+    pub fn tls(socket: Socket, session: Session, header: Arc<str>) -> Connection {
         Connection::over(Stream::Tls { socket, session: Box::new(session) }, header)
     }
 
@@ -66,7 +66,7 @@ impl Connection {
         &mut self.buffers
     }
 
-    /// Sends the first bytes of the output, with the header lines that ureq does not write.
+    /// Sends the first bytes of the output, with header lines that ureq does not write.
     pub fn send(&mut self, amount: usize, exchange: &mut Exchange) -> Result<(), Failure> {
         exchange.phase = Phase::Sending;
         let sent = self.send_output(amount, exchange);

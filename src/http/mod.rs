@@ -2,11 +2,12 @@
 //!
 //! [`Http::get`] is the story. A slot of the pool carries the exchange; ureq frames it (`ureq.rs`) on a connection of ours
 //! (`connection`), established by `connect` and `tls`. The head of the response is filtered before ureq parses it
-//! (`head_filter`), its body is decoded within limits (`response`), and failures become errors (`failure`).
+//! (`head_filter`), its body is decoded within limits (`response`), and failures become errors (`classify`).
 //!
 //! Uses the JSON buffer that bodies are received into, and what is below it.
 
 mod buffers;
+mod classify;
 pub mod config;
 mod connect;
 mod connection;

@@ -316,11 +316,11 @@ mod tests {
 
     #[test]
     fn limit_counts_decompressed_bytes() -> io::Result<()> {
-        let text = vec![b' '; 1_000_000];
+        let text = vec![b' '; 300_000];
         let packed = gzip(&text)?;
-        assert_eq!(receive(TestSource(&packed, None), 1_000_000), (text.clone(), Ok(())));
-        let (received, end) = receive(TestSource(&packed, None), 999_999);
-        assert_eq!((received.len(), end), (999_999, Err(BodyError::TooLarge)));
+        assert_eq!(receive(TestSource(&packed, None), 300_000), (text.clone(), Ok(())));
+        let (received, end) = receive(TestSource(&packed, None), 299_999);
+        assert_eq!((received.len(), end), (299_999, Err(BodyError::TooLarge)));
         Ok(())
     }
 
@@ -339,7 +339,7 @@ mod tests {
                 None
             }
         }
-        let packed = gzip(&vec![b' '; 1_000_000])?;
+        let packed = gzip(&vec![b' '; 300_000])?;
         let token = Arc::new(CancelToken::new());
         let context = CallContext::new(None, Some(token.clone()));
         let mut whole = JsonBuffer::new();
@@ -347,7 +347,7 @@ mod tests {
         let mut body = Decoder::gzip(Cancelling(&packed, &token));
         let end = receive_body(&mut body, None, u64::MAX, &context, &mut whole);
         assert_eq!(end, Err(BodyError::Interrupted(Interruption::Cancelled)));
-        assert!(whole.length() < 1_000_000);
+        assert!(whole.length() < 300_000);
         Ok(())
     }
 }

@@ -83,11 +83,11 @@ impl Target {
         }
         let header = self.header.clone();
         let Some(config) = &self.tls else {
-            return Ok(Connection::plain(socket, self.request_prefix(), header));
+            return Ok(Connection::plaintext(socket, self.request_prefix(), header));
         };
         exchange.phase = Phase::Handshake;
         let session = Session::agree(&mut socket, config, &self.base, context)?;
-        Ok(Connection::secure(socket, session, header))
+        Ok(Connection::tls(socket, session, header))
     }
 
     /// What is connected to: the proxy, or the server itself.
