@@ -7,12 +7,12 @@ use crate::alloc::try_zeroed;
 /// The initial size of the input: responses about small runs fit.
 const INITIAL_INPUT: usize = 16 << 10;
 
-/// The size of the input for large bodies, which then take fewer system calls. Allocators serve this size without asking
-/// the system each time, and it fits into the cache of a processor. A connection whose last response needed it keeps it
-/// while it is idle: to allocate and wipe it for each call would take as long as the call.
+/// The size of the input for large bodies, which then take fewer system calls. Allocators serve this size without a system
+/// call, and it fits into a processor's cache. A connection whose last response needed it keeps it while it is idle: to
+/// allocate and wipe it for each call would take as long as the call.
 const BULK_INPUT: usize = 64 << 10;
 
-/// Input that is larger than this without having been used will never be. More than the largest header.
+/// Unused input of this size will never be used. Exceeds the largest header.
 const MAX_UNUSED: usize = 128 << 10;
 
 /// The head of a request without credentials. It always fits, because URL and User-Agent are bounded.
@@ -119,7 +119,7 @@ impl IoBuffers {
         self.input_appended(bytes.len());
     }
 
-    /// Whether the input is so large that more of it would not make it usable, as with a chunk size line that has no end.
+    /// Whether more input would not help, as when the line with the size of a chunk has no end.
     pub fn is_full_without_progress(&self) -> bool {
         self.end - self.start >= MAX_UNUSED
     }

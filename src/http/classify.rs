@@ -10,7 +10,7 @@ use crate::error::message::wire as message;
 use crate::error::{ErrorKind, Phase, is_transient_status};
 
 impl Http {
-    /// The error of an exchange without a response. A failure of the connection takes precedence over what ureq made of it.
+    /// The error of an exchange that failed. A failure of the connection takes precedence over what ureq made of it.
     pub(super) fn classify(&self, error: UreqError, exchange: Exchange) -> ErrorKind {
         match exchange.failure {
             Some(Failure::Other(kind)) => kind,

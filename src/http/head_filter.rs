@@ -1,5 +1,5 @@
-//! Filters the head of a response before ureq parses it, which accepts fewer forms than HTTP allows and spends most of its
-//! time on fields that no one reads.
+//! Filters the head of a response before ureq parses it. ureq accepts fewer forms than HTTP allows, and parsing fields that
+//! are never read would take most of its time.
 
 use std::io::BufRead;
 use std::iter;
@@ -10,8 +10,8 @@ pub const MAX_HEADER: usize = 64 << 10;
 /// The maximum number of header fields. ureq has the same limit.
 pub const MAX_FIELDS: usize = 128;
 
-/// The length of the first head in the input, with its empty line; `None` if it is incomplete. A line may end in LF alone,
-/// and empty lines may precede the head (RFC 9112, 2.2).
+/// The length of the first head in the input, with its empty line, or `None` if it is incomplete. A line may end in LF
+/// alone, and empty lines may precede the head (RFC 9112, 2.2).
 pub fn length(input: &[u8]) -> Option<usize> {
     let mut end = input.len() - skip_empty_lines(input).len();
     lines(&input[end..]).find_map(|line| {
@@ -33,8 +33,8 @@ pub struct Progress {
 #[derive(Debug, PartialEq, Eq)]
 pub struct TooLarge;
 
-/// Drops lines from the head of a response while it arrives: interim responses, and fields that are never read. Malformed
-/// lines are kept, so that ureq refuses them.
+/// Drops lines from the head of a response while it arrives: interim responses, and fields that are never read. Keeps
+/// malformed lines, so that ureq refuses them.
 #[derive(Debug, Default)]
 pub struct HeadFilter {
     /// The filtered part of the input, which stays.
@@ -107,8 +107,8 @@ const RELEVANT_FIELDS: [&[u8]; 6] = [
     b"transfer-encoding",
 ];
 
-/// Whether a field is read, or is malformed (RFC 9110, 5.1 and 5.5). Names with other characters than letters, digits, `-`
-/// and `_` count as malformed.
+/// Whether a field is read, or is malformed (RFC 9110, 5.1 and 5.5). Names with characters other than [`TOKEN_CHARS`] count
+/// as malformed.
 fn is_relevant(field: &[u8]) -> bool {
     let length = field.iter().take_while(|byte| TOKEN_CHARS[usize::from(**byte)]).count();
     let (name, value) = field.split_at(length);
@@ -269,7 +269,8 @@ mod tests {
 
     #[test]
     fn a_head_may_arrive_in_any_chunks() {
-        let input = "\r\nHTTP/1.1 100 \r\nA: b\r\n\r\nHTTP/1.1 200 OK\r\nA: b\r\nContent-Encoding: X-GZIP\r\nB:\r\n\r\n";
+        let input = "\r\nHTTP/1.1 100 \r\nA: b\r\n\r\n\
+                     HTTP/1.1 200 OK\r\nA: b\r\nContent-Encoding: X-GZIP\r\nB:\r\n\r\n";
         let expected = Ok(("HTTP/1.1 200 OK\r\nContent-Encoding: X-GZIP\r\n\r\n".to_string(), true));
         for first in 0..input.len() {
             for second in first..input.len() {

@@ -1,10 +1,10 @@
 //! HTTP: one GET, with every limit and failure accounted for.
 //!
-//! [`Http::get`] is the story. A slot of the pool carries the exchange; ureq frames it (`ureq.rs`) on a connection of ours
-//! (`connection`), established by `connect` and `tls`. The head of the response is filtered before ureq parses it
+//! [`Http::get`] is the story. A slot of the pool carries the exchange, which ureq frames (`ureq.rs`) on a connection of
+//! ours (`connection`), established by `connect` and `tls`. The head of the response is filtered before ureq parses it
 //! (`head_filter`), its body is decoded within limits (`response`), and failures become errors (`classify`).
 //!
-//! Uses the JSON buffer that bodies are received into, and what is below it.
+//! May use the JSON buffer, into which bodies are received, and the layers below it.
 
 mod buffers;
 mod classify;
@@ -131,7 +131,7 @@ impl Http {
                 (response, end, head.is_chunked())
             });
             match result {
-                // The slot has lost its connection, so that it establishes one for the next attempt.
+                // The slot has lost its connection, and establishes another one for the next attempt.
                 Err(_) if exchange.is_stale() => continue,
                 Err(error) => return Err(self.classify(error, exchange)),
                 Ok((response, end, is_chunked)) => {
@@ -186,7 +186,7 @@ mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::thread;
 
-    /// Responds to this many requests on each connection in turn, then closes it. Returns once `connections` are closed.
+    /// Accepts one connection after the other. Responds to this many requests on each, and closes it unless the client does.
     fn serve(listener: &TcpListener, connections: &[usize]) -> io::Result<()> {
         for requests in connections {
             let (stream, _) = listener.accept()?;
@@ -199,8 +199,6 @@ mod tests {
                 }
                 (&stream).write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")?;
             }
-            // The client has closed it, or finds it closed.
-            drop(lines);
         }
         Ok(())
     }

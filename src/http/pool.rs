@@ -9,10 +9,10 @@ use crate::alloc::try_push;
 /// Objects that have been idle for longer than this are dropped.
 const MAX_IDLE: Duration = Duration::from_secs(60);
 
-/// Idle objects, of which the most recently used one is taken first, so that those beyond the current need expire. It never
-/// creates any: with one object per call, there are no more of them than there were calls at a time.
+/// Idle objects. The most recently used one is taken first, so that those beyond the current need expire.
 ///
-/// An object is taken by value. If its user panics, it is dropped and does not return.
+/// A caller that finds none creates one, so there are never more objects than concurrent callers. Objects are taken by
+/// value: if the caller panics, its object is dropped and does not return.
 pub struct Pool<T> {
     /// In the order of their times.
     idle: Mutex<Vec<Idle<T>>>,

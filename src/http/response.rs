@@ -118,8 +118,8 @@ enum ContentCoding {
     Unsupported(String),
 }
 
-/// Decides how a body is decoded, from the values of its Content-Encoding lines. Empty ones and `identity` have no meaning.
-/// gzip has two names (RFC 9110, 8.4.1.3). Several codings are never decoded, because none were asked for.
+/// Decides how a body is decoded, from the values of its Content-Encoding lines. Ignores empty ones and `identity`. gzip has
+/// two names (RFC 9110, 8.4.1.3). Several codings are refused: only one was asked for.
 fn content_coding<'a>(values: impl Iterator<Item = &'a [u8]>) -> ContentCoding {
     let values: Vec<&[u8]> = values.collect();
     let is_coding = |value: &&&[u8]| !value.is_empty() && !value.eq_ignore_ascii_case(b"identity");

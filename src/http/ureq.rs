@@ -1,8 +1,9 @@
 //! The door to ureq, the HTTP engine: no other file names it.
 //!
-//! ureq frames requests and responses. Connections are established, kept and checked by this library, so that ureq gets
-//! them one exchange at a time: a [`Slot`] lends its connection to its own ureq agent, through a connector and a transport
-//! that ureq calls back. ureq passes no state of a call to these; they share it with the slot.
+//! ureq only frames requests and responses. This library establishes, keeps and checks the connections: a [`Slot`] has an
+//! agent of ureq and at most one connection, which it lends to the agent for one exchange at a time. ureq calls back for
+//! the connection (`SlotConnector`) and for I/O on it (`Loan`). It passes no state of the call to these, so they share it
+//! with the slot.
 
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -80,14 +81,14 @@ pub struct Slot {
 /// What a slot shares with ureq's connector and transport.
 #[derive(Debug, Default)]
 struct Shared {
-    /// While a call runs.
+    /// `None` between calls.
     exchange: Option<Exchange>,
-    /// While ureq does not use it.
+    /// `None` while ureq has it, and if there is none.
     connection: Option<Box<Connection>>,
 }
 
 impl Shared {
-    /// Does work for the current exchange, which keeps its failure.
+    /// Does work for the current exchange, which records its failure.
     fn run<T>(&mut self, work: impl FnOnce(&mut Exchange) -> Result<T, Failure>) -> Result<T, ureq::Error> {
         let exchange = self.exchange.as_mut().ok_or(ureq::Error::ConnectionFailed)?;
         work(exchange).map_err(|failure| {
@@ -97,7 +98,7 @@ impl Shared {
     }
 }
 
-/// Only the thread that runs the call takes the lock, which ureq's traits require.
+/// Never waits: only the thread that runs the call takes the lock. ureq requires one, because its traits are `Sync`.
 fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -294,8 +295,8 @@ impl Transport for Loan {
         self.run(|connection, exchange| connection.receive(exchange))
     }
 
-    /// Gives the connection back to its slot if it can be used again. ureq asks after each response that allows it, and
-    /// would put an open connection into its own pool.
+    /// Gives the connection back to its slot if it can be used again. ureq calls this after each response that allows it,
+    /// and would put an open connection into its own pool.
     fn is_open(&mut self) -> bool {
         if let Some(mut connection) = self.connection.take()
             && connection.recycle()
