@@ -242,7 +242,6 @@ impl<T: Transport> Client<T> {
                 let encoding = self.redactor(credentials).quote(&encoding);
                 ErrorKind::InvalidResponse(message::unrequested_encoding(&encoding))
             }
-            _ => ErrorKind::Internal("the body of a response ended for no reason".into()),
         }
     }
 

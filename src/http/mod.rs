@@ -1,56 +1,53 @@
-//! One GET: the request on its way out, the answer with a bounded body, every failure sorted.
+//! HTTP: one GET, with every limit and failure accounted for.
+//!
+//! [`Http::get`] is the story. A slot of the pool carries the exchange, which ureq frames (`ureq.rs`) on a connection of
+//! ours (`connection`), established by `connect` and `tls`. The head of the response is filtered before ureq parses it
+//! (`head_filter`), its body is decoded within limits (`response`), and failures become errors (`classify`).
+//!
+//! May use the JSON buffer, into which bodies are received, and the layers below it.
 
 mod buffers;
+mod classify;
 pub mod config;
 mod connect;
 mod connection;
 pub mod credentials;
+// Not named as its file, so that `ureq` is the crate everywhere.
+#[path = "ureq.rs"]
+mod engine;
 mod exchange;
+mod failure;
 mod head_filter;
+mod pool;
 pub mod proxy;
+mod request;
 pub mod response;
 pub mod retry_after;
 pub mod socket;
 pub mod tls;
 pub mod url;
 
-use std::cell::RefCell;
-use std::io;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ureq::config::Config;
-use ureq::http::{self as protocol, Request, Version, header};
-use ureq::{Agent, Body};
+use rustls::RootCertStore;
 
-use crate::context::{CallContext, Interruption};
-use crate::error::message::wire::describe_io_error;
-use crate::error::{Error, ErrorKind, Phase, is_transient_status};
-use crate::http::config::HttpConfig;
+use crate::context::CallContext;
+use crate::error::message::wire as message;
+use crate::error::{Error, ErrorKind, Phase};
 use crate::secret::Secret;
 use crate::sys::fork::PerProcess;
+use config::HttpConfig;
 use connect::Route;
-use connection::{Dialer, NoLookup};
 use credentials::Credentials;
-use exchange::{Exchange, Failure};
-use proxy::Proxy;
-use response::{BodyFault, Response};
-use rustls::RootCertStore;
-use url::BaseUrl;
+use engine::{Engine, Slot};
+use exchange::Exchange;
+use pool::Pool;
+use proxy::{Protocol, Proxy};
+use response::{BodyError, BodyFault, Response};
+use url::{BaseUrl, ExecutionId};
 
-/// The header of an answer, all of it.
-const LARGEST_HEADER: usize = 64 << 10;
-
-/// Fields of a header: ureq reads no more.
-const MOST_FIELDS: usize = 128;
-
-const HEADER_TOO_LARGE: ErrorKind = ErrorKind::HeaderTooLarge { bytes: LARGEST_HEADER, fields: MOST_FIELDS };
-
-/// Idle connections older than this are dropped.
-const LONGEST_IDLE: Duration = Duration::from_secs(60);
-
-/// The server, seen as something to GET from. Safe for any number of threads, and for the children of a fork.
+/// The server that executions are fetched from. Safe for any number of threads, and for the children of a fork.
 #[derive(Debug)]
 pub struct Http {
     base: BaseUrl,
@@ -59,54 +56,47 @@ pub struct Http {
     connect_timeout: Option<Duration>,
     timeout: Option<Duration>,
     max_response_bytes: u64,
+    /// Header lines of every request.
     header: Arc<str>,
-    config: Config,
-    /// ureq's pool, and the TLS sessions to resume: full of locks and sockets, and so one for each process.
-    agents: PerProcess<Agent>,
+    engine: Engine,
+    /// Full of locks and sockets, so each process has its own.
+    connections: PerProcess<Connections>,
+}
+
+/// The connections of a process, and how it establishes more.
+#[derive(Debug)]
+struct Connections {
+    /// With the TLS sessions that can be resumed.
+    route: Arc<Route>,
+    /// Slots with an idle connection.
+    idle: Pool<Slot>,
 }
 
 impl Http {
     /// Connects to nothing yet.
-    pub fn new(configuration: &HttpConfig) -> Result<Http, Error> {
-        // Reads the environment: so once, here, and not for each process that a fork makes.
-        let config = Agent::config_builder()
-            .proxy(None)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .http_status_as_error(false)
-            .max_response_header_size(LARGEST_HEADER)
-            .max_idle_connections(usize::MAX)
-            .max_idle_connections_per_host(usize::MAX)
-            .max_idle_age(LONGEST_IDLE)
-            // These are the same in all requests, and added below ureq.
-            .user_agent("")
-            .accept("")
-            .accept_encoding("")
-            .build();
-        let user_agent = &configuration.user_agent;
-        let header =
-            format!("user-agent: {user_agent}\r\naccept: application/json\r\naccept-encoding: gzip\r\n");
-        let http = Http {
-            base: configuration.base.clone(),
-            proxy: configuration.proxy.clone(),
-            roots: configuration.roots.clone(),
-            connect_timeout: configuration.connect_timeout,
-            timeout: configuration.timeout,
-            max_response_bytes: configuration.max_response_bytes,
-            header: header.into(),
-            config,
-            agents: PerProcess::new(),
-        };
-        if http.base.secure {
-            tls::server_name(&http.base.host)
-                .map_err(|why| Error::invalid_argument(format!("base_url: {why}")))?;
+    pub fn new(config: &HttpConfig) -> Result<Http, Error> {
+        let refused = |reason| Error::invalid_argument(format!("base_url: {reason}"));
+        let base = config.base.clone();
+        if base.secure {
+            tls::server_name(&base.host).map_err(refused)?;
         }
-        http.agent()?;
+        let http = Http {
+            engine: Engine::new(&base.origin()).map_err(refused)?,
+            base,
+            proxy: config.proxy.clone(),
+            roots: config.roots.clone(),
+            connect_timeout: config.connect_timeout,
+            timeout: config.timeout,
+            max_response_bytes: config.max_response_bytes,
+            header: request::common_header(&config.user_agent).into(),
+            connections: PerProcess::new(),
+        };
+        http.connections()?;
         Ok(http)
     }
 
-    fn agent(&self) -> Result<&Agent, ErrorKind> {
-        self.agents.get_or_try_make(|| {
+    fn connections(&self) -> Result<&Connections, ErrorKind> {
+        self.connections.get_or_try_make(|| {
             let tls = self.roots.as_ref().map(tls::client_config).transpose().map_err(ErrorKind::Internal)?;
             let route = Route {
                 base: self.base.clone(),
@@ -115,7 +105,7 @@ impl Http {
                 connect_timeout: self.connect_timeout,
                 header: self.header.clone(),
             };
-            Ok(Agent::with_parts(self.config.clone(), Dialer(Arc::new(route)), NoLookup))
+            Ok(Connections { route: Arc::new(route), idle: Pool::new() })
         })
     }
 
@@ -124,133 +114,170 @@ impl Http {
         self.base.peer()
     }
 
-    /// The answer for an execution, whatever its status; an error where there is none.
+    /// Gets the response for an execution, whatever its status. Fails if there is none.
     pub fn get(
         &self,
-        id: &url::ExecutionId<'_>,
+        id: &ExecutionId<'_>,
         credentials: &Arc<Credentials>,
         context: &CallContext,
     ) -> Result<Response, ErrorKind> {
-        let agent = self.agent()?;
-        let uri = self.base.execution(id).map_err(|error| ErrorKind::Internal(error.to_string()))?;
-        let mut only_fresh = false;
+        let Connections { route, idle } = self.connections()?;
+        let uri = self.engine.uri(self.base.execution_path(id)).map_err(ErrorKind::Internal)?;
+        let mut slot = idle.take(Slot::probe).unwrap_or_else(|| self.engine.slot(route));
         loop {
             context.check().map_err(|interruption| self.interrupted(interruption, Phase::Starting))?;
-            let exchange = Rc::new(RefCell::new(Exchange::new(context, credentials, only_fresh)));
-            let result = exchange::run(&exchange, || {
-                let mut request = Request::new(());
-                *request.uri_mut() = uri.clone();
-                let response = agent.run(request)?;
-                exchange.borrow_mut().phase = Phase::Receiving;
-                let is_chunked = is_chunked(&response);
-                Ok((Response::receive(response, self.max_response_bytes), is_chunked))
+            let (result, exchange) = slot.run(&uri, context, credentials, |head, body| {
+                let (response, end) = Response::receive(head, body, self.max_response_bytes, context);
+                (response, end, head.is_chunked())
             });
-            let exchange = exchange.borrow().clone();
             match result {
-                Err(_) if exchange.is_stale() && !only_fresh => only_fresh = true,
-                Err(error) => return Err(self.sort(error, exchange)),
-                Ok((answer, is_chunked)) => return self.finish(answer, is_chunked, exchange),
+                // The slot has lost its connection, and establishes another one for the next attempt.
+                Err(_) if exchange.is_stale() => continue,
+                Err(error) => return Err(self.classify(error, exchange)),
+                Ok((response, end, is_chunked)) => {
+                    if slot.is_connected() {
+                        idle.put(slot);
+                    }
+                    return self.finish(response, end, is_chunked, exchange);
+                }
             }
         }
     }
 
-    /// The response, with the reason why its body is not whole in terms that do not depend on ureq.
+    /// Judges the end of a response.
     fn finish(
         &self,
         mut response: Response,
+        end: Result<(), BodyError>,
         is_chunked: bool,
         exchange: Exchange,
     ) -> Result<Response, ErrorKind> {
-        // Through a tunnel only the server can respond.
-        let speaks_http = |proxy: &Proxy| proxy.protocol == proxy::Protocol::Http;
-        if response.status == 407 && !self.base.secure && self.proxy.as_ref().is_some_and(speaks_http) {
+        // A TLS session hides the response from the proxy, so that only the server can have sent it.
+        let is_forwarded =
+            !self.base.secure && self.proxy.as_ref().is_some_and(|proxy| proxy.protocol == Protocol::Http);
+        if response.status == 407 && is_forwarded {
             return Err(self.refused_by_proxy(response.status));
         }
-        response.fault = match response.fault.take() {
-            // ureq overlooks that the last line of a chunked body is missing.
-            None if is_chunked && exchange.has_ended => {
-                Some(BodyFault::Failed(self.lost("it closed before the whole answer came".into())))
+        response.fault = match end {
+            // ureq does not notice that the last line of a chunked body is missing.
+            Ok(()) if is_chunked && exchange.has_ended => {
+                Some(BodyFault::Failed(self.lost(message::CLOSED_BEFORE_END.into())))
             }
-            Some(BodyFault::TooLarge) => {
-                Some(BodyFault::Failed(ErrorKind::TooLarge { limit: self.max_response_bytes }))
-            }
-            Some(BodyFault::OutOfMemory) => Some(BodyFault::Failed(ErrorKind::Resource(
-                "memory is used up: the answer does not fit".into(),
-            ))),
-            Some(BodyFault::Stopped(error)) => Some(BodyFault::Failed(self.sort(error, exchange))),
-            other => other,
+            Ok(()) => None,
+            Err(error) => Some(self.classify_body(error, exchange)),
         };
         Ok(response)
     }
 
-    /// The secrets that a proxy was given, the longer one first.
+    /// The secrets that an HTTP proxy gets to see, the longer one first.
     pub fn proxy_secrets(&self) -> Vec<Secret> {
         let proxy = self.proxy.as_ref();
         let password = proxy.and_then(|proxy| proxy.login.as_ref()).map(|(_, password)| password.clone());
         let login = proxy.and_then(connect::http_proxy::basic_login);
         [login, password].into_iter().flatten().collect()
     }
-
-    /// What went wrong below ureq where something did, else what ureq says.
-    fn sort(&self, error: ureq::Error, exchange: Exchange) -> ErrorKind {
-        match exchange.failure {
-            Some(Failure::Told(kind)) => kind,
-            Some(Failure::Lost(reason)) => self.lost(reason),
-            Some(Failure::Interrupted(interruption)) => self.interrupted(interruption, exchange.phase),
-            None => self.sort_ureq(error, &exchange),
-        }
-    }
-
-    fn sort_ureq(&self, error: ureq::Error, exchange: &Exchange) -> ErrorKind {
-        let not_http = |reason: String| ErrorKind::Transport { peer: self.peer(), reason, lost: false };
-        match error {
-            ureq::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                self.lost(format!("it closed {}", exchange.phase))
-            }
-            ureq::Error::Decompress(_, error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                self.lost("the compressed body is cut off".into())
-            }
-            ureq::Error::Decompress(_, _) => ErrorKind::InvalidResponse("its body is not valid gzip".into()),
-            ureq::Error::LargeResponseHeader(..) => HEADER_TOO_LARGE,
-            ureq::Error::Protocol(error) => not_http(error.to_string()),
-            ureq::Error::Io(error) => not_http(describe_io_error(&error)),
-            // What ureq says where a chunked body ends before its last line does.
-            ureq::Error::BodyStalled if exchange.has_ended => {
-                self.lost(format!("it closed {}", exchange.phase))
-            }
-            ureq::Error::BodyStalled => not_http("its body makes no sense".into()),
-            other => ErrorKind::Internal(other.to_string()),
-        }
-    }
-
-    fn lost(&self, reason: String) -> ErrorKind {
-        ErrorKind::Transport { peer: self.peer(), reason, lost: true }
-    }
-
-    fn refused_by_proxy(&self, status: u16) -> ErrorKind {
-        let proxy = self.proxy.as_ref().map(Proxy::peer).unwrap_or_default();
-        let reason = format!("it answered {}", crate::error::message::wire::status_line(status));
-        ErrorKind::Connect {
-            peer: format!("the proxy {proxy}"),
-            reason,
-            refused: !is_transient_status(status.into()),
-        }
-    }
-
-    /// The error of a call that was stopped from outside.
-    pub fn interrupted(&self, interruption: Interruption, phase: Phase) -> ErrorKind {
-        match interruption {
-            Interruption::Cancelled => ErrorKind::Cancelled { phase },
-            Interruption::TimedOut => {
-                ErrorKind::Timeout { limit: self.timeout.unwrap_or_default(), phase, peer: self.peer() }
-            }
-        }
-    }
 }
 
-/// Whether ureq takes the body for a chunked one, which says itself where it ends.
-fn is_chunked(response: &protocol::Response<Body>) -> bool {
-    let lines = response.headers().get_all(header::TRANSFER_ENCODING).iter();
-    let mut names = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
-    response.version() == Version::HTTP_11 && names.any(|name| name.trim().eq_ignore_ascii_case("chunked"))
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::Clock;
+    use std::io::{self, BufRead, BufReader, Write};
+    use std::net::TcpListener;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::thread;
+
+    /// Accepts one connection after the other. Responds to this many requests on each, and closes it unless the client does.
+    fn serve(listener: &TcpListener, connections: &[usize]) -> io::Result<()> {
+        for requests in connections {
+            let (stream, _) = listener.accept()?;
+            let mut lines = BufReader::new(&stream);
+            for _ in 0..*requests {
+                let mut head = String::new();
+                while lines.read_line(&mut head)? > 2 {}
+                if head.is_empty() {
+                    break;
+                }
+                (&stream).write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn http_to(listener: &TcpListener) -> Result<Http, Box<dyn std::error::Error>> {
+        Ok(Http::new(&HttpConfig {
+            base: BaseUrl::parse(&format!("http://{}", listener.local_addr()?), false)?,
+            timeout: Some(Duration::from_secs(20)),
+            connect_timeout: None,
+            max_response_bytes: 100,
+            user_agent: "test".into(),
+            proxy: None,
+            roots: None,
+        })?)
+    }
+
+    fn get(http: &Http) -> Result<u16, Box<dyn std::error::Error>> {
+        let id = ExecutionId::parse(Some(b"1"))?;
+        let credentials = Arc::new(Credentials::session_token(b"token")?);
+        let context = CallContext::new(Clock::default(), Some(Duration::from_secs(20)), None);
+        let response = http.get(&id, &credentials, &context).map_err(Error::from)?;
+        assert!(response.fault.is_none(), "{response:?}");
+        Ok(response.status)
+    }
+
+    #[test]
+    fn calls_share_a_connection_until_the_server_closes_it() -> Result<(), Box<dyn std::error::Error>> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let http = http_to(&listener)?;
+        thread::scope(|scope| {
+            let server = scope.spawn(|| serve(&listener, &[3, 1, 1]));
+            for _ in 0..5 {
+                assert_eq!(get(&http)?, 200);
+            }
+            server.join().map_err(|_| "the server panicked")??;
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn a_panic_within_a_call_closes_its_connection() -> Result<(), Box<dyn std::error::Error>> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let http = http_to(&listener)?;
+        thread::scope(|scope| {
+            // Each connection lasts until the client closes it.
+            let server = scope.spawn(|| serve(&listener, &[usize::MAX, usize::MAX]));
+            assert_eq!(get(&http)?, 200);
+            let Connections { idle, .. } = http.connections().map_err(Error::from)?;
+            let mut slot = idle.take(Slot::probe).ok_or("no idle slot")?;
+            let uri = http.engine.uri("/".into())?;
+            let credentials = Arc::new(Credentials::session_token(b"token")?);
+            let panics = AssertUnwindSafe(move || {
+                slot.run(&uri, &CallContext::default(), &credentials, |_, _| panic!("within a call")).1
+            });
+            assert!(catch_unwind(panics).is_err());
+            assert!(idle.take(|_| true).is_none());
+            assert_eq!(get(&http)?, 200);
+            drop(http);
+            server.join().map_err(|_| "the server panicked")??;
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn a_call_leaves_nothing_of_itself_in_the_pool() -> Result<(), Box<dyn std::error::Error>> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let http = http_to(&listener)?;
+        thread::scope(|scope| {
+            let server = scope.spawn(|| serve(&listener, &[usize::MAX]));
+            let token = Arc::new(crate::cancel::CancelToken::new());
+            let credentials = Arc::new(Credentials::session_token(b"token")?);
+            let context = CallContext::new(Clock::default(), None, Some(token.clone()));
+            http.get(&ExecutionId::parse(Some(b"1"))?, &credentials, &context).map_err(Error::from)?;
+            drop(context);
+            assert_eq!((Arc::strong_count(&token), Arc::strong_count(&credentials)), (1, 1));
+            drop(http);
+            server.join().map_err(|_| "the server panicked")??;
+            Ok(())
+        })
+    }
 }

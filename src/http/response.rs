@@ -1,140 +1,354 @@
-//! What came back, and the error that it is where it is no execution.
+//! The response and its body, which is received and decoded within limits.
 
 use std::borrow::Cow;
 use std::io::{self, Read};
 use std::time::{Duration, SystemTime};
 
-use ureq::Body;
-use ureq::http::{self, HeaderMap, HeaderValue, header};
+use flate2::read::MultiGzDecoder;
 
-use super::exchange;
+use super::engine::{BodyReader, Head};
+use super::failure::UreqError;
 use super::retry_after::parse_retry_after;
 use crate::alloc::try_copy;
+use crate::context::{CallContext, Interruption};
 use crate::error::ErrorKind;
 use crate::json::scan::JsonBuffer;
 
-/// The limit of a body whose status is not 2xx: that of an error envelope.
+/// The limit of a body whose status is not 2xx, in bytes: that of an error envelope.
 const MAX_ENVELOPE: u64 = 1 << 20;
 
-/// What a body's memory begins with and grows by at least.
-const PORTION: usize = 64 << 10;
+/// The initial capacity for a body, and the minimum by which it grows.
+const CHUNK: usize = 64 << 10;
 
-/// Where so much has come, addresses are reserved for all that was announced; memory still comes as it is used.
-const CREDIBLE: usize = 1 << 20;
+/// From this many bytes on, Content-Length is trusted and reserved whole; untouched pages cost nothing.
+const CONTENT_LENGTH_THRESHOLD: usize = 1 << 20;
 
-/// An answer, whatever its status.
+/// A response with any status.
 #[derive(Debug)]
 pub struct Response {
-    /// HTTP's status.
+    /// The status code.
     pub status: u16,
-    /// What Retry-After says.
+    /// The pause that Retry-After asks for.
     pub retry_after: Option<Duration>,
-    /// What x-request-id says.
+    /// The value of x-request-id.
     pub request_id: Option<Vec<u8>>,
-    /// The body, after decompression; what there is of it where `fault` says that it is not whole.
+    /// The body after decompression. If there is a `fault`, it is as much as was received.
     pub body: JsonBuffer,
     /// Why the body is not whole.
     pub fault: Option<BodyFault>,
 }
 
-/// Why a body is not whole.
+/// Why the body of a response is not whole.
 #[derive(Debug)]
 pub enum BodyFault {
-    /// It is larger than it may be.
-    TooLarge,
-    /// There is no memory for it.
-    OutOfMemory,
-    /// It is encoded as nobody asked for.
+    /// It has this Content-Encoding, which was not asked for. The text is the server's.
     Encoded(String),
-    /// ureq could not go on.
-    Stopped(ureq::Error),
     /// Any other reason.
     Failed(ErrorKind),
 }
 
+/// Why a body was not received whole, without what only the caller knows: the peer and the limits.
+#[derive(Debug, PartialEq)]
+pub(super) enum BodyError {
+    /// It exceeds its limit.
+    TooLarge,
+    /// There is not enough memory.
+    OutOfMemory,
+    /// It has an unsupported Content-Encoding.
+    Encoded(String),
+    /// Its gzip stream is incomplete.
+    GzipCutOff,
+    /// It is not a gzip stream.
+    InvalidGzip,
+    /// The deadline passed, or the token was cancelled.
+    Interrupted(Interruption),
+    /// ureq has failed.
+    Ureq(UreqError),
+}
+
 impl Response {
-    /// Receives the body, within `limit` where it is one of an execution.
-    pub fn receive(response: http::Response<Body>, limit: u64) -> Response {
-        let (head, mut body) = response.into_parts();
-        let status = head.status.as_u16();
-        let limit = if head.status.is_success() { limit } else { limit.min(MAX_ENVELOPE) };
+    /// Receives the body. `limit` is the maximum size of an execution, in bytes.
+    pub(super) fn receive(
+        head: &Head,
+        body: BodyReader<'_>,
+        limit: u64,
+        context: &CallContext,
+    ) -> (Response, Result<(), BodyError>) {
         let mut response = Response {
-            status,
+            status: head.status(),
             retry_after: head
-                .headers
-                .get(header::RETRY_AFTER)
-                .and_then(|value| parse_retry_after(&text(value), SystemTime::now())),
-            request_id: head
-                .headers
-                .get("x-request-id")
-                .filter(|id| !id.is_empty())
-                .and_then(|id| try_copy(id.as_bytes())),
+                .retry_after()
+                .and_then(|value| parse_retry_after(&String::from_utf8_lossy(value), SystemTime::now())),
+            request_id: head.request_id().filter(|id| !id.is_empty()).and_then(try_copy),
             body: JsonBuffer::new(),
             fault: None,
         };
-        response.fault = match unknown_encoding(&head.headers) {
-            Some(encoding) => Some(BodyFault::Encoded(encoding)),
-            // What is known to be too large is not even begun, unless an error is to be told by it.
-            None if head.status.is_success() && body.content_length() > Some(limit) => {
-                Some(BodyFault::TooLarge)
+        let limit = if response.is_success() { limit } else { limit.min(MAX_ENVELOPE) };
+        let end = match content_coding(head.content_encodings()) {
+            ContentCoding::Unsupported(encoding) => Err(BodyError::Encoded(encoding)),
+            ContentCoding::Gzip => {
+                receive_body(&mut Decoder::gzip(body), None, limit, context, &mut response.body)
             }
-            None => receive_body(&mut body, limit, &mut response.body).err(),
+            // A body that is announced to be too large is not received, unless it describes an error.
+            ContentCoding::Identity if response.is_success() && head.content_length > Some(limit) => {
+                Err(BodyError::TooLarge)
+            }
+            ContentCoding::Identity => receive_body(
+                &mut Decoder::Identity(body),
+                head.content_length,
+                limit,
+                context,
+                &mut response.body,
+            ),
         };
-        response
+        (response, end)
     }
 
-    /// Whether the body should be an execution.
+    /// Whether the status is 2xx, so that the body should be an execution.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
 }
 
-fn text(value: &HeaderValue) -> String {
-    String::from_utf8_lossy(value.as_bytes()).into_owned()
+#[derive(Debug, PartialEq)]
+enum ContentCoding {
+    Identity,
+    Gzip,
+    /// The values of all Content-Encoding lines.
+    Unsupported(String),
 }
 
-/// ureq takes the header away where it decodes.
-fn unknown_encoding(headers: &HeaderMap) -> Option<String> {
-    let lines = headers.get_all(header::CONTENT_ENCODING).iter();
-    let encodings: Vec<_> = lines.map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
-    let is_unknown = |encoding: &Cow<str>| !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity");
-    encodings.iter().any(is_unknown).then(|| encodings.join(", "))
-}
-
-/// Fills `whole`, whose memory grows with what arrives, up to the size that was announced.
-fn receive_body(body: &mut Body, limit: u64, whole: &mut JsonBuffer) -> Result<(), BodyFault> {
-    let announced = body.content_length();
-    let most = usize::try_from(announced.unwrap_or(limit).min(limit)).unwrap_or(usize::MAX);
-    let mut reader = body.as_reader();
-    loop {
-        let end = make_room(whole, most, announced.is_some())?;
-        // What was received in one portion may unpack to a thousand times as much.
-        exchange::check().map_err(BodyFault::Stopped)?;
-        match reader.read(whole.spare(end)) {
-            Ok(0) => return Ok(()),
-            Ok(received) if (whole.length() + received) as u64 > limit => {
-                whole.advance(most - whole.length());
-                return Err(BodyFault::TooLarge);
-            }
-            Ok(received) => whole.advance(received),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(BodyFault::Stopped(error.into())),
+/// Decides how a body is decoded, from the values of its Content-Encoding lines. Ignores empty ones and `identity`. gzip has
+/// two names (RFC 9110, 8.4.1.3). Several codings are refused: only one was asked for.
+fn content_coding<'a>(values: impl Iterator<Item = &'a [u8]>) -> ContentCoding {
+    let values: Vec<&[u8]> = values.collect();
+    let is_coding = |value: &&&[u8]| !value.is_empty() && !value.eq_ignore_ascii_case(b"identity");
+    let mut codings = values.iter().filter(is_coding);
+    match (codings.next(), codings.next()) {
+        (None, _) => ContentCoding::Identity,
+        (Some(coding), None) if is_gzip(coding) => ContentCoding::Gzip,
+        _ => {
+            let values: Vec<Cow<str>> = values.iter().map(|value| String::from_utf8_lossy(value)).collect();
+            ContentCoding::Unsupported(values.join(", "))
         }
     }
 }
 
-/// Reserves memory for more where it is full, and returns how far the next portion may reach, which is never empty:
-/// where all that was announced has come, there is room for the one byte that must not.
-fn make_room(whole: &mut JsonBuffer, most: usize, is_announced: bool) -> Result<usize, BodyFault> {
-    let filled = whole.length();
-    let most = most.saturating_add(1).max(filled + 1);
-    if filled == whole.capacity() {
-        let doubled = most.min((2 * filled).max(PORTION));
-        let is_believed = is_announced && filled >= CREDIBLE;
-        whole
-            .reserve(if is_believed { most } else { doubled })
-            .or_else(|| whole.reserve(doubled))
-            .ok_or(BodyFault::OutOfMemory)?;
+fn is_gzip(coding: &[u8]) -> bool {
+    coding.eq_ignore_ascii_case(b"gzip") || coding.eq_ignore_ascii_case(b"x-gzip")
+}
+
+/// A body that reports failures of its source apart from those of its encoding.
+trait Source: Read {
+    /// The error of the last read, if it was the source that failed.
+    fn take_error(&mut self) -> Option<UreqError>;
+}
+
+impl Source for BodyReader<'_> {
+    fn take_error(&mut self) -> Option<UreqError> {
+        BodyReader::take_error(self)
     }
-    Ok(whole.capacity().min(most).min(filled + 2 * PORTION))
+}
+
+enum Decoder<S> {
+    Identity(S),
+    Gzip(Box<MultiGzDecoder<S>>),
+}
+
+impl<S: Source> Decoder<S> {
+    /// Decodes all members of a gzip stream as one body (RFC 1952, 2.2).
+    fn gzip(source: S) -> Decoder<S> {
+        Decoder::Gzip(Box::new(MultiGzDecoder::new(source)))
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, BodyError> {
+        match self {
+            Decoder::Identity(source) => source
+                .read(buffer)
+                .map_err(|_| BodyError::Ureq(source.take_error().unwrap_or(UreqError::Connection))),
+            Decoder::Gzip(decoder) => {
+                decoder.read(buffer).map_err(|error| match decoder.get_mut().take_error() {
+                    Some(UreqError::Ended) => BodyError::GzipCutOff,
+                    Some(error) => BodyError::Ureq(error),
+                    None if error.kind() == io::ErrorKind::UnexpectedEof => BodyError::GzipCutOff,
+                    None => BodyError::InvalidGzip,
+                })
+            }
+        }
+    }
+}
+
+/// Receives a whole body into `whole`, whose capacity grows with what arrives, up to the announced size.
+fn receive_body(
+    body: &mut Decoder<impl Source>,
+    announced: Option<u64>,
+    limit: u64,
+    context: &CallContext,
+    whole: &mut JsonBuffer,
+) -> Result<(), BodyError> {
+    let max = usize::try_from(announced.unwrap_or(limit).min(limit)).unwrap_or(usize::MAX);
+    loop {
+        let end = reserve(whole, max, announced.is_some()).ok_or(BodyError::OutOfMemory)?;
+        // A chunk may decompress to a thousand times its size, so that the connection does not check often enough.
+        context.check().map_err(BodyError::Interrupted)?;
+        match body.read(whole.spare(end))? {
+            0 => return Ok(()),
+            received if (whole.length() + received) as u64 > limit => {
+                whole.advance(max - whole.length());
+                return Err(BodyError::TooLarge);
+            }
+            received => whole.advance(received),
+        }
+    }
+}
+
+/// Reserves capacity if there is none left, and returns where the next chunk may end, which is never empty: after `max`
+/// bytes there is capacity for the one that exceeds them. `None` if there is not enough memory.
+fn reserve(whole: &mut JsonBuffer, max: usize, is_announced: bool) -> Option<usize> {
+    let filled = whole.length();
+    let max = max.saturating_add(1).max(filled + 1);
+    if filled == whole.capacity() {
+        let doubled = max.min((2 * filled).max(CHUNK));
+        let is_trusted = is_announced && filled >= CONTENT_LENGTH_THRESHOLD;
+        whole.reserve(if is_trusted { max } else { doubled }).or_else(|| whole.reserve(doubled))?;
+    }
+    Some(whole.capacity().min(max).min(filled + 2 * CHUNK))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::Clock;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use std::io::Write;
+    use std::sync::Arc;
+
+    use crate::cancel::CancelToken;
+
+    /// Fails at its end if there is an error.
+    struct TestSource<'a>(&'a [u8], Option<UreqError>);
+
+    impl Read for TestSource<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            match self.0.read(buffer) {
+                Ok(0) if self.1.is_some() => Err(io::ErrorKind::Other.into()),
+                other => other,
+            }
+        }
+    }
+
+    impl Source for TestSource<'_> {
+        fn take_error(&mut self) -> Option<UreqError> {
+            self.0.is_empty().then(|| self.1.take())?
+        }
+    }
+
+    fn coding(values: &[&str]) -> ContentCoding {
+        content_coding(values.iter().map(|value| value.as_bytes()))
+    }
+
+    #[test]
+    fn one_gzip_coding_is_decoded_under_either_name() {
+        for values in
+            [&["gzip"][..], &["GZip"], &["x-gzip"], &["X-GZIP"], &["gzip", "Identity"], &["", "gzip"]]
+        {
+            assert_eq!(coding(values), ContentCoding::Gzip, "{values:?}");
+        }
+        for values in [&[][..], &[""], &["identity"], &["IDENTITY", ""]] {
+            assert_eq!(coding(values), ContentCoding::Identity, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn other_and_several_codings_are_refused_as_sent() {
+        for values in [
+            &["br"][..],
+            &["gzip, br"],
+            &["gzip,gzip"],
+            &["gzip", "br"],
+            &["Gzip", "gzip"],
+            &["identity", "br"],
+            &["x-gzipped"],
+        ] {
+            assert_eq!(coding(values), ContentCoding::Unsupported(values.join(", ")), "{values:?}");
+        }
+        assert_eq!(content_coding([&b"\xff"[..]].into_iter()), ContentCoding::Unsupported("\u{fffd}".into()));
+    }
+
+    fn gzip(text: &[u8]) -> io::Result<Vec<u8>> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(text)?;
+        encoder.finish()
+    }
+
+    /// The body that was received, and how it ended.
+    fn receive(source: TestSource<'_>, limit: u64) -> (Vec<u8>, Result<(), BodyError>) {
+        let mut whole = JsonBuffer::new();
+        let end = receive_body(&mut Decoder::gzip(source), None, limit, &CallContext::default(), &mut whole);
+        (whole.into_bytes(), end)
+    }
+
+    #[test]
+    fn members_of_a_gzip_stream_make_one_body() -> io::Result<()> {
+        let packed = [gzip(b"one, ")?, gzip(b"")?, gzip(b"two")?].concat();
+        assert_eq!(receive(TestSource(&packed, None), 100), (b"one, two".to_vec(), Ok(())));
+        Ok(())
+    }
+
+    #[test]
+    fn gzip_failures_differ_from_those_of_the_source() -> io::Result<()> {
+        let packed = gzip(b"text")?;
+        for length in 0..packed.len() {
+            let end = |error| receive(TestSource(&packed[..length], error), 100).1;
+            assert_eq!(end(None), Err(BodyError::GzipCutOff), "{length}");
+            assert_eq!(end(Some(UreqError::Ended)), Err(BodyError::GzipCutOff), "{length}");
+            let error = || UreqError::Protocol("not a chunk".into());
+            assert_eq!(end(Some(error())), Err(BodyError::Ureq(error())), "{length}");
+        }
+        let mut damaged = packed.clone();
+        damaged[12] ^= 0xff;
+        let trailing = [&packed[..], b"no further member"].concat();
+        for invalid in [&b"this is not gzip"[..], &damaged, &trailing] {
+            assert_eq!(receive(TestSource(invalid, None), 100).1, Err(BodyError::InvalidGzip));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn limit_counts_decompressed_bytes() -> io::Result<()> {
+        let text = vec![b' '; 300_000];
+        let packed = gzip(&text)?;
+        assert_eq!(receive(TestSource(&packed, None), 300_000), (text.clone(), Ok(())));
+        let (received, end) = receive(TestSource(&packed, None), 299_999);
+        assert_eq!((received.len(), end), (299_999, Err(BodyError::TooLarge)));
+        Ok(())
+    }
+
+    #[test]
+    fn cancellation_is_checked_between_chunks() -> io::Result<()> {
+        /// Cancels the call once it is read from.
+        struct Cancelling<'a>(&'a [u8], &'a CancelToken);
+        impl Read for Cancelling<'_> {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                self.1.cancel();
+                self.0.read(buffer)
+            }
+        }
+        impl Source for Cancelling<'_> {
+            fn take_error(&mut self) -> Option<UreqError> {
+                None
+            }
+        }
+        let packed = gzip(&vec![b' '; 300_000])?;
+        let token = Arc::new(CancelToken::new());
+        let context = CallContext::new(Clock::default(), None, Some(token.clone()));
+        let mut whole = JsonBuffer::new();
+        // The decoder reads its source when it is made.
+        let mut body = Decoder::gzip(Cancelling(&packed, &token));
+        let end = receive_body(&mut body, None, u64::MAX, &context, &mut whole);
+        assert_eq!(end, Err(BodyError::Interrupted(Interruption::Cancelled)));
+        assert!(whole.length() < 300_000);
+        Ok(())
+    }
 }

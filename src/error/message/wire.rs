@@ -1,6 +1,36 @@
-//! What went wrong between the library and the server.
+//! What went wrong on an established connection.
 
 use std::io;
+
+use super::Phase;
+
+/// The last line of a chunked body, or bytes that Content-Length announced, are missing.
+pub const CLOSED_BEFORE_END: &str = "it closed before the whole response arrived";
+
+/// A gzip stream without its end.
+pub const GZIP_CUT_OFF: &str = "the compressed body is cut off";
+
+/// A body that claims to be gzip.
+pub const INVALID_GZIP: &str = "its body is not valid gzip";
+
+/// A body in chunks that have no size.
+pub const INVALID_FRAMING: &str = "the framing of its body is invalid";
+
+/// A response within its limit.
+pub const BODY_EXCEEDS_MEMORY: &str = "memory is used up: the response does not fit";
+
+/// A defect: a connection without a failure to report.
+pub const NO_REASON: &str = "a connection failed without a reason";
+
+/// The peer ended the stream in this phase.
+pub fn closed(phase: Phase) -> String {
+    format!("it closed {phase}")
+}
+
+/// A proxy refused to forward a request.
+pub fn responded_with(status: u16) -> String {
+    format!("it responded with {}", status_line(status))
+}
 
 /// `HTTP 502 Bad Gateway`; without a phrase if the status has none.
 pub fn status_line(status: u16) -> String {

@@ -6,7 +6,7 @@ use super::proxy_stream::ProxyStream;
 use crate::alloc::try_zeroed;
 use crate::error::is_transient_status;
 use crate::error::message::connect as message;
-use crate::http::exchange::Failure;
+use crate::http::failure::Failure;
 use crate::http::head_filter;
 use crate::http::proxy::{Protocol, Proxy};
 use crate::secret::Secret;

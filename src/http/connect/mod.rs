@@ -15,7 +15,8 @@ use crate::context::{CallContext, Interruption};
 use crate::error::message::connect as message;
 use crate::error::{ErrorKind, Phase};
 use crate::http::connection::Connection;
-use crate::http::exchange::{Exchange, Failure};
+use crate::http::exchange::Exchange;
+use crate::http::failure::Failure;
 use crate::http::proxy::{Protocol, Proxy};
 use crate::http::socket::Socket;
 use crate::http::tls::session::Session;
@@ -68,11 +69,11 @@ impl Route {
         }
         let header = self.header.clone();
         let Some(config) = &self.tls else {
-            return Ok(Connection::plain(socket, self.request_prefix(), header));
+            return Ok(Connection::plaintext(socket, self.request_prefix(), header));
         };
         exchange.phase = Phase::Handshake;
         let session = Session::handshake(&mut socket, config, &self.base, context)?;
-        Ok(Connection::secure(socket, session, header))
+        Ok(Connection::tls(socket, session, header))
     }
 
     /// The peer of the TCP connection: the proxy, or the server itself.

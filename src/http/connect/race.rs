@@ -8,7 +8,7 @@ use crate::context::{CallContext, Interruption};
 use crate::error::ErrorKind;
 use crate::error::message::connect as message;
 use crate::error::message::wire::describe_io_error;
-use crate::http::exchange::Failure;
+use crate::http::failure::Failure;
 use crate::sys::{Attempt, Interest, exhausted_resource};
 
 /// While an attempt is undecided, the next one starts after this delay (RFC 8305, 5).

@@ -12,7 +12,7 @@ use crate::context::CallContext;
 use crate::error::ErrorKind;
 use crate::error::message::connect as message;
 use crate::error::message::wire::describe_io_error;
-use crate::http::exchange::Failure;
+use crate::http::failure::Failure;
 use crate::http::url::Host;
 use crate::sys::dns::{LookupError, look_up};
 use crate::sys::fork::PerProcess;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::proxy_stream::ProxyStream;
 use crate::error::message::connect as message;
-use crate::http::exchange::Failure;
+use crate::http::failure::Failure;
 use crate::http::url::Host;
 use crate::secret::Secret;
 

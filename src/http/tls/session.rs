@@ -7,13 +7,12 @@ use std::{fmt, mem};
 use rustls::client::UnbufferedClientConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptError, InsufficientSizeError};
 use rustls::{ClientConfig, InvalidMessage};
-use ureq::unversioned::transport::Buffers;
 
 use crate::context::CallContext;
 use crate::error::ErrorKind;
 use crate::error::message::connect as message;
-use crate::http::buffers::PortionBuffers;
-use crate::http::exchange::Failure;
+use crate::http::buffers::IoBuffers;
+use crate::http::failure::Failure;
 use crate::http::socket::Socket;
 use crate::http::tls::explain::explain;
 use crate::http::tls::server_name;
@@ -26,9 +25,9 @@ const MAX_ALERT: usize = 256;
 pub struct Session {
     tls: UnbufferedClientConnection,
     /// Received records that are not decrypted yet.
-    records: PortionBuffers,
+    records: IoBuffers,
     /// Bytes that were decrypted before the caller asked for any.
-    plaintext: PortionBuffers,
+    plaintext: IoBuffers,
     /// Encrypted records that are not sent yet.
     outgoing: Vec<u8>,
     /// An error after the bytes that were decrypted last, to be reported once these are read.
@@ -53,8 +52,8 @@ impl Session {
             UnbufferedClientConnection::new(config.clone(), name).map_err(|error| failed(explain(&error)))?;
         let mut session = Session {
             tls,
-            records: PortionBuffers::default(),
-            plaintext: PortionBuffers::default(),
+            records: IoBuffers::default(),
+            plaintext: IoBuffers::default(),
             outgoing: Vec::new(),
             pending_error: None,
             has_failed: false,
@@ -96,14 +95,14 @@ impl Session {
     pub fn receive(
         &mut self,
         socket: &mut Socket,
-        into: &mut PortionBuffers,
+        into: &mut IoBuffers,
         context: &CallContext,
     ) -> Result<usize, Failure> {
         let available = self.plaintext.input().len();
         if available > 0 {
             into.append(self.plaintext.input());
             self.plaintext.input_consume(available);
-            self.plaintext.rest();
+            self.plaintext.recycle();
             return Ok(available);
         }
         loop {
@@ -136,7 +135,7 @@ impl Session {
     /// Releases memory that an idle session does not need, and wipes the rest. Returns `false` if unread data is left.
     pub fn recycle(&mut self) -> bool {
         let is_clean = self.process_and_check();
-        self.records.rest();
+        self.records.recycle();
         is_clean
     }
 
@@ -177,7 +176,7 @@ impl Session {
 
     /// Processes the received records as far as possible. Appends the decrypted bytes: the first record whole, further
     /// ones while they fit into the capacity. Returns the number of bytes. The caller flushes.
-    fn advance(&mut self, into: Option<&mut PortionBuffers>) -> Result<usize, rustls::Error> {
+    fn advance(&mut self, into: Option<&mut IoBuffers>) -> Result<usize, rustls::Error> {
         if let Some(error) = self.pending_error.take() {
             return Err(error);
         }
@@ -191,7 +190,7 @@ impl Session {
                 Ok(ConnectionState::ReadTraffic(traffic))
                     if is_bounded
                         && decrypted > 0
-                        && traffic.peek_len().is_some_and(|length| length.get() > into.room()) =>
+                        && traffic.peek_len().is_some_and(|length| length.get() > into.capacity()) =>
                 {
                     Ok(false)
                 }
@@ -233,7 +232,7 @@ impl Session {
                 }
                 Err(error) => return Err(error),
                 // A handshake message that spans more records than any valid one.
-                Ok(false) if decrypted == 0 && self.records.are_stuck() => {
+                Ok(false) if decrypted == 0 && self.records.is_full_without_progress() => {
                     return Err(InvalidMessage::HandshakePayloadTooLarge.into());
                 }
                 Ok(false) => return Ok(decrypted),

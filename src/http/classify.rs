@@ -1,0 +1,74 @@
+//! Which error a failure of an exchange is.
+
+use super::Http;
+use super::exchange::Exchange;
+use super::failure::{Failure, HEADER_TOO_LARGE, UreqError};
+use super::proxy::Proxy;
+use super::response::{BodyError, BodyFault};
+use crate::context::Interruption;
+use crate::error::message::wire as message;
+use crate::error::{ErrorKind, Phase, is_transient_status};
+
+impl Http {
+    /// The error of an exchange that failed. A failure of the connection takes precedence over what ureq made of it.
+    pub(super) fn classify(&self, error: UreqError, exchange: Exchange) -> ErrorKind {
+        match exchange.failure {
+            Some(Failure::Other(kind)) => kind,
+            Some(Failure::Lost(reason)) => self.lost(reason),
+            Some(Failure::Interrupted(interruption)) => self.interrupted(interruption, exchange.phase),
+            None => self.classify_ureq(error, &exchange),
+        }
+    }
+
+    fn classify_ureq(&self, error: UreqError, exchange: &Exchange) -> ErrorKind {
+        let not_http = |reason| ErrorKind::Transport { peer: self.peer(), reason, lost: false };
+        match error {
+            UreqError::Ended => self.lost(message::closed(exchange.phase)),
+            // A chunked body that ends before its last line.
+            UreqError::Stalled if exchange.has_ended => self.lost(message::closed(exchange.phase)),
+            UreqError::Stalled => not_http(message::INVALID_FRAMING.into()),
+            UreqError::HeaderTooLarge => HEADER_TOO_LARGE,
+            UreqError::Protocol(reason) => not_http(reason),
+            UreqError::Connection => ErrorKind::Internal(message::NO_REASON.into()),
+            UreqError::Other(reason) => ErrorKind::Internal(reason),
+        }
+    }
+
+    /// Why the body of a response is not whole.
+    pub(super) fn classify_body(&self, error: BodyError, exchange: Exchange) -> BodyFault {
+        BodyFault::Failed(match error {
+            BodyError::Encoded(encoding) => return BodyFault::Encoded(encoding),
+            BodyError::TooLarge => ErrorKind::TooLarge { limit: self.max_response_bytes },
+            BodyError::OutOfMemory => ErrorKind::Resource(message::BODY_EXCEEDS_MEMORY.into()),
+            BodyError::GzipCutOff => self.lost(message::GZIP_CUT_OFF.into()),
+            BodyError::InvalidGzip => ErrorKind::InvalidResponse(message::INVALID_GZIP.into()),
+            BodyError::Interrupted(interruption) => self.interrupted(interruption, exchange.phase),
+            BodyError::Ureq(error) => self.classify(error, exchange),
+        })
+    }
+
+    /// The connection was lost, so that a retry may succeed.
+    pub(super) fn lost(&self, reason: String) -> ErrorKind {
+        ErrorKind::Transport { peer: self.peer(), reason, lost: true }
+    }
+
+    /// The proxy has responded to a request that it should have forwarded.
+    pub(super) fn refused_by_proxy(&self, status: u16) -> ErrorKind {
+        let proxy = self.proxy.as_ref().map(Proxy::peer).unwrap_or_default();
+        ErrorKind::Connect {
+            peer: format!("the proxy {proxy}"),
+            reason: message::responded_with(status),
+            refused: !is_transient_status(status.into()),
+        }
+    }
+
+    /// The error of a call that was cancelled or timed out.
+    pub fn interrupted(&self, interruption: Interruption, phase: Phase) -> ErrorKind {
+        match interruption {
+            Interruption::Cancelled => ErrorKind::Cancelled { phase },
+            Interruption::TimedOut => {
+                ErrorKind::Timeout { limit: self.timeout.unwrap_or_default(), phase, peer: self.peer() }
+            }
+        }
+    }
+}
