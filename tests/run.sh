@@ -34,7 +34,7 @@ that step alone, after building what it depends on. What is missing on a Debian 
 
 The FILTER of c, valgrind, asan and tsan is PROGRAM[:TEST[,TEST ...]], such as
 
-    sh tests/run.sh c reuse waiting:a_callback_may_use_the_client
+    sh tests/run.sh c reuse waiting:polls_until_the_status_is_final
 
 The last line is `N passed, M failed`. The exit status is 0 if nothing failed and something passed, and 2 if the command
 line is wrong. The output of each step is kept in target/tests/STEP.log. REFOLD_EXHAUSTIVE=1 in the environment, which
