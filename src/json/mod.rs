@@ -19,6 +19,7 @@ mod number;
 mod pointer;
 pub mod scan;
 mod tape;
+mod tape_builder;
 
 use self::cache::{Chain, Content, get_or_insert, unescape_string};
 use self::chunks::{Chunks, Extents};

@@ -37,15 +37,13 @@
 //! strings are valid until it is dropped. A pinned tape must not be moved, because `Owner` refers to it: the cache
 //! keeps it in a box.
 
-mod builder;
-
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use self::builder::Builder;
 use super::cache::Chain;
 use super::key_index::KeyIndex;
 use super::number::Number;
+use super::tape_builder::Builder;
 use super::{Container, JsonType};
 use crate::alloc::{OnceBox, try_box, try_extend_with_nul, try_with_capacity};
 use crate::sys::memory::populate;
@@ -79,22 +77,22 @@ const _: () = assert!(size_of::<TapeEntry>() == size_of::<TapeCell>());
 /// One value.
 #[derive(Clone, Copy)]
 pub struct TapeEntry {
-    tag: Tag,
+    pub(super) tag: Tag,
     /// The index of its cell.
     pub(crate) position: u16,
     /// The text of the value.
-    start: u16,
-    end: u16,
+    pub(super) start: u16,
+    pub(super) end: u16,
     /// The key of a member. Meaningless for an element.
-    key: Key,
+    pub(super) key: Key,
     /// Depends on the tag.
-    content: u32,
+    pub(super) content: u32,
 }
 
 /// The type of a value, and how it is stored.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-enum Tag {
+pub(super) enum Tag {
     Null,
     False,
     True,
@@ -116,15 +114,15 @@ enum Tag {
 
 /// A member's key in the copy, without its NUL.
 #[derive(Clone, Copy, Default)]
-struct Key {
-    start: u16,
-    length: u16,
+pub(super) struct Key {
+    pub(super) start: u16,
+    pub(super) length: u16,
 }
 
 /// The cells of the values directly in a container.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Children {
-    first: u16,
+    pub(super) first: u16,
     pub(super) count: u16,
 }
 

@@ -3,7 +3,7 @@
 use std::ptr;
 use std::sync::atomic::AtomicPtr;
 
-use super::{Children, Key, Tag, TapeCell, TapeEntry};
+use super::tape::{Children, Key, Tag, TapeCell, TapeEntry};
 use crate::alloc::{try_push, try_reserve, try_with_capacity};
 use crate::json::cursor::skip_whitespace;
 use crate::json::escape::unescape_in_place;
