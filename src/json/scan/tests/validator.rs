@@ -5,7 +5,7 @@ use crate::json::scan::masks::Masks;
 use crate::json::scan::vector::BLOCK;
 use crate::rng::scale;
 
-/// Values with one to three characters before the end of a block, and with none.
+/// Offsets at the start of a block, and around its end.
 const OFFSETS: [usize; 10] = [0, 1, 31, 58, 59, 60, 61, 62, 63, 64];
 
 #[test]
