@@ -772,7 +772,7 @@ const char *refold_error_api_code(const refold_error *error);
 /**
  * Returns a human-readable message.
  *
- * This is the field `message` of the response, or else a sentence that says what happened, where, and how to
+ * This is the field `message` of the response, or else a sentence about what happened, where, and how to
  * resolve it. It contains no secret.
  *
  * \return A string that is valid until the error is freed; never NULL. "" if `error` is NULL.

@@ -200,7 +200,7 @@ impl<'a> Reader<'a> {
         let (text, content) = (self.cursor.text(), self.cursor.at + 1);
         let start = self.used;
         let spare = self.strings.get_mut(start..).unwrap_or_default();
-        let length = scan::copy_plain(text, content, spare);
+        let length = scan::copy_verbatim(text, content, spare);
         match (text.get(content + length), spare.get_mut(length)) {
             (Some(b'"'), Some(nul)) => *nul = 0,
             _ => return self.read_string_slow(),

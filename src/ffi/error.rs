@@ -98,7 +98,7 @@ pub unsafe extern "C" fn refold_error_api_code(error: *const refold_error) -> *c
 
 /// Returns a human-readable message.
 ///
-/// This is the field `message` of the response, or else a sentence that says what happened, where, and how to
+/// This is the field `message` of the response, or else a sentence about what happened, where, and how to
 /// resolve it. It contains no secret.
 ///
 /// \return A string that is valid until the error is freed; never NULL. "" if `error` is NULL.

@@ -9,7 +9,7 @@ use super::vector::{BLOCK, Block};
 /// one step needs fit into registers, those of all steps do not.
 pub(super) const BATCH: usize = 16;
 
-/// Stands for an offset where no error was found.
+/// The offset that means no error was found.
 pub(super) const NO_ERROR: usize = usize::MAX;
 
 /// A mask for each block of a batch.

@@ -41,7 +41,6 @@ pub use self::search::{container_end, copy_verbatim, next_escape, scalar_end, sk
 pub use self::validator::Extent;
 
 /// An alias of [`copy_verbatim`].
-pub use self::search::copy_verbatim as copy_plain;
 
 /// Why a text is not a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

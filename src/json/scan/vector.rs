@@ -125,6 +125,6 @@ pub(super) trait Block: Copy {
 
 /// A computation that is compiled once for each kind of block.
 pub(super) trait Kernel {
-    /// Runs it. Implementations are always inlined, into a function with the features that `machine` stands for.
+    /// Runs it. Implementations are always inlined, into a function with the features that `machine` proves.
     fn run<B: Block>(self, machine: B::Machine);
 }
