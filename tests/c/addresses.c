@@ -21,7 +21,7 @@ static refold_client *client_by_name(uint16_t port, struct lookup lookup) {
     char *url = text_of("http://server.invalid:%u", port);
     refold_options *options = test_options(url);
     refold_options_set_allow_plaintext(options, true);
-    lookup_answer(lookup);
+    lookup_script(lookup);
     free(url);
     return client_of(options);
 }
@@ -32,9 +32,9 @@ static refold_client *client_by_name(uint16_t port, struct lookup lookup) {
 struct address_case {
     const char *name;
     const char *live;
-    const char *silent;        /* nobody answers there */
-    const char *addresses[8];  /* in the order of the name service; the others refuse */
-    int64_t least_ms, most_ms; /* of a call */
+    const char *silent;       /* nobody answers there */
+    const char *addresses[8]; /* in the order of the name service; the others refuse */
+    int64_t min_ms, max_ms;   /* of a call */
 };
 
 static const struct address_case address_cases[] = {
@@ -76,7 +76,7 @@ static const struct address_case address_cases[] = {
  * the server's address. */
 static struct server *serve_beside_hole(const struct address_case *row, struct dead_port **hole) {
     struct server_options options = {
-        .address = row->live, .answers = &(struct answer){.body = COMPLETED}, .answer_count = 1};
+        .address = row->live, .responses = &(struct response){.body = COMPLETED}, .response_count = 1};
     struct server *server = NULL;
     *hole = NULL;
     while (server == NULL) {
@@ -115,11 +115,11 @@ static int64_t call_once(const struct address_case *row) {
 TEST(a_dead_address_costs_a_quarter_of_a_second) {
     for (size_t i = 0; i < COUNT(address_cases); i++) {
         const struct address_case *row = &address_cases[i];
-        struct tries tries = {.most_ms = row->most_ms, .allowed = 10};
+        struct timing timing = {.max_ms = row->max_ms, .allowed = 10};
         check_case("%s", row->name);
-        while (CHECK_AGAIN(tries)) {
-            tries.us = call_once(row);
-            CHECK(tries.us >= row->least_ms * 1000);
+        while (CHECK_AGAIN(timing)) {
+            timing.us = call_once(row);
+            CHECK(timing.us >= row->min_ms * 1000);
         }
     }
     CHECK(!lookup_took_signals());
@@ -129,12 +129,12 @@ TEST(where_all_refuse_it_fails_at_once) {
     struct dead_port *port = refusing_port(NULL);
     refold_client *client = client_by_name(dead_port_number(port),
                                            (struct lookup){.addresses = {"127.0.0.1", "::1", "127.0.0.3"}});
-    struct tries tries = {.most_ms = 200};
-    while (CHECK_AGAIN(tries)) {
+    struct timing timing = {.max_ms = 200};
+    while (CHECK_AGAIN(timing)) {
         refold_error *error = NULL;
         int64_t began = now_us();
         CHECK(get(client, &error) == NULL);
-        tries.us = now_us() - began;
+        timing.us = now_us() - began;
         EXPECT_ERROR(error, REFOLD_ERROR_CONNECT, "refused");
     }
     refold_client_free(client);
@@ -169,7 +169,7 @@ struct slow_address {
     int listener, filler[3];
     uint16_t port;
     pthread_t thread;
-    atomic_int answered;
+    atomic_int responded;
 };
 
 static int socket_to(uint16_t port, bool listens) {
@@ -184,7 +184,7 @@ static int socket_to(uint16_t port, bool listens) {
 }
 
 static void *accept_after_a_while(void *data) {
-    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 23\r\n\r\n" COMPLETED;
+    static const char response[] = "HTTP/1.1 200 OK\r\nContent-Length: 23\r\n\r\n" COMPLETED;
     struct slow_address *slow = data;
     char request[4096];
     own_thread();
@@ -194,8 +194,8 @@ static void *accept_after_a_while(void *data) {
         if (connection < 0)
             return NULL;
         ssize_t count = recv(connection, request, sizeof request, 0);
-        if (count > 1 && send(connection, answer, sizeof answer - 1, MSG_NOSIGNAL) > 0)
-            slow->answered++;
+        if (count > 1 && send(connection, response, sizeof response - 1, MSG_NOSIGNAL) > 0)
+            slow->responded++;
         close(connection);
     }
 }
@@ -218,7 +218,7 @@ TEST(an_earlier_attempt_goes_on_beside_the_later_ones) {
     CHECK_INT(get_code(client), REFOLD_OK);
     shutdown(slow.listener, SHUT_RDWR);
     pthread_join(slow.thread, NULL);
-    CHECK_INT(slow.answered, 1);
+    CHECK_INT(slow.responded, 1);
     for (size_t i = 0; i < COUNT(slow.filler); i++)
         close(slow.filler[i]);
     close(slow.listener);
@@ -236,10 +236,12 @@ TEST(localhost_and_addresses_are_not_looked_up) {
         {"127.0.0.1", "127.0.0.1"}, {"127.0.0.9", "127.0.0.9"},
         {"[::1]", "::1"},
     };
-    lookup_answer((struct lookup){.addresses = {"127.0.0.66"}});
+    lookup_script((struct lookup){.addresses = {"127.0.0.66"}});
     for (size_t i = 0; i < COUNT(rows); i++) {
-        struct server *server = serve(&(struct server_options){
-            .address = rows[i].address, .answers = &(struct answer){.body = COMPLETED}, .answer_count = 1});
+        struct server *server =
+            serve(&(struct server_options){.address = rows[i].address,
+                                           .responses = &(struct response){.body = COMPLETED},
+                                           .response_count = 1});
         char *url = text_of("http://%s:%u", rows[i].host, server_port(server));
         check_case("%s at %s", rows[i].host, rows[i].address);
         refold_client *client = client_of(test_options(url));
@@ -275,7 +277,7 @@ TEST(lookups_that_failed_for_now_are_tried_again_and_no_others) {
         refold_options_set_max_retries(options, 1);
         refold_client *client = client_of(options);
         refold_error *error = NULL;
-        lookup_answer((struct lookup){.error = rows[i].error, .number = rows[i].number});
+        lookup_script((struct lookup){.error = rows[i].error, .number = rows[i].number});
         check_case("%s", rows[i].name);
         CHECK(get(client, &error) == NULL);
         CHECK_INT(lookup_count(), rows[i].again ? 2 : 1);
@@ -291,13 +293,13 @@ TEST(a_later_lookup_may_do_better) {
     struct server *server = serve_body(COMPLETED);
     refold_client *client = client_by_name(server_port(server), (struct lookup){.error = EAI_NONAME});
     CHECK_INT(get_code(client), REFOLD_ERROR_RESOLVE);
-    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+    lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
     CHECK_INT(get_code(client), REFOLD_OK);
     refold_client_free(client);
     server_stop(server);
 }
 
-enum { CALLERS = 64, ROUNDS = 2, MOST_LOOKUPS = 64 };
+enum { CALLERS = 64, ROUNDS = 2, MAX_LOOKUPS = 64 };
 
 static void call_in_vain(void *client) {
     for (int i = 0; i < ROUNDS; i++)
@@ -312,19 +314,19 @@ TEST(unfinished_lookups_are_bounded_in_number) {
     refold_options_set_allow_plaintext(options, true);
     refold_options_set_timeout_ms(options, 100);
     refold_client *client = client_of(options);
-    lookup_answer((struct lookup){.silent = true});
+    lookup_script((struct lookup){.silent = true});
     int before = descriptor_count();
     int64_t began = now_ms();
     run_on_threads(CALLERS, call_in_vain, client, 0);
     CHECK_TIME(now_ms() - began, ROUNDS * 100, ROUNDS * 100 + 1500);
-    CHECK_BETWEEN(lookup_running(), 1, MOST_LOOKUPS);
-    CHECK_BETWEEN(lookup_count(), 1, MOST_LOOKUPS);
+    CHECK_BETWEEN(lookup_running(), 1, MAX_LOOKUPS);
+    CHECK_BETWEEN(lookup_count(), 1, MAX_LOOKUPS);
     CHECK_INT(get_code(client), REFOLD_ERROR_TIMEOUT);
     lookup_release();
     CHECK(await_threads(1, 5000));
     CHECK_INT(descriptor_count(), before);
     /* And they are given back. */
-    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+    lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
     CHECK_INT(get_code(client), REFOLD_OK);
     refold_client_free(client);
     server_stop(server);

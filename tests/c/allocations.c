@@ -71,14 +71,14 @@ int posix_memalign(void **result, size_t alignment, size_t size) {
 
 /* Texts ------------------------------------------------------------------------------------------------ */
 
-enum { MANY = 100000, NODES = 30000 };
+enum { ELEMENTS = 100000, NODES = 30000 };
 
 /* The parts, the middle one so many times. */
 static struct bytes text_around(const char *first, const char *middle, size_t count, const char *last) {
-    char *many = repeated(middle, count);
-    struct bytes text = {.start = text_of("%s%s%s", first, many, last)};
+    char *middles = repeated(middle, count);
+    struct bytes text = {.start = text_of("%s%s%s", first, middles, last)};
     text.length = strlen(text.start);
-    free(many);
+    free(middles);
     return text;
 }
 
@@ -89,15 +89,15 @@ static struct bytes nodes_text(void) {
 }
 
 static struct bytes string_text(void) {
-    return text_around("{\"status\": \"COMPLETED\", \"name\": \"", "a\\n\\u00fc", MANY, "\"}");
+    return text_around("{\"status\": \"COMPLETED\", \"name\": \"", "a\\n\\u00fc", ELEMENTS, "\"}");
 }
 
 /* A string that is no typed field, an array, and an object with a key that has to be unescaped. */
 static struct bytes values_text(void) {
-    struct bytes string = text_around("{\"status\": \"COMPLETED\", \"string\": \"", "a\\n", 2 * MANY,
+    struct bytes string = text_around("{\"status\": \"COMPLETED\", \"string\": \"", "a\\n", 2 * ELEMENTS,
                                       "\", \"array\": ["),
-                 array = text_around(string.start, "0,", 2 * MANY, "7], \"object\": {"),
-                 object = text_around(array.start, "\"k\\u0065y\": 1,", MANY, "\"last\": 7}}");
+                 array = text_around(string.start, "0,", 2 * ELEMENTS, "7], \"object\": {"),
+                 object = text_around(array.start, "\"k\\u0065y\": 1,", ELEMENTS, "\"last\": 7}}");
     free(string.start);
     free(array.start);
     return object;
@@ -105,15 +105,15 @@ static struct bytes values_text(void) {
 
 static struct bytes deep_text(void) {
     /* A bit for each is more than LARGE once the memory for them has grown. */
-    struct bytes opened = text_around("{\"status\": \"COMPLETED\", \"x\": ", "[", 12 * MANY, ""),
-                 closed = text_around(opened.start, "]", 12 * MANY, "}");
+    struct bytes opened = text_around("{\"status\": \"COMPLETED\", \"x\": ", "[", 12 * ELEMENTS, ""),
+                 closed = text_around(opened.start, "]", 12 * ELEMENTS, "}");
     free(opened.start);
     return closed;
 }
 
 static struct bytes deep_mixed_text(void) {
-    struct bytes opened = text_around("{\"status\": \"COMPLETED\", \"x\": ", "[{\"a\":", 2 * MANY, "1"),
-                 closed = text_around(opened.start, "}]", 2 * MANY, "}");
+    struct bytes opened = text_around("{\"status\": \"COMPLETED\", \"x\": ", "[{\"a\":", 2 * ELEMENTS, "1"),
+                 closed = text_around(opened.start, "}]", 2 * ELEMENTS, "}");
     free(opened.start);
     return closed;
 }
@@ -222,29 +222,29 @@ static refold_code look_for_node(const void *execution) {
 static refold_code read_string(const void *execution) {
     size_t length = 0;
     const char *string = refold_json_string(member(execution, "string"), &length);
-    return found(string != NULL && length == 4 * MANY && string[4 * MANY - 1] == '\n');
+    return found(string != NULL && length == 4 * ELEMENTS && string[4 * ELEMENTS - 1] == '\n');
 }
 
 static refold_code read_text(const void *execution) {
     size_t length = 0;
     const char *text = refold_json_text(member(execution, "array"), &length);
-    return found(text != NULL && length == 4 * MANY + 3 && text[length] == '\0');
+    return found(text != NULL && length == 4 * ELEMENTS + 3 && text[length] == '\0');
 }
 
 static refold_code read_element(const void *execution) {
     const refold_json *array = member(execution, "array");
-    return found(refold_json_int64(refold_json_at(array, 2 * MANY)) == 7 &&
-                 refold_json_length(array) == 2 * MANY + 1);
+    return found(refold_json_int64(refold_json_at(array, 2 * ELEMENTS)) == 7 &&
+                 refold_json_length(array) == 2 * ELEMENTS + 1);
 }
 
 static refold_code read_member(const void *execution) {
     const refold_json *object = member(execution, "object");
     return found(refold_json_int64(refold_json_get(object, "last")) == 7 &&
-                 refold_json_length(object) == MANY + 1);
+                 refold_json_length(object) == ELEMENTS + 1);
 }
 
 static refold_code read_key(const void *execution) {
-    const char *key = refold_json_key_at(member(execution, "object"), MANY - 1, NULL);
+    const char *key = refold_json_key_at(member(execution, "object"), ELEMENTS - 1, NULL);
     return found(key != NULL && strcmp(key, "key") == 0);
 }
 
@@ -300,14 +300,14 @@ static const struct deed looks[] = {
 /* Each in turn ------------------------------------------------------------------------------------------ */
 
 /* What a child tells. */
-struct told {
+struct outcome {
     bool has_refused;
     refold_code in_want, after;
 };
 
 /* In a child, which an allocation that must not fail would end: the deed in want, and once more. */
 static void do_in_want(const struct deed *deed, const struct server *server, const struct bytes *text,
-                       size_t first, size_t last, struct told *told) {
+                       size_t first, size_t last, struct outcome *outcome) {
     alarm((unsigned)(30 * check_patience()));
     close_all_owned();
     const void *of = deed->prepare == NULL ? text : deed->prepare(deed, server, text);
@@ -315,56 +315,56 @@ static void do_in_want(const struct deed *deed, const struct server *server, con
     memory.last_refused = last;
     memory.large = deed->prepare == parse_well ? LARGE_FOR_A_LOOK : LARGE;
     memory.is_watched = true;
-    told->in_want = deed->run(of);
+    outcome->in_want = deed->run(of);
     memory.is_watched = false;
-    told->has_refused = memory.has_refused;
-    told->after = deed->run(of);
+    outcome->has_refused = memory.has_refused;
+    outcome->after = deed->run(of);
     _exit(0);
 }
 
 /* Gives whether anything was refused. */
 static bool check_in_want(const struct deed *deed, const struct server *server, const struct bytes *text,
-                          size_t first, size_t last, struct told *told) {
+                          size_t first, size_t last, struct outcome *outcome) {
     int status = -1;
-    *told = (struct told){.in_want = REFOLD_ERROR_INTERNAL, .after = REFOLD_ERROR_INTERNAL};
+    *outcome = (struct outcome){.in_want = REFOLD_ERROR_INTERNAL, .after = REFOLD_ERROR_INTERNAL};
     pid_t child = fork();
     if (child == 0)
-        do_in_want(deed, server, text, first, last, told);
+        do_in_want(deed, server, text, first, last, outcome);
     waitpid(child, &status, 0);
     check_case("%s, without allocation %zu%s", deed->name, first, last > first ? " and all that follow" : "");
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
         return FAIL("the process ended, status %d", status) || first < 100;
-    if (told->in_want != deed->code && (deed->keeps_code || told->in_want != REFOLD_ERROR_RESOURCE))
-        FAIL("the code is %d", told->in_want);
-    CHECK_INT(told->after, deed->code);
-    return told->has_refused;
+    if (outcome->in_want != deed->code && (deed->keeps_code || outcome->in_want != REFOLD_ERROR_RESOURCE))
+        FAIL("the code is %d", outcome->in_want);
+    CHECK_INT(outcome->after, deed->code);
+    return outcome->has_refused;
 }
 
 static struct server *serve_deed(const struct deed *deed, const struct bytes *text) {
-    struct answer answer = {.body = text->start, .length = text->length, .status = deed->status};
-    struct server_options options = {.answers = &answer, .answer_count = 1};
-    answer.framing = deed->framing;
+    struct response response = {.body = text->start, .length = text->length, .status = deed->status};
+    struct server_options options = {.responses = &response, .response_count = 1};
+    response.framing = deed->framing;
     if (deed->is_packed)
-        answer.headers = "Content-Encoding: gzip\r\n";
+        response.headers = "Content-Encoding: gzip\r\n";
     options.certificate = deed->secure ? "good" : NULL;
     return serve(&options);
 }
 
-static void do_in_every_want(const struct deed *deed, struct told *told) {
-    const size_t most = check_in_valgrind() ? 3 : 14; /* Several polls are all alike. */
+static void do_in_every_want(const struct deed *deed, struct outcome *outcome) {
+    const size_t max = check_in_valgrind() ? 3 : 14; /* Several polls are all alike. */
     struct bytes text = deed->text();
     if (deed->is_packed) {
-        struct bytes plain = text;
-        text = gzip_of(plain.start, plain.length);
-        free(plain.start);
+        struct bytes unpacked = text;
+        text = gzip_of(unpacked.start, unpacked.length);
+        free(unpacked.start);
     }
     struct server *server = serve_deed(deed, &text);
     size_t alone = 0, together = 0;
     fflush(stdout);
     check_limit(60);
-    while (alone < most && check_in_want(deed, server, &text, alone, alone, told))
+    while (alone < max && check_in_want(deed, server, &text, alone, alone, outcome))
         alone++;
-    while (together < most && check_in_want(deed, server, &text, together, SIZE_MAX, told))
+    while (together < max && check_in_want(deed, server, &text, together, SIZE_MAX, outcome))
         together++;
     CHECK(alone > 0 && together > 0);
     server_stop(server);
@@ -372,12 +372,13 @@ static void do_in_every_want(const struct deed *deed, struct told *told) {
 }
 
 static void do_all(const struct deed *deeds, size_t count) {
-    struct told *told = mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    REQUIRE(told != MAP_FAILED);
+    struct outcome *outcome =
+        mmap(NULL, sizeof *outcome, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(outcome != MAP_FAILED);
     certificate_path("ca.pem");
     for (size_t i = 0; i < count; i++)
-        do_in_every_want(&deeds[i], told);
-    munmap(told, sizeof *told);
+        do_in_every_want(&deeds[i], outcome);
+    munmap(outcome, sizeof *outcome);
 }
 
 TEST(each_large_allocation_of_a_call_may_fail) { do_all(calls, COUNT(calls)); }

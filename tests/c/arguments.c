@@ -11,18 +11,18 @@
 /* Does the message name the argument? Letters of both cases are one, and `_`, `-` and space, too; `|` parts
  * names. */
 static bool names(const char *message, const char *argument) {
-    char plain[2000];
+    char normalized[2000];
     size_t length = 0;
-    for (; message[length] != '\0' && length < sizeof plain - 1; length++) {
+    for (; message[length] != '\0' && length < sizeof normalized - 1; length++) {
         char byte = (char)tolower((unsigned char)message[length]);
-        plain[length] = byte == '_' || byte == '-' ? ' ' : byte;
+        normalized[length] = byte == '_' || byte == '-' ? ' ' : byte;
     }
-    plain[length] = '\0';
+    normalized[length] = '\0';
     char choices[200];
     snprintf(choices, sizeof choices, "%s", argument);
     char *rest = choices;
     for (char *name; (name = strsep(&rest, "|")) != NULL;)
-        if (strstr(plain, name) != NULL)
+        if (strstr(normalized, name) != NULL)
             return true;
     return false;
 }
@@ -191,7 +191,7 @@ static refold_options *with_credentials(const char *key, const char *account, co
 
 TEST(exactly_one_way_to_authenticate) {
     static const struct {
-        const char *key, *account, *token, *named;
+        const char *key, *account, *token, *mentioned;
     } cases[] = {
         {"k", "a", NULL, NULL},
         {NULL, NULL, "t", NULL},
@@ -212,10 +212,10 @@ TEST(exactly_one_way_to_authenticate) {
     for (size_t i = 0; i < COUNT(cases); i++) {
         refold_options *options = with_credentials(cases[i].key, cases[i].account, cases[i].token);
         check_case("%zu: %s %s %s", i, cases[i].key, cases[i].account, cases[i].token);
-        if (cases[i].named == NULL)
+        if (cases[i].mentioned == NULL)
             expect_client(options);
         else
-            expect_refusal(options, cases[i].named);
+            expect_refusal(options, cases[i].mentioned);
     }
 }
 
@@ -509,7 +509,7 @@ static void break_agent(refold_options *options) { refold_options_set_user_agent
 
 TEST(nothing_is_sent_when_an_argument_is_wrong) {
     static const struct {
-        const char *named;
+        const char *mentioned;
         void (*break_it)(refold_options *);
     } cases[] = {{"api key", break_key},
                  {"linked account id", break_account},
@@ -522,9 +522,9 @@ TEST(nothing_is_sent_when_an_argument_is_wrong) {
     struct server *server = serve_body(COMPLETED);
     for (size_t i = 0; i < COUNT(cases); i++) {
         refold_options *options = test_options(server_url(server));
-        check_case("%s", cases[i].named);
+        check_case("%s", cases[i].mentioned);
         cases[i].break_it(options);
-        expect_refusal(options, cases[i].named);
+        expect_refusal(options, cases[i].mentioned);
     }
     CHECK_INT(server_connections(server), 0);
     server_stop(server);
@@ -850,7 +850,7 @@ TEST(the_environment_gives_what_the_setters_give) {
 
 TEST(bad_values_of_the_environment_are_reported) {
     static const struct {
-        const char *url, *key, *account, *token, *named;
+        const char *url, *key, *account, *token, *mentioned;
     } cases[] = {
         {"nonsense", "k", "a", NULL, "base url"},         {NULL, "k\n", "a", NULL, "api key"},
         {NULL, "k", "a\n", NULL, "linked account id"},    {NULL, "k", NULL, NULL, "linked account id"},
@@ -859,7 +859,7 @@ TEST(bad_values_of_the_environment_are_reported) {
     for (size_t i = 0; i < COUNT(cases); i++) {
         check_case("%zu", i);
         set_environment(cases[i].url, cases[i].key, cases[i].account, cases[i].token);
-        expect_refusal(refold_options_new_from_env(), cases[i].named);
+        expect_refusal(refold_options_new_from_env(), cases[i].mentioned);
     }
     set_environment("nonsense", "k", "a", "t");
     refold_options *options = refold_options_new_from_env();

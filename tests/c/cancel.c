@@ -140,7 +140,7 @@ static struct cancelled end_call(struct running_call *call, int64_t triggered_us
 static struct cancelled cancel_in(const struct phase *phase, bool waits, int64_t settling_ms) {
     struct scene scene = scene_open(phase);
     refold_options *options = scene_options(&scene);
-    refold_options_set_max_retries(options, phase->occurrence == BETWEEN_TRIES);
+    refold_options_set_max_retries(options, phase->occurrence == BETWEEN_ATTEMPTS);
     struct running_call call = {.cancel = refold_cancel_new(), .waits = waits, .client = client_of(options)};
     if (phase->is_warm)
         CHECK_INT(get_code(call.client), REFOLD_OK);
@@ -168,13 +168,13 @@ static struct cancelled cancel_in(const struct phase *phase, bool waits, int64_t
 /* It counts where the call had come to the phase. */
 static void check_cancel(const struct phase *phase, bool waits) {
     int before = descriptor_count();
-    struct tries tries = {.most_ms = LATE_MS};
+    struct timing timing = {.max_ms = LATE_MS};
     check_case("%s%s", phase->name, waits ? ", waiting" : "");
-    while (CHECK_AGAIN(tries)) {
-        struct cancelled cancelled = cancel_in(phase, waits, (int64_t)2 << 2 * tries.made);
-        tries.us = cancelled.us;
-        if (strstr(cancelled.message, phase->told) == NULL)
-            check_missed(&tries, "%s", cancelled.message);
+    while (CHECK_AGAIN(timing)) {
+        struct cancelled cancelled = cancel_in(phase, waits, (int64_t)2 << 2 * timing.made);
+        timing.us = cancelled.us;
+        if (strstr(cancelled.message, phase->message) == NULL)
+            check_missed(&timing, "%s", cancelled.message);
     }
     CHECK_INT(descriptor_count(), before);
 }
@@ -193,7 +193,7 @@ TEST(every_phase_of_a_wait_can_be_cancelled) {
 
 TEST(usually_it_takes_less_than_a_millisecond) {
     enum { ROUNDS = 51 };
-    struct server *server = serve_answers(1, &(struct answer){.silent = true, .ending = HOLD});
+    struct server *server = serve_responses(1, &(struct response){.silent = true, .ending = HOLD});
     struct running_call call = {.client = client_to(server)};
     int quick = 0;
     for (int i = 0; i < ROUNDS; i++) {
@@ -265,7 +265,7 @@ TEST(a_token_that_is_not_triggered_changes_nothing) {
 }
 
 TEST(another_token_is_another_matter) {
-    struct server *server = serve_answers(1, &(struct answer){.silent = true, .ending = HOLD});
+    struct server *server = serve_responses(1, &(struct response){.silent = true, .ending = HOLD});
     refold_client *client = client_to(server);
     struct running_call calls[2];
     for (int i = 0; i < 2; i++) {
@@ -287,22 +287,22 @@ TEST(another_token_is_another_matter) {
 
 /* Many calls ------------------------------------------------------------------------------------------- */
 
-enum { MANY = 100 };
+enum { CALLS = 100 };
 
 static int64_t cancel_many(struct server *server) {
-    struct running_call calls[MANY];
+    struct running_call calls[CALLS];
     size_t before = server_requests(server);
     refold_client *client = client_to(server);
     refold_cancel *cancel = refold_cancel_new();
     int64_t slowest = 0;
-    for (int i = 0; i < MANY; i++) {
+    for (int i = 0; i < CALLS; i++) {
         calls[i] = (struct running_call){.client = client, .cancel = cancel, .waits = i % 2 == 1};
         begin_call(&calls[i]);
     }
-    CHECK(server_await_requests(server, before + MANY, 10000));
+    CHECK(server_await_requests(server, before + CALLS, 10000));
     int64_t triggered = now_us();
     refold_cancel_trigger(cancel);
-    for (int i = 0; i < MANY; i++) {
+    for (int i = 0; i < CALLS; i++) {
         int64_t took = end_call(&calls[i], triggered).us;
         slowest = took > slowest ? took : slowest;
     }
@@ -312,11 +312,11 @@ static int64_t cancel_many(struct server *server) {
 }
 
 TEST(a_token_serves_a_hundred_calls_on_a_hundred_threads) {
-    struct server *server = serve_answers(1, &(struct answer){.silent = true, .ending = HOLD});
+    struct server *server = serve_responses(1, &(struct response){.silent = true, .ending = HOLD});
     int before = descriptor_count();
-    struct tries tries = {.most_ms = LATE_MS};
-    while (CHECK_AGAIN(tries))
-        tries.us = cancel_many(server);
+    struct timing timing = {.max_ms = LATE_MS};
+    while (CHECK_AGAIN(timing))
+        timing.us = cancel_many(server);
     CHECK_INT(descriptor_count(), before);
     CHECK(server_await_open(server, 0, 5000));
     server_stop(server);
@@ -364,13 +364,13 @@ static int64_t cancel_by_signal(struct server *server, bool waits) {
 }
 
 TEST(a_signal_handler_may_trigger) {
-    struct server *server = serve_answers(1, &(struct answer){.silent = true, .ending = HOLD});
+    struct server *server = serve_responses(1, &(struct response){.silent = true, .ending = HOLD});
     handle_signals(SIGUSR1, trigger_in_handler);
     memory_calls = 0;
     for (int waits = 0; waits < 2; waits++) {
-        struct tries tries = {.most_ms = LATE_MS};
-        while (CHECK_AGAIN(tries))
-            tries.us = cancel_by_signal(server, waits == 1);
+        struct timing timing = {.max_ms = LATE_MS};
+        while (CHECK_AGAIN(timing))
+            timing.us = cancel_by_signal(server, waits == 1);
     }
     /* On this thread, again and again, and where there is nothing to write to any more. */
     handlers_token = refold_cancel_new();
@@ -462,23 +462,23 @@ TEST(a_callback_may_trigger) {
 
 /* Whoever cancels wants to be rid of the call: an error status that has come already is not told. */
 TEST(in_the_body_of_an_error_it_counts_as_well) {
-    struct server *server = serve_answers(1, &(struct answer){.status = 404,
-                                                              .headers = "Content-Length: 10\r\n",
-                                                              .framing = NO_FRAMING,
-                                                              .body = "{",
-                                                              .ending = HOLD});
+    struct server *server = serve_responses(1, &(struct response){.status = 404,
+                                                                  .headers = "Content-Length: 10\r\n",
+                                                                  .framing = NO_FRAMING,
+                                                                  .body = "{",
+                                                                  .ending = HOLD});
     refold_client *client = client_to(server);
-    bool is_told = false;
-    for (size_t i = 0; i < 5 && !is_told; i++) {
+    bool is_reported = false;
+    for (size_t i = 0; i < 5 && !is_reported; i++) {
         struct running_call call = {.client = client, .cancel = refold_cancel_new()};
         begin_call(&call);
         CHECK(server_await_requests(server, i + 1, 10000));
         pause_ms((int64_t)20 << 2 * i); /* until the call has read the status */
         refold_cancel_trigger(call.cancel);
-        is_told = strstr(end_call(&call, 0).message, "while receiving the answer") != NULL;
+        is_reported = strstr(end_call(&call, 0).message, "while receiving the answer") != NULL;
         refold_cancel_free(call.cancel);
     }
-    CHECK(is_told);
+    CHECK(is_reported);
     refold_client_free(client);
     server_stop(server);
 }
@@ -509,11 +509,11 @@ static int64_t cancel_without_descriptors(struct server *server, uint64_t timeou
 
 TEST(a_token_made_without_descriptors_works) {
     static const uint64_t timeouts_ms[] = {20000, 0};
-    struct server *server = serve_answers(1, &(struct answer){.silent = true, .ending = HOLD});
+    struct server *server = serve_responses(1, &(struct response){.silent = true, .ending = HOLD});
     for (size_t row = 0; row < COUNT(timeouts_ms); row++) {
-        struct tries tries = {.most_ms = LATE_MS};
-        while (CHECK_AGAIN(tries))
-            tries.us = cancel_without_descriptors(server, timeouts_ms[row]);
+        struct timing timing = {.max_ms = LATE_MS};
+        while (CHECK_AGAIN(timing))
+            timing.us = cancel_without_descriptors(server, timeouts_ms[row]);
     }
     server_stop(server);
 }

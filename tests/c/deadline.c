@@ -88,14 +88,14 @@ static void check_outcome(enum bound bound, const struct outcome *outcome) {
 
 /* It counts where the call had come to the phase before; of a wait nothing tells. */
 static void check_bound(const struct phase *phase, enum bound bound) {
-    struct tries tries = {.most_ms = limit_ms() + LATE_MS};
+    struct timing timing = {.max_ms = limit_ms() + LATE_MS};
     check_case("%s", phase->name);
-    while (CHECK_AGAIN(tries)) {
+    while (CHECK_AGAIN(timing)) {
         struct outcome outcome = pass_bound(phase, bound);
         check_outcome(bound, &outcome);
-        tries.us = outcome.us;
-        if (bound != WAIT && strstr(outcome.message, phase->told) == NULL)
-            check_missed(&tries, "%s", outcome.message);
+        timing.us = outcome.us;
+        if (bound != WAIT && strstr(outcome.message, phase->message) == NULL)
+            check_missed(&timing, "%s", outcome.message);
     }
 }
 
@@ -113,7 +113,7 @@ TEST(the_time_out_for_connecting_holds_in_every_phase_of_it) {
 
 TEST(the_time_out_of_a_wait_holds_in_every_phase) {
     for (size_t i = 0; i < phase_count; i++)
-        if (phases[i].occurrence != BETWEEN_TRIES && !phases[i].is_warm)
+        if (phases[i].occurrence != BETWEEN_ATTEMPTS && !phases[i].is_warm)
             check_bound(&phases[i], WAIT);
 }
 
@@ -160,36 +160,36 @@ TEST(all_tries_share_the_time_out) {
 /* The first try is refused at once; the second one, after Retry-After, gets no answer. */
 static void fall_silent(struct exchange *exchange) {
     if (exchange_index(exchange) == 0)
-        exchange_answer(exchange, &(struct answer){.status = 503, .headers = "Retry-After: 0\r\n"});
+        exchange_respond(exchange, &(struct response){.status = 503, .headers = "Retry-After: 0\r\n"});
     else
         exchange_hold(exchange);
 }
 
-enum { LATER_TRY_MS = 1300 };
+enum { LATER_ATTEMPT_MS = 1300 };
 
-static void make_a_later_try(struct tries *tries) {
+static void make_later_attempt(struct timing *timing) {
     struct server *server = serve(&(struct server_options){.handler = fall_silent});
     refold_options *options = test_options(server_url(server));
     refold_options_set_max_retries(options, 3);
-    refold_options_set_timeout_ms(options, LATER_TRY_MS);
+    refold_options_set_timeout_ms(options, LATER_ATTEMPT_MS);
     refold_client *client = client_of(options);
     struct outcome outcome = timed_get(client);
-    tries->us = outcome.us;
+    timing->us = outcome.us;
     if (outcome.attempts == 1) {
-        check_missed(tries, "no later try: %s", outcome.message);
+        check_missed(timing, "no later try: %s", outcome.message);
     } else {
         CHECK_INT(outcome.attempts, 2);
         CHECK_INT(outcome.code, REFOLD_ERROR_TIMEOUT);
-        CHECK(outcome.us >= LATER_TRY_MS * 1000);
+        CHECK(outcome.us >= LATER_ATTEMPT_MS * 1000);
     }
     refold_client_free(client);
     server_stop(server);
 }
 
 TEST(a_later_try_ends_with_the_time_out_of_the_call) {
-    struct tries tries = {.most_ms = LATER_TRY_MS + LATE_MS};
-    while (CHECK_AGAIN(tries))
-        make_a_later_try(&tries);
+    struct timing timing = {.max_ms = LATER_ATTEMPT_MS + LATE_MS};
+    while (CHECK_AGAIN(timing))
+        make_later_attempt(&timing);
 }
 
 static void say_nothing(struct exchange *exchange) { exchange_hold(exchange); }
@@ -204,12 +204,12 @@ static void sit_out(void *data) {
     refold_options *options = test_options(server_url(silence->server));
     refold_options_set_timeout_ms(options, (uint64_t)silence->limit_ms);
     refold_client *client = client_of(options);
-    struct tries tries = {.most_ms = silence->limit_ms + LATE_MS};
-    while (CHECK_AGAIN(tries)) {
+    struct timing timing = {.max_ms = silence->limit_ms + LATE_MS};
+    while (CHECK_AGAIN(timing)) {
         struct outcome outcome = timed_get(client);
         CHECK_INT(outcome.code, REFOLD_ERROR_TIMEOUT);
         CHECK(outcome.us >= silence->limit_ms * 1000);
-        tries.us = outcome.us;
+        timing.us = outcome.us;
     }
     refold_client_free(client);
 }
@@ -236,20 +236,20 @@ static struct bytes packed_numbers(void) {
 }
 
 /* A large answer first: the connection then receives as much at once as it ever does. */
-static void answer_largely_then_with_numbers(struct exchange *exchange) {
+static void respond_large_then_numbers(struct exchange *exchange) {
     const struct bytes *packed = exchange_data(exchange);
     bool is_first = strstr(head_line(exchange_head(exchange)), "/large ") != NULL;
     char *blanks = is_first ? repeated(" ", 200000) : NULL;
     char *large = blanks == NULL ? NULL : text_of("%s" COMPLETED, blanks);
     if (large != NULL)
-        exchange_answer(exchange, &(struct answer){.body = large});
+        exchange_respond(exchange, &(struct response){.body = large});
     else
-        exchange_answer(exchange, &(struct answer){.body = packed->start,
-                                                   .length = packed->length,
-                                                   .headers = "Content-Encoding: gzip\r\n",
-                                                   .is_cut = true,
-                                                   .cut = packed->length - 1,
-                                                   .ending = HOLD});
+        exchange_respond(exchange, &(struct response){.body = packed->start,
+                                                      .length = packed->length,
+                                                      .headers = "Content-Encoding: gzip\r\n",
+                                                      .is_cut = true,
+                                                      .cut = packed->length - 1,
+                                                      .ending = HOLD});
     free(large);
     free(blanks);
 }
@@ -258,18 +258,18 @@ TEST(what_unpacks_for_long_ends_with_the_time_out) {
     const int64_t limit = limit_ms() / 2;
     struct bytes packed = packed_numbers();
     struct server *server =
-        serve(&(struct server_options){.handler = answer_largely_then_with_numbers, .data = &packed});
-    struct tries tries = {.most_ms = limit + LATE_MS};
-    while (CHECK_AGAIN(tries)) {
+        serve(&(struct server_options){.handler = respond_large_then_numbers, .data = &packed});
+    struct timing timing = {.max_ms = limit + LATE_MS};
+    while (CHECK_AGAIN(timing)) {
         refold_options *options = test_options(server_url(server));
         refold_options_set_timeout_ms(options, (uint64_t)limit);
         refold_client *client = client_of(options);
         refold_execution *large = refold_get_execution(client, "large", NULL, NULL);
         if (large == NULL)
-            check_missed(&tries, "the large answer came too late");
+            check_missed(&timing, "the large answer came too late");
         struct outcome outcome = timed_get(client);
         CHECK_INT(outcome.code, REFOLD_ERROR_TIMEOUT);
-        tries.us = outcome.us;
+        timing.us = outcome.us;
         refold_execution_free(large);
         refold_client_free(client);
     }
@@ -316,12 +316,12 @@ TEST(the_earlier_of_both_time_outs_counts) {
     dead_port_free(hole);
 }
 
-static void answer_late(struct exchange *exchange) {
-    exchange_answer(exchange, &(struct answer){.body = COMPLETED, .delay_ms = 1100});
+static void respond_late(struct exchange *exchange) {
+    exchange_respond(exchange, &(struct response){.body = COMPLETED, .delay_ms = 1100});
 }
 
 TEST(the_time_out_for_connecting_does_not_bound_the_answer) {
-    struct server *server = serve(&(struct server_options){.handler = answer_late, .certificate = "good"});
+    struct server *server = serve(&(struct server_options){.handler = respond_late, .certificate = "good"});
     refold_options *options = test_options(server_url(server));
     refold_options_set_ca_file(options, certificate_path("ca.pem"));
     refold_options_set_connect_timeout_ms(options, 1000);
@@ -364,7 +364,7 @@ static void *move_clock(void *data) {
     return NULL;
 }
 
-static void answer_when_released(struct exchange *exchange) {
+static void respond_when_released(struct exchange *exchange) {
     exchange_send_text(exchange, "HTTP/1.1 200 OK\r\nContent-Length: 23\r\n\r\n");
     event_add(exchange_data(exchange), 1);
     /* Byte by byte: an answer that is there at once is taken, however late it is. */
@@ -428,7 +428,7 @@ TEST(none_is_none_and_the_default_is_half_a_minute) {
         check_case("%zu", i);
         struct event *reached = event_new();
         struct server *server =
-            serve(&(struct server_options){.handler = answer_when_released, .data = reached});
+            serve(&(struct server_options){.handler = respond_when_released, .data = reached});
         refold_options *options = refold_options_new();
         refold_options_set_api_key(options, TEST_KEY, TEST_ACCOUNT);
         refold_options_set_base_url(options, server_url(server));

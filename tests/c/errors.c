@@ -14,8 +14,8 @@
 #define REQUEST_ID "4b3f1a9e-0000-4000-8000-2f1f5d6b7c8a"
 
 /* The error of one call that gets this answer; the options' limits may be changed before. */
-static refold_error *error_of(const struct answer *answer, void (*change)(refold_options *)) {
-    struct server *server = serve_answers(1, answer);
+static refold_error *error_of(const struct response *response, void (*change)(refold_options *)) {
+    struct server *server = serve_responses(1, response);
     refold_options *options = test_options(server_url(server));
     if (change != NULL)
         change(options);
@@ -93,8 +93,8 @@ static const struct envelope_case envelopes[] = {
     {404, "\xff\xfe\x80", 404, NULL, NULL, COMPOSED, NULL},
 };
 
-static void check_envelope(const struct envelope_case *envelope, const struct answer *answer) {
-    refold_error *error = error_of(answer, NULL);
+static void check_envelope(const struct envelope_case *envelope, const struct response *response) {
+    refold_error *error = error_of(response, NULL);
     size_t length = 0;
     char number[8];
     snprintf(number, sizeof number, "%d", envelope->status);
@@ -116,23 +116,23 @@ TEST(envelopes_are_read_as_sent) {
     for (size_t i = 0; i < COUNT(envelopes); i++) {
         check_case("%d %s", envelopes[i].status, envelopes[i].body);
         check_envelope(&envelopes[i],
-                       &(struct answer){.status = envelopes[i].status, .body = envelopes[i].body});
+                       &(struct response){.status = envelopes[i].status, .body = envelopes[i].body});
     }
 }
 
 /* How an answer is framed and what type it claims makes no difference. */
 TEST(envelopes_are_read_however_they_come) {
-    static const struct answer ways[] = {{.framing = CHUNKED},
-                                         {.framing = UNTIL_CLOSE},
-                                         {.type = ""},
-                                         {.type = "text/html"},
-                                         {.ending = CLOSE}};
+    static const struct response ways[] = {{.framing = CHUNKED},
+                                           {.framing = UNTIL_CLOSE},
+                                           {.type = ""},
+                                           {.type = "text/html"},
+                                           {.ending = CLOSE}};
     for (size_t i = 0; i < COUNT(ways); i++) {
-        struct answer answer = ways[i];
+        struct response response = ways[i];
         check_case("%zu", i);
-        answer.status = envelopes[0].status;
-        answer.body = envelopes[0].body;
-        check_envelope(&envelopes[0], &answer);
+        response.status = envelopes[0].status;
+        response.body = envelopes[0].body;
+        check_envelope(&envelopes[0], &response);
     }
 }
 
@@ -147,9 +147,9 @@ TEST(request_ids_of_headers_stand_in) {
                  {"{\"request_id\": \"of-the-body\"}", "of-the-body"}};
     for (size_t i = 0; i < COUNT(cases); i++) {
         check_case("%s", cases[i].body);
-        refold_error *error = error_of(&(struct answer){.status = 400,
-                                                        .headers = "X-Request-Id: of-the-header\r\n",
-                                                        .body = cases[i].body},
+        refold_error *error = error_of(&(struct response){.status = 400,
+                                                          .headers = "X-Request-Id: of-the-header\r\n",
+                                                          .body = cases[i].body},
                                        NULL);
         CHECK_STR(refold_error_request_id(error), cases[i].want);
         refold_error_free(error);
@@ -167,14 +167,14 @@ TEST(gateways_are_named) {
                  {503, "HTTP 503 Service Unavailable"}};
     for (size_t i = 0; i < COUNT(cases); i++) {
         refold_error *error = error_of(
-            &(struct answer){.status = cases[i].status, .type = "text/html", .body = "<html>"}, NULL);
+            &(struct response){.status = cases[i].status, .type = "text/html", .body = "<html>"}, NULL);
         CHECK_ERROR(error, cases[i].status, cases[i].message);
         refold_error_free(error);
     }
 }
 
 TEST(empty_answers_are_answers) {
-    refold_error *error = error_of(&(struct answer){.status = 502}, NULL);
+    refold_error *error = error_of(&(struct response){.status = 502}, NULL);
     size_t length = 77;
     CHECK_ERROR(error, 502, "502");
     const char *body = refold_error_body(error, &length);
@@ -189,7 +189,7 @@ TEST(the_code_is_the_status_whatever_it_is) {
     for (size_t i = 0; i < COUNT(statuses); i++) {
         check_case("%d", statuses[i]);
         refold_error *error =
-            error_of(&(struct answer){.status = statuses[i], .body = "{\"message\": \"m\"}"}, NULL);
+            error_of(&(struct response){.status = statuses[i], .body = "{\"message\": \"m\"}"}, NULL);
         CHECK_ERROR(error, statuses[i], "m");
         CHECK_INT(refold_error_http_status(error), statuses[i]);
         refold_error_free(error);
@@ -202,7 +202,7 @@ TEST(bodies_are_cut_at_64_kib) {
         size_t length = 0;
         char *body = repeated("x", sizes[i]);
         check_case("%zu", sizes[i]);
-        refold_error *error = error_of(&(struct answer){.status = 500, .body = body}, NULL);
+        refold_error *error = error_of(&(struct response){.status = 500, .body = body}, NULL);
         const char *got = refold_error_body(error, &length);
         CHECK_INT(refold_error_code(error), 500);
         CHECK_BYTES(got, length, body, sizes[i] < 65536 ? sizes[i] : 65536);
@@ -226,7 +226,7 @@ TEST(envelopes_are_read_up_to_1_mib) {
         char *body = text_of("%s%s%s", start, padding, end);
         size_t length = 0;
         check_case("%zu", strlen(body));
-        refold_error *error = error_of(&(struct answer){.status = 409, .body = body}, NULL);
+        refold_error *error = error_of(&(struct response){.status = 409, .body = body}, NULL);
         CHECK_INT(refold_error_code(error), 409);
         if (cases[i].read)
             CHECK_STR(refold_error_message(error), "at the end");
@@ -246,7 +246,7 @@ static void limit_body(refold_options *options) { refold_options_set_max_respons
 TEST(the_code_stays_whatever_the_body_is) {
     static const struct {
         const char *name;
-        struct answer answer;
+        struct response response;
         void (*change)(refold_options *);
     } cases[] = {
         {"cut", {.body = "{\"message\": \"m\"}", .is_cut = true, .cut = 5}, NULL},
@@ -275,13 +275,13 @@ TEST(the_code_stays_whatever_the_body_is) {
     };
     static const int statuses[] = {404, 500};
     for (size_t i = 0; i < COUNT(cases) * COUNT(statuses); i++) {
-        struct answer answer = cases[i / 2].answer;
-        answer.status = statuses[i % 2];
-        check_case("%s, %d", cases[i / 2].name, answer.status);
-        refold_error *error = error_of(&answer, cases[i / 2].change);
-        CHECK_ERROR(error, answer.status, NULL);
-        CHECK_INT(refold_error_http_status(error), answer.status);
-        CHECK_INT(refold_error_is_retryable(error), answer.status == 500);
+        struct response response = cases[i / 2].response;
+        response.status = statuses[i % 2];
+        check_case("%s, %d", cases[i / 2].name, response.status);
+        refold_error *error = error_of(&response, cases[i / 2].change);
+        CHECK_ERROR(error, response.status, NULL);
+        CHECK_INT(refold_error_http_status(error), response.status);
+        CHECK_INT(refold_error_is_retryable(error), response.status == 500);
         size_t length = 0;
         const char *body = refold_error_body(error, &length);
         CHECK(body == NULL || (length <= 65536 && body[length] == '\0'));
@@ -293,7 +293,7 @@ TEST(the_code_stays_whatever_the_body_is) {
 TEST(useless_successes) {
     static const struct {
         const char *name;
-        struct answer answer;
+        struct response response;
         void (*change)(refold_options *);
         refold_code want;
         bool retryable;
@@ -341,12 +341,12 @@ TEST(useless_successes) {
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         check_case("%s", cases[i].name);
-        refold_error *error = error_of(&cases[i].answer, cases[i].change);
+        refold_error *error = error_of(&cases[i].response, cases[i].change);
         CHECK_ERROR(error, cases[i].want, NULL);
         CHECK_INT(refold_error_is_retryable(error), cases[i].retryable);
         if (cases[i].want == REFOLD_ERROR_INVALID_RESPONSE)
             CHECK_INT(refold_error_http_status(error),
-                      cases[i].answer.status == 0 ? 200 : cases[i].answer.status);
+                      cases[i].response.status == 0 ? 200 : cases[i].response.status);
         refold_error_free(error);
     }
 }
@@ -374,7 +374,8 @@ TEST(the_limit_of_the_body) {
 TEST(other_2xx_are_successes) {
     static const int statuses[] = {200, 201, 202, 203, 206, 299};
     for (size_t i = 0; i < COUNT(statuses); i++) {
-        struct server *server = serve_answers(1, &(struct answer){.status = statuses[i], .body = COMPLETED});
+        struct server *server =
+            serve_responses(1, &(struct response){.status = statuses[i], .body = COMPLETED});
         refold_client *client = client_to(server);
         check_case("%d", statuses[i]);
         CHECK_INT(get_code(client), REFOLD_OK);
@@ -390,7 +391,7 @@ TEST(what_is_not_http_is_transport) {
     for (size_t i = 0; i < COUNT(texts); i++) {
         check_case("%s", texts[i]);
         refold_error *error =
-            error_of(&(struct answer){.raw = true, .body = texts[i], .ending = CLOSE}, NULL);
+            error_of(&(struct response){.raw = true, .body = texts[i], .ending = CLOSE}, NULL);
         CHECK_ERROR(error, REFOLD_ERROR_TRANSPORT, "127.0.0.1");
         CHECK_INT(refold_error_http_status(error), 0);
         CHECK_STR(refold_error_body(error, NULL), NULL);
@@ -399,7 +400,7 @@ TEST(what_is_not_http_is_transport) {
 }
 
 TEST(a_connection_that_breaks_before_the_answer_is_transport) {
-    static const struct answer ways[] = {
+    static const struct response ways[] = {
         {.silent = true, .ending = CLOSE},
         {.silent = true, .ending = RESET},
         {.raw = true, .body = "HTTP/1.1 200 OK\r\nContent-", .ending = CLOSE}};
@@ -433,7 +434,7 @@ TEST(nobody_listens) {
 }
 
 TEST(nobody_has_this_name) {
-    lookup_answer((struct lookup){.error = EAI_NONAME});
+    lookup_script((struct lookup){.error = EAI_NONAME});
     refold_client *client = client_of(test_options("https://no-such-host.invalid"));
     refold_error *error = NULL;
     CHECK(get(client, &error) == NULL);
@@ -454,7 +455,7 @@ TEST(an_announcement_takes_no_memory) {
         int64_t before = resident_bytes();
         check_case("%s", lengths[i]);
         refold_error *error = error_of(
-            &(struct answer){.body = RUNNING, .headers = header, .framing = NO_FRAMING, .ending = CLOSE},
+            &(struct response){.body = RUNNING, .headers = header, .framing = NO_FRAMING, .ending = CLOSE},
             NULL);
         CHECK_ERROR(error, REFOLD_ERROR_TRANSPORT, NULL);
         CHECK_BETWEEN(resident_bytes() - before, -100000000, 20000000);
@@ -506,16 +507,16 @@ TEST(roots_that_cannot_be_read_for_want_of_descriptors_are_no_mistake_of_the_cal
     unsetenv("SSL_CERT_FILE");
 }
 
-static void serve_completed(const void *data, char *told, size_t size) {
+static void serve_completed(const void *data, char *info, size_t size) {
     (void)data;
-    snprintf(told, size, "%s", server_url(serve_body(COMPLETED)));
+    snprintf(info, size, "%s", server_url(serve_body(COMPLETED)));
 }
 
 /* poll(2) refuses to wait for more descriptors than may be open. The server has a process, and so a limit, of
  * its own. */
 TEST(a_connection_in_use_needs_no_further_descriptors) {
     struct remote *remote = remote_start(serve_completed, NULL);
-    refold_client *client = client_of(test_options(remote_told(remote)));
+    refold_client *client = client_of(test_options(remote_info(remote)));
     refold_cancel *cancel = refold_cancel_new();
     refold_error *error = NULL;
     CHECK_INT(get_code(client), REFOLD_OK);
@@ -581,7 +582,7 @@ TEST(retry_after_is_read) {
         char *header = value == NULL ? text_of("X-None: 1\r\n") : text_of("Retry-After: %s\r\n", value);
         check_case("%d %s", status, value);
         refold_error *error =
-            error_of(&(struct answer){.status = status, .headers = header, .body = "{}"}, NULL);
+            error_of(&(struct response){.status = status, .headers = header, .body = "{}"}, NULL);
         CHECK_INT(refold_error_code(error), status);
         CHECK_INT(refold_error_retry_after_ms(error), cases[i / COUNT(statuses)].want);
         refold_error_free(error);
@@ -598,7 +599,7 @@ TEST(retry_after_may_be_a_date) {
         strftime(date, sizeof date, formats[i], gmtime_r(&then, &parts));
         snprintf(header, sizeof header, "retry-after: %s\r\n", date);
         refold_error *error =
-            error_of(&(struct answer){.status = 429, .headers = header, .body = "{}"}, NULL);
+            error_of(&(struct response){.status = 429, .headers = header, .body = "{}"}, NULL);
         CHECK_BETWEEN(refold_error_retry_after_ms(error), 40000 - 10000 * check_patience(), 40000);
         CHECK(refold_error_is_retryable(error));
         refold_error_free(error);
@@ -612,7 +613,7 @@ TEST(a_retry_after_without_end_does_not_overflow) {
         char *header = text_of("Retry-After: %s\r\n", values[i]);
         check_case("%s", values[i]);
         refold_error *error =
-            error_of(&(struct answer){.status = 429, .headers = header, .body = "{}"}, NULL);
+            error_of(&(struct response){.status = 429, .headers = header, .body = "{}"}, NULL);
         int64_t wait = refold_error_retry_after_ms(error);
         CHECK(wait == -1 || wait > 60000);
         refold_error_free(error);
@@ -627,9 +628,9 @@ static void use_token(refold_options *options) {
     refold_options_set_session_token(options, TEST_TOKEN);
 }
 
-static void check_redacted(const struct answer *answer, void (*change)(refold_options *),
+static void check_redacted(const struct response *response, void (*change)(refold_options *),
                            const char *secret) {
-    refold_error *error = error_of(answer, change);
+    refold_error *error = error_of(response, change);
     const char *const texts[] = {refold_error_message(error), refold_error_http_error_type(error),
                                  refold_error_api_code(error), refold_error_request_id(error)};
     size_t length = 0;
@@ -639,7 +640,7 @@ static void check_redacted(const struct answer *answer, void (*change)(refold_op
     for (size_t i = 0; i < COUNT(texts); i++)
         if (texts[i] != NULL)
             CHECK_LACKS(texts[i], secret);
-    if (strchr(answer->body, '{') != NULL && answer->status != 0)
+    if (strchr(response->body, '{') != NULL && response->status != 0)
         for (size_t i = 0; i < COUNT(texts); i++)
             CHECK_CONTAINS(texts[i], "***");
     refold_error_free(error);
@@ -658,14 +659,14 @@ TEST(echoed_secrets_are_redacted) {
             secret, secret, secret, secret, secret);
         char *page = text_of("<html>%s</html>", secret);
         check_case("%s, envelope", secret);
-        check_redacted(&(struct answer){.status = 401, .body = envelope}, cases[i].change, secret);
+        check_redacted(&(struct response){.status = 401, .body = envelope}, cases[i].change, secret);
         check_case("%s, page", secret);
-        check_redacted(&(struct answer){.status = 502, .body = page, .type = "text/html"}, cases[i].change,
+        check_redacted(&(struct response){.status = 502, .body = page, .type = "text/html"}, cases[i].change,
                        secret);
         check_case("%s, header", secret);
         char *header = text_of("X-Request-Id: %s\r\n", secret);
         refold_error *error =
-            error_of(&(struct answer){.status = 400, .headers = header, .body = "{}"}, cases[i].change);
+            error_of(&(struct response){.status = 400, .headers = header, .body = "{}"}, cases[i].change);
         CHECK_STR(refold_error_request_id(error), "***");
         refold_error_free(error);
         free(header);
@@ -682,7 +683,7 @@ TEST(secrets_across_the_end_of_the_body_are_redacted) {
         size_t length = 0;
         check_case("%zu", inside);
         refold_error *error =
-            error_of(&(struct answer){.status = 500, .body = body, .type = "text/html"}, NULL);
+            error_of(&(struct response){.status = 500, .body = body, .type = "text/html"}, NULL);
         const char *got = refold_error_body(error, &length);
         CHECK(length <= 65536);
         CHECK(got != NULL && memmem(got, length, "tk_", 3) == NULL);
@@ -706,7 +707,7 @@ TEST(escaped_secrets_are_redacted) {
     };
     for (size_t i = 0; i < COUNT(bodies); i++) {
         check_case("%s", bodies[i]);
-        refold_error *error = error_of(&(struct answer){.status = 401, .body = bodies[i]}, use_odd_key);
+        refold_error *error = error_of(&(struct response){.status = 401, .body = bodies[i]}, use_odd_key);
         CHECK_STR(refold_error_message(error), "bad key ***.");
         CHECK_LACKS(refold_error_body(error, NULL), "umlaut");
         refold_error_free(error);

@@ -175,7 +175,7 @@ struct plan {
     bool forgets;         /* each client makes one call, so that no TLS session is taken up again */
     uint64_t deadline_ms; /* what ends a silence; 0: a cancel */
     size_t first, step;   /* which bytes */
-    size_t most;          /* 0: all that there are */
+    size_t max;           /* 0: all that there are */
 };
 
 static refold_client *client_over(struct path *path, const struct plan *plan) {
@@ -255,18 +255,18 @@ static void call_well(struct path *path, const struct plan *plan, const refold_c
     static const struct script keeping = {OK_LINE LENGTH "\r\n", COMPLETED, 23, false},
                                closing = {OK_LINE LENGTH CLOSING "\r\n", COMPLETED, 23, true};
     refold_code code;
-    int tries = 0;
+    int attempts = 0;
     path->script = plan->idle ? &keeping : &closing;
     do
         code = get_code(client);
-    while (code == REFOLD_ERROR_TIMEOUT && plan->deadline_ms > 0 && ++tries < 500);
+    while (code == REFOLD_ERROR_TIMEOUT && plan->deadline_ms > 0 && ++attempts < 500);
     CHECK_INT(code, REFOLD_OK);
 }
 
 /* How far an answer had come: not at all, so that it was asked for again; to the proxy, which had not agreed
  * yet; not to the end of its head, so that there is none; or so far that its status counts, or what there is
  * of its body. */
-enum stage { UNHEARD, AT_PROXY, LOST, TOLD };
+enum stage { UNHEARD, AT_PROXY, LOST, HEAD_RECEIVED };
 
 static refold_code code_at(const struct plan *plan, enum stage stage) {
     const struct row *row = plan->row;
@@ -275,12 +275,12 @@ static refold_code code_at(const struct plan *plan, enum stage stage) {
         return row->code;
     if (is_silent && plan->deadline_ms == 0)
         return REFOLD_ERROR_CANCELLED;
-    if (stage == TOLD && row->code > 0)
+    if (stage == HEAD_RECEIVED && row->code > 0)
         return row->code;
     if (stage == AT_PROXY && plan->proxy != NULL)
         return REFOLD_ERROR_CONNECT;
     /* In plain bytes nothing tells an end in order from a cut: half an object is no execution. */
-    if (stage == TOLD && plan->way == CLOSES && row->until_close && !row->is_packed && !plan->secure)
+    if (stage == HEAD_RECEIVED && plan->way == CLOSES && row->until_close && !row->is_packed && !plan->secure)
         return REFOLD_ERROR_INVALID_RESPONSE;
     return is_silent ? REFOLD_ERROR_TIMEOUT : REFOLD_ERROR_TRANSPORT;
 }
@@ -289,7 +289,7 @@ static refold_code code_at(const struct plan *plan, enum stage stage) {
 static enum stage stage_at(const struct plan *plan, const struct script *script, size_t passed) {
     if (plan->idle && plan->way != KEEPS_SILENT && (plan->direction == TO_SERVER || passed == 0))
         return UNHEARD;
-    return plan->direction == TO_CLIENT && passed >= strlen(script->head) ? TOLD : LOST;
+    return plan->direction == TO_CLIENT && passed >= strlen(script->head) ? HEAD_RECEIVED : LOST;
 }
 
 /* Elsewhere they follow each other, as far as the codes differ. */
@@ -298,7 +298,7 @@ static enum stage stage_after(const struct plan *plan, enum stage stage, struct 
         return UNHEARD;
     if (stage == UNHEARD)
         stage = AT_PROXY;
-    while (stage < TOLD && outcome.code != code_at(plan, stage))
+    while (stage < HEAD_RECEIVED && outcome.code != code_at(plan, stage))
         stage++;
     return stage;
 }
@@ -335,7 +335,7 @@ static bool break_once(struct path *path, const struct plan *plan, const struct 
         check_outcome(plan, script, passed, outcome, stage);
     else
         CHECK_INT(outcome.code, plan->row->code);
-    if (!outcome.is_broken && plan->most == 0)
+    if (!outcome.is_broken && plan->max == 0)
         return false;
     call_well(path, plan, client);
     return true;
@@ -343,15 +343,15 @@ static bool break_once(struct path *path, const struct plan *plan, const struct 
 
 /* Breaks a call after each byte in turn, until none is left; gives how many there were. */
 static size_t break_everywhere(struct path *path, const struct plan *plan) {
-    enum { MOST = 20000 };
+    enum { MAX_BYTES = 20000 };
     struct script script = script_of(plan->row);
-    size_t passed = plan->first, most = plan->most == 0 ? MOST : plan->most;
+    size_t passed = plan->first, max = plan->max == 0 ? MAX_BYTES : plan->max;
     enum stage stage = UNHEARD;
     int descriptors = descriptor_count();
     refold_client *client = client_over(path, plan);
     if (plan->idle)
         call_well(path, plan, client);
-    while (passed < most && break_once(path, plan, &script, passed, client, &stage)) {
+    while (passed < max && break_once(path, plan, &script, passed, client, &stage)) {
         CHECK_INT(descriptor_count(), descriptors + plan->idle);
         passed += plan->step;
         if (plan->forgets) {
@@ -359,7 +359,7 @@ static size_t break_everywhere(struct path *path, const struct plan *plan) {
             client = client_over(path, plan);
         }
     }
-    CHECK(passed < MOST);
+    CHECK(passed < MAX_BYTES);
     refold_client_free(client);
     CHECK_INT(descriptor_count(), descriptors);
     /* Until then the server may read what it answers. */
@@ -387,30 +387,30 @@ TEST(plain_connections_may_break_at_any_byte) {
 /* With TLS, which takes its time, the three ways take turns from byte to byte, beginning with another one
  * for each row. */
 static size_t break_in_turns(struct path *path, struct plan plan, size_t row) {
-    size_t step = plan.step, most = 0;
+    size_t step = plan.step, max = 0;
     plan.step = 3 * step;
     for (size_t way = 0; way < 3; way++) {
         plan.way = (enum way)way;
         plan.first = (way + row) % 3 * step;
         size_t count = break_everywhere(path, &plan);
-        most = count > most ? count : most;
+        max = count > max ? count : max;
     }
-    return most;
+    return max;
 }
 
 /* The request's way is the same whatever is answered. */
 TEST(requests_may_break_at_any_byte) {
-    enum { SHORTEST = 200 };
+    enum { MIN_BYTES = 200 };
     for (size_t i = 0; i < 2 * 2; i++) {
         struct plan plan = {.row = &rows[0], .idle = i / 2, .secure = i % 2, .step = usual_step()};
         plan.direction = TO_SERVER;
         struct path path;
         path_open(&path, plan.secure, 0);
         if (plan.secure)
-            CHECK(break_in_turns(&path, plan, 0) > SHORTEST);
+            CHECK(break_in_turns(&path, plan, 0) > MIN_BYTES);
         for (size_t way = 0; !plan.secure && way < 3; way++) {
             plan.way = (enum way)way;
-            CHECK(break_everywhere(&path, &plan) > SHORTEST);
+            CHECK(break_everywhere(&path, &plan) > MIN_BYTES);
         }
         path_close(&path);
     }
@@ -453,7 +453,7 @@ TEST(tunnels_may_break_at_any_byte) {
         const char *scheme;
         struct proxy_options options;
         bool secure;
-        size_t most;
+        size_t max;
     } kinds[] = {{"http://", {.is_socks = false}, true, 100},
                  {"http://user:word@", {.user = "user", .password = "word"}, true, 100},
                  {"socks5h://", {.is_socks = true}, false, 0},
@@ -463,7 +463,7 @@ TEST(tunnels_may_break_at_any_byte) {
         struct plan plan = {
             .row = &rows[0], .way = (enum way)(i % 3), .secure = kinds[i / 3].secure, .step = usual_step()};
         plan.proxy = kinds[i / 3].scheme;
-        plan.most = kinds[i / 3].most;
+        plan.max = kinds[i / 3].max;
         struct path path;
         path_open(&path, plan.secure, 0);
         path.port = server_port(proxy_server(proxy));
@@ -481,7 +481,7 @@ TEST(silence_at_any_byte_ends_in_time) {
         path_open(&path, plan.secure, 0);
         if (is_needed_to_the_end(plan.row)) {
             plan.first = plan.secure ? 500 : 0;
-            plan.most = break_everywhere(&path, &plan) - plan.step;
+            plan.max = break_everywhere(&path, &plan) - plan.step;
             plan.way = KEEPS_SILENT;
             plan.deadline_ms = check_in_valgrind() ? 500 : 20;
             plan.step = check_in_valgrind() ? 51 : 17;
@@ -515,13 +515,13 @@ static bool break_the_next_poll(const refold_execution *execution, void *data) {
 /* "Retryable failures are waited out": a poll that breaks, wherever it does, costs one of them. */
 TEST(a_poll_may_break_at_any_byte) {
     static const struct script running = {OK_LINE "Content-Length: 21\r\n\r\n", RUNNING, 21, false};
-    enum { ANSWER = 62 };
+    enum { RESPONSE_BYTES = 62 };
     struct path path;
     path_open(&path, false, 0);
     int descriptors = descriptor_count();
-    for (size_t i = 0; i < 2 * ANSWER; i += 5) {
-        struct plan plan = {.way = (enum way)(i / ANSWER), .idle = true};
-        struct breaking_wait wait = {&path, &plan, i % ANSWER, 0};
+    for (size_t i = 0; i < 2 * RESPONSE_BYTES; i += 5) {
+        struct plan plan = {.way = (enum way)(i / RESPONSE_BYTES), .idle = true};
+        struct breaking_wait wait = {&path, &plan, i % RESPONSE_BYTES, 0};
         refold_options *options = test_options(server_url(path.relay));
         refold_options_set_poll_interval_ms(options, 10);
         refold_client *client = client_of(options);

@@ -28,21 +28,21 @@ pid_t getpid(void) { return all_are_one ? 1 : own_number(); }
 /* A server that tells whose connection is whose --------------------------------------------------------- */
 
 /* Ids are "PROCESS-ANYTHING". The answer bears the id that was asked for. */
-enum { MOST_CONNECTIONS = 1 << 16 };
+enum { MAX_CONNECTIONS = 1 << 16 };
 
 struct book {
     pthread_mutex_t lock;
     int64_t delay_ms; /* before answers to the process that the server belongs to */
     /* guarded by lock: */
-    int owners[MOST_CONNECTIONS]; /* the process that first used it */
-    int strangers;                /* requests of another process than that */
+    int owners[MAX_CONNECTIONS]; /* the process that first used it */
+    int strangers;               /* requests of another process than that */
 };
 
-static void answer_with_id(struct exchange *exchange) {
+static void respond_with_id(struct exchange *exchange) {
     struct book *book = exchange_data(exchange);
     char id[100] = "", body[200];
     sscanf(exchange_head(exchange), "GET /api/v2/public/execution/%99[^ ]", id);
-    size_t connection = exchange_connection(exchange) % MOST_CONNECTIONS;
+    size_t connection = exchange_connection(exchange) % MAX_CONNECTIONS;
     pthread_mutex_lock(&book->lock);
     if (book->owners[connection] == 0)
         book->owners[connection] = atoi(id);
@@ -50,11 +50,11 @@ static void answer_with_id(struct exchange *exchange) {
     pthread_mutex_unlock(&book->lock);
     snprintf(body, sizeof body, "{\"_id\": \"%s\", \"status\": \"COMPLETED\"}", id);
     int64_t delay_ms = atoi(id) == own_number() ? book->delay_ms : 0;
-    exchange_answer(exchange, &(struct answer){.body = body, .delay_ms = delay_ms});
+    exchange_respond(exchange, &(struct response){.body = body, .delay_ms = delay_ms});
 }
 
 static struct server *serve_ids(struct book *book, bool is_secure) {
-    struct server_options options = {.handler = answer_with_id, .data = book};
+    struct server_options options = {.handler = respond_with_id, .data = book};
     memset(book, 0, sizeof *book);
     pthread_mutex_init(&book->lock, NULL);
     options.certificate = is_secure ? "good" : NULL;
@@ -69,7 +69,7 @@ static refold_options *options_to(const struct server *server) {
 
 /* Is the answer the one that was asked for? To be asked in children, too: it takes no lock and prints
  * nothing. */
-static bool is_answered(const refold_client *client, int thread, int call, refold_code *why) {
+static bool gets_own_execution(const refold_client *client, int thread, int call, refold_code *why) {
     char id[100];
     refold_error *error = NULL;
     snprintf(id, sizeof id, "%d-%d-%d", (int)own_number(), thread, call);
@@ -131,7 +131,7 @@ static void *call_until_over(void *data) {
     int thread = atomic_fetch_add(&family->next_thread, 1);
     refold_code why;
     for (int call = 0; !atomic_load(&family->is_over); call++) {
-        if (!is_answered(family->client, thread, call, &why))
+        if (!gets_own_execution(family->client, thread, call, &why))
             FAIL("a call of the parent failed: %d", why);
         atomic_fetch_add(&family->calls, 1);
     }
@@ -143,7 +143,7 @@ static int call_in_child(void *data) {
     struct family *family = data;
     refold_code why;
     for (int call = 0; call < CALLS; call++)
-        if (!is_answered(family->client, 0, call, &why))
+        if (!gets_own_execution(family->client, 0, call, &why))
             return why == REFOLD_OK ? 99 : why < 0 ? -why : 100;
     /* What is freed in a child is the child's. */
     refold_client_free(family->client);
@@ -190,7 +190,7 @@ static int free_client(void *data) {
 
 static int call_once(void *data) {
     refold_code why;
-    return is_answered(*(refold_client **)data, 0, 0, &why) ? CHILD_IS_WELL : 1;
+    return gets_own_execution(*(refold_client **)data, 0, 0, &why) ? CHILD_IS_WELL : 1;
 }
 
 static int call_and_free(void *data) {
@@ -269,7 +269,7 @@ TEST(a_child_looks_names_up) {
     refold_options *options = test_options(url);
     refold_options_set_allow_plaintext(options, true);
     refold_client *client = client_of(options);
-    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+    lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
     for (int i = 0; i < 5; i++)
         check_child(begin_child(call_and_free, &client));
     CHECK_INT(call_and_free(&client), CHILD_IS_WELL);
@@ -320,7 +320,7 @@ TEST(a_lookup_under_way_at_a_fork_ends_its_call_in_the_parent) {
                                .done = event_new()};
     for (int round = 1; round <= 3; round++) {
         pthread_t thread;
-        lookup_answer((struct lookup){.silent = true});
+        lookup_script((struct lookup){.silent = true});
         pthread_create(&thread, NULL, call_until_resolved, &call);
         CHECK(lookup_await_running(1, 5000));
         pid_t child = begin_child(live_on, NULL);
@@ -395,7 +395,7 @@ static int trigger_and_free(void *data) {
 
 static void hold(struct exchange *exchange) {
     exchange_hold(exchange);
-    exchange_answer(exchange, &(struct answer){.body = COMPLETED});
+    exchange_respond(exchange, &(struct response){.body = COMPLETED});
 }
 
 /* "A token made before a fork belongs to the parent: in a child it cancels nothing of the parent's." */
@@ -429,9 +429,9 @@ TEST(a_token_triggered_in_a_child_disturbs_nothing_in_the_parent) {
     for (int i = 0; i < 2; i++) {
         all_are_one = i == 1;
         check_case("%s", all_are_one ? "same number" : "as usual");
-        struct tries tries = {.most_ms = 50};
-        while (CHECK_AGAIN(tries))
-            tries.us = 1000 * trigger_in_children();
+        struct timing timing = {.max_ms = 50};
+        while (CHECK_AGAIN(timing))
+            timing.us = 1000 * trigger_in_children();
     }
     all_are_one = false;
 }
@@ -501,11 +501,11 @@ static void *set_tokens_until_over(void *data) {
 static int set_a_token_and_call(void *data) {
     struct family *family = data;
     refold_code why;
-    if (!is_answered(family->client, 0, 0, &why))
+    if (!gets_own_execution(family->client, 0, 0, &why))
         return 10 - why;
     if (refold_client_set_session_token(family->client, "a-token-of-the-child") != REFOLD_OK)
         return 30;
-    if (!is_answered(family->client, 0, 1, &why))
+    if (!gets_own_execution(family->client, 0, 1, &why))
         return 40 - why;
     refold_client_free(family->client);
     return CHILD_IS_WELL;

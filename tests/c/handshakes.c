@@ -29,7 +29,7 @@ static void call_tls(struct server_options server_options, refold_code want, siz
 
 TEST(a_lost_handshake_is_tried_again_and_a_bad_certificate_is_not) {
     static const char *const bad[] = {"expired", "wrong-host", "self-signed", "unknown", "early"};
-    struct server_options options = {.answers = &(struct answer){.body = COMPLETED}, .answer_count = 1};
+    struct server_options options = {.responses = &(struct response){.body = COMPLETED}, .response_count = 1};
     options.certificate = "good";
     call_tls(options, REFOLD_OK, 1, false);
     options.connected = hang_up;
@@ -127,8 +127,8 @@ TEST(a_forged_record_breaks_the_connection) {
 }
 
 TEST(a_long_key_arrives_whole) {
-    struct server_options server_options = {.answers = &(struct answer){.body = COMPLETED},
-                                            .answer_count = 1};
+    struct server_options server_options = {.responses = &(struct response){.body = COMPLETED},
+                                            .response_count = 1};
     for (int i = 0; i < 2; i++) {
         check_case("%s", i == 0 ? "plain" : "TLS");
         server_options.certificate = i == 0 ? NULL : "good";
@@ -146,13 +146,13 @@ TEST(a_long_key_arrives_whole) {
     }
 }
 
-static void call_on_small_stack(void *server) { must_complete(trusting_client(server)); }
+static void call_on_stack(void *server) { must_complete(trusting_client(server)); }
 
 TEST(tls_needs_no_more_than_128_kib_of_stack) {
     struct server *server = serve(&(struct server_options){
-        .answers = &(struct answer){.body = COMPLETED}, .answer_count = 1, .certificate = "good"});
+        .responses = &(struct response){.body = COMPLETED}, .response_count = 1, .certificate = "good"});
     certificate_path("ca.pem");
-    run_on_stack(128 * 1024, call_on_small_stack, server);
+    run_on_stack(128 * 1024, call_on_stack, server);
     server_stop(server);
 }
 
@@ -171,19 +171,19 @@ struct in_records {
     size_t length;
 };
 
-static void answer_in_records(struct exchange *exchange) {
+static void respond_in_records(struct exchange *exchange) {
     const struct in_records *in_records = exchange_data(exchange);
     char *name = repeated("n", in_records->length);
     char *body = text_of("{\"status\":\"COMPLETED\",\"name\":\"%s\"}", name);
-    char *answer = text_of("HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n%s", strlen(body), body);
-    size_t left = strlen(answer);
-    for (const char *next = answer; left > 0;) {
+    char *response = text_of("HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n%s", strlen(body), body);
+    size_t left = strlen(response);
+    for (const char *next = response; left > 0;) {
         size_t size = left < in_records->size ? left : in_records->size;
         exchange_send(exchange, next, size);
         next += size;
         left -= size;
     }
-    free(answer);
+    free(response);
     free(body);
     free(name);
 }
@@ -197,7 +197,7 @@ TEST(an_answer_is_the_same_in_records_of_any_size) {
     for (size_t i = 0; i < 2 * COUNT(rows); i++) {
         struct in_records row = rows[i / 2];
         struct server *server = serve_version(
-            versions[i % 2], (struct server_options){.handler = answer_in_records, .data = &row});
+            versions[i % 2], (struct server_options){.handler = respond_in_records, .data = &row});
         refold_client *client = trusting_client(server);
         check_case("TLS 1.%zu, %zu bytes", 2 + i % 2, row.size);
         for (int call = 0; call < 3; call++) {
@@ -214,8 +214,8 @@ TEST(an_answer_is_the_same_in_records_of_any_size) {
 
 static void keep_back(struct exchange *exchange) { exchange_keep_back(exchange, true); }
 
-static void answer_at_once(struct exchange *exchange) {
-    exchange_answer(exchange, &(struct answer){.body = COMPLETED});
+static void respond_at_once(struct exchange *exchange) {
+    exchange_respond(exchange, &(struct response){.body = COMPLETED});
     exchange_keep_back(exchange, false);
 }
 
@@ -225,12 +225,12 @@ static void alarm_at_once(struct exchange *exchange) {
     exchange_keep_back(exchange, false);
 }
 
-static void answer_and_alarm(struct exchange *exchange) {
-    exchange_answer(exchange, &(struct answer){.body = COMPLETED});
+static void respond_and_alarm(struct exchange *exchange) {
+    exchange_respond(exchange, &(struct response){.body = COMPLETED});
     alarm_at_once(exchange);
 }
 
-static void answer_no_more(struct exchange *exchange) { (void)exchange; }
+static void stop_responding(struct exchange *exchange) { (void)exchange; }
 
 /* As overloaded servers do, say. With TLS 1.2 it comes with the end of the handshake, with TLS 1.3 behind it:
  * before the request goes out, or as it does. */
@@ -239,8 +239,8 @@ TEST(an_answer_that_comes_before_the_request_is_the_answer) {
         struct server *server = serve_version(
             versions[i % 2],
             (struct server_options){.connected = i % 2 == 0 ? keep_back : NULL,
-                                    .agreed = i / 2 % 2 == 0 ? answer_at_once : answer_and_alarm,
-                                    .handler = answer_no_more});
+                                    .handshake_done = i / 2 % 2 == 0 ? respond_at_once : respond_and_alarm,
+                                    .handler = stop_responding});
         refold_client *client = trusting_client(server);
         check_case("TLS 1.%d%s", 2 + i % 2, i / 2 % 2 == 0 ? "" : ", and an alert");
         CHECK_INT(get_code(client), REFOLD_OK);
@@ -260,8 +260,8 @@ TEST(an_alert_behind_the_handshake_is_no_failure_to_agree) {
     for (int i = 0; i < 4; i++) {
         struct server *server =
             serve_version(versions[i % 2], (struct server_options){.connected = i % 2 == 0 ? keep_back : NULL,
-                                                                   .agreed = alarm_and_wait,
-                                                                   .handler = answer_no_more});
+                                                                   .handshake_done = alarm_and_wait,
+                                                                   .handler = stop_responding});
         refold_client *client = trusting_client(server);
         refold_error *error = NULL;
         check_case("TLS 1.%d", 2 + i % 2);
@@ -273,8 +273,8 @@ TEST(an_alert_behind_the_handshake_is_no_failure_to_agree) {
     }
 }
 
-static void answer_and_forge(struct exchange *exchange) {
-    exchange_answer(exchange, &(struct answer){.body = COMPLETED});
+static void respond_and_forge(struct exchange *exchange) {
+    exchange_respond(exchange, &(struct response){.body = COMPLETED});
     send_a_forged_record(exchange);
 }
 
@@ -282,7 +282,7 @@ TEST(a_whole_answer_counts_whatever_comes_behind_it) {
     enum { CALLS = 20 };
     for (size_t i = 0; i < COUNT(versions); i++) {
         struct server *server =
-            serve_version(versions[i], (struct server_options){.handler = answer_and_forge});
+            serve_version(versions[i], (struct server_options){.handler = respond_and_forge});
         refold_client *client = trusting_client(server);
         for (int call = 0; call < CALLS; call++)
             CHECK_INT(get_code(client), REFOLD_OK);

@@ -35,7 +35,7 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
 enum { LARGE = 300000 };
 
 /* 300 kB, most of them the same, compressed. */
-static void answer_compressed(struct exchange *exchange) {
+static void respond_compressed(struct exchange *exchange) {
     char *text = malloc(LARGE);
     memset(text, ' ', LARGE);
     static const char first[] = "{\"status\": \"COMPLETED\", \"nodes\": [{\"node_id\": \"n\"}],",
@@ -43,15 +43,15 @@ static void answer_compressed(struct exchange *exchange) {
     memcpy(text, first, sizeof first - 1);
     memcpy(text + LARGE - (sizeof last - 1), last, sizeof last - 1);
     struct bytes packed = gzip_of(text, LARGE);
-    exchange_answer(exchange, &(struct answer){.headers = "Content-Encoding: gzip\r\n",
-                                               .body = packed.start,
-                                               .length = packed.length});
+    exchange_respond(exchange, &(struct response){.headers = "Content-Encoding: gzip\r\n",
+                                                  .body = packed.start,
+                                                  .length = packed.length});
     free(packed.start);
     free(text);
 }
 
-static void answer_plainly(struct exchange *exchange) {
-    exchange_answer(exchange, &(struct answer){.body = COMPLETED});
+static void respond_ok(struct exchange *exchange) {
+    exchange_respond(exchange, &(struct response){.body = COMPLETED});
 }
 
 static refold_options *options_to(const struct server *server) {
@@ -77,11 +77,11 @@ static void call_compressed(void *data) {
  */
 TEST(everything_at_once_needs_no_more_than_128_kib_of_stack) {
     struct server *server =
-        serve(&(struct server_options){.handler = answer_compressed, .certificate = "good"});
+        serve(&(struct server_options){.handler = respond_compressed, .certificate = "good"});
     struct proxy *proxies[] = {
         proxy_start((struct proxy_options){.user = "user", .password = "word"}),
         proxy_start((struct proxy_options){.is_socks = true, .user = "user", .password = "word"})};
-    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+    lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
     for (size_t i = 0; i < 3; i++) {
         check_case("proxy %zu", i);
         refold_options *options = options_to(server);
@@ -113,26 +113,26 @@ static struct rlimit leave_descriptors(int count) {
     return before;
 }
 
-enum connection { PLAIN, TLS, NAME, HTTP_PROXY, SOCKS_PROXY, CONNECTIONS };
+enum connection { PLAINTEXT, TLS, NAME, HTTP_PROXY, SOCKS_PROXY, CONNECTIONS };
 
 /* Servers in another process, which has descriptors enough: a plain one, one with TLS, and the proxies. */
-static void serve_all(const void *unused, char *told, size_t size) {
+static void serve_all(const void *unused, char *info, size_t size) {
     (void)unused;
-    struct server *plain = serve(&(struct server_options){.handler = answer_plainly});
-    struct server *secure = serve(&(struct server_options){.handler = answer_plainly, .certificate = "good"});
+    struct server *plaintext = serve(&(struct server_options){.handler = respond_ok});
+    struct server *secure = serve(&(struct server_options){.handler = respond_ok, .certificate = "good"});
     struct proxy *http = proxy_start((struct proxy_options){0}),
                  *socks = proxy_start((struct proxy_options){.is_socks = true});
-    snprintf(told, size, "%s %s http://name.invalid:%u %s %s", server_url(plain), server_url(secure),
-             server_port(plain), proxy_url(http, "http", NULL), proxy_url(socks, "socks5h", NULL));
+    snprintf(info, size, "%s %s http://name.invalid:%u %s %s", server_url(plaintext), server_url(secure),
+             server_port(plaintext), proxy_url(http, "http", NULL), proxy_url(socks, "socks5h", NULL));
 }
 
-static refold_options *options_over(enum connection connection, const char *told) {
-    char plain[80], secure[80], name[80], http[80], socks[80];
-    if (sscanf(told, "%79s %79s %79s %79s %79s", plain, secure, name, http, socks) != 5)
+static refold_options *options_over(enum connection connection, const char *info) {
+    char plaintext[80], secure[80], name[80], http[80], socks[80];
+    if (sscanf(info, "%79s %79s %79s %79s %79s", plaintext, secure, name, http, socks) != 5)
         abort();
     refold_options *options = test_options(connection == NAME                              ? name
                                            : connection == TLS || connection == HTTP_PROXY ? secure
-                                                                                           : plain);
+                                                                                           : plaintext);
     refold_options_set_ca_file(options, certificate_path("ca.pem"));
     refold_options_set_allow_plaintext(options, true);
     if (connection >= HTTP_PROXY)
@@ -175,19 +175,19 @@ static bool call_with_descriptors(const refold_options *options, int left) {
 
 /* With ever more descriptors left, the client or the call fails for want of them, until there are enough. */
 TEST(used_up_descriptors_are_a_want_of_resources) {
-    enum { MOST = 12 };
+    enum { MAX_DESCRIPTORS = 12 };
     certificate_path("ca.pem");
     struct remote *remote = remote_start(serve_all, NULL);
-    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
-    for (enum connection connection = PLAIN; connection < CONNECTIONS; connection++) {
-        refold_options *options = options_over(connection, remote_told(remote));
+    lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
+    for (enum connection connection = PLAINTEXT; connection < CONNECTIONS; connection++) {
+        refold_options *options = options_over(connection, remote_info(remote));
         int descriptors = descriptor_count(), left = 0;
-        for (; left < MOST; left++) {
+        for (; left < MAX_DESCRIPTORS; left++) {
             check_case("connection %d, %d descriptors left", connection, left);
             if (call_with_descriptors(options, left))
                 break;
         }
-        CHECK_BETWEEN(left, 1, MOST - 1);
+        CHECK_BETWEEN(left, 1, MAX_DESCRIPTORS - 1);
         CHECK_INT(descriptor_count(), descriptors);
         refold_options_free(options);
     }
@@ -203,8 +203,8 @@ static refold_options *options_to_name(const struct server *server) {
 }
 
 TEST(used_up_threads_are_a_want_of_resources) {
-    struct server *server = serve(&(struct server_options){.handler = answer_plainly});
-    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+    struct server *server = serve(&(struct server_options){.handler = respond_ok});
+    lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
     refold_options *options = options_to_name(server);
     refold_options_set_max_retries(options, 2); /* None of them is to be made. */
     refold_client *client = client_of(options);
@@ -226,7 +226,7 @@ TEST(used_up_threads_are_a_want_of_resources) {
 
 /* Without a name there is nothing that a thread is needed for. */
 TEST(calls_to_addresses_need_no_thread) {
-    struct server *server = serve(&(struct server_options){.handler = answer_plainly, .certificate = "good"});
+    struct server *server = serve(&(struct server_options){.handler = respond_ok, .certificate = "good"});
     refold_client *client = client_of(options_to(server));
     has_no_threads = true;
     CHECK_INT(get_code(client), REFOLD_OK);
@@ -241,14 +241,14 @@ static _Atomic int threads_inside;
 
 static void count_threads(struct exchange *exchange) {
     threads_inside = thread_count();
-    answer_plainly(exchange);
+    respond_ok(exchange);
 }
 
 /* "Keeps no background thread between calls": nor in one, once the name is known. */
 TEST(there_is_no_thread_but_the_callers) {
     int before = thread_count();
     struct server *server = serve(&(struct server_options){.handler = count_threads});
-    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+    lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
     refold_client *client = client_of(options_to_name(server));
     CHECK(await_threads(before, 1000)); /* The server's own are told apart once they have begun. */
     for (int call = 0; call < 5; call++) {
@@ -293,10 +293,10 @@ static void hang_up(struct exchange *exchange) { exchange_reset(exchange); }
 /* "Installs no signal handler": every signal's action, byte for byte, whether it is the default, ignored or
  * handled; and none is raised. */
 TEST(signals_are_the_hosts) {
-    struct server *secure = serve(&(struct server_options){.handler = answer_plainly, .certificate = "good"}),
+    struct server *secure = serve(&(struct server_options){.handler = respond_ok, .certificate = "good"}),
                   *closed = serve(&(struct server_options){.handler = hang_up});
     struct sigaction handled = {.sa_handler = see_signal}, kept[65], after;
-    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+    lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
     void (*const actions[])(int) = {SIG_DFL, SIG_IGN, see_signal};
     for (size_t i = 0; i < COUNT(actions); i++) {
         handled.sa_handler = actions[i];
@@ -321,9 +321,9 @@ TEST(signals_are_the_hosts) {
 
 /* SIGCHLD and the host's children: the library waits for none of them. */
 TEST(the_hosts_children_are_left_to_it) {
-    struct server *secure = serve(&(struct server_options){.handler = answer_plainly, .certificate = "good"}),
+    struct server *secure = serve(&(struct server_options){.handler = respond_ok, .certificate = "good"}),
                   *closed = serve(&(struct server_options){.handler = hang_up});
-    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+    lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
     pid_t child = fork();
     if (child == 0)
         _exit(42);
@@ -403,7 +403,7 @@ static int status_of_calls(refold_options *good, refold_options *bad) {
 /* Sockets then have the numbers of standard streams; whoever prints, prints to the server, or is killed, or
  * hangs. */
 TEST(standard_streams_may_be_gone) {
-    struct server *server = serve(&(struct server_options){.handler = answer_plainly, .certificate = "good"});
+    struct server *server = serve(&(struct server_options){.handler = respond_ok, .certificate = "good"});
     refold_options *good = options_to(server), *bad = test_options(server_url(server));
     for (enum streams streams = CLOSED; streams <= FULL_DISK; streams++) {
         check_case("streams %d", streams);

@@ -36,7 +36,7 @@ TEST(executions_outlive_the_client) {
 
 TEST(errors_outlive_the_client) {
     struct server *server =
-        serve_answers(1, &(struct answer){.status = 404, .body = "{\"message\": \"gone\"}"});
+        serve_responses(1, &(struct response){.status = 404, .body = "{\"message\": \"gone\"}"});
     refold_client *client = client_to(server);
     refold_error *error = NULL;
     CHECK(get(client, &error) == NULL);
@@ -108,7 +108,7 @@ TEST(a_success_clears_the_error) {
 }
 
 TEST(a_failure_sets_a_new_error) {
-    struct server *server = serve_answers(1, &(struct answer){.status = 404});
+    struct server *server = serve_responses(1, &(struct response){.status = 404});
     refold_client *client = client_to(server);
     refold_error *errors[4] = {UNREAD_ERROR, UNREAD_ERROR, UNREAD_ERROR, UNREAD_ERROR};
     CHECK(refold_get_execution(client, TEST_ID, NULL, &errors[0]) == NULL);
@@ -128,7 +128,7 @@ static void read_error(void *data) { CHECK_ERROR(data, 409, "conflict"); }
 
 TEST(errors_are_read_on_any_thread) {
     struct server *server =
-        serve_answers(1, &(struct answer){.status = 409, .body = "{\"message\": \"conflict\"}"});
+        serve_responses(1, &(struct response){.status = 409, .body = "{\"message\": \"conflict\"}"});
     refold_client *client = client_to(server);
     refold_error *error = NULL;
     CHECK(get(client, &error) == NULL);
@@ -162,8 +162,8 @@ static void *make_call(void *data) {
 
 TEST(a_client_and_a_token_may_be_freed_while_calls_run) {
     for (int waits = 0; waits < 2; waits++) {
-        struct answer answers[] = {{.silent = true, .ending = HOLD}, {.body = DOCUMENT}};
-        struct server *server = serve_answers(2, answers);
+        struct response responses[] = {{.silent = true, .ending = HOLD}, {.body = DOCUMENT}};
+        struct server *server = serve_responses(2, responses);
         refold_options *options = test_options(server_url(server));
         refold_options_set_max_retries(options, 1);
         struct running_call call = {
@@ -182,13 +182,13 @@ TEST(a_client_and_a_token_may_be_freed_while_calls_run) {
     }
 }
 
-static void answer_when_released(struct exchange *exchange) {
+static void respond_when_released(struct exchange *exchange) {
     if (exchange_hold(exchange))
-        exchange_answer(exchange, &(struct answer){.body = DOCUMENT});
+        exchange_respond(exchange, &(struct response){.body = DOCUMENT});
 }
 
 TEST(a_call_ends_well_after_its_client_has_gone) {
-    struct server *server = serve(&(struct server_options){.handler = answer_when_released});
+    struct server *server = serve(&(struct server_options){.handler = respond_when_released});
     struct running_call call = {.client = client_to(server), .cancel = refold_cancel_new()};
     pthread_t thread;
     REQUIRE(pthread_create(&thread, NULL, make_call, &call) == 0);
@@ -204,7 +204,7 @@ TEST(a_call_ends_well_after_its_client_has_gone) {
 }
 
 static int64_t trigger_and_free(void) {
-    struct server *server = serve_answers(1, &(struct answer){.silent = true, .ending = HOLD});
+    struct server *server = serve_responses(1, &(struct response){.silent = true, .ending = HOLD});
     struct running_call call = {.client = client_to(server), .cancel = refold_cancel_new()};
     pthread_t thread;
     if (pthread_create(&thread, NULL, make_call, &call) != 0)
@@ -222,9 +222,9 @@ static int64_t trigger_and_free(void) {
 }
 
 TEST(a_token_that_was_triggered_and_freed_has_cancelled) {
-    struct tries tries = {.most_ms = 50};
-    while (CHECK_AGAIN(tries))
-        tries.us = trigger_and_free();
+    struct timing timing = {.max_ms = 50};
+    while (CHECK_AGAIN(timing))
+        timing.us = trigger_and_free();
 }
 
 /* Nothing is left behind --------------------------------------------------------------------------------- */
@@ -251,7 +251,7 @@ TEST(clients_leave_no_descriptor_and_no_thread) {
 }
 
 /* Everything a caller does works on a thread with 128 KiB of stack. */
-static void call_on_small_stack(void *data) {
+static void call_on_stack(void *data) {
     struct server *server = data;
     refold_client *client = client_to(server);
     refold_error *error = NULL;
@@ -267,7 +267,7 @@ static void call_on_small_stack(void *data) {
 
 TEST(calls_need_no_more_than_128_kib_of_stack) {
     struct server *server = serve_body(DOCUMENT);
-    run_on_stack(128 * 1024, call_on_small_stack, server);
+    run_on_stack(128 * 1024, call_on_stack, server);
     server_stop(server);
 }
 

@@ -45,16 +45,16 @@ TEST(large_nonsense_ends_a_call_in_want_of_memory_and_no_process) {
         const char *name, *part;
     } texts[TEXTS] = {
         {"[", "["}, {"the key", "text " TEST_KEY "\n"}, {"strings with the key", "\"" TEST_KEY "\","}};
-    static const int64_t headrooms[] = {70000000, 100000000, 140000000, 300000000};
-    for (size_t i = 0; i < TEXTS * COUNT(headrooms); i++) {
-        const char *part = texts[i / COUNT(headrooms)].part;
-        int64_t more = headrooms[i % COUNT(headrooms)];
+    static const int64_t headroom_bytes[] = {70000000, 100000000, 140000000, 300000000};
+    for (size_t i = 0; i < TEXTS * COUNT(headroom_bytes); i++) {
+        const char *part = texts[i / COUNT(headroom_bytes)].part;
+        int64_t more = headroom_bytes[i % COUNT(headroom_bytes)];
         char *body = repeated(part, LARGE / strlen(part));
         struct server *server = serve_body(body);
         refold_client *client = client_to(server);
         FILE *errors = tmpfile();
         REQUIRE(errors != NULL);
-        check_case("%s, %d MB more", texts[i / COUNT(headrooms)].name, (int)(more / 1000000));
+        check_case("%s, %d MB more", texts[i / COUNT(headroom_bytes)].name, (int)(more / 1000000));
         int status = -1;
         pid_t child = fork_into(errors, client, more);
         CHECK_INT(waitpid(child, &status, 0), child);

@@ -144,7 +144,7 @@ TEST(calls_with_nothing) {
         const char *id;
         refold_cancel *cancel;
         refold_code want;
-        const char *named;
+        const char *mentioned;
     } cases[] = {
         {"no client", NULL, TEST_ID, cancel, REFOLD_ERROR_INVALID_ARGUMENT, "client"},
         {"no id", client, NULL, cancel, REFOLD_ERROR_INVALID_ARGUMENT, "id"},
@@ -168,7 +168,7 @@ TEST(calls_with_nothing) {
         if (cases[at].want == REFOLD_OK)
             CHECK(error == NULL);
         else
-            EXPECT_ERROR(error, cases[at].want, cases[at].named);
+            EXPECT_ERROR(error, cases[at].want, cases[at].mentioned);
     }
     CHECK_INT(server_requests(server), 4);
     refold_cancel_free(cancel);

@@ -180,9 +180,10 @@ TEST(redirects_are_errors) {
     struct server *elsewhere = serve_body(COMPLETED);
     char *location = text_of("Location: %s/other\r\n", server_url(elsewhere));
     for (size_t i = 0; i < COUNT(statuses); i++) {
-        bool bare = statuses[i] == 304;
-        struct server *server = serve_answers(
-            1, &(struct answer){.status = statuses[i], .headers = location, .body = bare ? "" : "moved"});
+        bool is_empty = statuses[i] == 304;
+        struct server *server = serve_responses(
+            1,
+            &(struct response){.status = statuses[i], .headers = location, .body = is_empty ? "" : "moved"});
         refold_client *client = client_to(server);
         check_case("%d", statuses[i]);
         CHECK_INT(get_code(client), statuses[i]);

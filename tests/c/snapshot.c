@@ -829,7 +829,7 @@ TEST(the_view_shows_what_typed_fields_hide) {
 
 /* Large and deep ----------------------------------------------------------------------------------------- */
 
-enum { SMALL_STACK = 128 * 1024 };
+enum { STACK_BYTES = 128 * 1024 };
 
 /* `depth` values within each other, each opened and closed by these. */
 static char *nested(const char *open, const char *core, const char *close, size_t depth) {
@@ -878,7 +878,7 @@ TEST(no_depth_overflows_the_stack) {
                                        {"[[],[],", "[]", "]", "/2", 100000, 1}};
     for (size_t i = 0; i < COUNT(cases); i++) {
         check_case("%s", cases[i].open);
-        run_on_stack(SMALL_STACK, read_deep, &cases[i]);
+        run_on_stack(STACK_BYTES, read_deep, &cases[i]);
     }
 }
 
@@ -900,22 +900,22 @@ static void fail_deep(void *data) {
     }
 }
 
-TEST(no_depth_of_a_bad_body_overflows_the_stack) { run_on_stack(SMALL_STACK, fail_deep, NULL); }
+TEST(no_depth_of_a_bad_body_overflows_the_stack) { run_on_stack(STACK_BYTES, fail_deep, NULL); }
 
 /* A body of so many nodes, each with this output. */
 static char *body_of_nodes(size_t nodes, const char *output, size_t *length) {
-    size_t room = nodes * (strlen(output) + 160) + 200;
-    char *body = malloc(room);
+    size_t capacity = nodes * (strlen(output) + 160) + 200;
+    char *body = malloc(capacity);
     if (body == NULL)
         abort();
-    size_t at = (size_t)snprintf(body, room, "{\"status\": \"COMPLETED\", \"nodes\": [");
+    size_t at = (size_t)snprintf(body, capacity, "{\"status\": \"COMPLETED\", \"nodes\": [");
     for (size_t i = 0; i < nodes; i++)
         at += (size_t)snprintf(
-            body + at, room - at,
+            body + at, capacity - at,
             "%s{\"node_id\": \"node-%zu\", \"node_name\": \"Node %zu\", \"node_status\": \"Success\", "
             "\"execution_time\": %zu, \"latest_output\": %s}",
             i == 0 ? "" : ",", i, i, i, output);
-    at += (size_t)snprintf(body + at, room - at, "], \"name\": \"the end\"}");
+    at += (size_t)snprintf(body + at, capacity - at, "], \"name\": \"the end\"}");
     *length = at;
     return body;
 }
@@ -951,7 +951,7 @@ static void read_many(void *data) {
     refold_execution_free(execution);
 }
 
-TEST(a_hundred_thousand_nodes) { run_on_stack(SMALL_STACK, read_many, NULL); }
+TEST(a_hundred_thousand_nodes) { run_on_stack(STACK_BYTES, read_many, NULL); }
 
 static void read_large(void *data) {
     (void)data;
@@ -979,7 +979,7 @@ static void read_large(void *data) {
     free(text);
 }
 
-TEST(a_body_of_100_mb) { run_on_stack(SMALL_STACK, read_large, NULL); }
+TEST(a_body_of_100_mb) { run_on_stack(STACK_BYTES, read_large, NULL); }
 
 /* What was looked at is freed with the execution: parsing the same again and again takes no more memory. */
 TEST(nothing_is_left_of_an_execution) {

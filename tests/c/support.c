@@ -51,7 +51,7 @@ static void ask(struct server *server, char *text, size_t size) {
 TEST(answers_look_as_the_script_says) {
     static const struct {
         const char *name;
-        struct answer answer;
+        struct response response;
         const char *want;
         int error;
     } cases[] = {
@@ -82,7 +82,7 @@ TEST(answers_look_as_the_script_says) {
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         char text[400];
-        struct server *server = serve_answers(1, &cases[i].answer);
+        struct server *server = serve_responses(1, &cases[i].response);
         check_case("%s", cases[i].name);
         ask(server, text, sizeof text);
         CHECK_INT(errno, cases[i].error);
@@ -162,8 +162,8 @@ TEST(the_end_of_a_client_is_an_event) {
 TEST(what_is_held_goes_on_when_released) {
     char text[80];
     struct server *server =
-        serve_answers(2, (struct answer[]){{.raw = true, .body = "one", .ending = HOLD},
-                                           {.raw = true, .body = "two", .ending = CLOSE}});
+        serve_responses(2, (struct response[]){{.raw = true, .body = "one", .ending = HOLD},
+                                               {.raw = true, .body = "two", .ending = CLOSE}});
     int connected = connect_to(server_port(server));
     CHECK(write(connected, REQUEST REQUEST, 2 * strlen(REQUEST)) > 0);
     CHECK(server_await_requests(server, 1, 1000));
@@ -192,9 +192,9 @@ TEST(a_server_may_accept_late_or_never) {
 static void ignore_the_client(struct exchange *exchange) { exchange_pause(exchange, 60000); }
 
 TEST(stopping_ends_every_wait) {
-    static const struct answer holding = {.silent = true, .ending = HOLD};
+    static const struct response holding = {.silent = true, .ending = HOLD};
     static const struct server_options servers[] = {{.handler = ignore_the_client},
-                                                    {.answers = &holding, .answer_count = 1},
+                                                    {.responses = &holding, .response_count = 1},
                                                     {.connected = ignore_the_client}};
     int threads = thread_count();
     for (size_t i = 0; i < COUNT(servers); i++) {
@@ -252,8 +252,9 @@ static void talk_tls(struct server *server, const char *want, int maximum) {
 }
 
 TEST(servers_speak_tls) {
-    static const struct answer answer = {.body = "secret", .ending = CLOSE};
-    struct server_options options = {.answers = &answer, .answer_count = 1, .minimum_tls = TLS1_3_VERSION};
+    static const struct response response = {.body = "secret", .ending = CLOSE};
+    struct server_options options = {
+        .responses = &response, .response_count = 1, .minimum_tls = TLS1_3_VERSION};
     options.certificate = "good";
     struct server *server = serve(&options);
     CHECK(strncmp(server_url(server), "https://127.0.0.1:", 18) == 0);
@@ -279,7 +280,7 @@ static void connect_often(void *data) {
 TEST(many_connections_at_once_leave_nothing_behind) {
     int descriptors = descriptor_count();
     int threads = thread_count();
-    struct server *server = serve_answers(1, &(struct answer){.body = "{}", .ending = CLOSE});
+    struct server *server = serve_responses(1, &(struct response){.body = "{}", .ending = CLOSE});
     run_on_threads(8, connect_often, server, 0);
     CHECK_INT(server_requests(server), 160);
     CHECK_INT(server_connections(server), 160);
@@ -328,11 +329,11 @@ static void run_self(const char *test, char *said, size_t size, int *status) {
 /* Late, missed, and in time: the third of four that are allowed. */
 TEST(one_try_in_time_is_enough) {
     int made = 0;
-    for (struct tries tries = {.most_ms = 1, .allowed = 4}; CHECK_AGAIN(tries); made++) {
-        CHECK_INT(tries.made, made);
-        tries.us = made == 0 ? 1000 * check_patience() + 1 : 1000;
+    for (struct timing timing = {.max_ms = 1, .allowed = 4}; CHECK_AGAIN(timing); made++) {
+        CHECK_INT(timing.made, made);
+        timing.us = made == 0 ? 1000 * check_patience() + 1 : 1000;
         if (made == 1)
-            check_missed(&tries, "by chance");
+            check_missed(&timing, "by chance");
     }
     CHECK_INT(made, 3);
 }
@@ -347,10 +348,10 @@ static void fail_in_every_way(void) {
     CHECK_LACKS("text", "ex");
     CHECK_BETWEEN(3, 4, 5);
     CHECK_DOUBLE(0.5, 0.25);
-    for (struct tries tries = {.most_ms = 1}; CHECK_AGAIN(tries);)
-        tries.us = 1000 * check_patience() + 5 - tries.made;
-    for (struct tries tries = {.most_ms = 1}; CHECK_AGAIN(tries);)
-        check_missed(&tries, "number %d", tries.made);
+    for (struct timing timing = {.max_ms = 1}; CHECK_AGAIN(timing);)
+        timing.us = 1000 * check_patience() + 5 - timing.made;
+    for (struct timing timing = {.max_ms = 1}; CHECK_AGAIN(timing);)
+        check_missed(&timing, "number %d", timing.made);
     REQUIRE(1 == 2);
     FAIL("not reached");
 }

@@ -13,10 +13,10 @@
 #include <unistd.h>
 
 static struct server *serve_tls(const char *certificate, struct server_options options) {
-    static const struct answer completed = {.body = COMPLETED};
+    static const struct response completed = {.body = COMPLETED};
     options.certificate = certificate;
-    options.answers = &completed;
-    options.answer_count = 1;
+    options.responses = &completed;
+    options.response_count = 1;
     return serve(&options);
 }
 
@@ -109,13 +109,13 @@ static const char *refusal_of_forged(const struct server *server) {
     return message;
 }
 
-static const char BAD_SIGNATURE[] = "not valid (bad signature)", NOBODY[] = "nobody that is trusted";
+static const char BAD_SIGNATURE[] = "not valid (bad signature)", UNTRUSTED[] = "nobody that is trusted";
 
 TEST(public_authorities_are_trusted_unless_others_are_named) {
     struct server *server = serve_tls("forged", (struct server_options){0});
     CHECK_CONTAINS(refusal_of_forged(server), BAD_SIGNATURE);
     setenv("SSL_CERT_FILE", certificate_path("ca.pem"), 1);
-    CHECK_CONTAINS(refusal_of_forged(server), NOBODY);
+    CHECK_CONTAINS(refusal_of_forged(server), UNTRUSTED);
     unsetenv("SSL_CERT_FILE");
     server_stop(server);
 }
@@ -158,18 +158,18 @@ static void hang_up_in_the_hello(struct exchange *exchange) {
     exchange_reset(exchange);
 }
 
-static void hang_up_in_the_answer(struct exchange *exchange) {
+static void hang_up_in_the_response(struct exchange *exchange) {
     char hello[600];
     exchange_read(exchange, hello, sizeof hello);
     exchange_send(exchange, "\x16\x03\x03\x00\x7a\x02\x00", 7);
     exchange_close(exchange);
 }
 
-static void answer_in_plain(struct exchange *exchange) {
-    exchange_answer(exchange, &(struct answer){.status = 400, .body = "{}", .ending = CLOSE});
+static void respond_in_plaintext(struct exchange *exchange) {
+    exchange_respond(exchange, &(struct response){.status = 400, .body = "{}", .ending = CLOSE});
 }
 
-static void answer_nonsense(struct exchange *exchange) {
+static void respond_nonsense(struct exchange *exchange) {
     exchange_send(exchange, "\x16\x03\x03\x00\x04\x02\x00\x00\x00", 9);
     exchange_await_close(exchange);
 }
@@ -180,21 +180,21 @@ struct refusal {
     const char *trusted; /* NULL: ca.pem */
     struct server_options options;
     refold_code code;
-    const char *told;
+    const char *message;
     bool is_retried;
 };
 
 static const struct refusal refusals[] = {
-    {"expired", "expired", .code = REFOLD_ERROR_TLS, .told = "has expired"},
-    {"early", "early", .code = REFOLD_ERROR_TLS, .told = "is not valid yet"},
-    {"wrong host", "wrong-host", .code = REFOLD_ERROR_TLS, .told = "is for another host name"},
-    {"unknown authority", "unknown", .code = REFOLD_ERROR_TLS, .told = "nobody that is trusted"},
-    {"self-signed", "self-signed", .code = REFOLD_ERROR_TLS, .told = "nobody that is trusted"},
-    {"own root, unknown", "own-root", .code = REFOLD_ERROR_TLS, .told = "is that of an authority"},
+    {"expired", "expired", .code = REFOLD_ERROR_TLS, .message = "has expired"},
+    {"early", "early", .code = REFOLD_ERROR_TLS, .message = "is not valid yet"},
+    {"wrong host", "wrong-host", .code = REFOLD_ERROR_TLS, .message = "is for another host name"},
+    {"unknown authority", "unknown", .code = REFOLD_ERROR_TLS, .message = "nobody that is trusted"},
+    {"self-signed", "self-signed", .code = REFOLD_ERROR_TLS, .message = "nobody that is trusted"},
+    {"own root, unknown", "own-root", .code = REFOLD_ERROR_TLS, .message = "is that of an authority"},
     {"own root, trusted", "own-root", "own-root.pem", .code = REFOLD_ERROR_TLS,
-     .told = "is that of an authority"},
+     .message = "is that of an authority"},
     {"demanding", "demanding", .code = REFOLD_ERROR_TLS,
-     .told = "is not valid (unsupported critical extension"},
+     .message = "is not valid (unsupported critical extension"},
     {"another address",
      "good",
      NULL,
@@ -219,17 +219,17 @@ static const struct refusal refusals[] = {
     {"plain HTTP",
      "good",
      NULL,
-     {.connected = answer_in_plain},
+     {.connected = respond_in_plaintext},
      REFOLD_ERROR_TLS,
      "does not speak TLS",
      false},
-    {"nonsense", "good", NULL, {.connected = answer_nonsense}, REFOLD_ERROR_TLS, "not valid TLS (", false},
+    {"nonsense", "good", NULL, {.connected = respond_nonsense}, REFOLD_ERROR_TLS, "not valid TLS (", false},
     {"closed", "good", NULL, {.connected = hang_up}, REFOLD_ERROR_TRANSPORT, "TLS handshake", true},
     {"reset", "good", NULL, {.connected = hang_up_in_the_hello}, REFOLD_ERROR_TRANSPORT, "reset", true},
     {"cut",
      "good",
      NULL,
-     {.connected = hang_up_in_the_answer},
+     {.connected = hang_up_in_the_response},
      REFOLD_ERROR_TRANSPORT,
      "TLS handshake",
      true},
@@ -247,7 +247,7 @@ static void check_refusal(void *data) {
     refold_client *client = client_of(options);
     refold_error *error = NULL;
     CHECK(get(client, &error) == NULL);
-    CHECK_ERROR(error, refusal->code, refusal->told);
+    CHECK_ERROR(error, refusal->code, refusal->message);
     CHECK_CONTAINS(refold_error_message(error), strstr(server_url(server), "//") + 2);
     const char *const debug_prints[] = {"Error", "Other(", "Invalid", "Some(", "::", "{"};
     for (size_t i = 0; i < COUNT(debug_prints); i++)

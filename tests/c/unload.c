@@ -96,8 +96,8 @@ static void visit(void *url) {
 }
 
 static struct server *serve_document(bool is_secure) {
-    static const struct answer answer = {.body = DOCUMENT};
-    struct server_options options = {.answers = &answer, .answer_count = 1};
+    static const struct response response = {.body = DOCUMENT};
+    struct server_options options = {.responses = &response, .response_count = 1};
     options.certificate = is_secure ? "good" : NULL;
     certificate_path("ca.pem");
     return serve(&options);

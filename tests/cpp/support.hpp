@@ -45,8 +45,9 @@ template <class Call> refold::code code_of(Call call) { return error_of(call).co
 class scripted_server {
 public:
     // These answers, one a request, the last one for all that follow.
-    template <class... Answers>
-    explicit scripted_server(const Answers &...answers) : scripted_server({answers...}, sizeof...(answers)) {}
+    template <class... Responses>
+    explicit scripted_server(const Responses &...responses)
+        : scripted_server({responses...}, sizeof...(responses)) {}
 
     scripted_server(const scripted_server &) = delete;
     scripted_server &operator=(const scripted_server &) = delete;
@@ -71,31 +72,31 @@ public:
     }
 
 private:
-    scripted_server(std::initializer_list<answer> answers, std::size_t count)
-        : server_(serve_answers(count, answers.begin())) {}
+    scripted_server(std::initializer_list<response> responses, std::size_t count)
+        : server_(serve_responses(count, responses.begin())) {}
 
     server *server_;
 };
 
-inline answer body(const char *text) {
-    answer answer{};
-    answer.body = text;
-    return answer;
+inline response body(const char *text) {
+    response response{};
+    response.body = text;
+    return response;
 }
 
-inline answer status(int status, const char *text, const char *headers = nullptr) {
-    answer answer = body(text);
-    answer.status = status;
-    answer.headers = headers;
-    return answer;
+inline response status(int status, const char *text, const char *headers = nullptr) {
+    response response = body(text);
+    response.status = status;
+    response.headers = headers;
+    return response;
 }
 
 // Nothing is answered until the client or the server goes away.
-inline answer silence() {
-    answer answer{};
-    answer.silent = true;
-    answer.ending = HOLD;
-    return answer;
+inline response silence() {
+    response response{};
+    response.silent = true;
+    response.ending = HOLD;
+    return response;
 }
 
 // The sandbox that tests/cpp.sh has started.

@@ -105,7 +105,7 @@ struct worker {
 
 /* The last client reaches the first server by its name. */
 static refold_client *client_of_soak(const struct soak *soak, int number, uint32_t retries) {
-    bool secure = number == PLAIN_SERVERS, has_name = number > PLAIN_SERVERS;
+    bool secure = number == PLAINTEXT_SERVERS, has_name = number > PLAINTEXT_SERVERS;
     char *url = text_of("%s://%s:%u", secure ? "https" : "http", has_name ? "soak.invalid" : "127.0.0.1",
                         unruly_port(soak->unruly, has_name ? 0 : number));
     refold_options *options = test_options(url);
@@ -324,10 +324,9 @@ static struct figures figures_at_the_beginning(struct soak *soak, uint64_t seed)
     return figures_now();
 }
 
-static void check_growth(const char *name, int64_t before, int64_t after, int64_t most) {
-    printf("%s: %" PRId64 " before, %" PRId64 " after, %" PRId64 " more allowed\n", name, before, after,
-           most);
-    if (after > before + most)
+static void check_growth(const char *name, int64_t before, int64_t after, int64_t max) {
+    printf("%s: %" PRId64 " before, %" PRId64 " after, %" PRId64 " more allowed\n", name, before, after, max);
+    if (after > before + max)
         FAIL("%s has grown", name);
 }
 
@@ -387,7 +386,7 @@ TEST(nothing_is_left_of_many_calls) {
     pthread_barrier_init(&soak.gate, NULL, WORKERS + 1);
     for (int i = 0; i < WORKERS; i++)
         pthread_mutex_init(&soak.appointments[i].lock, NULL);
-    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+    lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
     setenv("SSL_CERT_FILE", certificate_path("ca.pem"), 1); /* The system's roots take their time. */
     run_soak(&soak, seed, seconds);
     unruly_stop(soak.unruly);

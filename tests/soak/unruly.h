@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-enum { PLAIN_SERVERS = 3, UNRULY_SERVERS = PLAIN_SERVERS + 1 }; /* the last one speaks TLS */
+enum { PLAINTEXT_SERVERS = 3, UNRULY_SERVERS = PLAINTEXT_SERVERS + 1 }; /* the last one speaks TLS */
 
 /* Starts them. They answer in every framing, with executions that grow and shrink, with errors, late, in
  * part, never, or with nonsense, and one after the other goes and comes back on its port. After so many

@@ -168,41 +168,41 @@ static bool in_valgrind;
 
 bool check_in_valgrind(void) { return in_valgrind; }
 
-void check_missed(struct tries *tries, const char *format, ...) {
+void check_missed(struct timing *timing, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    tries->has_missed = true;
-    vsnprintf(tries->missed, sizeof tries->missed, format, arguments);
+    timing->has_missed = true;
+    vsnprintf(timing->missed, sizeof timing->missed, format, arguments);
     va_end(arguments);
 }
 
 /* Notes what the last try took: was it in time? */
-static bool has_held(struct tries *tries) {
-    bool counts = !tries->has_missed;
-    tries->made++;
-    if (counts && tries->us < tries->best_us)
-        tries->best_us = tries->us;
-    return counts && tries->us <= tries->most_ms * 1000 * patience;
+static bool has_held(struct timing *timing) {
+    bool counts = !timing->has_missed;
+    timing->made++;
+    if (counts && timing->us < timing->best_us)
+        timing->best_us = timing->us;
+    return counts && timing->us <= timing->max_ms * 1000 * patience;
 }
 
-bool check_again(struct tries *tries, const char *file, int line) {
-    int allowed = tries->allowed == 0 ? 5 : tries->allowed;
-    if (!tries->has_begun) {
-        tries->has_begun = true;
-        tries->best_us = INT64_MAX;
+bool check_again(struct timing *timing, const char *file, int line) {
+    int allowed = timing->allowed == 0 ? 5 : timing->allowed;
+    if (!timing->has_begun) {
+        timing->has_begun = true;
+        timing->best_us = INT64_MAX;
         return true;
     }
-    if (has_held(tries))
+    if (has_held(timing))
         return false;
-    if (tries->made < allowed) {
-        tries->has_missed = false;
+    if (timing->made < allowed) {
+        timing->has_missed = false;
         return true;
     }
-    if (tries->best_us == INT64_MAX)
-        check_fail(file, line, "none of %d tries came to what is timed: %s", allowed, tries->missed);
+    if (timing->best_us == INT64_MAX)
+        check_fail(file, line, "none of %d tries came to what is timed: %s", allowed, timing->missed);
     else
         check_fail(file, line, "the best of %d tries took %" PRId64 " us, wanted %" PRId64 " at most",
-                   allowed, tries->best_us, tries->most_ms * 1000 * patience);
+                   allowed, timing->best_us, timing->max_ms * 1000 * patience);
     return false;
 }
 
@@ -279,9 +279,9 @@ static const char OWN_THREAD[] = "check-support";
 
 void own_thread(void) { prctl(PR_SET_NAME, OWN_THREAD); }
 
-int own_taken(int (*take)(void *data), void *data) {
+int open_owned(int (*open)(void *data), void *data) {
     pthread_mutex_lock(&descriptors_lock);
-    int descriptor = take(data);
+    int descriptor = open(data);
     int because = errno;
     if (descriptor >= 0 && descriptor < MARKED_DESCRIPTORS)
         owned[descriptor] = true;
@@ -292,7 +292,7 @@ int own_taken(int (*take)(void *data), void *data) {
 
 static int same_descriptor(void *descriptor) { return *(int *)descriptor; }
 
-int own_descriptor(int descriptor) { return own_taken(same_descriptor, &descriptor); }
+int own_descriptor(int descriptor) { return open_owned(same_descriptor, &descriptor); }
 
 void close_owned(int descriptor) {
     if (descriptor < 0)
@@ -426,12 +426,12 @@ void run_on_stack(size_t stack_bytes, void (*work)(void *data), void *data) {
 }
 
 void run_on_threads(int count, void (*work)(void *data), void *data, size_t size) {
-    enum { MOST = 64 };
-    pthread_t threads[MOST];
-    struct job jobs[MOST];
+    enum { MAX_THREADS = 64 };
+    pthread_t threads[MAX_THREADS];
+    struct job jobs[MAX_THREADS];
     pthread_barrier_t start;
-    if (count > MOST)
-        count = MOST;
+    if (count > MAX_THREADS)
+        count = MAX_THREADS;
     pthread_barrier_init(&start, NULL, (unsigned)count);
     for (int i = 0; i < count; i++) {
         jobs[i] = make_job(work, (char *)data + (size_t)i * size, &start);
@@ -446,7 +446,7 @@ void run_on_threads(int count, void (*work)(void *data), void *data, size_t size
 /* The watchdog ------------------------------------------------------------------------------------------- */
 
 /* Seconds. Only what hangs takes so long, on a busy machine, too. */
-enum { LONGEST_TEST = 300 };
+enum { MAX_TEST_SECONDS = 300 };
 
 static pthread_mutex_t limit_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t limit_changed;
@@ -488,7 +488,7 @@ static pthread_t start_watchdog(void) {
     pthread_t thread;
     sigset_t all, before;
     condition_init(&limit_changed);
-    check_limit(LONGEST_TEST);
+    check_limit(MAX_TEST_SECONDS);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     if (pthread_create(&thread, NULL, watch, NULL) != 0)
@@ -520,7 +520,7 @@ static void run_test(const struct check_test *test) {
     running = test->name;
     failures = 0;
     pthread_mutex_unlock(&report_lock);
-    check_limit(LONGEST_TEST);
+    check_limit(MAX_TEST_SECONDS);
     check_case(NULL);
     test->run();
     pthread_mutex_lock(&report_lock);

@@ -95,25 +95,25 @@ bool check_fail(const char *file, int line, const char *format, ...) __attribute
 /* An upper bound on time that a busy machine may miss by chance: it has to hold in one of a few tries, and
  * all else that is checked in each of them.
  *
- *     struct tries tries = {.most_ms = 50};
+ *     struct tries tries = {.max_ms = 50};
  *     while (CHECK_AGAIN(tries))
  *         tries.us = microseconds_of_a_call();
  */
-struct tries {
-    int64_t most_ms; /* stretched by the patience */
-    int allowed;     /* 0: 5 */
-    int64_t us;      /* what this try took */
-    int made;        /* before this one */
+struct timing {
+    int64_t max_ms; /* stretched by the patience */
+    int allowed;    /* 0: 5 */
+    int64_t us;     /* what this try took */
+    int made;       /* before this one */
     bool has_begun;
     int64_t best_us;
     bool has_missed;
     char missed[200]; /* why this try does not count */
 };
 /* This try did not come to what is timed, and so does not count; the text says more. */
-void check_missed(struct tries *tries, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void check_missed(struct timing *timing, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Fails where the bound has held in none. */
-bool check_again(struct tries *tries, const char *file, int line);
-#define CHECK_AGAIN(tries) check_again(&(tries), __FILE__, __LINE__)
+bool check_again(struct timing *timing, const char *file, int line);
+#define CHECK_AGAIN(timing) check_again(&(timing), __FILE__, __LINE__)
 
 #define REQUIRE(condition)                                                                                   \
     do {                                                                                                     \
@@ -171,7 +171,7 @@ bool condition_await(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t u
 void own_thread(void);
 int own_descriptor(int descriptor);
 /* Runs take(data), which opens a descriptor, and marks it before anybody counts. */
-int own_taken(int (*take)(void *data), void *data);
+int open_owned(int (*open)(void *data), void *data);
 void close_owned(int descriptor);
 /* In a forked child: closes what the parent's servers had open, so that the child holds none of their
  * connections. */

@@ -105,9 +105,9 @@ bool is_utf8(const char *text) {
     const unsigned char *at = (const unsigned char *)text;
     while (*at != '\0') {
         int length = sequence_length(*at);
-        bool odd = (at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
-                   (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f);
-        if (length == 0 || odd)
+        bool malformed = (at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
+                         (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f);
+        if (length == 0 || malformed)
             return false;
         for (int i = 1; i < length; i++)
             if ((at[i] & 0xc0) != 0x80)

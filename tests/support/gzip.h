@@ -11,8 +11,8 @@ struct bytes {
 };
 
 /* As small as it gets. */
-struct bytes gzip_of(const void *plain, size_t length);
+struct bytes gzip_of(const void *data, size_t length);
 /* With zlib's level, and with all that a header can hold where `decorated` is true. */
-struct bytes gzip_as(const void *plain, size_t length, int level, bool decorated);
+struct bytes gzip_as(const void *data, size_t length, int level, bool decorated);
 
 #endif

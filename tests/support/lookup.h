@@ -1,5 +1,5 @@
 /* A name service that answers as told: getaddrinfo of every program that includes this. Names are never asked
- * of anybody. Before the first lookup_answer() no name exists. */
+ * of anybody. Before the first lookup_script() no name exists. */
 #ifndef LOOKUP_H
 #define LOOKUP_H
 
@@ -15,10 +15,10 @@ struct lookup {
 };
 
 /* What lookups that begin from now on get; counting begins anew. */
-void lookup_answer(struct lookup lookup);
+void lookup_script(struct lookup lookup);
 /* Ends the silent ones, and those still to come, and waits until all that run are over. */
 void lookup_release(void);
-int lookup_count(void);   /* begun since lookup_answer() */
+int lookup_count(void);   /* begun since lookup_script() */
 int lookup_running(void); /* of all that were ever begun */
 /* Waits until at least so many run; false after the time limit (stretched by the patience). */
 bool lookup_await_running(int count, int64_t limit_ms);

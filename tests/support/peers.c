@@ -77,7 +77,7 @@ static bool has_ended(struct peer *peer) {
     return true;
 }
 
-static bool answers(const struct peer *peer) {
+static bool is_listening(const struct peer *peer) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(peer_port(peer))};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -86,9 +86,9 @@ static bool answers(const struct peer *peer) {
     return connected == 0;
 }
 
-static void await_answer(struct peer *peer) {
+static void await_listening(struct peer *peer) {
     int64_t until = now_ms() + 20000 * check_patience();
-    while (!answers(peer)) {
+    while (!is_listening(peer)) {
         if (has_ended(peer)) {
             char *log = peer_file(peer, "log");
             give_up(log[0] == '\0' ? "it does not start" : log);
@@ -117,7 +117,7 @@ struct peer *peer_start(const char *command, const char *configuration) {
     free(whole);
     if (peer->process < 0)
         give_up("no process for it");
-    await_answer(peer);
+    await_listening(peer);
     return peer;
 }
 

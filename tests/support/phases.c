@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { DRIP_MS = 10, LARGE_KEY = 16 << 20, SMALL_BUFFER = 65536 };
+enum { DRIP_MS = 10, LARGE_KEY = 16 << 20, SEND_BUFFER_BYTES = 65536 };
 
 static void reach(struct exchange *exchange) { event_add(exchange_data(exchange), 1); }
 
@@ -110,13 +110,13 @@ static void drip_until_close(struct exchange *exchange) { drip_after(exchange, O
 /* Sends the block until the client has had enough, but no faster than 64 MB/s. */
 static void flood(struct exchange *exchange, const char *headers, const char *start, size_t start_length,
                   const char *block, size_t block_length) {
-    char portion[65536];
-    for (size_t at = 0; at + block_length <= sizeof portion; at += block_length)
-        memcpy(portion + at, block, block_length);
+    char chunk[65536];
+    for (size_t at = 0; at + block_length <= sizeof chunk; at += block_length)
+        memcpy(chunk + at, block, block_length);
     exchange_send_text(exchange, headers);
     exchange_send(exchange, start, start_length);
     reach(exchange);
-    while (exchange_send(exchange, portion, sizeof portion / block_length * block_length) &&
+    while (exchange_send(exchange, chunk, sizeof chunk / block_length * block_length) &&
            exchange_pause(exchange, 1))
         continue;
     exchange_close(exchange);
@@ -131,37 +131,37 @@ static void flood_gzip(struct exchange *exchange) {
     flood(exchange, OK_LINE "Content-Encoding: gzip\r\n\r\n", start, sizeof start, block, sizeof block);
 }
 
-static void answer_once(struct exchange *exchange) {
+static void respond_once(struct exchange *exchange) {
     if (exchange_index(exchange) == 0)
-        exchange_answer(exchange, &(struct answer){.body = RUNNING});
+        exchange_respond(exchange, &(struct response){.body = RUNNING});
     else
         keep_silent(exchange);
 }
 
 static void ask_for_patience(struct exchange *exchange) {
-    exchange_answer(exchange, &(struct answer){.status = 503, .headers = "Retry-After: 30\r\n"});
+    exchange_respond(exchange, &(struct response){.status = 503, .headers = "Retry-After: 30\r\n"});
     reach(exchange);
 }
 
 static void stay_running(struct exchange *exchange) {
-    exchange_answer(exchange, &(struct answer){.body = RUNNING, .headers = "Retry-After: 30\r\n"});
+    exchange_respond(exchange, &(struct response){.body = RUNNING, .headers = "Retry-After: 30\r\n"});
     reach(exchange);
 }
 
 /* The table -------------------------------------------------------------------------------------------- */
 
-#define LOOKUP .told = "while looking up the host name", .is_connecting = true, .has_lookup = true
-#define TLS .told = "in the TLS handshake", .is_connecting = true, .scheme = "https"
-#define PROXY .told = "while the proxy was asked for a tunnel", .is_connecting = true, .scheme = "https"
-#define SENDING .told = "while sending the request"
-#define HEADER .told = "while waiting for the answer"
-#define BODY .told = "while receiving the answer"
+#define LOOKUP .message = "while looking up the host name", .is_connecting = true, .has_lookup = true
+#define TLS .message = "in the TLS handshake", .is_connecting = true, .scheme = "https"
+#define PROXY .message = "while the proxy was asked for a tunnel", .is_connecting = true, .scheme = "https"
+#define SENDING .message = "while sending the request"
+#define HEADER .message = "while waiting for the answer"
+#define BODY .message = "while receiving the answer"
 
 const struct phase phases[] = {
     {"a lookup", LOOKUP},
     {"the lookup of a proxy", LOOKUP, .scheme = "https", .proxy = "http://"},
     {"a lookup for a SOCKS proxy", LOOKUP, .proxy = "socks5://"},
-    {"a connection", .told = "while connecting", .is_connecting = true, .has_silent_address = true},
+    {"a connection", .message = "while connecting", .is_connecting = true, .has_silent_address = true},
     {"a silent TLS handshake", TLS, .connected = leave_handshake},
     {"a dripping TLS handshake", TLS, .connected = drip_handshake},
     {"a silent TLS handshake in a tunnel", TLS, .proxy = "http://", .handler = leave_tunnel},
@@ -174,7 +174,7 @@ const struct phase phases[] = {
     {"a dripping SOCKS proxy", PROXY, .proxy = "socks5h://", .connected = drip_socks},
     {"a request that nobody reads", SENDING, .has_large_request = true},
     {"a silent header", HEADER, .handler = keep_silent},
-    {"a silent header on a connection in use", HEADER, .is_warm = true, .handler = answer_once},
+    {"a silent header on a connection in use", HEADER, .is_warm = true, .handler = respond_once},
     {"a silent header in TLS", HEADER, .has_tls = true, .handler = keep_silent},
     {"a dripping header", HEADER, .handler = drip_header},
     {"a dripping header in TLS", HEADER, .has_tls = true, .handler = drip_header},
@@ -186,11 +186,11 @@ const struct phase phases[] = {
     {"a body that drips until it closes", BODY, .handler = drip_until_close},
     {"an endless body", BODY, .handler = flood_body},
     {"an endless body that decompresses to nothing", BODY, .handler = flood_gzip},
-    {"the pause between tries", .told = "in the pause before another try", .occurrence = BETWEEN_TRIES,
+    {"the pause between tries", .message = "in the pause before another try", .occurrence = BETWEEN_ATTEMPTS,
      .handler = ask_for_patience},
-    {"the pause between polls", .told = "in the pause before the next poll", .occurrence = WHILE_POLLING,
+    {"the pause between polls", .message = "in the pause before the next poll", .occurrence = WHILE_POLLING,
      .handler = stay_running},
-    {"a later poll", HEADER, .occurrence = WHILE_POLLING, .handler = answer_once},
+    {"a later poll", HEADER, .occurrence = WHILE_POLLING, .handler = respond_once},
 };
 const size_t phase_count = COUNT(phases);
 
@@ -218,9 +218,9 @@ struct scene scene_open(const struct phase *phase) {
                  is_looked_up ? "proxy.invalid" : "127.0.0.1", port);
     }
     if (phase->has_lookup)
-        lookup_answer((struct lookup){.silent = true});
+        lookup_script((struct lookup){.silent = true});
     note_attempts(phase->has_silent_address || phase->has_large_request ? scene.reached : NULL);
-    limit_sending(phase->has_large_request ? SMALL_BUFFER : 0);
+    limit_sending(phase->has_large_request ? SEND_BUFFER_BYTES : 0);
     return scene;
 }
 

@@ -8,15 +8,15 @@
 /* When a phase is part of a call. */
 enum occurrence {
     IN_ANY_CALL,
-    BETWEEN_TRIES, /* where another try is allowed: refold_options_set_max_retries */
-    WHILE_POLLING  /* in refold_wait_execution alone */
+    BETWEEN_ATTEMPTS, /* where another try is allowed: refold_options_set_max_retries */
+    WHILE_POLLING     /* in refold_wait_execution alone */
 };
 
 struct phase {
     const char *name;
-    const char *told;   /* how a message calls it */
-    bool is_connecting; /* connect_timeout_ms bounds it, too */
-    bool is_warm;       /* the connection has carried a call before */
+    const char *message; /* how a message calls it */
+    bool is_connecting;  /* connect_timeout_ms bounds it, too */
+    bool is_warm;        /* the connection has carried a call before */
     enum occurrence occurrence;
     /* How it comes about. */
     const char *scheme;      /* of the base URL; NULL: http */

@@ -9,21 +9,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_TARGETS = 256 };
+enum { MAX_TARGETS = 256 };
 
 struct proxy {
     struct proxy_options options;
     struct server *server;
     pthread_mutex_t lock;
     /* guarded by lock: */
-    char *targets[MOST_TARGETS];
+    char *targets[MAX_TARGETS];
     size_t count;
     int address_type;
 };
 
 static void note_target(struct proxy *proxy, const char *target, int address_type) {
     pthread_mutex_lock(&proxy->lock);
-    if (proxy->count < MOST_TARGETS)
+    if (proxy->count < MAX_TARGETS)
         proxy->targets[proxy->count++] = strdup(target);
     proxy->address_type = address_type;
     pthread_mutex_unlock(&proxy->lock);
@@ -49,14 +49,15 @@ static void serve_http(struct exchange *exchange) {
     sscanf(exchange_head(exchange), "%15s %999s", method, target);
     note_target(proxy, target, 0);
     if (!is_welcome(proxy, exchange_head(exchange))) {
-        exchange_answer(exchange, &(struct answer){.status = 407,
-                                                   .headers = "Proxy-Authenticate: Basic realm=\"proxy\"\r\n",
-                                                   .body = "{\"message\": \"the proxy's own words\"}"});
+        exchange_respond(exchange,
+                         &(struct response){.status = 407,
+                                            .headers = "Proxy-Authenticate: Basic realm=\"proxy\"\r\n",
+                                            .body = "{\"message\": \"the proxy's own words\"}"});
     } else if (strcmp(method, "CONNECT") == 0) {
         exchange_send_text(exchange, "HTTP/1.1 200 Connection established\r\n\r\n");
         exchange_relay(exchange, port_of(target));
     } else {
-        exchange_answer(exchange, &(struct answer){.body = "{\"status\": \"COMPLETED\"}"});
+        exchange_respond(exchange, &(struct response){.body = "{\"status\": \"COMPLETED\"}"});
     }
 }
 

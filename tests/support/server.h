@@ -4,7 +4,7 @@
  * The short way is a list of answers, one a request (on whatever connection), the last one for all that
  * follow:
  *
- *     struct server *server = serve_answers(2, (struct answer[]){{.status = 503}, {.body = "{\"status\":
+ *     struct server *server = serve_responses(2, (struct answer[]){{.status = 503}, {.body = "{\"status\":
  * \"RUNNING\"}"}});
  *     ... call server_url(server) ...
  *     CHECK(server_await_requests(server, 2, 1000));
@@ -60,7 +60,7 @@ enum ending {
 };
 
 /* Every field may be left out. */
-struct answer {
+struct response {
     int status;          /* 0: 200 */
     const char *headers; /* further lines, each with its \r\n */
     const char *body;
@@ -87,18 +87,18 @@ struct server_options {
     /* Called on each new connection, before TLS and before anything is read; may be NULL. */
     void (*connected)(struct exchange *exchange);
     /* Called when a TLS session has come about, before a request is read; may be NULL. */
-    void (*agreed)(struct exchange *exchange);
+    void (*handshake_done)(struct exchange *exchange);
     /* Called for each request. NULL: the answers. */
     void (*handler)(struct exchange *exchange);
-    const struct answer *answers; /* copied; what they point at is not */
-    size_t answer_count;
+    const struct response *responses; /* copied; what they point at is not */
+    size_t response_count;
     void *data;     /* for the callbacks */
     bool unserved;  /* connections are established by the kernel, but not accepted before server_release */
     bool forgetful; /* requests are counted, but neither head nor time is kept: for those that run for long */
 };
 
 struct server *serve(const struct server_options *options);
-struct server *serve_answers(size_t count, const struct answer *answers);
+struct server *serve_responses(size_t count, const struct response *responses);
 struct server *serve_body(const char *body); /* 200 and this body, always */
 /* Ends every wait, joins all threads, closes all. What server_head and server_url gave is gone. NULL is
  * allowed. */
@@ -160,7 +160,7 @@ bool exchange_send_text(struct exchange *exchange, const char *text);
 bool exchange_send_below_tls(struct exchange *exchange, const void *bytes, size_t length);
 /* What is sent is kept back, and goes out at once when this ends. */
 void exchange_keep_back(struct exchange *exchange, bool keep_back);
-void exchange_say_goodbye(struct exchange *exchange);
+void exchange_close_notify(struct exchange *exchange);
 /* Status line, `headers` (lines with \r\n, or NULL) and the empty line. */
 bool exchange_send_head(struct exchange *exchange, int status, const char *headers);
 bool exchange_send_chunk(struct exchange *exchange, const void *bytes,
@@ -168,7 +168,7 @@ bool exchange_send_chunk(struct exchange *exchange, const void *bytes,
 /* `step` bytes at a time, with a pause before each but the first. */
 bool exchange_drip(struct exchange *exchange, const void *bytes, size_t length, size_t step,
                    int64_t interval_ms);
-bool exchange_answer(struct exchange *exchange, const struct answer *answer);
+bool exchange_respond(struct exchange *exchange, const struct response *response);
 bool exchange_pause(struct exchange *exchange, int64_t milliseconds);
 bool exchange_hold(
     struct exchange *exchange); /* until server_release; false: the client closed, or stopped */
