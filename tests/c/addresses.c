@@ -112,7 +112,7 @@ static int64_t call_once(const struct address_case *row) {
     return took;
 }
 
-TEST(a_dead_address_costs_a_quarter_of_a_second) {
+TEST(an_unresponsive_address_costs_a_quarter_of_a_second) {
     for (size_t i = 0; i < COUNT(address_cases); i++) {
         const struct address_case *row = &address_cases[i];
         struct timing timing = {.max_ms = row->max_ms, .allowed = 10};
@@ -125,7 +125,7 @@ TEST(a_dead_address_costs_a_quarter_of_a_second) {
     CHECK(!lookup_took_signals());
 }
 
-TEST(where_all_refuse_it_fails_at_once) {
+TEST(fails_at_once_when_all_addresses_refuse) {
     struct dead_port *port = refusing_port(NULL);
     refold_client *client = client_by_name(dead_port_number(port),
                                            (struct lookup){.addresses = {"127.0.0.1", "::1", "127.0.0.3"}});
@@ -141,7 +141,7 @@ TEST(where_all_refuse_it_fails_at_once) {
     dead_port_free(port);
 }
 
-TEST(where_none_answers_the_time_out_for_connecting_ends_it) {
+TEST(connect_timeout_applies_when_no_address_responds) {
     struct dead_port *hole = black_hole("127.0.0.2");
     refold_client *client = client_by_name(
         dead_port_number(hole), (struct lookup){.addresses = {"127.0.0.2", "127.0.0.2", "127.0.0.2"}});
@@ -200,7 +200,7 @@ static void *accept_after_a_while(void *data) {
     }
 }
 
-TEST(an_earlier_attempt_goes_on_beside_the_later_ones) {
+TEST(earlier_attempts_continue_beside_later_ones) {
     struct slow_address slow = {.listener = socket_to(0, true)};
     struct sockaddr_in bound;
     socklen_t size = sizeof bound;
@@ -227,7 +227,7 @@ TEST(an_earlier_attempt_goes_on_beside_the_later_ones) {
 
 /* Names that nobody is asked about --------------------------------------------------------------------- */
 
-TEST(localhost_and_addresses_are_not_looked_up) {
+TEST(localhost_and_numeric_addresses_need_no_lookup) {
     static const struct {
         const char *host, *address;
     } rows[] = {
@@ -256,7 +256,7 @@ TEST(localhost_and_addresses_are_not_looked_up) {
 
 /* Lookups that fail ------------------------------------------------------------------------------------ */
 
-TEST(lookups_that_failed_for_now_are_tried_again_and_no_others) {
+TEST(only_transient_lookup_failures_are_retried) {
     static const struct {
         const char *name;
         int error, number;
@@ -289,7 +289,7 @@ TEST(lookups_that_failed_for_now_are_tried_again_and_no_others) {
 }
 
 /* A client that is there again after the name service is. */
-TEST(a_later_lookup_may_do_better) {
+TEST(a_retried_lookup_may_succeed) {
     struct server *server = serve_body(COMPLETED);
     refold_client *client = client_by_name(server_port(server), (struct lookup){.error = EAI_NONAME});
     CHECK_INT(get_code(client), REFOLD_ERROR_RESOLVE);
@@ -307,7 +307,7 @@ static void call_in_vain(void *client) {
 }
 
 /* "a name lookup that the system has not finished; those are bounded in number, too" */
-TEST(unfinished_lookups_are_bounded_in_number) {
+TEST(the_number_of_unfinished_lookups_is_bounded) {
     struct server *server = serve_body(COMPLETED);
     char *url = text_of("http://server.invalid:%u", server_port(server));
     refold_options *options = test_options(url);

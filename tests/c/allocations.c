@@ -381,6 +381,6 @@ static void do_all(const struct deed *deeds, size_t count) {
     munmap(outcome, sizeof *outcome);
 }
 
-TEST(each_large_allocation_of_a_call_may_fail) { do_all(calls, COUNT(calls)); }
+TEST(any_large_allocation_of_a_call_may_fail) { do_all(calls, COUNT(calls)); }
 
-TEST(each_large_allocation_of_a_parse_or_a_look_may_fail) { do_all(looks, COUNT(looks)); }
+TEST(any_large_allocation_of_parsing_or_reading_may_fail) { do_all(looks, COUNT(looks)); }

@@ -42,7 +42,7 @@ static void expect_client(refold_options *options) { refold_client_free(client_o
 
 /* Base URLs ---------------------------------------------------------------------------------------------- */
 
-TEST(good_base_urls) {
+TEST(valid_base_urls_are_accepted) {
     static const char *const urls[] = {"https://app.refold.ai",
                                        "https://app.refold.ai/",
                                        "https://example.com/prefix",
@@ -67,7 +67,7 @@ TEST(good_base_urls) {
     }
 }
 
-TEST(bad_base_urls) {
+TEST(invalid_base_urls_are_rejected) {
     static const char *const urls[] = {"",
                                        " ",
                                        "/",
@@ -142,7 +142,7 @@ TEST(bad_base_urls) {
     }
 }
 
-TEST(plaintext_to_others_only_where_allowed) {
+TEST(plaintext_beyond_loopback_must_be_allowed) {
     refold_options *options = test_options("http://example.com:8080/x");
     refold_options_set_allow_plaintext(options, true);
     expect_client(options);
@@ -156,7 +156,7 @@ TEST(plaintext_to_others_only_where_allowed) {
 }
 
 /* A C caller's bool that was never a bool: any byte but 0 is true. */
-TEST(a_bool_is_a_byte) {
+TEST(any_nonzero_byte_is_true) {
     typedef void set_byte(refold_options *, unsigned char);
     set_byte *set = (set_byte *)(void (*)(void))refold_options_set_allow_plaintext;
     for (unsigned byte = 0; byte < 256; byte += byte < 4 ? 1 : 63) {
@@ -189,7 +189,7 @@ static refold_options *with_credentials(const char *key, const char *account, co
     return options;
 }
 
-TEST(exactly_one_way_to_authenticate) {
+TEST(exactly_one_auth_scheme_is_required) {
     static const struct {
         const char *key, *account, *token, *mentioned;
     } cases[] = {
@@ -219,7 +219,7 @@ TEST(exactly_one_way_to_authenticate) {
     }
 }
 
-TEST(an_account_beside_a_token_is_told_as_such) {
+TEST(an_account_with_a_token_is_reported) {
     refold_error *error = client_error(with_credentials(NULL, "a", "t"));
     REQUIRE(CHECK_ERROR(error, REFOLD_ERROR_INVALID_ARGUMENT, NULL));
     CHECK(names(refold_error_message(error), "linked account id"));
@@ -229,7 +229,7 @@ TEST(an_account_beside_a_token_is_told_as_such) {
 }
 
 /* HTTP strips them, so that another credential would arrive. Inside they are as good as any byte. */
-TEST(credentials_have_no_blank_at_an_end) {
+TEST(credentials_with_outer_whitespace_are_rejected) {
     static const char *const texts[] = {" x", "x ", " x ", " ", "  "};
     for (size_t i = 0; i < COUNT(texts); i++) {
         check_case("\"%s\"", texts[i]);
@@ -259,7 +259,7 @@ static const char *const bad_texts[] = {"a\nb",
                                         "a\xf4\x90\x80\x80",
                                         "\xe2\x82"};
 
-TEST(credentials_hold_no_control_characters_and_are_utf8) {
+TEST(credentials_must_be_utf8_without_control_characters) {
     for (size_t i = 0; i < COUNT(bad_texts); i++) {
         check_case("%zu", i);
         expect_refusal(with_credentials(bad_texts[i], "account", NULL), "api key");
@@ -271,7 +271,7 @@ TEST(credentials_hold_no_control_characters_and_are_utf8) {
     }
 }
 
-TEST(the_product_in_the_user_agent_has_a_limit) {
+TEST(user_agent_length_is_limited) {
     char *product = repeated("p", 1025);
     refold_options *options = test_options(NULL);
     refold_options_set_user_agent(options, product);
@@ -283,7 +283,7 @@ TEST(the_product_in_the_user_agent_has_a_limit) {
     free(product);
 }
 
-TEST(refusals_keep_the_secret) {
+TEST(rejected_credentials_are_not_shown) {
     static const char secret[] = "geheim\x01geheim";
     refold_options *options = with_credentials(secret, "account", NULL);
     refold_error *error = client_error(options);
@@ -303,7 +303,7 @@ TEST(refusals_keep_the_secret) {
     refold_error_free(error);
 }
 
-TEST(a_later_good_value_replaces_a_bad_one) {
+TEST(a_valid_value_replaces_an_earlier_invalid_one) {
     struct server *server = serve_body(COMPLETED);
     refold_options *options = refold_options_new();
     refold_options_set_api_key(options, "\n", "");
@@ -330,13 +330,13 @@ TEST(a_later_good_value_replaces_a_bad_one) {
     server_stop(server);
 }
 
-TEST(a_later_bad_value_replaces_a_good_one) {
+TEST(an_invalid_value_replaces_an_earlier_valid_one) {
     refold_options *options = test_options("https://example.com");
     refold_options_set_base_url(options, "nonsense");
     expect_refusal(options, "base url");
 }
 
-TEST(a_key_can_be_taken_back) {
+TEST(null_removes_a_key) {
     refold_options *options = with_credentials("key", "account", "token");
     refold_options_set_api_key(options, NULL, NULL);
     expect_client(options);
@@ -348,7 +348,7 @@ TEST(a_key_can_be_taken_back) {
     expect_refusal(options, "api key|session token");
 }
 
-TEST(setters_copy) {
+TEST(setters_copy_their_strings) {
     struct server *server = serve_body(COMPLETED);
     char url[100], key[] = "key", account[] = "account", product[] = "product";
     snprintf(url, sizeof url, "%s", server_url(server));
@@ -368,7 +368,7 @@ TEST(setters_copy) {
     server_stop(server);
 }
 
-TEST(options_serve_any_number_of_clients) {
+TEST(options_can_create_any_number_of_clients) {
     struct server *server = serve_body(COMPLETED);
     refold_options *options = test_options(server_url(server));
     refold_client *first = refold_client_new(options, NULL);
@@ -403,7 +403,7 @@ TEST(poll_intervals_are_at_least_10_ms) {
 
 /* Ids ---------------------------------------------------------------------------------------------------- */
 
-TEST(bad_ids_are_refused_and_not_sent) {
+TEST(invalid_ids_are_rejected_unsent) {
     char *long_id = repeated("a", 257);
     const char *const ids[] = {NULL,
                                "",
@@ -469,7 +469,7 @@ TEST(bad_ids_are_refused_and_not_sent) {
     free(long_id);
 }
 
-TEST(good_ids_are_sent_as_they_are) {
+TEST(valid_ids_are_sent_verbatim) {
     char *long_id = repeated("a", 256);
     const char *const ids[] = {"a",  "0",  "-",   "_",           "~",     ":",    "...",
                                "a.", ".a", "..a", "A-Z_a.z~0:9", TEST_ID, long_id};
@@ -507,7 +507,7 @@ static void break_ca_file(refold_options *options) { refold_options_set_ca_file(
 static void break_ca_pem(refold_options *options) { refold_options_set_ca_pem(options, "no", 2); }
 static void break_agent(refold_options *options) { refold_options_set_user_agent(options, "a\r\nb: c"); }
 
-TEST(nothing_is_sent_when_an_argument_is_wrong) {
+TEST(invalid_arguments_send_nothing) {
     static const struct {
         const char *mentioned;
         void (*break_it)(refold_options *);
@@ -562,7 +562,7 @@ static const char *const bad_proxies[] = {"https://proxy.example:443",
                                           "http://\xff.example:3128",
                                           "://proxy.example:3128"};
 
-TEST(proxies) {
+TEST(proxy_urls_are_validated) {
     for (size_t i = 0; i < COUNT(good_proxies); i++) {
         refold_options *options = test_options("https://example.com");
         check_case("%s", good_proxies[i]);
@@ -577,7 +577,7 @@ TEST(proxies) {
     }
 }
 
-TEST(proxies_of_the_environment) {
+TEST(proxy_variables_are_validated) {
     static const char *const variables[] = {"HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"};
     for (size_t i = 0; i < COUNT(variables); i++) {
         check_case("%s", variables[i]);
@@ -596,7 +596,7 @@ TEST(proxies_of_the_environment) {
 }
 
 /* "Plaintext base URLs use no proxy from the environment", and HTTP_PROXY is never read. */
-TEST(plaintext_goes_past_the_proxies_of_the_environment) {
+TEST(plaintext_requests_bypass_proxy_variables) {
     static const char *const variables[] = {"HTTP_PROXY",  "http_proxy", "HTTPS_PROXY",
                                             "https_proxy", "ALL_PROXY",  "all_proxy"};
     struct server *server = serve_body(COMPLETED);
@@ -614,7 +614,7 @@ TEST(plaintext_goes_past_the_proxies_of_the_environment) {
 }
 
 /* A loopback host of the base URL is none where a proxy stands between that is on another. */
-TEST(plaintext_through_a_proxy_elsewhere_only_where_allowed) {
+TEST(plaintext_through_a_remote_proxy_must_be_allowed) {
     static const struct {
         const char *base, *proxy;
         bool is_fine;
@@ -711,7 +711,7 @@ static void make_pem_cases(struct pem_case *cases) {
     free(x509);
 }
 
-TEST(certificates_of_the_caller) {
+TEST(ca_files_and_texts_are_validated) {
     struct pem_case cases[PEM_CASES];
     char folder[] = "/tmp/arguments-XXXXXX";
     make_pem_cases(cases);
@@ -737,7 +737,7 @@ TEST(certificates_of_the_caller) {
     rmdir(folder);
 }
 
-TEST(ca_files_that_cannot_be_read) {
+TEST(unreadable_ca_files_are_reported) {
     static const char *const paths[] = {"", "/no/such/file", "/tmp", "\xff", "/dev/null"};
     for (size_t i = 0; i < COUNT(paths); i++) {
         refold_options *options = test_options("https://example.com");
@@ -748,7 +748,7 @@ TEST(ca_files_that_cannot_be_read) {
 }
 
 /* A pipe that nobody writes to: whoever opens it to read waits for ever. */
-TEST(files_of_certificates_without_end_are_refused_at_once) {
+TEST(endless_ca_files_are_rejected_at_once) {
     char folder[] = "/tmp/arguments-XXXXXX";
     REQUIRE(mkdtemp(folder) != NULL);
     char *path = text_of("%s/pipe", folder);
@@ -769,7 +769,7 @@ TEST(files_of_certificates_without_end_are_refused_at_once) {
     free(path);
 }
 
-TEST(ca_text_has_the_length_that_was_given) {
+TEST(ca_text_has_the_given_length) {
     char *good = read_text(certificate_path("ca.pem"));
     refold_options *options = test_options("https://example.com");
     refold_options_set_ca_pem(options, good, strlen(good) / 2);
@@ -782,7 +782,7 @@ TEST(ca_text_has_the_length_that_was_given) {
     free(good);
 }
 
-TEST(unusable_roots_of_the_environment_are_an_error) {
+TEST(unusable_roots_in_the_environment_are_reported) {
     struct pem_case cases[PEM_CASES];
     char folder[] = "/tmp/arguments-XXXXXX";
     make_pem_cases(cases);
@@ -827,7 +827,7 @@ static void set_environment(const char *url, const char *key, const char *accoun
             setenv(pairs[i][0], pairs[i][1], 1);
 }
 
-TEST(the_environment_gives_what_the_setters_give) {
+TEST(environment_variables_equal_setters) {
     struct server *server = serve_body(COMPLETED);
     set_environment(server_url(server), "key", "account", NULL);
     refold_options *with_key = refold_options_new_from_env();
@@ -848,7 +848,7 @@ TEST(the_environment_gives_what_the_setters_give) {
     server_stop(server);
 }
 
-TEST(bad_values_of_the_environment_are_reported) {
+TEST(invalid_environment_values_are_reported) {
     static const struct {
         const char *url, *key, *account, *token, *mentioned;
     } cases[] = {
@@ -869,7 +869,7 @@ TEST(bad_values_of_the_environment_are_reported) {
     expect_client(options);
 }
 
-TEST(other_options_do_not_read_the_environment) {
+TEST(refold_options_new_ignores_the_environment) {
     set_environment("nonsense", "key", "account", "token");
     expect_refusal(refold_options_new(), "api key|session token");
     expect_client(test_options("https://example.com"));

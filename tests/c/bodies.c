@@ -170,7 +170,7 @@ static const struct {
      HOLD},
 };
 
-TEST(whole_bodies_are_whole_however_they_come) {
+TEST(complete_bodies_are_accepted_in_any_framing) {
     for (size_t i = 0; i < 4 * COUNT(whole_responses); i++) {
         size_t row = i / 4;
         const char *response = whole_responses[row].response;
@@ -184,7 +184,7 @@ TEST(whole_bodies_are_whole_however_they_come) {
     }
 }
 
-TEST(gzip_is_asked_for_and_understood) {
+TEST(gzip_is_requested_and_decoded) {
     struct bytes bodies[] = {
         gzip_of(BODY, 40), gzip_as(BODY, 40, 0, false), gzip_as(BODY, 40, 1, true), {NULL, 0}};
     /* Two members make one body (RFC 1952, 2.2). */
@@ -230,7 +230,7 @@ TEST(gzip_is_asked_for_and_understood) {
     server_stop(server);
 }
 
-TEST(other_encodings_are_refused) {
+TEST(other_encodings_are_rejected) {
     static const char *const encodings[] = {"br",
                                             "deflate",
                                             "zstd",
@@ -283,7 +283,7 @@ static void check_cuts(const char *name, struct bytes response, bool secure, enu
     server_stop(server);
 }
 
-TEST(what_is_cut_off_anywhere_is_never_taken_for_whole) {
+TEST(a_truncated_body_is_never_accepted) {
     struct bytes packed = gzip_of(BODY, 40);
     char *packed_head =
         text_of(OK_LINE "Content-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n", packed.length);
@@ -333,7 +333,7 @@ TEST(what_is_cut_off_anywhere_is_never_taken_for_whole) {
 }
 
 /* Where the end of the connection is that of the body, it has to be a proper one. */
-TEST(until_close_means_in_order) {
+TEST(a_body_until_close_needs_a_clean_close) {
     const char *text = OK_LINE "\r\n" BODY;
     struct bytes response = {(char *)(uintptr_t)text, strlen(text)};
     check_cuts("until close", response, false, RESET, 0);
@@ -351,7 +351,7 @@ TEST(until_close_means_in_order) {
 }
 
 /* HTTP says that the body is whole, gzip that it is not. */
-TEST(a_cut_gzip_stream_is_cut) {
+TEST(truncated_gzip_is_reported_as_truncated) {
     for (int decorated = 0; decorated < 2; decorated++) {
         struct bytes packed = gzip_as(BODY, 40, decorated ? 0 : 9, decorated);
         for (size_t cut = 1; cut < packed.length; cut++) {
@@ -370,7 +370,7 @@ TEST(a_cut_gzip_stream_is_cut) {
     CHECK(code == REFOLD_ERROR_TRANSPORT || code == REFOLD_ERROR_INVALID_RESPONSE);
 }
 
-TEST(a_damaged_gzip_stream_is_refused) {
+TEST(corrupt_gzip_is_rejected) {
     enum { MAGIC = 3, CHECKSUMS = 8 }; /* bytes at its beginning, and at its end */
     struct bytes packed = gzip_of(BODY, 40);
     char *head = text_of(OK_LINE "Content-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n", packed.length);
@@ -413,7 +413,7 @@ static void retry_case(void *data) {
     server_stop(server);
 }
 
-TEST(what_was_cut_off_is_tried_again) {
+TEST(truncated_responses_are_retried) {
     struct bytes packed = gzip_of(BODY, 40);
     struct retry_case rows[] = {
         {{{.body = BODY, .is_cut = true, .cut = 39}, {.body = BODY}}, false},
@@ -432,7 +432,7 @@ TEST(what_was_cut_off_is_tried_again) {
 
 /* Senseless ones --------------------------------------------------------------------------------------- */
 
-TEST(what_is_not_http_is_refused) {
+TEST(invalid_http_is_rejected) {
     static const char *const responses[] = {
         "SSH-2.0-OpenSSH_9.2\r\n",
         "220 mail ESMTP\r\n",
@@ -468,7 +468,7 @@ TEST(what_is_not_http_is_refused) {
     }
 }
 
-TEST(bad_chunks_are_refused) {
+TEST(invalid_chunks_are_rejected) {
     static const char *const chunks[] = {
         "zz\r\n" BODY "\r\n" LAST_CHUNK,
         "-28\r\n" BODY "\r\n" LAST_CHUNK,
@@ -517,7 +517,7 @@ static struct bytes response_with_head(size_t length, size_t line) {
     return response;
 }
 
-TEST(headers_may_have_64_kib_and_no_more) {
+TEST(headers_are_limited_to_64_kib) {
     static const struct {
         size_t length, line;
         refold_code code;
@@ -541,7 +541,7 @@ TEST(headers_may_have_64_kib_and_no_more) {
     }
 }
 
-TEST(headers_may_have_128_fields_and_no_more) {
+TEST(headers_are_limited_to_128_fields) {
     static const char *const before[] = {"", "HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n"};
     for (size_t i = 0; i < 2 * COUNT(before); i++) {
         char *fields = repeated("A: b\r\n", i % 2 == 0 ? 127 : 128);
@@ -568,7 +568,7 @@ static struct bytes execution_of(size_t length) {
     return body;
 }
 
-TEST(the_limit_is_exact) {
+TEST(the_response_limit_is_exact) {
     static const size_t lengths[] = {100, 16 * 1024, 65535, 65536, 65537, 128 * 1024, 1000 * 1000};
     for (size_t i = 0; i < 4 * COUNT(lengths); i++) {
         size_t length = lengths[i / 4];
@@ -688,7 +688,7 @@ static void check_memory(struct server *server, refold_code want, int64_t max) {
     refold_client_free(client);
 }
 
-TEST(an_endless_answer_takes_no_more_memory_than_the_limit) {
+TEST(endless_responses_stay_within_the_memory_limit) {
     for (size_t i = 0; i < COUNT(streams); i++) {
         struct server *server =
             serve(&(struct server_options){.handler = send_stream, .data = (void *)(uintptr_t)&streams[i]});
@@ -698,7 +698,7 @@ TEST(an_endless_answer_takes_no_more_memory_than_the_limit) {
     }
 }
 
-TEST(a_gzip_bomb_takes_no_more_memory_than_the_limit) {
+TEST(gzip_bombs_stay_within_the_memory_limit) {
     enum { UNPACKED_BYTES = 64 << 20 };
     char *unpacked = calloc(1, UNPACKED_BYTES);
     REQUIRE(unpacked != NULL);
@@ -732,7 +732,7 @@ static struct bytes short_nodes(size_t count) {
     return (struct bytes){text, strlen(text)};
 }
 
-TEST(nodes_take_no_more_memory_than_the_limit_either) {
+TEST(nodes_stay_within_the_memory_limit) {
     enum { NODE_BYTES = 256, MAX_NODES = MEMORY_LIMIT / NODE_BYTES };
     static const size_t counts[] = {MAX_NODES, MAX_NODES + 1, MEMORY_LIMIT / 2 - 100};
     for (size_t i = 0; i < 2 * COUNT(counts); i++) {
@@ -752,7 +752,7 @@ TEST(nodes_take_no_more_memory_than_the_limit_either) {
 }
 
 /* What a text in memory may have: as much as an answer where nothing is set. */
-TEST(nodes_of_a_text_take_no_more_than_256_mib) {
+TEST(parsed_nodes_take_at_most_256_mib) {
     struct bytes text = short_nodes((256 << 20) / 256 + 1);
     refold_error *error = UNREAD_ERROR;
     CHECK(refold_parse_execution(text.start, text.length, &error) == NULL);
@@ -779,7 +779,7 @@ TEST(nodes_may_take_as_much_memory_as_their_text) {
 }
 
 /* "An error keeps no more than the first 64 KiB of a body." */
-TEST(an_error_takes_no_more_memory_than_it_shows) {
+TEST(an_error_takes_no_more_memory_than_it_exposes) {
     enum { LENGTH = 60000000 };
     char *body = repeated("nonsense\n", LENGTH / 9);
     struct server *server = serve_body(body);
@@ -798,7 +798,7 @@ TEST(an_error_takes_no_more_memory_than_it_shows) {
     free(body);
 }
 
-TEST(a_huge_length_alone_takes_no_memory) {
+TEST(a_huge_content_length_alone_takes_no_memory) {
     static const char *const lengths[] = {"200000000", "9000000000000", "18446744073709551614",
                                           "18446744073709551615"};
     for (size_t i = 0; i < COUNT(lengths); i++) {
@@ -819,7 +819,7 @@ TEST(a_huge_length_alone_takes_no_memory) {
     }
 }
 
-TEST(a_quarter_of_a_gibibyte_is_the_default_limit) {
+TEST(the_default_response_limit_is_256_mib) {
     static const struct {
         const char *length;
         refold_code code;
@@ -863,7 +863,7 @@ static const struct {
     {"an execution", BAD_LINE "Content-Length: 13\r\n\r\n{\"status\":\"\"}", HOLD, "{\"status\":\"\"}"},
 };
 
-TEST(an_error_status_stays_the_code_whatever_its_body) {
+TEST(an_error_status_is_the_code_whatever_its_body) {
     for (size_t i = 0; i < COUNT(bad_bodies); i++) {
         const char *response = bad_bodies[i].response;
         struct script script = {.response = {(char *)(uintptr_t)response, strlen(response)},
@@ -882,7 +882,7 @@ TEST(an_error_status_stays_the_code_whatever_its_body) {
     }
 }
 
-TEST(every_status_is_told_as_it_is) {
+TEST(every_status_is_reported_unchanged) {
     static const int statuses[] = {101, 300, 304, 400, 404, 418, 499, 500, 501, 599, 600, 700, 999};
     for (size_t i = 0; i < COUNT(statuses); i++) {
         char *text = text_of("HTTP/1.1 %d Whatever\r\nContent-Length: 2\r\n\r\n{}", statuses[i]);
@@ -900,7 +900,7 @@ static void drip_error(struct exchange *exchange) {
         continue;
 }
 
-TEST(an_error_whose_body_never_ends_is_told_in_time) {
+TEST(an_error_with_an_endless_body_is_reported_in_time) {
     struct server *server = serve(&(struct server_options){.handler = drip_error});
     refold_options *options = test_options(server_url(server));
     refold_options_set_timeout_ms(options, 200);

@@ -191,7 +191,7 @@ TEST(every_phase_of_a_wait_can_be_cancelled) {
             check_cancel(&phases[i], true);
 }
 
-TEST(usually_it_takes_less_than_a_millisecond) {
+TEST(cancelling_usually_takes_less_than_a_millisecond) {
     enum { ROUNDS = 51 };
     struct server *server = serve_responses(1, &(struct response){.silent = true, .ending = HOLD});
     struct running_call call = {.client = client_to(server)};
@@ -215,7 +215,7 @@ TEST(usually_it_takes_less_than_a_millisecond) {
 
 /* Before a call ---------------------------------------------------------------------------------------- */
 
-TEST(before_a_call_nothing_is_sent) {
+TEST(a_token_triggered_before_a_call_sends_nothing) {
     struct server *server = serve_body(COMPLETED);
     refold_client *client = client_to(server);
     refold_cancel *cancel = refold_cancel_new();
@@ -247,7 +247,7 @@ TEST(before_a_call_nothing_is_sent) {
     server_stop(server);
 }
 
-TEST(a_token_that_is_not_triggered_changes_nothing) {
+TEST(an_untriggered_token_has_no_effect) {
     struct server *server = serve_body(COMPLETED);
     refold_client *client = client_to(server);
     refold_cancel *cancel = refold_cancel_new();
@@ -264,7 +264,7 @@ TEST(a_token_that_is_not_triggered_changes_nothing) {
     server_stop(server);
 }
 
-TEST(another_token_is_another_matter) {
+TEST(a_token_cancels_only_its_own_calls) {
     struct server *server = serve_responses(1, &(struct response){.silent = true, .ending = HOLD});
     refold_client *client = client_to(server);
     struct running_call calls[2];
@@ -311,7 +311,7 @@ static int64_t cancel_many(struct server *server) {
     return slowest;
 }
 
-TEST(a_token_serves_a_hundred_calls_on_a_hundred_threads) {
+TEST(one_token_cancels_a_hundred_calls_on_as_many_threads) {
     struct server *server = serve_responses(1, &(struct response){.silent = true, .ending = HOLD});
     int before = descriptor_count();
     struct timing timing = {.max_ms = LATE_MS};
@@ -363,7 +363,7 @@ static int64_t cancel_by_signal(struct server *server, bool waits) {
     return took;
 }
 
-TEST(a_signal_handler_may_trigger) {
+TEST(a_signal_handler_may_trigger_a_token) {
     struct server *server = serve_responses(1, &(struct response){.silent = true, .ending = HOLD});
     handle_signals(SIGUSR1, trigger_in_handler);
     memory_calls = 0;
@@ -412,7 +412,7 @@ static void *send_signals(void *data) {
 
 /* Whatever the thread was doing, memory and locks included, a handler that triggers does not get stuck on it.
  */
-TEST(a_handler_may_interrupt_anything) {
+TEST(triggering_is_safe_wherever_a_signal_interrupts) {
     struct server *server = serve_body(COMPLETED);
     refold_client *client = client_to(server);
     struct target target = {.thread = pthread_self()};
@@ -443,7 +443,7 @@ static bool trigger_on_progress(const refold_execution *execution, void *cancel)
     return true;
 }
 
-TEST(a_callback_may_trigger) {
+TEST(a_callback_may_trigger_the_token) {
     struct server *server = serve_body(RUNNING);
     struct running_call call = {.client = client_to(server),
                                 .cancel = refold_cancel_new(),
@@ -461,7 +461,7 @@ TEST(a_callback_may_trigger) {
 }
 
 /* Whoever cancels wants to be rid of the call: an error status that has come already is not told. */
-TEST(in_the_body_of_an_error_it_counts_as_well) {
+TEST(cancelling_counts_in_the_body_of_an_error) {
     struct server *server = serve_responses(1, &(struct response){.status = 404,
                                                                   .headers = "Content-Length: 10\r\n",
                                                                   .framing = NO_FRAMING,
@@ -518,7 +518,7 @@ TEST(a_token_made_without_descriptors_works) {
     server_stop(server);
 }
 
-TEST(a_thousand_tokens_leave_nothing_behind) {
+TEST(a_thousand_tokens_leak_nothing) {
     int before = descriptor_count();
     for (int i = 0; i < 1000; i++) {
         refold_cancel *cancel = refold_cancel_new();

@@ -99,25 +99,25 @@ static void check_bound(const struct phase *phase, enum bound bound) {
     }
 }
 
-TEST(the_time_out_holds_in_every_phase) {
+TEST(the_timeout_holds_in_every_phase) {
     for (size_t i = 0; i < phase_count; i++)
         if (phases[i].occurrence == IN_ANY_CALL)
             check_bound(&phases[i], WHOLE_CALL);
 }
 
-TEST(the_time_out_for_connecting_holds_in_every_phase_of_it) {
+TEST(the_connect_timeout_holds_in_every_connecting_phase) {
     for (size_t i = 0; i < phase_count; i++)
         if (phases[i].is_connecting)
             check_bound(&phases[i], CONNECTING);
 }
 
-TEST(the_time_out_of_a_wait_holds_in_every_phase) {
+TEST(the_wait_timeout_holds_in_every_phase) {
     for (size_t i = 0; i < phase_count; i++)
         if (phases[i].occurrence != BETWEEN_ATTEMPTS && !phases[i].is_warm)
             check_bound(&phases[i], WAIT);
 }
 
-TEST(nothing_is_left_behind) {
+TEST(timeouts_leak_nothing) {
     int before = descriptor_count();
     for (size_t i = 0; i < phase_count; i++) {
         if (phases[i].occurrence != IN_ANY_CALL)
@@ -141,7 +141,7 @@ TEST(nothing_is_left_behind) {
 
 /* Not phases of one try -------------------------------------------------------------------------------- */
 
-TEST(all_tries_share_the_time_out) {
+TEST(all_attempts_share_the_timeout) {
     struct dead_port *port = refusing_port(NULL);
     refold_options *options = test_options(dead_port_url(port));
     refold_options_set_max_retries(options, 100);
@@ -186,7 +186,7 @@ static void make_later_attempt(struct timing *timing) {
     server_stop(server);
 }
 
-TEST(a_later_try_ends_with_the_time_out_of_the_call) {
+TEST(a_later_attempt_ends_with_the_timeout_of_the_call) {
     struct timing timing = {.max_ms = LATER_ATTEMPT_MS + LATE_MS};
     while (CHECK_AGAIN(timing))
         make_later_attempt(&timing);
@@ -216,7 +216,7 @@ static void sit_out(void *data) {
 
 /* The kernel's timers for sockets are coarse, and the coarser the longer they run: they may strike in time by
  * chance, but not for limits that end in all parts of such a step. */
-TEST(a_time_out_of_seconds_is_no_later_than_a_short_one) {
+TEST(a_timeout_of_seconds_is_as_punctual_as_a_short_one) {
     struct server *server = serve(&(struct server_options){.handler = say_nothing});
     struct long_silence silences[16];
     for (size_t i = 0; i < COUNT(silences); i++)
@@ -254,7 +254,7 @@ static void respond_large_then_numbers(struct exchange *exchange) {
     free(blanks);
 }
 
-TEST(what_unpacks_for_long_ends_with_the_time_out) {
+TEST(slow_decompression_ends_with_the_timeout) {
     const int64_t limit = limit_ms() / 2;
     struct bytes packed = packed_numbers();
     struct server *server =
@@ -277,7 +277,7 @@ TEST(what_unpacks_for_long_ends_with_the_time_out) {
     free(packed.start);
 }
 
-TEST(a_time_out_for_connecting_is_tried_again) {
+TEST(a_connect_timeout_is_retried) {
     struct dead_port *hole = black_hole(NULL);
     refold_options *options = test_options(dead_port_url(hole));
     refold_options_set_connect_timeout_ms(options, 50);
@@ -292,7 +292,7 @@ TEST(a_time_out_for_connecting_is_tried_again) {
     dead_port_free(hole);
 }
 
-TEST(the_earlier_of_both_time_outs_counts) {
+TEST(the_earlier_of_both_timeouts_counts) {
     struct dead_port *hole = black_hole(NULL);
     static const struct {
         uint64_t whole, connecting;
@@ -320,7 +320,7 @@ static void respond_late(struct exchange *exchange) {
     exchange_respond(exchange, &(struct response){.body = COMPLETED, .delay_ms = 1100});
 }
 
-TEST(the_time_out_for_connecting_does_not_bound_the_answer) {
+TEST(the_connect_timeout_does_not_bound_the_response) {
     struct server *server = serve(&(struct server_options){.handler = respond_late, .certificate = "good"});
     refold_options *options = test_options(server_url(server));
     refold_options_set_ca_file(options, certificate_path("ca.pem"));
@@ -332,7 +332,7 @@ TEST(the_time_out_for_connecting_does_not_bound_the_answer) {
     server_stop(server);
 }
 
-TEST(a_poll_has_a_time_out_of_its_own) {
+TEST(each_poll_has_its_own_timeout) {
     struct server *server = serve(&(struct server_options){.handler = fall_silent});
     refold_options *options = test_options(server_url(server));
     refold_options_set_timeout_ms(options, 500);
@@ -399,7 +399,7 @@ static struct outcome call_for_long(refold_options *options, struct server *serv
 #define UNSET (UINT64_MAX - 12345)
 enum { SECOND_MS = 1000, YEAR_S = 365 * 24 * 3600 };
 
-TEST(none_is_none_and_the_default_is_half_a_minute) {
+TEST(zero_is_no_timeout_and_the_default_is_30_seconds) {
     static const int64_t years = (int64_t)YEAR_S * 1000 * 300;
     static const struct {
         uint64_t timeout_ms;
@@ -443,7 +443,7 @@ TEST(none_is_none_and_the_default_is_half_a_minute) {
     }
 }
 
-TEST(ten_seconds_is_the_default_for_connecting) {
+TEST(the_default_connect_timeout_is_ten_seconds) {
     static const struct {
         uint64_t connecting;
         int64_t advance_ms;

@@ -112,7 +112,7 @@ static void check_envelope(const struct envelope_case *envelope, const struct re
     refold_error_free(error);
 }
 
-TEST(envelopes_are_read_as_sent) {
+TEST(envelope_fields_are_returned_verbatim) {
     for (size_t i = 0; i < COUNT(envelopes); i++) {
         check_case("%d %s", envelopes[i].status, envelopes[i].body);
         check_envelope(&envelopes[i],
@@ -121,7 +121,7 @@ TEST(envelopes_are_read_as_sent) {
 }
 
 /* How an answer is framed and what type it claims makes no difference. */
-TEST(envelopes_are_read_however_they_come) {
+TEST(envelopes_are_read_in_any_framing) {
     static const struct response ways[] = {{.framing = CHUNKED},
                                            {.framing = UNTIL_CLOSE},
                                            {.type = ""},
@@ -136,7 +136,7 @@ TEST(envelopes_are_read_however_they_come) {
     }
 }
 
-TEST(request_ids_of_headers_stand_in) {
+TEST(a_request_id_header_is_the_fallback) {
     static const struct {
         const char *body, *want;
     } cases[] = {{"{\"message\": \"m\"}", "of-the-header"},
@@ -158,7 +158,7 @@ TEST(request_ids_of_headers_stand_in) {
 
 /* Other answers ------------------------------------------------------------------------------------------ */
 
-TEST(gateways_are_named) {
+TEST(gateways_are_identified) {
     static const struct {
         int status;
         const char *message;
@@ -173,7 +173,7 @@ TEST(gateways_are_named) {
     }
 }
 
-TEST(empty_answers_are_answers) {
+TEST(empty_error_responses_are_reported) {
     refold_error *error = error_of(&(struct response){.status = 502}, NULL);
     size_t length = 77;
     CHECK_ERROR(error, 502, "502");
@@ -183,7 +183,7 @@ TEST(empty_answers_are_answers) {
     refold_error_free(error);
 }
 
-TEST(the_code_is_the_status_whatever_it_is) {
+TEST(the_code_is_the_status) {
     static const int statuses[] = {300, 305, 399, 400, 402, 405, 418, 422, 451,
                                    499, 500, 501, 505, 520, 599, 600, 777, 999};
     for (size_t i = 0; i < COUNT(statuses); i++) {
@@ -243,7 +243,7 @@ TEST(envelopes_are_read_up_to_1_mib) {
 static void limit_body(refold_options *options) { refold_options_set_max_response_bytes(options, 10); }
 
 /* "An answer with another status than 2xx keeps that status as its code, whatever is wrong with its body." */
-TEST(the_code_stays_whatever_the_body_is) {
+TEST(the_code_is_the_status_whatever_the_body) {
     static const struct {
         const char *name;
         struct response response;
@@ -290,7 +290,7 @@ TEST(the_code_stays_whatever_the_body_is) {
 }
 
 /* A 2xx answer that is of no use: a negative code, and the answer's status. */
-TEST(useless_successes) {
+TEST(unusable_successes_are_errors) {
     static const struct {
         const char *name;
         struct response response;
@@ -352,7 +352,7 @@ TEST(useless_successes) {
 }
 
 /* The limit's number stands in the message, and a body of exactly the limit is no longer than it. */
-TEST(the_limit_of_the_body) {
+TEST(a_body_above_the_limit_is_too_large) {
     struct server *server = serve_body(COMPLETED);
     for (size_t limit = strlen(COMPLETED) - 1; limit <= strlen(COMPLETED) + 1; limit++) {
         refold_options *options = test_options(server_url(server));
@@ -371,7 +371,7 @@ TEST(the_limit_of_the_body) {
     server_stop(server);
 }
 
-TEST(other_2xx_are_successes) {
+TEST(any_2xx_is_a_success) {
     static const int statuses[] = {200, 201, 202, 203, 206, 299};
     for (size_t i = 0; i < COUNT(statuses); i++) {
         struct server *server =
@@ -384,7 +384,7 @@ TEST(other_2xx_are_successes) {
     }
 }
 
-TEST(what_is_not_http_is_transport) {
+TEST(invalid_http_is_a_transport_error) {
     static const char *const texts[] = {
         "what is this?\r\n\r\n",   "SSH-2.0-OpenSSH_9.2\r\n", "\x15\x03\x01\x00\x02\x02\x50\r\n\r\n",
         "HTTP/1.1 abc OK\r\n\r\n", "HTTP/9.9 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nno colon\r\n\r\n{}"};
@@ -399,7 +399,7 @@ TEST(what_is_not_http_is_transport) {
     }
 }
 
-TEST(a_connection_that_breaks_before_the_answer_is_transport) {
+TEST(a_connection_lost_before_the_response_is_a_transport_error) {
     static const struct response ways[] = {
         {.silent = true, .ending = CLOSE},
         {.silent = true, .ending = RESET},
@@ -416,7 +416,7 @@ TEST(a_connection_that_breaks_before_the_answer_is_transport) {
 
 /* No answer ---------------------------------------------------------------------------------------------- */
 
-TEST(nobody_listens) {
+TEST(a_refused_connection_is_a_connect_error) {
     struct dead_port *port = refusing_port(NULL);
     refold_client *client = client_of(test_options(dead_port_url(port)));
     char *where = text_of("could not connect to 127.0.0.1:%u: connection refused", dead_port_number(port));
@@ -433,7 +433,7 @@ TEST(nobody_listens) {
     free(where);
 }
 
-TEST(nobody_has_this_name) {
+TEST(an_unknown_host_name_is_a_connect_error) {
     lookup_script((struct lookup){.error = EAI_NONAME});
     refold_client *client = client_of(test_options("https://no-such-host.invalid"));
     refold_error *error = NULL;
@@ -448,7 +448,7 @@ TEST(nobody_has_this_name) {
 /* Resources ---------------------------------------------------------------------------------------------- */
 
 /* "A huge Content-Length alone takes none." */
-TEST(an_announcement_takes_no_memory) {
+TEST(an_announced_length_takes_no_memory) {
     static const char *const lengths[] = {"200000000", "268435456"};
     for (size_t i = 0; i < COUNT(lengths); i++) {
         char *header = text_of("Content-Length: %s\r\n", lengths[i]);
@@ -474,7 +474,7 @@ static struct rlimit forbid_descriptors(void) {
     return before;
 }
 
-TEST(used_up_descriptors_are_a_want_of_resources) {
+TEST(exhausted_descriptors_are_a_resource_error) {
     struct server *server = serve_body(COMPLETED);
     refold_options *options = test_options(server_url(server));
     refold_options_set_max_retries(options, 3);
@@ -494,7 +494,7 @@ TEST(used_up_descriptors_are_a_want_of_resources) {
     server_stop(server);
 }
 
-TEST(roots_that_cannot_be_read_for_want_of_descriptors_are_no_mistake_of_the_callers) {
+TEST(roots_unreadable_without_descriptors_are_a_resource_error) {
     setenv("SSL_CERT_FILE", certificate_path("ca.pem"), 1);
     refold_options *options = test_options("https://server.invalid");
     refold_error *error = NULL;
@@ -514,7 +514,7 @@ static void serve_completed(const void *data, char *info, size_t size) {
 
 /* poll(2) refuses to wait for more descriptors than may be open. The server has a process, and so a limit, of
  * its own. */
-TEST(a_connection_in_use_needs_no_further_descriptors) {
+TEST(a_kept_connection_needs_no_further_descriptors) {
     struct remote *remote = remote_start(serve_completed, NULL);
     refold_client *client = client_of(test_options(remote_info(remote)));
     refold_cancel *cancel = refold_cancel_new();
@@ -532,7 +532,7 @@ TEST(a_connection_in_use_needs_no_further_descriptors) {
 }
 
 /* "Making a token never fails"; and one that was made in want still cancels. */
-TEST(tokens_are_made_without_descriptors) {
+TEST(tokens_need_no_descriptors) {
     struct server *server = serve_body(COMPLETED);
     refold_client *client = client_to(server);
     struct rlimit before = forbid_descriptors();
@@ -554,7 +554,7 @@ TEST(tokens_are_made_without_descriptors) {
 
 /* Retry-After -------------------------------------------------------------------------------------------- */
 
-TEST(retry_after_is_read) {
+TEST(retry_after_may_be_a_number) {
     static const struct {
         const char *value;
         int64_t want;
@@ -606,7 +606,7 @@ TEST(retry_after_may_be_a_date) {
     }
 }
 
-TEST(a_retry_after_without_end_does_not_overflow) {
+TEST(a_huge_retry_after_does_not_overflow) {
     static const char *const values[] = {"9223372036854775807", "9223372036854775", "9223372036854776",
                                          "18446744073709551615", "99999999999999999999999999"};
     for (size_t i = 0; i < COUNT(values); i++) {
@@ -676,7 +676,7 @@ TEST(echoed_secrets_are_redacted) {
 }
 
 /* A secret that begins within the first 64 KiB and ends past them leaves no part of itself. */
-TEST(secrets_across_the_end_of_the_body_are_redacted) {
+TEST(secrets_cut_by_the_body_limit_are_redacted) {
     for (size_t inside = 1; inside <= strlen(TEST_KEY); inside++) {
         char *padding = repeated(".", 65536 - inside);
         char *body = text_of("%s" TEST_KEY "%s", padding, padding);
@@ -716,7 +716,7 @@ TEST(escaped_secrets_are_redacted) {
 
 /* Names -------------------------------------------------------------------------------------------------- */
 
-TEST(code_names) {
+TEST(every_code_has_a_name) {
     static const struct {
         refold_code code;
         const char *name;

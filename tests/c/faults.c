@@ -373,7 +373,7 @@ static size_t break_everywhere(struct path *path, const struct plan *plan) {
 /* After each byte; in valgrind, where a call takes long, after one of seven. */
 static size_t usual_step(void) { return check_in_valgrind() ? 7 : 1; }
 
-TEST(plain_connections_may_break_at_any_byte) {
+TEST(plaintext_connections_may_break_at_any_byte) {
     struct path path;
     path_open(&path, false, 0);
     for (size_t i = 0; i < COUNT(rows) * 3 * 2; i++) {
@@ -474,7 +474,7 @@ TEST(tunnels_may_break_at_any_byte) {
 }
 
 /* A silence that nobody cancels ends with the call's own time. */
-TEST(silence_at_any_byte_ends_in_time) {
+TEST(silence_at_any_byte_ends_with_the_timeout) {
     for (size_t i = 0; i < 2 * COUNT(rows); i++) {
         struct plan plan = {.row = &rows[i / 2], .way = CLOSES, .secure = i % 2, .step = usual_step()};
         struct path path;

@@ -251,7 +251,7 @@ static int make_and_use_a_client(void *data) {
 }
 
 /* A child makes a client of its own of what its parent has set. */
-TEST(a_child_makes_clients_of_its_own) {
+TEST(a_child_can_create_its_own_clients) {
     static struct book book;
     struct server *server = serve_ids(&book, true);
     refold_options *options = options_to(server);
@@ -262,7 +262,7 @@ TEST(a_child_makes_clients_of_its_own) {
 }
 
 /* Names are looked up by a thread: in a child, too, and while the parent's lookups never end. */
-TEST(a_child_looks_names_up) {
+TEST(a_child_can_look_up_names) {
     static struct book book;
     struct server *server = serve_ids(&book, false);
     char *url = text_of("http://name.invalid:%u", server_port(server));
@@ -315,7 +315,7 @@ static int live_on(void *data) {
 }
 
 /* The child, living on, has whatever the lookup's thread would tell its end with. */
-TEST(a_lookup_under_way_at_a_fork_ends_its_call_in_the_parent) {
+TEST(a_lookup_running_at_a_fork_ends_its_call_in_the_parent) {
     struct lookup_call call = {.client = client_of(test_options("https://name.invalid")),
                                .done = event_new()};
     for (int round = 1; round <= 3; round++) {
@@ -341,7 +341,7 @@ TEST(a_lookup_under_way_at_a_fork_ends_its_call_in_the_parent) {
 }
 
 /* Closing alone would not end them. */
-TEST(a_freed_clients_connections_end_though_a_child_has_them_open) {
+TEST(a_freed_client_closes_connections_a_child_inherited) {
     static struct book book;
     for (int secure = 0; secure < 2; secure++) {
         struct server *server = serve_ids(&book, secure);
@@ -425,7 +425,7 @@ static int64_t trigger_in_children(void) {
     return call.ended_at - triggered_at;
 }
 
-TEST(a_token_triggered_in_a_child_disturbs_nothing_in_the_parent) {
+TEST(a_token_triggered_in_a_child_has_no_effect_in_the_parent) {
     for (int i = 0; i < 2; i++) {
         all_are_one = i == 1;
         check_case("%s", all_are_one ? "same number" : "as usual");
@@ -449,7 +449,7 @@ static int call_with_token(void *data) {
 }
 
 /* The other way round: a call in the child under the parent's token goes on when the parent triggers it. */
-TEST(a_token_triggered_in_the_parent_disturbs_nothing_in_a_child) {
+TEST(a_token_triggered_in_the_parent_has_no_effect_in_a_child) {
     struct server *server = serve(&(struct server_options){.handler = hold});
     struct held_call call = {.client = client_to(server), .cancel = refold_cancel_new()};
     pid_t child = begin_child(call_with_token, &call);
@@ -513,7 +513,7 @@ static int set_a_token_and_call(void *data) {
 
 /* A child finds the client usable, even where another thread was about to set a token at the moment of the
  * fork. */
-TEST(tokens_may_be_set_while_the_process_forks) {
+TEST(tokens_may_be_triggered_while_the_process_forks) {
     const int forks = rounds(300);
     static struct book book;
     struct server *server = serve_ids(&book, false);
@@ -596,7 +596,7 @@ static int read_in_child(void *data) {
 }
 
 /* A child reads, and frees, what its parent's threads are just looking into for the first time. */
-TEST(a_child_reads_what_its_parent_has_got) {
+TEST(a_child_can_read_its_parents_executions) {
     char *text = many_nodes();
     struct reading reading = {.execution = NULL};
     for (int i = 0; i < rounds(100); i++) {
@@ -662,7 +662,7 @@ static int look_in_child(void *data) {
 }
 
 /* Whatever a thread was just writing down at the moment of the fork, no child waits for it. */
-TEST(no_child_waits_for_a_first_look_of_its_parent) {
+TEST(no_child_waits_for_a_first_access_by_its_parent) {
     char *text = many_elements();
     for (int round = 0; round < rounds(40); round++) {
         struct look look = {.execution = parsed(text)};

@@ -27,7 +27,7 @@ static void call_tls(struct server_options server_options, refold_code want, siz
     server_stop(server);
 }
 
-TEST(a_lost_handshake_is_tried_again_and_a_bad_certificate_is_not) {
+TEST(lost_handshakes_are_retried_but_not_bad_certificates) {
     static const char *const bad[] = {"expired", "wrong-host", "self-signed", "unknown", "early"};
     struct server_options options = {.responses = &(struct response){.body = COMPLETED}, .response_count = 1};
     options.certificate = "good";
@@ -102,31 +102,31 @@ static refold_error *tls_error(struct server_options server_options) {
     return error;
 }
 
-TEST(a_server_that_refuses_the_handshake_is_heard) {
+TEST(an_alert_in_the_handshake_is_reported) {
     refold_error *error = tls_error((struct server_options){.connected = refuse});
     CHECK(!refold_error_is_retryable(error));
     EXPECT_ERROR(error, REFOLD_ERROR_TLS, "the server refused the handshake (access denied)");
 }
 
-TEST(a_server_that_breaks_the_rules_is_named) {
+TEST(a_protocol_violation_is_reported) {
     refold_error *error = tls_error((struct server_options){.connected = begin_at_the_end});
     CHECK(!refold_error_is_retryable(error));
     EXPECT_ERROR(error, REFOLD_ERROR_TLS, "its messages come in a wrong order");
 }
 
-TEST(a_message_of_too_many_records_is_not_kept) {
+TEST(a_handshake_message_in_too_many_records_is_rejected) {
     refold_error *error = tls_error((struct server_options){.connected = greet_at_length});
     CHECK(!refold_error_is_retryable(error));
     EXPECT_ERROR(error, REFOLD_ERROR_TLS, "payload too large");
 }
 
-TEST(a_forged_record_breaks_the_connection) {
+TEST(a_forged_record_fails_the_connection) {
     refold_error *error = tls_error((struct server_options){.handler = send_a_forged_record});
     CHECK(refold_error_is_retryable(error));
     EXPECT_ERROR(error, REFOLD_ERROR_TRANSPORT, "what came is not valid TLS");
 }
 
-TEST(a_long_key_arrives_whole) {
+TEST(a_long_key_arrives_complete) {
     struct server_options server_options = {.responses = &(struct response){.body = COMPLETED},
                                             .response_count = 1};
     for (int i = 0; i < 2; i++) {
@@ -148,7 +148,7 @@ TEST(a_long_key_arrives_whole) {
 
 static void call_on_stack(void *server) { must_complete(trusting_client(server)); }
 
-TEST(tls_needs_no_more_than_128_kib_of_stack) {
+TEST(tls_needs_at_most_128_kib_of_stack) {
     struct server *server = serve(&(struct server_options){
         .responses = &(struct response){.body = COMPLETED}, .response_count = 1, .certificate = "good"});
     certificate_path("ca.pem");
@@ -189,7 +189,7 @@ static void respond_in_records(struct exchange *exchange) {
 }
 
 /* The largest record holds 16 KiB; what is sent at once and is larger comes in several. */
-TEST(an_answer_is_the_same_in_records_of_any_size) {
+TEST(responses_may_arrive_in_records_of_any_size) {
     static const struct in_records rows[] = {
         {1, 2000},       {2, 20000},       {100, 70000},    {5000, 200000},
         {16383, 300000}, {16384, 1000000}, {30000, 100000}, {SIZE_MAX, 3000000},
@@ -234,7 +234,7 @@ static void stop_responding(struct exchange *exchange) { (void)exchange; }
 
 /* As overloaded servers do, say. With TLS 1.2 it comes with the end of the handshake, with TLS 1.3 behind it:
  * before the request goes out, or as it does. */
-TEST(an_answer_that_comes_before_the_request_is_the_answer) {
+TEST(a_response_sent_before_the_request_is_accepted) {
     for (int i = 0; i < 20; i++) {
         struct server *server = serve_version(
             versions[i % 2],
@@ -256,7 +256,7 @@ static void alarm_and_wait(struct exchange *exchange) {
 }
 
 /* The handshake was fine: what comes behind it is a lost connection, be it read with it or later. */
-TEST(an_alert_behind_the_handshake_is_no_failure_to_agree) {
+TEST(an_alert_after_the_handshake_is_no_handshake_failure) {
     for (int i = 0; i < 4; i++) {
         struct server *server =
             serve_version(versions[i % 2], (struct server_options){.connected = i % 2 == 0 ? keep_back : NULL,
@@ -278,7 +278,7 @@ static void respond_and_forge(struct exchange *exchange) {
     send_a_forged_record(exchange);
 }
 
-TEST(a_whole_answer_counts_whatever_comes_behind_it) {
+TEST(a_complete_response_counts_whatever_follows_it) {
     enum { CALLS = 20 };
     for (size_t i = 0; i < COUNT(versions); i++) {
         struct server *server =

@@ -75,7 +75,7 @@ static void call_compressed(void *data) {
 
 /* "A caller's thread needs no more than 128 KiB of stack": TLS, gzip, a proxy and a lookup, all in one call.
  */
-TEST(everything_at_once_needs_no_more_than_128_kib_of_stack) {
+TEST(all_features_together_need_at_most_128_kib_of_stack) {
     struct server *server =
         serve(&(struct server_options){.handler = respond_compressed, .certificate = "good"});
     struct proxy *proxies[] = {
@@ -174,7 +174,7 @@ static bool call_with_descriptors(const refold_options *options, int left) {
 }
 
 /* With ever more descriptors left, the client or the call fails for want of them, until there are enough. */
-TEST(used_up_descriptors_are_a_want_of_resources) {
+TEST(exhausted_descriptors_are_a_resource_error) {
     enum { MAX_DESCRIPTORS = 12 };
     certificate_path("ca.pem");
     struct remote *remote = remote_start(serve_all, NULL);
@@ -202,7 +202,7 @@ static refold_options *options_to_name(const struct server *server) {
     return options;
 }
 
-TEST(used_up_threads_are_a_want_of_resources) {
+TEST(exhausted_threads_are_a_resource_error) {
     struct server *server = serve(&(struct server_options){.handler = respond_ok});
     lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
     refold_options *options = options_to_name(server);
@@ -245,7 +245,7 @@ static void count_threads(struct exchange *exchange) {
 }
 
 /* "Keeps no background thread between calls": nor in one, once the name is known. */
-TEST(there_is_no_thread_but_the_callers) {
+TEST(no_thread_runs_between_calls) {
     int before = thread_count();
     struct server *server = serve(&(struct server_options){.handler = count_threads});
     lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
@@ -292,7 +292,7 @@ static void hang_up(struct exchange *exchange) { exchange_reset(exchange); }
 
 /* "Installs no signal handler": every signal's action, byte for byte, whether it is the default, ignored or
  * handled; and none is raised. */
-TEST(signals_are_the_hosts) {
+TEST(signal_handling_is_left_to_the_host) {
     struct server *secure = serve(&(struct server_options){.handler = respond_ok, .certificate = "good"}),
                   *closed = serve(&(struct server_options){.handler = hang_up});
     struct sigaction handled = {.sa_handler = see_signal}, kept[65], after;
@@ -320,7 +320,7 @@ TEST(signals_are_the_hosts) {
 }
 
 /* SIGCHLD and the host's children: the library waits for none of them. */
-TEST(the_hosts_children_are_left_to_it) {
+TEST(child_processes_are_left_to_the_host) {
     struct server *secure = serve(&(struct server_options){.handler = respond_ok, .certificate = "good"}),
                   *closed = serve(&(struct server_options){.handler = hang_up});
     lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
@@ -338,7 +338,7 @@ TEST(the_hosts_children_are_left_to_it) {
 }
 
 /* "Keeps errno": what a signal handler may call. */
-TEST(triggering_keeps_errno) {
+TEST(triggering_preserves_errno) {
     refold_cancel *cancel = refold_cancel_new();
     for (int i = 0; i < 3; i++) {
         errno = ENOTTY;
@@ -402,7 +402,7 @@ static int status_of_calls(refold_options *good, refold_options *bad) {
 
 /* Sockets then have the numbers of standard streams; whoever prints, prints to the server, or is killed, or
  * hangs. */
-TEST(standard_streams_may_be_gone) {
+TEST(standard_streams_may_be_closed) {
     struct server *server = serve(&(struct server_options){.handler = respond_ok, .certificate = "good"});
     refold_options *good = options_to(server), *bad = test_options(server_url(server));
     for (enum streams streams = CLOSED; streams <= FULL_DISK; streams++) {

@@ -47,7 +47,7 @@ TEST(errors_outlive_the_client) {
     refold_error_free(error);
 }
 
-TEST(each_owner_of_an_execution_frees_once) {
+TEST(each_reference_to_an_execution_is_freed_once) {
     refold_execution *execution = parsed(DOCUMENT);
     refold_execution *second = refold_execution_retain(execution);
     refold_execution *third = refold_execution_retain(second);
@@ -68,14 +68,14 @@ static void retain_and_free(void *data) {
     }
 }
 
-TEST(owners_come_and_go_on_many_threads) {
+TEST(references_can_be_taken_and_freed_on_many_threads) {
     refold_execution *execution = parsed(DOCUMENT);
     run_on_threads(8, retain_and_free, execution, 0);
     check_document(execution);
     refold_execution_free(execution);
 }
 
-TEST(options_may_go_before_the_client) {
+TEST(options_may_be_freed_before_the_client) {
     struct server *server = serve_body(DOCUMENT);
     refold_client *client = client_to(server); /* which frees them */
     CHECK_INT(get_code(client), REFOLD_OK);
@@ -126,7 +126,7 @@ TEST(a_failure_sets_a_new_error) {
 /* An error belongs to its call, not to a thread: it is read on another one. */
 static void read_error(void *data) { CHECK_ERROR(data, 409, "conflict"); }
 
-TEST(errors_are_read_on_any_thread) {
+TEST(errors_can_be_read_on_any_thread) {
     struct server *server =
         serve_responses(1, &(struct response){.status = 409, .body = "{\"message\": \"conflict\"}"});
     refold_client *client = client_to(server);
@@ -187,7 +187,7 @@ static void respond_when_released(struct exchange *exchange) {
         exchange_respond(exchange, &(struct response){.body = DOCUMENT});
 }
 
-TEST(a_call_ends_well_after_its_client_has_gone) {
+TEST(a_call_succeeds_after_its_client_was_freed) {
     struct server *server = serve(&(struct server_options){.handler = respond_when_released});
     struct running_call call = {.client = client_to(server), .cancel = refold_cancel_new()};
     pthread_t thread;
@@ -221,7 +221,7 @@ static int64_t trigger_and_free(void) {
     return took;
 }
 
-TEST(a_token_that_was_triggered_and_freed_has_cancelled) {
+TEST(a_token_freed_after_triggering_still_cancels) {
     struct timing timing = {.max_ms = 50};
     while (CHECK_AGAIN(timing))
         timing.us = trigger_and_free();
@@ -229,7 +229,7 @@ TEST(a_token_that_was_triggered_and_freed_has_cancelled) {
 
 /* Nothing is left behind --------------------------------------------------------------------------------- */
 
-TEST(clients_leave_no_descriptor_and_no_thread) {
+TEST(freed_clients_leave_no_descriptor_and_no_thread) {
     struct server *server = serve_body(DOCUMENT);
     refold_client_free(client_to(server));
     int descriptors = 0, threads = 0;
@@ -265,7 +265,7 @@ static void call_on_stack(void *data) {
     refold_client_free(client);
 }
 
-TEST(calls_need_no_more_than_128_kib_of_stack) {
+TEST(calls_need_at_most_128_kib_of_stack) {
     struct server *server = serve_body(DOCUMENT);
     run_on_stack(128 * 1024, call_on_stack, server);
     server_stop(server);
@@ -324,7 +324,7 @@ static void use_everything_once(struct server *server) {
 }
 
 /* "Installs no signal handler, changes no process-wide state." */
-TEST(the_process_is_left_as_it_was) {
+TEST(process_state_is_unchanged) {
     struct server *server = serve_body(DOCUMENT);
     struct process before = process_now();
     char *environment = environment_now();

@@ -39,7 +39,7 @@ static pid_t fork_into(FILE *errors, refold_client *client, int64_t more) {
 
 /* A large answer that is no execution neither ends the process nor makes it say anything, however little
  * memory there is to tell what is wrong with it. */
-TEST(large_nonsense_ends_a_call_in_want_of_memory_and_no_process) {
+TEST(huge_nonsense_is_a_resource_error_and_does_not_abort) {
     enum { LARGE = 60000000, TEXTS = 3 };
     static const struct {
         const char *name, *part;

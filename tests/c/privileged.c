@@ -27,7 +27,7 @@ unsigned long getauxval(unsigned long type) {
 static void poison(const char *name) { setenv(name, "\n", 1); }
 
 /* First of all: what the system trusts is looked up once. */
-TEST(a_privileged_program_reads_no_proxy_and_no_roots_from_its_environment) {
+TEST(proxy_and_root_variables_are_ignored_with_privileges) {
     static const char *const names[] = {"https_proxy", "HTTPS_PROXY",   "all_proxy",   "ALL_PROXY",
                                         "no_proxy",    "SSL_CERT_FILE", "SSL_CERT_DIR"};
     for (size_t i = 0; i < COUNT(names); i++)
@@ -41,7 +41,7 @@ TEST(a_privileged_program_reads_no_proxy_and_no_roots_from_its_environment) {
         unsetenv(names[i]);
 }
 
-TEST(a_privileged_program_reads_no_credentials_from_its_environment) {
+TEST(credential_variables_are_ignored_with_privileges) {
     setenv("REFOLD_API_KEY", "key", 1);
     setenv("REFOLD_LINKED_ACCOUNT_ID", "account", 1);
     is_privileged = true;

@@ -96,13 +96,13 @@ static void check_way(const struct way *way) {
     server_stop(server);
 }
 
-TEST(proxies_lead_to_the_server) {
+TEST(every_kind_of_proxy_reaches_the_server) {
     for (size_t i = 0; i < COUNT(ways); i++)
         check_way(&ways[i]);
 }
 
 /* "Plaintext with a proxy set": the whole URL in the first line, on a connection that is kept. */
-TEST(plaintext_goes_to_the_proxy_with_the_whole_url) {
+TEST(plaintext_requests_carry_the_absolute_url) {
     static const char *const logins[] = {NULL, LOGIN};
     for (size_t i = 0; i < COUNT(logins); i++) {
         struct proxy_options how = {.user = i == 0 ? NULL : USER, .password = PASSWORD};
@@ -128,7 +128,7 @@ static void echo_head(struct exchange *exchange) {
     exchange_respond(exchange, &(struct response){.status = 502, .body = exchange_head(exchange)});
 }
 
-TEST(a_login_that_the_proxy_echoes_is_blotted_out) {
+TEST(an_echoed_proxy_login_is_redacted) {
     static const char login[] = "dXNlcjp0aGUgcGFzc3dvcmQ="; /* user:the password */
     struct server *server = serve(&(struct server_options){.handler = echo_head});
     char *url = text_of("http://user:the%%20password@127.0.0.1:%u", server_port(server));
@@ -284,7 +284,7 @@ static void check_surroundings(const struct surroundings *row) {
     server_stop(places.server);
 }
 
-TEST(the_environment_names_proxies) {
+TEST(proxy_variables_are_honored) {
     lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
     for (size_t i = 0; i < COUNT(surroundings); i++)
         check_surroundings(&surroundings[i]);
@@ -292,7 +292,7 @@ TEST(the_environment_names_proxies) {
 
 /* "A value that does not parse is INVALID_ARGUMENT, never a direct connection", and the password stays
  * hidden. */
-TEST(proxies_that_make_no_sense_are_refused) {
+TEST(invalid_proxy_urls_are_rejected) {
     static const char *const values[] = {"nonsense",
                                          "https://user:hush-hush@proxy:1",
                                          "socks4://user:hush-hush@proxy:1",
@@ -451,7 +451,7 @@ static void check_failure(void *data) {
 
 /* "Refused by the proxy: CONNECT, with the proxy's status in the message", which names the proxy, never its
  * password. */
-TEST(proxies_that_fail_are_named) {
+TEST(a_failing_proxy_is_identified) {
     const struct failure *each[COUNT(failures)];
     for (size_t i = 0; i < COUNT(failures); i++)
         each[i] = &failures[i];
@@ -460,7 +460,7 @@ TEST(proxies_that_fail_are_named) {
 }
 
 /* A proxy that is not there: tried again, as any connection, and never gone past. */
-TEST(a_proxy_that_refuses_connections_is_not_gone_past) {
+TEST(a_refusing_proxy_is_not_bypassed) {
     struct server *server = serve_name(true);
     struct dead_port *dead = refusing_port(NULL);
     char *url = url_of("https", "127.0.0.1", server);
@@ -482,7 +482,7 @@ TEST(a_proxy_that_refuses_connections_is_not_gone_past) {
 }
 
 /* A 407 of the server itself, seen directly or through a tunnel, is an answer like any other. */
-TEST(a_407_of_the_server_is_its_own) {
+TEST(a_407_of_the_server_is_not_the_proxys) {
     struct server *server = serve_responses(
         1, &(struct response){.status = 407, .body = "{\"message\": \"the server's own words\"}"});
     struct proxy *proxy = proxy_start((struct proxy_options){.is_socks = true});
@@ -563,7 +563,7 @@ static void call_through(const struct real *real, const struct peer *peer, bool 
     server_stop(server);
 }
 
-TEST(real_proxies_lead_to_the_server) {
+TEST(real_proxies_reach_the_server) {
     for (size_t i = 0; i < COUNT(reals); i++) {
         const struct real *real = &reals[i];
         check_case("%s", real->name);

@@ -91,7 +91,7 @@ static void check_redirect(bool secure, int status, const char *location) {
     free(headers);
 }
 
-TEST(the_other_side_sees_no_connection) {
+TEST(redirect_targets_see_no_connection) {
     struct places places = open_places();
     for (int secure = 0; secure < 2; secure++)
         for (size_t kind = 0; kind < COUNT(kinds); kind++)
@@ -101,7 +101,7 @@ TEST(the_other_side_sees_no_connection) {
     close_places(&places);
 }
 
-TEST(other_answers_of_the_kind_are_errors_as_well) {
+TEST(every_other_3xx_response_is_an_error) {
     struct places places = open_places();
     for (size_t i = 0; i < COUNT(others); i++)
         if (others[i] != 304)
@@ -124,7 +124,7 @@ TEST(a_redirect_to_itself_is_not_followed) {
 }
 
 /* "An answer without an envelope still gives code and a message" that says what to do. */
-TEST(the_message_says_that_redirects_are_not_followed) {
+TEST(the_message_explains_that_redirects_are_not_followed) {
     for (size_t i = 0; i < COUNT(kinds); i++) {
         struct server *server = serve_responses(
             1, &(struct response){

@@ -62,7 +62,7 @@ static void run_row(void *row) { run_case(row); }
 
 /* Which -------------------------------------------------------------------------------------------------- */
 
-TEST(passing_failures_are_tried_again) {
+TEST(transient_failures_are_retried) {
     static const int statuses[] = {408, 429, 500, 502, 503, 504};
     for (size_t i = 0; i < COUNT(statuses); i++) {
         struct retry_case row = {
@@ -97,7 +97,7 @@ TEST(two_retries_are_the_default) {
     server_stop(server);
 }
 
-TEST(lasting_failures_are_not_tried_again) {
+TEST(permanent_failures_are_not_retried) {
     static const int statuses[] = {301, 302, 304, 400, 401, 402, 403, 404, 405, 409,
                                    410, 418, 422, 425, 451, 501, 505, 599, 600, 999};
     for (size_t i = 0; i < COUNT(statuses); i++) {
@@ -113,7 +113,7 @@ TEST(lasting_failures_are_not_tried_again) {
     }
 }
 
-TEST(useless_answers_are_not_tried_again) {
+TEST(unusable_responses_are_not_retried) {
     static struct retry_case rows[] = {
         {"not an execution",
          {{.body = "{}", .headers = AT_ONCE}},
@@ -156,7 +156,7 @@ TEST(useless_answers_are_not_tried_again) {
     server_stop(server);
 }
 
-TEST(broken_connections_are_tried_again) {
+TEST(broken_connections_are_retried) {
     static struct retry_case rows[] = {
         {"closed",
          {{.silent = true, .ending = CLOSE}, {.body = COMPLETED}},
@@ -218,7 +218,7 @@ TEST(broken_connections_are_tried_again) {
     run_on_threads(COUNT(rows), run_row, rows, sizeof rows[0]);
 }
 
-TEST(refused_connections_are_tried_again) {
+TEST(refused_connections_are_retried) {
     struct dead_port *port = refusing_port(NULL);
     refold_options *options = test_options(dead_port_url(port));
     refold_options_set_max_retries(options, 1);
@@ -257,13 +257,13 @@ static void pass_the_time(struct timing *timing) {
     server_stop(server);
 }
 
-TEST(the_end_of_the_time_is_not_tried_again) {
+TEST(timeouts_are_not_retried) {
     struct timing timing = {.max_ms = 300};
     while (CHECK_AGAIN(timing))
         pass_the_time(&timing);
 }
 
-TEST(a_cancelled_call_is_not_tried_again) {
+TEST(cancelled_calls_are_not_retried) {
     struct server *server = serve_responses(1, &(struct response){.status = 503, .headers = AT_ONCE});
     refold_client *client = client_to(server);
     refold_cancel *cancel = refold_cancel_new();
@@ -280,7 +280,7 @@ TEST(a_cancelled_call_is_not_tried_again) {
     server_stop(server);
 }
 
-TEST(retryable_is_what_is_tried_again) {
+TEST(only_retryable_errors_are_retried) {
     for (int status = 300; status < 1000; status += status < 600 ? 1 : 57) {
         bool again = status == 408 || status == 429 || status == 500 || (status >= 502 && status <= 504);
         if (check_is_slow() && status % 10 > 4)
@@ -331,7 +331,7 @@ static int64_t lateness_of_samples(void) {
 
 /* 1 s, then 2 s, each 0.5 to 1 times, and not always the same. All samples have to be in time at once: the
  * tries must not pick the short ones. */
-TEST(pauses_grow_and_differ) {
+TEST(pauses_grow_with_jitter) {
     struct timing timing = {.max_ms = SLACK_MS};
     while (CHECK_AGAIN(timing))
         timing.us = 1000 * lateness_of_samples();
@@ -347,7 +347,7 @@ static const char *date_header(char *header, size_t size, int seconds) {
     return header;
 }
 
-TEST(retry_after_decides) {
+TEST(retry_after_sets_the_pause) {
     char soon[120], past[120];
     struct retry_case rows[] = {
         {"0 s", {{.status = 503, .headers = AT_ONCE}, {.body = COMPLETED}}, 2, 1, 0, REFOLD_OK, 2, 0, 400},
@@ -412,7 +412,7 @@ TEST(retry_after_decides) {
     run_on_threads(COUNT(rows), run_row, rows, sizeof rows[0]);
 }
 
-TEST(long_pauses_are_not_begun) {
+TEST(pauses_beyond_the_limits_are_not_begun) {
     char later[120];
     struct retry_case rows[] = {
         {"61 s", {{.status = 503, .headers = "Retry-After: 61\r\n"}}, 1, 3, 0, 503, 1, 0, 400},
@@ -467,7 +467,7 @@ static void *wait_in_thread(void *data) {
 }
 
 /* 60 s are still waited for, where the deadline allows: the call is in its pause until it is cancelled. */
-TEST(sixty_seconds_are_waited_for) {
+TEST(a_retry_after_of_sixty_seconds_is_honored) {
     struct server *server =
         serve_responses(1, &(struct response){.status = 503, .headers = "Retry-After: 60\r\n"});
     refold_options *options = test_options(server_url(server));

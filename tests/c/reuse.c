@@ -22,7 +22,7 @@ static void call_often(void *data) {
         CHECK_INT(get_code(data), REFOLD_OK);
 }
 
-TEST(threads_need_no_more_connections_than_they_are) {
+TEST(n_threads_need_at_most_n_connections) {
     for (int secure = 0; secure < 2; secure++) {
         static const int counts[] = {1, 2, THREADS};
         for (size_t i = 0; i < COUNT(counts); i++) {
@@ -99,7 +99,7 @@ static const struct {
      false},
 };
 
-TEST(every_whole_answer_leaves_a_connection_to_be_used_again) {
+TEST(every_complete_response_leaves_a_reusable_connection) {
     for (size_t i = 0; i < 2 * COUNT(responses); i++) {
         size_t row = i / 2;
         bool secure = i % 2 == 1;
@@ -153,7 +153,7 @@ static void respond_then_reset(struct exchange *exchange) {
     exchange_reset(exchange);
 }
 
-TEST(a_server_that_closes_after_each_answer_fails_no_call) {
+TEST(a_server_that_closes_after_each_response_fails_no_call) {
     for (size_t i = 0; i < 2 * COUNT(closings); i++) {
         const struct response *response = &closings[i / 2].response;
         struct server_options options = {
@@ -191,7 +191,7 @@ static void reset_on_second_request(struct exchange *exchange) {
 
 /* No retry in the caller's sense: it happens where none are allowed, without a pause, and counts as no
  * attempt. */
-TEST(a_request_that_crosses_the_closing_goes_out_again_at_once) {
+TEST(a_request_that_races_the_close_is_resent_at_once) {
     void (*handlers[])(struct exchange *) = {close_on_second_request, reset_on_second_request};
     for (size_t i = 0; i < 4; i++) {
         atomic_int served = 0;
@@ -220,7 +220,7 @@ static void drop_every_request(struct exchange *exchange) {
         exchange_close(exchange);
 }
 
-TEST(it_goes_out_again_only_once) {
+TEST(a_request_is_resent_only_once) {
     struct server *server = serve(&(struct server_options){.handler = drop_every_request});
     refold_client *client = client_to(server);
     refold_error *error = NULL;
@@ -235,7 +235,7 @@ TEST(it_goes_out_again_only_once) {
     server_stop(server);
 }
 
-TEST(it_does_not_go_out_again_where_the_connection_was_new) {
+TEST(a_request_on_a_new_connection_is_not_resent) {
     struct server *server = serve_responses(1, &(struct response){.silent = true, .ending = CLOSE});
     refold_client *client = client_to(server);
     CHECK_INT(get_code(client), REFOLD_ERROR_TRANSPORT);
@@ -253,7 +253,7 @@ static void respond_half(struct exchange *exchange) {
     }
 }
 
-TEST(nothing_goes_out_again_once_an_answer_has_begun) {
+TEST(nothing_is_resent_once_a_response_has_begun) {
     struct server *server = serve(&(struct server_options){.handler = respond_half});
     refold_client *client = client_to(server);
     CHECK_INT(get_code(client), REFOLD_OK);
@@ -277,7 +277,7 @@ static void call_with_pauses(void *data) {
     }
 }
 
-TEST(a_server_that_closes_idle_connections_after_any_time_fails_no_call) {
+TEST(idle_connections_closed_by_the_server_fail_no_call) {
     for (int secure = 0; secure < 2; secure++) {
         struct server *server =
             serve(&(struct server_options){.handler = close_soon, .certificate = secure ? "good" : NULL});
@@ -321,7 +321,7 @@ static void respond_and_more(struct exchange *exchange) {
     event_add(late->sent, 1);
 }
 
-TEST(late_bytes_are_never_taken_for_an_answer) {
+TEST(late_bytes_are_never_taken_for_a_response) {
     enum { ROUNDS = 20 };
     for (size_t i = 0; i < 2 * COUNT(late_bytes); i++) {
         struct late late = {.bytes = late_bytes[i / 2], .sent = event_new(), .wanted = event_new()};
@@ -388,7 +388,7 @@ static void respond_and_misbehave(struct exchange *exchange) {
     exchange_await_close(exchange);
 }
 
-TEST(a_tls_session_that_misbehaves_while_idle_is_not_used_again) {
+TEST(tls_sessions_that_misbehave_while_idle_are_not_reused) {
     for (size_t i = 0; i < COUNT(late_records); i++) {
         struct late_record late = {i, event_new(), event_new()};
         struct server *server = serve(
@@ -453,7 +453,7 @@ TEST(connections_idle_for_more_than_a_minute_are_dropped) {
 
 /* What it costs ---------------------------------------------------------------------------------------- */
 
-TEST(a_kept_connection_needs_neither_lookup_nor_thread) {
+TEST(a_reused_connection_needs_neither_lookup_nor_thread) {
     struct server *server = serve_body(COMPLETED);
     char *url = text_of("http://server.invalid:%u", server_port(server));
     refold_options *options = test_options(url);
@@ -571,7 +571,7 @@ enum { MAX_CALLS = 4 * TRACED + 20 };
 enum { MAX_CALLS = 4 * TRACED };
 #endif
 
-TEST(a_call_on_a_kept_connection_costs_four_system_calls) {
+TEST(a_call_on_a_reused_connection_makes_four_system_calls) {
     static const char *const kinds[] = {"plain", "TLS"};
     const char *traced_kind = getenv("TRACED_CALLS");
     if (traced_kind != NULL) {
@@ -584,7 +584,7 @@ TEST(a_call_on_a_kept_connection_costs_four_system_calls) {
         REQUIRE(file >= 0);
         close(file);
         check_case("%s", kinds[i]);
-        if (trace_myself("a_call_on_a_kept_connection_costs_four_system_calls", kinds[i], trace)) {
+        if (trace_myself("a_call_on_a_reused_connection_makes_four_system_calls", kinds[i], trace)) {
             struct traced traced = read_trace(trace);
             CHECK_INT(traced.marks, 2);
             CHECK_INT(traced.threads, 0);

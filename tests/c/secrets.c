@@ -444,21 +444,21 @@ static void check_scenario(const struct scenario *scenario) {
     remote_stop(place.remote);
 }
 
-TEST(no_secret_stays_in_memory) {
+TEST(no_secret_remains_in_memory) {
     for (enum how how = NORMALLY; how <= NOT_AT_ALL; how++)
         for (int i = 0; i < 4; i++)
             check_scenario(&(struct scenario){.how = how, .is_secure = i % 2 == 1, .has_token = i / 2 == 1});
 }
 
 /* The beginning of another record comes with the answer. */
-TEST(no_secret_stays_where_something_follows_the_answer) {
+TEST(no_secret_remains_when_data_follows_the_response) {
     static const enum how hows[] = {ECHOING, ESCAPING, COMPRESSING, IN_PIECES, IN_HEADERS, USELESSLY};
     for (size_t i = 0; i < COUNT(hows); i++)
         check_scenario(
             &(struct scenario){.how = hows[i], .is_secure = true, .has_token = true, .is_followed = true});
 }
 
-TEST(no_password_of_a_proxy_stays_in_memory) {
+TEST(no_proxy_password_remains_in_memory) {
     static const enum how hows[] = {NORMALLY, NOT_FOUND,   PATIENTLY, ECHOING,
                                     ESCAPING, COMPRESSING, LATER,     NOT_AT_ALL};
     for (size_t i = 0; i < COUNT(hows); i++) {
@@ -475,7 +475,7 @@ TEST(no_password_of_a_proxy_stays_in_memory) {
 }
 
 /* Options alone: replaced, taken back, refused, freed. */
-TEST(options_leave_no_secret) {
+TEST(freed_options_leave_no_secret) {
     new_secrets();
     refold_options *options = refold_options_new();
     set_key(options);
@@ -513,7 +513,7 @@ static void forget_variable(const char *name) {
     unsetenv(name);
 }
 
-TEST(what_the_environment_gave_is_wiped_as_well) {
+TEST(secrets_from_the_environment_are_wiped) {
     new_secrets();
     struct place place = place_open((struct manner){NORMALLY, HTTP_PROXY, true, false});
     struct secret_text key;

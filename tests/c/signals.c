@@ -154,7 +154,7 @@ static void make_calls(size_t row, const refold_client *client) {
     }
 }
 
-TEST(no_call_fails_for_a_signal) {
+TEST(signals_fail_no_call) {
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct server_options options = {.handler = rows[i].handler, .connected = rows[i].connected};
         options.certificate = rows[i].secure ? "good" : NULL;
@@ -173,7 +173,7 @@ TEST(no_call_fails_for_a_signal) {
     CHECK(!lookup_took_signals());
 }
 
-TEST(signals_neither_shorten_nor_lengthen_a_time_out) {
+TEST(signals_do_not_change_a_timeout) {
     struct dead_port *hole = black_hole(NULL);
     struct server *server = serve_responses(1, &(struct response){.silent = true, .ending = HOLD});
     const char *const urls[] = {dead_port_url(hole), server_url(server)};
@@ -205,7 +205,7 @@ static void drop_the_first(struct exchange *exchange) {
         respond_late(exchange);
 }
 
-TEST(signals_neither_shorten_nor_end_a_pause) {
+TEST(signals_do_not_change_a_pause) {
     struct server *server = serve(&(struct server_options){.handler = drop_the_first});
     refold_options *options = test_options(server_url(server));
     refold_options_set_max_retries(options, 1);
@@ -222,7 +222,7 @@ TEST(signals_neither_shorten_nor_end_a_pause) {
 }
 
 /* The library changes nothing of how the process takes signals. */
-TEST(the_process_takes_signals_as_before) {
+TEST(signal_dispositions_and_masks_are_unchanged) {
     enum { SIGNALS = 65 };
     struct sigaction before[SIGNALS], after;
     sigset_t blocked_before, blocked_after;
@@ -318,7 +318,7 @@ static const struct {
     {"a request on a TLS session in use", true, false, 1, REFOLD_OK, REFOLD_OK},
 };
 
-TEST(a_broken_pipe_kills_nobody) {
+TEST(a_broken_pipe_raises_no_signal) {
     for (size_t i = 0; i < COUNT(traps); i++) {
         trap = (struct trap){.wanted = event_new(), .settled = event_new()};
         caller = pthread_self();
@@ -367,7 +367,7 @@ static void call_in_vain(void *client) {
     }
 }
 
-TEST(a_reset_at_any_moment_kills_nobody) {
+TEST(a_reset_at_any_moment_raises_no_signal) {
     for (int secure = 0; secure < 2; secure++) {
         struct server *server = serve(&(struct server_options){.connected = reset_somewhere});
         char *url = text_of("%s://127.0.0.1:%u", secure ? "https" : "http", server_port(server));
@@ -433,7 +433,7 @@ static void *be_cancelled(void *data) {
     return NULL;
 }
 
-TEST(a_thread_that_is_cancelled_ends_after_the_call) {
+TEST(a_cancelled_thread_ends_after_the_call) {
     struct victim victims[] = {
         {"a call that waits", get_one, .want = REFOLD_ERROR_CANCELLED},
         {"a wait that waits", wait_for_one, .want = REFOLD_ERROR_CANCELLED},

@@ -48,7 +48,7 @@ static void ask(struct server *server, char *text, size_t size) {
     close(connected);
 }
 
-TEST(answers_look_as_the_script_says) {
+TEST(responses_follow_the_script) {
     static const struct {
         const char *name;
         struct response response;
@@ -117,7 +117,7 @@ TEST(requests_are_counted_and_their_heads_kept) {
     server_stop(server);
 }
 
-TEST(a_port_that_somebody_has_gives_no_server) {
+TEST(an_occupied_port_yields_no_server) {
     struct server *server = serve_body("{}");
     int descriptors = descriptor_count();
     CHECK(serve(&(struct server_options){.port = server_port(server)}) == NULL);
@@ -131,7 +131,7 @@ static void drip(struct exchange *exchange) {
     CHECK(!exchange_send_text(exchange, "late"));
 }
 
-TEST(bytes_drip) {
+TEST(bytes_are_sent_at_the_given_pace) {
     char text[80];
     struct server *server = serve(&(struct server_options){.handler = drip});
     int64_t before = now_ms();
@@ -146,7 +146,7 @@ static void await_close(struct exchange *exchange) {
     event_add(exchange_data(exchange), 1);
 }
 
-TEST(the_end_of_a_client_is_an_event) {
+TEST(a_closing_client_is_an_event) {
     struct event *closed = event_new();
     struct server *server = serve(&(struct server_options){.handler = await_close, .data = closed});
     int connected = connect_to(server_port(server));
@@ -159,7 +159,7 @@ TEST(the_end_of_a_client_is_an_event) {
     event_free(closed);
 }
 
-TEST(what_is_held_goes_on_when_released) {
+TEST(held_exchanges_continue_when_released) {
     char text[80];
     struct server *server =
         serve_responses(2, (struct response[]){{.raw = true, .body = "one", .ending = HOLD},
@@ -212,7 +212,7 @@ TEST(stopping_ends_every_wait) {
     CHECK(await_threads(threads, 1000));
 }
 
-TEST(dead_ports_are_dead) {
+TEST(dead_ports_do_not_respond) {
     struct dead_port *port = refusing_port(NULL);
     CHECK_INT(connect_to(dead_port_number(port)), -1);
     CHECK_INT(errno, ECONNREFUSED);
@@ -251,7 +251,7 @@ static void talk_tls(struct server *server, const char *want, int maximum) {
     close(connected);
 }
 
-TEST(servers_speak_tls) {
+TEST(servers_support_tls) {
     static const struct response response = {.body = "secret", .ending = CLOSE};
     struct server_options options = {
         .responses = &response, .response_count = 1, .minimum_tls = TLS1_3_VERSION};
@@ -277,7 +277,7 @@ static void connect_often(void *data) {
         ask(data, text, sizeof text);
 }
 
-TEST(many_connections_at_once_leave_nothing_behind) {
+TEST(many_concurrent_connections_leak_nothing) {
     int descriptors = descriptor_count();
     int threads = thread_count();
     struct server *server = serve_responses(1, &(struct response){.body = "{}", .ending = CLOSE});
@@ -327,7 +327,7 @@ static void run_self(const char *test, char *said, size_t size, int *status) {
 }
 
 /* Late, missed, and in time: the third of four that are allowed. */
-TEST(one_try_in_time_is_enough) {
+TEST(one_attempt_in_time_is_enough) {
     int made = 0;
     for (struct timing timing = {.max_ms = 1, .allowed = 4}; CHECK_AGAIN(timing); made++) {
         CHECK_INT(timing.made, made);
@@ -361,7 +361,7 @@ static void hang(void) {
     pause_ms(60000 * check_patience());
 }
 
-/* Tests that fail on purpose exist only in the processes that failures_are_failures starts. */
+/* Tests that fail on purpose exist only in the processes that failed_checks_are_reported starts. */
 __attribute__((constructor)) static void register_failing_tests(void) {
     static struct check_test failing = {"failing", fail_in_every_way, NULL};
     static struct check_test hanging = {"hanging", hang, NULL};
@@ -371,7 +371,7 @@ __attribute__((constructor)) static void register_failing_tests(void) {
     check_register(&hanging);
 }
 
-TEST(failures_are_failures) {
+TEST(failed_checks_are_reported) {
     char said[4000];
     int status = 0;
     run_self("failing", said, sizeof said, &status);

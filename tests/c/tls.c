@@ -83,7 +83,7 @@ TEST(trust_comes_from_the_caller_and_the_environment) {
     server_stop(server);
 }
 
-TEST(directories_of_roots_are_a_list) {
+TEST(ssl_cert_dir_is_a_list) {
     struct server *server = serve_tls("good", (struct server_options){0});
     char *list = text_of("/nowhere::%s:", certificate_path("hashed"));
     setenv("SSL_CERT_DIR", list, 1);
@@ -111,7 +111,7 @@ static const char *refusal_of_forged(const struct server *server) {
 
 static const char BAD_SIGNATURE[] = "not valid (bad signature)", UNTRUSTED[] = "nobody that is trusted";
 
-TEST(public_authorities_are_trusted_unless_others_are_named) {
+TEST(public_roots_are_trusted_unless_replaced) {
     struct server *server = serve_tls("forged", (struct server_options){0});
     CHECK_CONTAINS(refusal_of_forged(server), BAD_SIGNATURE);
     setenv("SSL_CERT_FILE", certificate_path("ca.pem"), 1);
@@ -128,7 +128,7 @@ static bool leave_the_system(const char *folder) {
 }
 
 /* "Bundled roots where the system has none." */
-TEST(where_the_system_has_no_roots_there_are_bundled_ones) {
+TEST(bundled_roots_are_the_fallback) {
     struct server *server = serve_tls("forged", (struct server_options){0});
     char folder[] = "/tmp/empty-XXXXXX";
     REQUIRE(mkdtemp(folder) != NULL);
@@ -262,7 +262,7 @@ static void check_refusal(void *data) {
     server_stop(server);
 }
 
-TEST(who_is_not_trusted_is_told_why) {
+TEST(the_reason_of_distrust_is_reported) {
     const struct refusal *each[COUNT(refusals)];
     certificate_path("ca.pem");
     for (size_t i = 0; i < COUNT(refusals); i++) {
@@ -279,7 +279,7 @@ TEST(who_is_not_trusted_is_told_why) {
 
 /* "No way to switch verification off": what loosens other rules does not touch this one, nor do the variables
  * by which other programs are told. */
-TEST(nothing_switches_verification_off) {
+TEST(nothing_disables_verification) {
     static const char *const variables[] = {
         "REFOLD_INSECURE",  "REFOLD_ALLOW_PLAINTEXT",       "CURL_INSECURE",
         "SSL_NO_VERIFY",    "NODE_TLS_REJECT_UNAUTHORIZED", "GIT_SSL_NO_VERIFY",
@@ -394,7 +394,7 @@ static int lines_of(const char *log) {
     return count;
 }
 
-TEST(nginx_keeps_the_connection_and_compresses) {
+TEST(nginx_connections_are_kept_and_compressed) {
     char *padding = repeated("the same over and over ", 5000);
     char *body = text_of("{\"status\": \"COMPLETED\", \"name\": \"%s\"}", padding);
     struct server *server = serve_body(body);
@@ -462,7 +462,7 @@ TEST(nginx_closing_idle_connections_fails_no_call) {
 }
 
 /* A server that wants plain HTTP on the port: nginx answers a TLS hello with a page. */
-TEST(a_plain_nginx_is_told_apart) {
+TEST(plaintext_http_is_recognized) {
     struct peer *nginx =
         peer_start("exec nginx -c @FOLDER@/conf -e @FOLDER@/error.log",
                    "daemon off; master_process off; pid @FOLDER@/pid; events {}\n"

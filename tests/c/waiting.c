@@ -73,7 +73,7 @@ TEST(polls_until_the_status_is_final) {
     server_stop(server);
 }
 
-TEST(a_run_that_ends_badly_is_a_result) {
+TEST(a_failed_run_is_a_successful_wait) {
     static const struct {
         const char *status;
         refold_state state;
@@ -115,7 +115,7 @@ TEST(an_unknown_status_is_not_final) {
     }
 }
 
-TEST(nobody_needs_to_look_on) {
+TEST(the_callback_is_optional) {
     struct server *server = serve_responses(2, (struct response[]){{.body = RUNNING}, {.body = COMPLETED}});
     refold_client *client = poller_of(server, 10);
     refold_error *error = UNREAD_ERROR;
@@ -179,7 +179,7 @@ TEST(pauses_grow_while_nothing_changes) {
     check_pauses(responses, want, COUNT(want));
 }
 
-TEST(a_change_brings_short_pauses_back) {
+TEST(a_change_resets_the_pause) {
     static const int64_t want[] = {40, 60, 90, 40, 60, 40, 40};
     static const struct response responses[] = {
         {.body = SNAPSHOT("RUNNING", "a")}, {.body = SNAPSHOT("RUNNING", "a")},
@@ -198,7 +198,7 @@ TEST(one_second_is_the_default_pause) {
     }
 }
 
-TEST(retry_after_of_a_snapshot_is_kept) {
+TEST(retry_after_of_a_snapshot_is_honored) {
     struct timing timing = {.max_ms = 1300};
     while (CHECK_AGAIN(timing)) {
         struct server *server = serve_responses(
@@ -207,7 +207,7 @@ TEST(retry_after_of_a_snapshot_is_kept) {
     }
 }
 
-TEST(retry_after_of_a_failed_poll_is_kept) {
+TEST(retry_after_of_a_failed_poll_is_honored) {
     struct timing timing = {.max_ms = 1300};
     while (CHECK_AGAIN(timing)) {
         struct server *server = serve_responses(
@@ -256,7 +256,7 @@ static unsigned char give_byte(const refold_execution *execution, void *user_dat
     return given_byte;
 }
 
-TEST(a_bool_of_the_callback_is_a_byte) {
+TEST(any_nonzero_byte_of_the_callback_is_true) {
     static const unsigned char bytes[] = {0, 1, 2, 3, 127, 128, 254, 255};
     for (size_t i = 0; i < COUNT(bytes); i++) {
         struct server *server =
@@ -368,7 +368,7 @@ TEST(the_callback_may_trigger_the_token) {
 
 /* The end of the time ------------------------------------------------------------------------------------ */
 
-TEST(the_time_out_bounds_the_wait) {
+TEST(the_timeout_bounds_the_wait) {
     struct server *server = serve_body(RUNNING);
     refold_client *client = poller_of(server, 30);
     struct timing timing = {.max_ms = 400};
@@ -420,7 +420,7 @@ static refold_error *error_of_echoing_wait(uint64_t timeout_ms, int stop_at) {
     return error;
 }
 
-TEST(the_last_status_is_told_shortened_and_without_the_key) {
+TEST(the_last_status_is_reported_cut_and_redacted) {
     refold_error *error = error_of_echoing_wait(1000, 0);
     CHECK_ERROR(error, REFOLD_ERROR_TIMEOUT, "PAUSED by ***");
     CHECK_LACKS(refold_error_message(error), TEST_KEY);
@@ -428,7 +428,7 @@ TEST(the_last_status_is_told_shortened_and_without_the_key) {
     refold_error_free(error);
 }
 
-TEST(a_wait_that_ends_early_counts_the_tries_of_all_polls) {
+TEST(an_ended_wait_counts_the_attempts_of_all_polls) {
     check_case("out of time");
     refold_error *error = error_of_echoing_wait(1000, 0);
     CHECK_INT(refold_error_attempts(error), COUNT(echoing_responses));
@@ -457,7 +457,7 @@ static void time_second_poll(struct timing *timing, struct response second, refo
     server_stop(server);
 }
 
-TEST(the_time_out_bounds_a_poll) {
+TEST(the_timeout_bounds_a_poll) {
     struct timing timing = {.max_ms = 400};
     while (CHECK_AGAIN(timing)) {
         refold_error *error;
@@ -467,7 +467,7 @@ TEST(the_time_out_bounds_a_poll) {
     }
 }
 
-TEST(the_time_out_bounds_a_retry_after) {
+TEST(the_timeout_bounds_a_retry_after) {
     struct timing timing = {.max_ms = 400};
     while (CHECK_AGAIN(timing)) {
         refold_error *error;
@@ -479,7 +479,7 @@ TEST(the_time_out_bounds_a_retry_after) {
 /* Failures ----------------------------------------------------------------------------------------------- */
 
 /* The options' time-out is a poll's: it is waited out, the fifth time in a row, too, the sixth not. */
-TEST(polls_that_take_too_long_are_waited_out) {
+TEST(polls_that_time_out_are_tolerated) {
     static const struct response silent = {.silent = true, .ending = HOLD};
     for (size_t failures = 1; failures <= 6; failures += 1 + 3 * (failures == 1)) {
         struct response responses[9] = {{.body = RUNNING}};
@@ -511,7 +511,7 @@ static const struct response passing_failures[] = {{.status = 408, .headers = AT
                                                    {.body = COMPLETED, .is_cut = true, .cut = 3}};
 
 /* Up to 5 in a row; the row begins anew after each success. */
-TEST(passing_failures_are_waited_out) {
+TEST(transient_poll_failures_are_tolerated) {
     for (size_t kind = 0; kind < COUNT(passing_failures); kind++) {
         struct response responses[13];
         for (size_t i = 0; i < COUNT(responses); i++)
@@ -619,7 +619,7 @@ static bool renew_token(const refold_execution *execution, void *user_data) {
     return true;
 }
 
-TEST(a_new_token_serves_the_next_poll) {
+TEST(a_new_token_applies_to_the_next_poll) {
     struct server *server = serve_responses(2, (struct response[]){{.body = RUNNING}, {.body = COMPLETED}});
     refold_options *options = test_options(server_url(server));
     refold_options_set_api_key(options, NULL, NULL);
@@ -668,7 +668,7 @@ static int64_t cancel_the_pause(void) {
     return took;
 }
 
-TEST(a_token_ends_the_pause) {
+TEST(cancelling_ends_the_pause) {
     struct timing timing = {.max_ms = 400};
     while (CHECK_AGAIN(timing))
         timing.us = cancel_the_pause();

@@ -377,7 +377,7 @@ static void run_soak(struct soak *soak, uint64_t seed, int64_t seconds) {
     check_growth("bytes in use at the end", empty.in_use, end.in_use, 256 * 1024);
 }
 
-TEST(nothing_is_left_of_many_calls) {
+TEST(many_calls_leak_nothing) {
     static struct soak soak;
     int64_t seconds = number_of("SOAK_SECONDS", 60);
     uint64_t seed = (uint64_t)number_of("SOAK_SEED", 1);
