@@ -1,4 +1,4 @@
-/* Random numbers that come back with their seed: splitmix64. */
+/* Reproducible random numbers: splitmix64. */
 #ifndef RANDOM_H
 #define RANDOM_H
 

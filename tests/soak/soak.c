@@ -1,8 +1,8 @@
-/* The soak: many threads on shared clients and on clients of their own, against servers that misbehave,
- * with cancels at random moments. Whatever happens, every call ends as it may, and memory, descriptors and
- * threads come back to what they were.
+/* A soak test: many threads make calls on shared clients and on their own, against servers that misbehave,
+ * and cancel at random moments. Every call must end in an expected way, and memory, descriptors and threads
+ * must return to where they were.
  *
- * SOAK_SECONDS and SOAK_SEED in the environment: how long, and where the random numbers begin. */
+ * The environment sets the duration, SOAK_SECONDS, and the seed of the random numbers, SOAK_SEED. */
 #define _GNU_SOURCE
 #include "client.h"
 #include "lookup.h"
@@ -28,13 +28,13 @@ static _Atomic uint64_t counters[COUNTERS];
 
 static void count(enum counter counter) { atomic_fetch_add(&counters[counter], 1); }
 
-/* The process at one moment. */
+/* The state of the process at one moment. */
 struct figures {
-    int64_t resident, in_use; /* bytes; the latter of the allocator, in all of its arenas */
+    int64_t resident, in_use; /* bytes; `in_use` is the allocator's, in all arenas */
     int descriptors, threads;
 };
 
-/* The last number of this name in a report of malloc_info, which ends with the sums over all arenas. */
+/* The last value of this element in a malloc_info() report, which ends with the sums over all arenas. */
 static int64_t last_size(const char *report, const char *element) {
     int64_t size = 0;
     for (const char *at = report; (at = strstr(at, element)) != NULL; at++) {
@@ -80,7 +80,7 @@ static void print_figures(const char *name, const struct figures *figures) {
 
 /* The soak --------------------------------------------------------------------------------------------- */
 
-/* A token in use, and when it is to be triggered. */
+/* A token in use, and when to trigger it. */
 struct appointment {
     pthread_mutex_t lock;
     refold_cancel *cancel; /* NULL: none */
@@ -92,7 +92,7 @@ struct soak {
     refold_client *shared[SHARED];
     struct appointment appointments[WORKERS];
     _Atomic bool ends;
-    /* Everybody stands still between two waits at the gate. */
+    /* The workers wait between two waits at the gate. */
     _Atomic bool pauses;
     pthread_barrier_t gate;
 };
@@ -103,7 +103,7 @@ struct worker {
     uint64_t random;
 };
 
-/* The last client reaches the first server by its name. */
+/* The last client connects to the first server by its name. */
 static refold_client *client_of_soak(const struct soak *soak, int number, uint32_t retries) {
     bool secure = number == PLAINTEXT_SERVERS, has_name = number > PLAINTEXT_SERVERS;
     char *url = text_of("%s://%s:%u", secure ? "https" : "http", has_name ? "soak.invalid" : "127.0.0.1",
@@ -147,7 +147,7 @@ static void check_code(const refold_error *error, bool may_be_cancelled) {
         FAIL("the code is %d: %s", code, refold_error_message(error));
 }
 
-/* It is whole, and every look at it finds what is there. */
+/* Checks that the execution is complete and every accessor returns what was sent. */
 static void check_execution(const refold_execution *execution, uint64_t *random) {
     const refold_json *json = refold_execution_json(execution);
     size_t nodes = refold_execution_node_count(execution), length = 0;
@@ -177,7 +177,7 @@ static void end_call(struct worker *worker, refold_execution *execution, refold_
 
 /* What workers do -------------------------------------------------------------------------------------- */
 
-static bool look_on(const refold_execution *execution, void *data) {
+static bool check_snapshot(const refold_execution *execution, void *data) {
     struct worker *worker = data;
     refold_execution *kept = refold_execution_retain(execution);
     check_execution(kept, &worker->random);
@@ -191,13 +191,13 @@ static void call_once(struct worker *worker, const refold_client *client, refold
     bool waits = random_below(&worker->random, 5) == 0;
     if (waits)
         execution = refold_wait_execution(client, TEST_ID, 1 + random_below(&worker->random, DEADLINE_MS),
-                                          look_on, worker, cancel, &error);
+                                          check_snapshot, worker, cancel, &error);
     else
         execution = refold_get_execution(client, TEST_ID, cancel, &error);
     end_call(worker, execution, error, cancel != NULL || waits);
 }
 
-/* A token that somebody else triggers, during the call or before; or never. */
+/* With a token that another thread triggers before or during the call, or never. */
 static void call_cancelled(struct worker *worker, const refold_client *client) {
     struct appointment *appointment = &worker->soak->appointments[worker->number];
     refold_cancel *cancel = refold_cancel_new();
@@ -212,7 +212,7 @@ static void call_cancelled(struct worker *worker, const refold_client *client) {
     refold_cancel_free(cancel);
 }
 
-static void call_with_a_client_of_its_own(struct worker *worker) {
+static void call_with_own_client(struct worker *worker) {
     int number = (int)random_below(&worker->random, SHARED);
     refold_client *client = client_of_soak(worker->soak, number, 0);
     for (unsigned left = 1 + random_below(&worker->random, 4); left > 0; left--)
@@ -241,7 +241,7 @@ static void do_something(struct worker *worker) {
     else if (number < 85)
         call_cancelled(worker, shared);
     else if (number < 95)
-        call_with_a_client_of_its_own(worker);
+        call_with_own_client(worker);
     else if (number < 98)
         parse_something(worker);
     else
@@ -278,7 +278,7 @@ static void *trigger(void *data) {
 
 /* From beginning to end -------------------------------------------------------------------------------- */
 
-/* The figures while everybody stands still. The shared clients keep what connections they have. */
+/* The figures while no worker makes a call. The shared clients keep their connections. */
 static struct figures figures_at_rest(struct soak *soak, int threads) {
     soak->pauses = true;
     pthread_barrier_wait(&soak->gate);
@@ -313,8 +313,8 @@ static void free_shared(struct soak *soak) {
         refold_client_free(soak->shared[i]);
 }
 
-/* One of everything, and everything freed: what the process is like with nothing in it. */
-static struct figures figures_at_the_beginning(struct soak *soak, uint64_t seed) {
+/* The figures after each operation was made and everything freed: the baseline. */
+static struct figures baseline_figures(struct soak *soak, uint64_t seed) {
     struct worker worker = {.soak = soak, .random = seed};
     open_shared(soak);
     for (int i = 0; i < 200; i++)
@@ -330,9 +330,8 @@ static void check_growth(const char *name, int64_t before, int64_t after, int64_
         FAIL("%s has grown", name);
 }
 
-/* N threads on one client need no more than N connections, and each of these may be in use, or idle with its
- * buffers and its TLS session. The allocator has an arena for each thread, which keeps what the largest
- * answer took. */
+/* N threads on one client need at most N connections, each in use, or idle with its buffers and its TLS
+ * session. The allocator has an arena per thread, which keeps the memory of the largest response. */
 enum {
     CONNECTIONS = WORKERS * SHARED,
     CONNECTION_BYTES = 64 * 1024,
@@ -343,7 +342,7 @@ static void run_soak(struct soak *soak, uint64_t seed, int64_t seconds) {
     struct worker workers[WORKERS];
     pthread_t threads[WORKERS], trigger_thread;
     int64_t begun = now_ms(), warming_ms = seconds > 120 ? 60000 : seconds * 1000 / 3;
-    struct figures empty = figures_at_the_beginning(soak, seed);
+    struct figures empty = baseline_figures(soak, seed);
     print_figures("empty", &empty);
     open_shared(soak);
     for (int i = 0; i < WORKERS; i++) {
@@ -387,7 +386,7 @@ TEST(many_calls_leak_nothing) {
     for (int i = 0; i < WORKERS; i++)
         pthread_mutex_init(&soak.appointments[i].lock, NULL);
     lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
-    setenv("SSL_CERT_FILE", certificate_path("ca.pem"), 1); /* The system's roots take their time. */
+    setenv("SSL_CERT_FILE", certificate_path("ca.pem"), 1); /* Loading the system's roots is slow. */
     run_soak(&soak, seed, seconds);
     unruly_stop(soak.unruly);
 }

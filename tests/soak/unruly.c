@@ -13,14 +13,14 @@
 
 /* Executions ------------------------------------------------------------------------------------------- */
 
-/* Each tells how many nodes it has, and that it is whole. */
+/* Each body holds its node count, and "is_whole" at its end. */
 #define NODE                                                                                                 \
     "{\"node_id\": \"n\", \"node_name\": \"a \\\"node\\\"\", \"node_status\": \"Success\", "                 \
     "\"latest_output\": {\"list\": [1, 2, {\"deep\": \"\\u00fc\"}]}}"
 
 enum { SIZES = 9, MAX_NODES = 4096 };
 
-/* By size, whether the run has ended, and whether it is compressed. */
+/* Indexed by size, whether the run has ended, and whether it is compressed. */
 static struct bytes bodies[SIZES][2][2];
 
 static void make_bodies(void) {
@@ -39,7 +39,7 @@ static void make_bodies(void) {
     }
 }
 
-/* Mostly small ones; the largest ones come and go twice a minute. */
+/* Mostly small; the maximum rises and falls twice a minute. */
 static int size_now(uint64_t *state) {
     enum { PERIOD_MS = 30000 };
     int64_t place = now_ms() % PERIOD_MS;
@@ -51,7 +51,7 @@ static int size_now(uint64_t *state) {
     return size;
 }
 
-/* Answers ---------------------------------------------------------------------------------------------- */
+/* Responses -------------------------------------------------------------------------------------------- */
 
 static void respond_well(struct exchange *exchange, uint64_t *state, struct response *response) {
     bool is_packed = random_below(state, 3) == 0;
@@ -81,7 +81,7 @@ static void respond_slowly(struct exchange *exchange, uint64_t *state) {
     exchange_drip(exchange, body->start, body->length, body->length / 4, random_below(state, 20));
 }
 
-/* With the secret that came, which no message may show. */
+/* Echoes the secret, which no message may show. */
 static void respond_with_an_error(struct exchange *exchange, uint64_t *state) {
     static const int statuses[] = {301, 400, 401, 404, 429, 500, 502, 503};
     const char *key = head_value(exchange_head(exchange), "x-api-key");
@@ -108,7 +108,7 @@ static void say_nothing(struct exchange *exchange, enum ending ending) {
     exchange_respond(exchange, &(struct response){.silent = true, .ending = ending});
 }
 
-/* Of 100 answers 70 are as they should be. */
+/* 70 % of the responses are valid. */
 static void misbehave(struct exchange *exchange) {
     const uint64_t *seed = exchange_data(exchange);
     uint64_t state = *seed + (exchange_connection(exchange) << 32) + exchange_index(exchange);
@@ -147,18 +147,18 @@ static struct server *serve_unruly(uint64_t *seed, int number, uint16_t port) {
     options.certificate = number >= PLAINTEXT_SERVERS ? "good" : NULL;
     struct server *server = serve(&options);
     if (server == NULL)
-        abort(); /* The port is held for it. */
+        abort(); /* The port is reserved. */
     return server;
 }
 
 struct fleet {
     uint64_t seed;
     struct server *servers[UNRULY_SERVERS];
-    struct dead_port *ports[UNRULY_SERVERS]; /* keep their numbers while the servers are away */
+    struct dead_port *ports[UNRULY_SERVERS]; /* reserve the ports while the servers are stopped */
 };
 
-/* One server at a time is away for a moment. */
-static void *come_and_go(void *data) {
+/* Stops and restarts one server at a time. */
+static void *restart_servers(void *data) {
     struct fleet *fleet = data;
     uint64_t state = fleet->seed;
     for (;;) {
@@ -184,7 +184,7 @@ static void serve_fleet(const void *data, char *info, size_t size) {
     }
     snprintf(info, size, "%u %u %u %u", server_port(fleet.servers[0]), server_port(fleet.servers[1]),
              server_port(fleet.servers[2]), server_port(fleet.servers[3]));
-    if (pthread_create(&thread, NULL, come_and_go, &fleet) != 0)
+    if (pthread_create(&thread, NULL, restart_servers, &fleet) != 0)
         abort();
 }
 

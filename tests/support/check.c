@@ -69,7 +69,7 @@ bool check_fail(const char *file, int line, const char *format, ...) {
     return false;
 }
 
-/* A string as it is shown in a report: quoted, escaped and cut. */
+/* A string as shown in reports: quoted, escaped and truncated. */
 struct shown {
     char text[400];
 };
@@ -98,7 +98,7 @@ static struct shown show(const char *bytes, size_t length) {
 static struct shown show_text(const char *text) { return show(text, text == NULL ? 0 : strlen(text)); }
 
 bool check_true(bool held, const char *file, int line, const char *expression) {
-    return held || check_fail(file, line, "%s is not so", expression);
+    return held || check_fail(file, line, "%s is false", expression);
 }
 
 bool check_int(int64_t got, int64_t want, const char *file, int line, const char *expression) {
@@ -176,7 +176,7 @@ void check_missed(struct timing *timing, const char *format, ...) {
     va_end(arguments);
 }
 
-/* Notes what the last try took: was it in time? */
+/* Records an attempt and returns whether it was in time. */
 static bool has_held(struct timing *timing) {
     bool counts = !timing->has_missed;
     timing->made++;
@@ -199,9 +199,10 @@ bool check_again(struct timing *timing, const char *file, int line) {
         return true;
     }
     if (timing->best_us == INT64_MAX)
-        check_fail(file, line, "none of %d tries came to what is timed: %s", allowed, timing->missed);
+        check_fail(file, line, "none of %d attempts reached the operation to be timed: %s", allowed,
+                   timing->missed);
     else
-        check_fail(file, line, "the best of %d tries took %" PRId64 " us, wanted %" PRId64 " at most",
+        check_fail(file, line, "the best of %d attempts took %" PRId64 " us, wanted %" PRId64 " at most",
                    allowed, timing->best_us, timing->max_ms * 1000 * patience);
     return false;
 }
@@ -270,7 +271,7 @@ int event_count(struct event *event) {
 
 /* The process -------------------------------------------------------------------------------------------- */
 
-/* Counting waits until a descriptor that is just being opened has been marked. */
+/* Held while a descriptor is opened and marked, so that counting waits for both. */
 static pthread_mutex_t descriptors_lock = PTHREAD_MUTEX_INITIALIZER;
 enum { MARKED_DESCRIPTORS = 65536 };
 static bool owned[MARKED_DESCRIPTORS];
@@ -334,7 +335,7 @@ static bool is_own_thread(const char *task) {
     snprintf(path, sizeof path, "/proc/self/task/%s/comm", task);
     FILE *file = fopen(path, "r");
     if (file == NULL)
-        return true; /* It has ended meanwhile. */
+        return true; /* The thread has ended. */
     bool read = fgets(name, sizeof name, file) != NULL;
     fclose(file);
     return !read || strncmp(name, OWN_THREAD, sizeof OWN_THREAD - 1) == 0;
@@ -398,11 +399,10 @@ static struct job make_job(void (*work)(void *), void *data, pthread_barrier_t *
     return job;
 }
 
-/* The stack is mapped here: one that the C library hands out may be a larger one that an ended thread left
- * behind. */
+/* Maps the stack here because the C library may reuse a larger one of an ended thread. */
 void run_on_stack(size_t stack_bytes, void (*work)(void *data), void *data) {
 #ifdef CHECK_SANITIZED
-    stack_bytes *= 8; /* The instrumentation surrounds each variable with room. */
+    stack_bytes *= 8; /* The instrumentation pads each variable. */
 #endif
     size_t guard = (size_t)sysconf(_SC_PAGESIZE);
     char *stack = mmap(NULL, guard + stack_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -445,12 +445,12 @@ void run_on_threads(int count, void (*work)(void *data), void *data, size_t size
 
 /* The watchdog ------------------------------------------------------------------------------------------- */
 
-/* Seconds. Only what hangs takes so long, on a busy machine, too. */
+/* Long enough that on a busy machine, too, only a hanging test exceeds it. */
 enum { MAX_TEST_SECONDS = 300 };
 
 static pthread_mutex_t limit_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t limit_changed;
-static int64_t limit_at; /* milliseconds; 0: the program is done */
+static int64_t limit_at; /* milliseconds; 0: all tests have run */
 static int passed_tests, failed_tests;
 
 static void set_limit(int64_t at) {

@@ -72,7 +72,7 @@ refold_error *client_error(refold_options *options) {
     refold_client *client = refold_client_new(options, &error);
     refold_options_free(options);
     if (client != NULL)
-        FAIL("a client came about");
+        FAIL("a client was created");
     CHECK((client == NULL) == (error != NULL));
     refold_client_free(client);
     return error;
@@ -90,7 +90,7 @@ bool check_error(const refold_error *error, refold_code code, const char *part, 
     return part == NULL || check_contains(message, part, true, file, line, "message");
 }
 
-/* The length of the sequence that this byte begins; 0: none. */
+/* The length of the UTF-8 sequence that starts with this byte; 0: invalid. */
 static int sequence_length(unsigned char first) {
     if (first < 0x80)
         return 1;

@@ -40,7 +40,7 @@ void lookup_script(struct lookup lookup) {
 void lookup_release(void) {
     take_lock();
     generation++;
-    /* A thread that has not come so far when its call gives up must not wait, either. */
+    /* Lookups that begin after their call has given up must not block, either. */
     if (scripted.silent)
         scripted = (struct lookup){.error = EAI_AGAIN};
     pthread_cond_broadcast(&changed);
@@ -113,7 +113,7 @@ static struct addrinfo *make_entry(const char *text, int kind) {
     return &entry->info;
 }
 
-/* Waits as told, and gives what there is to answer. */
+/* Waits if the lookup is silent, and returns its result. */
 static struct lookup wait_for_result(const char *name) {
     sigset_t blocked;
     take_lock();

@@ -21,7 +21,7 @@ static void keep_silent(struct exchange *exchange) {
     exchange_close(exchange);
 }
 
-/* Sends `first`, then `drop` again and again, at most for as long as a test may last. */
+/* Sends `first`, then `drop` repeatedly until the client or the server ends. */
 static void drip_after(struct exchange *exchange, const char *first, const char *drop) {
     exchange_send_text(exchange, first);
     reach(exchange);
@@ -42,7 +42,7 @@ static void leave_handshake(struct exchange *exchange) {
         keep_silent(exchange);
 }
 
-/* A record that holds a ServerHello of 16,000 bytes, which begins well. */
+/* A record with a ServerHello of 16,000 bytes, valid so far. */
 static void drip_handshake(struct exchange *exchange) {
     static const char start[] = {0x16, 3, 3, 0x3e, (char)0x84, 2, 0, 0x3e, (char)0x80, 3, 3};
     if (!hear_something(exchange) || !exchange_send(exchange, start, sizeof start))
@@ -64,7 +64,7 @@ static void leave_socks(struct exchange *exchange) {
         keep_silent(exchange);
 }
 
-/* Agrees to the method that was offered, and reads what follows. */
+/* Accepts the offered method and reads the first byte of what follows. */
 static bool greet_socks(struct exchange *exchange) {
     char greeting[3];
     if (!exchange_read_exactly(exchange, greeting, sizeof greeting))
@@ -107,7 +107,7 @@ static void drip_chunks(struct exchange *exchange) {
 
 static void drip_until_close(struct exchange *exchange) { drip_after(exchange, OK_LINE "\r\n{", " "); }
 
-/* Sends the block until the client has had enough, but no faster than 64 MB/s. */
+/* Sends the block until the client closes, at 64 MB/s at most. */
 static void flood(struct exchange *exchange, const char *headers, const char *start, size_t start_length,
                   const char *block, size_t block_length) {
     char chunk[65536];
@@ -124,7 +124,7 @@ static void flood(struct exchange *exchange, const char *headers, const char *st
 
 static void flood_body(struct exchange *exchange) { flood(exchange, OK_LINE "\r\n", "{", 1, " ", 1); }
 
-/* The stream never ends and never holds a byte: its blocks are stored ones of length 0. */
+/* An endless stream of empty stored blocks, which decompresses to nothing. */
 static void flood_gzip(struct exchange *exchange) {
     static const char start[] = {0x1f, (char)0x8b, 8, 0, 0, 0, 0, 0, 0, 3};
     static const char block[] = {0, 0, 0, (char)0xff, (char)0xff};
@@ -172,13 +172,13 @@ const struct phase phases[] = {
      .connected = leave_socks_later},
     {"a SOCKS proxy silent after the request", PROXY, .proxy = "socks5h://", .connected = leave_socks_later},
     {"a dripping SOCKS proxy", PROXY, .proxy = "socks5h://", .connected = drip_socks},
-    {"a request that nobody reads", SENDING, .has_large_request = true},
+    {"a request that the server does not read", SENDING, .has_large_request = true},
     {"a silent header", HEADER, .handler = keep_silent},
     {"a silent header on a connection in use", HEADER, .is_warm = true, .handler = respond_once},
     {"a silent header in TLS", HEADER, .has_tls = true, .handler = keep_silent},
     {"a dripping header", HEADER, .handler = drip_header},
     {"a dripping header in TLS", HEADER, .has_tls = true, .handler = drip_header},
-    {"endless interim answers", HEADER, .handler = drip_hints},
+    {"endless interim responses", HEADER, .handler = drip_hints},
     {"a silent body", BODY, .handler = leave_body},
     {"a dripping body", BODY, .handler = drip_body},
     {"a dripping body in TLS", BODY, .has_tls = true, .handler = drip_body},
@@ -186,8 +186,8 @@ const struct phase phases[] = {
     {"a body that drips until it closes", BODY, .handler = drip_until_close},
     {"an endless body", BODY, .handler = flood_body},
     {"an endless body that decompresses to nothing", BODY, .handler = flood_gzip},
-    {"the pause between tries", .message = "in the pause before another try", .occurrence = BETWEEN_ATTEMPTS,
-     .handler = ask_for_patience},
+    {"the pause between attempts", .message = "in the pause before another try",
+     .occurrence = BETWEEN_ATTEMPTS, .handler = ask_for_patience},
     {"the pause between polls", .message = "in the pause before the next poll", .occurrence = WHILE_POLLING,
      .handler = stay_running},
     {"a later poll", HEADER, .occurrence = WHILE_POLLING, .handler = respond_once},

@@ -33,7 +33,7 @@ static uint16_t port_of(const char *target) { return (uint16_t)atoi(strrchr(targ
 
 /* HTTP --------------------------------------------------------------------------------------------------- */
 
-static bool is_welcome(const struct proxy *proxy, const char *head) {
+static bool is_authorized(const struct proxy *proxy, const char *head) {
     const char *got = head_value(head, "Proxy-Authorization");
     if (proxy->options.user == NULL)
         return got == NULL;
@@ -48,7 +48,7 @@ static void serve_http(struct exchange *exchange) {
     char method[16] = "", target[1000] = "";
     sscanf(exchange_head(exchange), "%15s %999s", method, target);
     note_target(proxy, target, 0);
-    if (!is_welcome(proxy, exchange_head(exchange))) {
+    if (!is_authorized(proxy, exchange_head(exchange))) {
         exchange_respond(exchange,
                          &(struct response){.status = 407,
                                             .headers = "Proxy-Authenticate: Basic realm=\"proxy\"\r\n",
@@ -63,7 +63,7 @@ static void serve_http(struct exchange *exchange) {
 
 /* SOCKS5 ------------------------------------------------------------------------------------------------- */
 
-/* Reads a length and as many bytes, as text. */
+/* Reads a string that its length precedes. */
 static bool read_text(struct exchange *exchange, char text[256]) {
     unsigned char length;
     if (!exchange_read_exactly(exchange, &length, 1) || !exchange_read_exactly(exchange, text, length))
@@ -76,9 +76,9 @@ static bool log_in(struct exchange *exchange, const struct proxy_options *option
     char version, user[256], password[256];
     bool read = exchange_read_exactly(exchange, &version, 1) && read_text(exchange, user) &&
                 read_text(exchange, password);
-    bool welcome =
+    bool authorized =
         read && version == 1 && strcmp(user, options->user) == 0 && strcmp(password, options->password) == 0;
-    return exchange_send(exchange, welcome ? "\1\0" : "\1\1", 2) && welcome;
+    return exchange_send(exchange, authorized ? "\1\0" : "\1\1", 2) && authorized;
 }
 
 static bool greet(struct exchange *exchange, const struct proxy_options *options) {
@@ -119,7 +119,7 @@ static void serve_socks(struct exchange *exchange) {
     int address_type;
     if (greet(exchange, &proxy->options) && read_target(exchange, target, &address_type)) {
         note_target(proxy, target, address_type);
-        /* Where it connects from: by IPv6 where it was given a name. */
+        /* The bound address: IPv6 if the request had a host name. */
         char reply[22] = {5, 0, 0, address_type == 3 ? 4 : 1};
         exchange_send(exchange, reply, address_type == 3 ? 22 : 10);
         exchange_relay(exchange, port_of(target));

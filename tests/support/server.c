@@ -78,8 +78,7 @@ static int open_connection(void *listener) {
     return accept4(*(int *)listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 }
 
-/* Binds a socket to a free port, or to `wanted`; gives the port in `port`. -1: somebody has the wanted
- * one. */
+/* Binds a socket to a free port, or to `wanted`, and stores the port. Returns -1 if `wanted` is in use. */
 static int bound_socket(const char *where, uint16_t wanted, uint16_t *port) {
     union any_address address;
     socklen_t length = address_of(where, wanted, &address);
@@ -115,7 +114,7 @@ static bool is_thrown(int descriptor) {
     return poll(&poller, 1, 0) == 1;
 }
 
-/* What a server is --------------------------------------------------------------------------------------- */
+/* Servers and exchanges ---------------------------------------------------------------------------------- */
 
 struct request {
     char *head;
@@ -129,11 +128,11 @@ struct exchange {
     pthread_t thread;
     bool finished; /* guarded by the server's lock */
     int socket;    /* -1: closed */
-    SSL *tls;      /* NULL: plain, or not yet */
+    SSL *tls;      /* NULL: no TLS, or not yet */
     size_t connection;
     size_t index;
-    const char *head; /* of the request at hand */
-    char *own_head;   /* the same, where the server keeps none */
+    const char *head; /* of the current request */
+    char *own_head;   /* the same, if the server keeps no heads */
     char *waiting;    /* bytes read, not yet consumed */
     size_t waiting_length;
 };
@@ -144,8 +143,8 @@ struct server {
     char url[80];
     uint16_t port;
     int listener;
-    int stop;    /* readable: being stopped */
-    int release; /* readable: nothing is held any more */
+    int stop;    /* readable once the server is being stopped */
+    int release; /* readable once everything is released */
     SSL_CTX *tls;
     pthread_t acceptor;
     pthread_mutex_t lock;
@@ -172,7 +171,8 @@ static void server_changed(struct server *server) { pthread_cond_broadcast(&serv
 
 enum woken { READY, STOPPED, TIME_OVER, RELEASED };
 
-/* Waits for the socket, the server's end, the release (where asked for) or the time; -1: no time limit. */
+/* Waits until the socket is ready, the server stops, it is released (if `release` is set) or the time is over
+ * (-1: no limit). */
 static enum woken wait_for(struct exchange *exchange, short events, bool release, int64_t limit_ms) {
     struct server *server = exchange->server;
     int64_t until = now_ms() + limit_ms;
@@ -193,7 +193,7 @@ static enum woken wait_for(struct exchange *exchange, short events, bool release
     }
 }
 
-/* After an operation that would have blocked. */
+/* For an operation that would have blocked. */
 static bool wait_again(struct exchange *exchange, short events) {
     return wait_for(exchange, events, false, -1) == READY;
 }
@@ -223,7 +223,7 @@ void exchange_close_notify(struct exchange *exchange) {
     }
 }
 
-/* shutdown reaches the client also where a forked child still holds a copy of the socket. */
+/* shutdown() reaches the client even if a forked child holds a copy of the socket. */
 void exchange_truncate(struct exchange *exchange) {
     if (exchange->socket < 0)
         return;
@@ -255,7 +255,7 @@ void exchange_half_close(struct exchange *exchange) {
 
 /* Bytes -------------------------------------------------------------------------------------------------- */
 
-/* Reads once; 0: the end, for whatever reason. */
+/* Reads once; 0: closed, failed or stopped. */
 static size_t receive(struct exchange *exchange, void *buffer, size_t size) {
     while (exchange->socket >= 0) {
         ssize_t count;
@@ -351,7 +351,8 @@ bool exchange_drip(struct exchange *exchange, const void *bytes, size_t length, 
     return true;
 }
 
-/* Has the client closed? What it sent is dropped; below TLS, for a client may close without a word. */
+/* Whether the client has closed. Discards what it sent, and ignores TLS, because a client may close without a
+ * close_notify. */
 static bool is_closed_by_client(struct exchange *exchange) {
     char dropped[4096];
     for (;;) {
@@ -363,7 +364,7 @@ static bool is_closed_by_client(struct exchange *exchange) {
     }
 }
 
-/* Waits until the client closes (READY), and where asked for, for the release. */
+/* Waits until the client closes (READY) or, if `release` is set, until the release. */
 static enum woken watch_client(struct exchange *exchange, bool release) {
     while (exchange->socket >= 0) {
         enum woken woken = wait_for(exchange, POLLIN | POLLRDHUP, release, -1);
@@ -383,7 +384,7 @@ bool exchange_await_close(struct exchange *exchange) {
 
 /* Relays ------------------------------------------------------------------------------------------------- */
 
-/* Sends it all, however long the other side takes; false: the end. */
+/* Sends all bytes, however long the other side takes; false: it closed, or the server stops. */
 static bool push(struct exchange *exchange, int to, const char *bytes, size_t count) {
     for (size_t at = 0; at < count;) {
         struct pollfd pollers[] = {{.fd = exchange->server->stop, .events = POLLIN},
@@ -399,8 +400,8 @@ static bool push(struct exchange *exchange, int to, const char *bytes, size_t co
 
 enum passage { PASSES, ENDED, BROKEN };
 
-/* Hands on what has come from one side to the other. */
-static enum passage hand_on(struct exchange *exchange, int from, int to, relay_admit *admit) {
+/* Copies what is available from one side to the other. */
+static enum passage copy_once(struct exchange *exchange, int from, int to, relay_admit *admit) {
     char bytes[16384];
     ssize_t count = recv(from, bytes, sizeof bytes, 0);
     if (count <= 0)
@@ -413,8 +414,8 @@ static enum passage hand_on(struct exchange *exchange, int from, int to, relay_a
     return admitted < (size_t)count ? BROKEN : PASSES;
 }
 
-/* Hands on both ways, until it does not go on. */
-static enum passage pass_both_ways(struct exchange *exchange, int there, relay_admit *admit) {
+/* Copies in both directions until the relay ends or breaks. */
+static enum passage copy_both_ways(struct exchange *exchange, int there, relay_admit *admit) {
     enum passage passage = PASSES;
     int here = exchange->socket;
     while (passage == PASSES) {
@@ -425,9 +426,9 @@ static enum passage pass_both_ways(struct exchange *exchange, int there, relay_a
         if (pollers[0].revents != 0)
             return ENDED;
         if (pollers[1].revents != 0)
-            passage = hand_on(exchange, here, there, admit);
+            passage = copy_once(exchange, here, there, admit);
         if (passage == PASSES && pollers[2].revents != 0)
-            passage = hand_on(exchange, there, here, admit);
+            passage = copy_once(exchange, there, here, admit);
     }
     return passage;
 }
@@ -438,7 +439,7 @@ bool exchange_relay_in_part(struct exchange *exchange, uint16_t port, relay_admi
     int family = address.any.sa_family;
     int there = must_not_fail(open_owned(open_socket, &family));
     bool open = connect(there, &address.any, length) == 0 || errno == EINPROGRESS;
-    enum passage passage = open && exchange->socket >= 0 ? pass_both_ways(exchange, there, admit) : ENDED;
+    enum passage passage = open && exchange->socket >= 0 ? copy_both_ways(exchange, there, admit) : ENDED;
     close_owned(there);
     if (passage != BROKEN)
         exchange_close(exchange);
@@ -449,7 +450,7 @@ void exchange_relay(struct exchange *exchange, uint16_t port) {
     exchange_relay_in_part(exchange, port, NULL);
 }
 
-/* Answers ------------------------------------------------------------------------------------------------ */
+/* Responses ---------------------------------------------------------------------------------------------- */
 
 static const char *reason_of(int status) {
     static const struct {
@@ -477,10 +478,10 @@ static const char *reason_of(int status) {
     for (size_t i = 0; i < COUNT(reasons); i++)
         if (reasons[i].status == status)
             return reasons[i].reason;
-    return "Whatever";
+    return "Unknown";
 }
 
-/* Sends what printf would print, however long. */
+/* Sends the output of printf, of any length. */
 static bool send_format(struct exchange *exchange, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 static bool send_format(struct exchange *exchange, const char *format, ...) {
@@ -571,7 +572,7 @@ static void respond_from_list(struct exchange *exchange) {
 
 /* A connection ------------------------------------------------------------------------------------------- */
 
-/* Under the server's lock. */
+/* The caller holds the server's lock. */
 static void keep_request(struct server *server, size_t index, struct request request) {
     if (index == server->request_capacity) {
         server->request_capacity = server->request_capacity == 0 ? 64 : 2 * server->request_capacity;
@@ -597,7 +598,7 @@ static void note_request(struct exchange *exchange, char *head) {
     }
 }
 
-/* Reads up to the empty line and notes the head; what was read past it waits. */
+/* Reads up to the empty line and records the head; what follows stays in `waiting`. */
 static bool read_request(struct exchange *exchange) {
     for (;;) {
         char *end = memmem(exchange->waiting, exchange->waiting_length, "\r\n\r\n", 4);
@@ -671,7 +672,7 @@ static pthread_t start_thread(void *(*work)(void *), void *data) {
     return thread;
 }
 
-/* Joins the threads of connections that are over, or of all. */
+/* Joins the threads of finished connections, or of all. */
 static void join_connections(struct server *server, bool all) {
     struct exchange *done = NULL;
     pthread_mutex_lock(&server->lock);
@@ -725,12 +726,12 @@ static void *accept_connections(void *data) {
         if (connected >= 0)
             begin_connection(server, connected);
         else if (errno == EMFILE || errno == ENFILE)
-            poll(pollers, 1, 5); /* A test may use up all descriptors; one will come back. */
+            poll(pollers, 1, 5); /* A test may exhaust the descriptors; retry until one is free. */
         join_connections(server, false);
     }
 }
 
-/* The acceptor, and with it every thread of the server, blocks all signals: they belong to the test. */
+/* The acceptor blocks all signals, and all threads of the server inherit that: signals belong to the test. */
 static void start_acceptor(struct server *server) {
     sigset_t all, before;
     sigfillset(&all);
@@ -917,7 +918,7 @@ static const char *kept_copy(const char *text, size_t length) {
 
 const char *head_line(const char *head) { return head == NULL ? NULL : kept_copy(head, strcspn(head, "\r")); }
 
-/* The value's first byte in the next line that bears this name, from `line` on; NULL: none. */
+/* The value of the first header of this name after `line`; NULL: none. */
 static const char *find_header(const char *line, const char *name) {
     size_t length = strlen(name);
     for (line = strstr(line, "\r\n"); line != NULL && line[2] != '\r'; line = strstr(line + 2, "\r\n")) {
@@ -948,7 +949,7 @@ size_t head_count(const char *head, const char *name) {
 struct dead_port {
     char url[80];
     uint16_t number;
-    int sockets[4]; /* the listener, and what fills its backlog */
+    int sockets[4]; /* the listener, and connections that fill its backlog */
 };
 
 static struct dead_port *dead_port(const char *address) {
@@ -960,12 +961,12 @@ static struct dead_port *dead_port(const char *address) {
     return port;
 }
 
-/* Bound, but not listening. */
+/* The socket is bound but does not listen. */
 struct dead_port *refusing_port(const char *address) {
     return dead_port(address);
 }
 
-/* A backlog of 0 holds one connection; the kernel drops further attempts. */
+/* A backlog of 0 holds one connection; the kernel drops further SYNs. */
 struct dead_port *black_hole(const char *where) {
     struct dead_port *port = dead_port(where);
     union any_address address;
