@@ -1,4 +1,4 @@
-/* "Arguments (nothing is sent when one is wrong; the message names it)". */
+/* Invalid arguments: the error message names the argument and nothing is sent. */
 #define _GNU_SOURCE
 #include "client.h"
 
@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Does the message name the argument? Letters of both cases are one, and `_`, `-` and space, too; `|` parts
- * names. */
-static bool names(const char *message, const char *argument) {
+/* Whether the message names the argument, ignoring case and treating `_` and `-` as spaces; `|` separates
+ * alternative names. */
+static bool mentions(const char *message, const char *argument) {
     char normalized[2000];
     size_t length = 0;
     for (; message[length] != '\0' && length < sizeof normalized - 1; length++) {
@@ -27,12 +27,12 @@ static bool names(const char *message, const char *argument) {
     return false;
 }
 
-/* Frees the options. No client comes about, and the message names the argument. */
+/* Expects that creating a client fails with a message that names the argument; frees the options. */
 static void expect_refusal(refold_options *options, const char *argument) {
     refold_error *error = client_error(options);
     if (CHECK_ERROR(error, REFOLD_ERROR_INVALID_ARGUMENT, NULL) &&
-        !names(refold_error_message(error), argument))
-        FAIL("\"%s\" does not name the %s", refold_error_message(error), argument);
+        !mentions(refold_error_message(error), argument))
+        FAIL("\"%s\" does not mention the %s", refold_error_message(error), argument);
     CHECK(!refold_error_is_retryable(error));
     CHECK_INT(refold_error_attempts(error), 0);
     refold_error_free(error);
@@ -155,7 +155,7 @@ TEST(plaintext_beyond_loopback_must_be_allowed) {
     expect_refusal(options, "base url");
 }
 
-/* A C caller's bool that was never a bool: any byte but 0 is true. */
+/* A C caller may pass any byte as a bool: all but 0 are true. */
 TEST(any_nonzero_byte_is_true) {
     typedef void set_byte(refold_options *, unsigned char);
     set_byte *set = (set_byte *)(void (*)(void))refold_options_set_allow_plaintext;
@@ -222,13 +222,13 @@ TEST(exactly_one_auth_scheme_is_required) {
 TEST(an_account_with_a_token_is_reported) {
     refold_error *error = client_error(with_credentials(NULL, "a", "t"));
     REQUIRE(CHECK_ERROR(error, REFOLD_ERROR_INVALID_ARGUMENT, NULL));
-    CHECK(names(refold_error_message(error), "linked account id"));
-    CHECK(names(refold_error_message(error), "session token"));
-    CHECK(!names(refold_error_message(error), "api key"));
+    CHECK(mentions(refold_error_message(error), "linked account id"));
+    CHECK(mentions(refold_error_message(error), "session token"));
+    CHECK(!mentions(refold_error_message(error), "api key"));
     refold_error_free(error);
 }
 
-/* HTTP strips them, so that another credential would arrive. Inside they are as good as any byte. */
+/* HTTP strips outer whitespace, so the server would receive another credential. Inner spaces are allowed. */
 TEST(credentials_with_outer_whitespace_are_rejected) {
     static const char *const texts[] = {" x", "x ", " x ", " ", "  "};
     for (size_t i = 0; i < COUNT(texts); i++) {
@@ -242,7 +242,7 @@ TEST(credentials_with_outer_whitespace_are_rejected) {
     expect_client(with_credentials(NULL, NULL, "a token"));
 }
 
-/* What no credential, user agent or other text may hold: control characters, and what is not UTF-8. */
+/* Rejected in credentials, the user agent and other texts: control characters and invalid UTF-8. */
 static const char *const bad_texts[] = {"a\nb",
                                         "a\rb",
                                         "a\r\nx-injected: 1",
@@ -458,7 +458,7 @@ TEST(invalid_ids_are_rejected_unsent) {
                                           : refold_wait_execution(client, id, 1000, NULL, NULL, NULL, &error);
         CHECK(execution == NULL);
         if (CHECK_ERROR(error, REFOLD_ERROR_INVALID_ARGUMENT, NULL))
-            CHECK(names(refold_error_message(error), "execution id"));
+            CHECK(mentions(refold_error_message(error), "execution id"));
         CHECK_INT(refold_error_attempts(error), 0);
         refold_error_free(error);
         refold_execution_free(execution);
@@ -613,7 +613,7 @@ TEST(plaintext_requests_bypass_proxy_variables) {
     server_stop(server);
 }
 
-/* A loopback host of the base URL is none where a proxy stands between that is on another. */
+/* With a proxy on another host, a loopback base URL does not keep plaintext on this host. */
 TEST(plaintext_through_a_remote_proxy_must_be_allowed) {
     static const struct {
         const char *base, *proxy;
@@ -650,7 +650,7 @@ static char *read_text(const char *path) {
     return text;
 }
 
-/* A file with this text, in a folder that the caller removes. */
+/* Writes a file into a folder that the caller removes. */
 static char *write_text(const char *folder, const char *name, const char *text) {
     char *path = text_of("%s/%s", folder, name);
     FILE *file = fopen(path, "w");
@@ -665,12 +665,12 @@ static char *write_text(const char *folder, const char *name, const char *text) 
 struct pem_case {
     const char *name;
     char *text;
-    bool good;
+    bool is_valid;
 };
 
 enum { PEM_CASES = 16 };
 
-/* The certificate between other BEGIN and END lines; to be freed. */
+/* The certificate with other BEGIN and END lines, freed by the caller. */
 static char *relabelled(const char *pem, const char *label) {
     const char *inside = strstr(pem, BEGIN_CERTIFICATE) + strlen(BEGIN_CERTIFICATE);
     int length = (int)(strstr(inside, END_CERTIFICATE) - inside);
@@ -687,7 +687,7 @@ static void make_pem_cases(struct pem_case *cases) {
     const struct pem_case made[PEM_CASES] = {
         {"one", text_of("%s", good), true},
         {"two", text_of("%s%s", good, other), true},
-        {"with words around", text_of("the authority:\n%s\nthe end\n", good), true},
+        {"with surrounding text", text_of("the authority:\n%s\nthe end\n", good), true},
         {"with a key", text_of("%s%s", key, good), true},
         {"only a key", text_of("%s", key), false},
         {"nothing", text_of("%s", ""), false},
@@ -723,7 +723,7 @@ TEST(ca_files_and_texts_are_validated) {
         refold_options *by_text = test_options("https://example.com");
         refold_options_set_ca_file(by_file, path);
         refold_options_set_ca_pem(by_text, cases[i].text, strlen(cases[i].text));
-        if (cases[i].good) {
+        if (cases[i].is_valid) {
             expect_client(by_file);
             expect_client(by_text);
         } else {
@@ -747,7 +747,7 @@ TEST(unreadable_ca_files_are_reported) {
     }
 }
 
-/* A pipe that nobody writes to: whoever opens it to read waits for ever. */
+/* A pipe without a writer: opening it for reading blocks. */
 TEST(endless_ca_files_are_rejected_at_once) {
     char folder[] = "/tmp/arguments-XXXXXX";
     REQUIRE(mkdtemp(folder) != NULL);
@@ -788,13 +788,13 @@ TEST(unusable_roots_in_the_environment_are_reported) {
     make_pem_cases(cases);
     REQUIRE(mkdtemp(folder) != NULL);
     for (size_t i = 0; i < PEM_CASES; i++) {
-        bool usable = strstr(cases[i].name, "good") != NULL || cases[i].good;
+        bool usable = strstr(cases[i].name, "good") != NULL || cases[i].is_valid;
         check_case("%s", cases[i].name);
         char *path = write_text(folder, "roots.pem", cases[i].text);
         setenv("SSL_CERT_FILE", path, 1);
         if (!usable)
             expect_refusal(test_options("https://example.com"), "ssl cert file");
-        else if (cases[i].good)
+        else if (cases[i].is_valid)
             expect_client(test_options("https://example.com"));
         unlink(path);
         free(path);

@@ -1,5 +1,5 @@
-/* Bodies: how long they are, how they are packed, and everything that can be wrong with them. Each answer is
- * written out byte for byte. */
+/* Response bodies: framing, compression, limits, and every way to damage them. Responses are written byte for
+ * byte. */
 #define _GNU_SOURCE
 #include "client.h"
 #include "gzip.h"
@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define OK_LINE "HTTP/1.1 200 OK\r\n"
-/* 40 bytes, 0x28. */
+/* 40 (0x28) bytes. */
 #define BODY "{\"status\": \"COMPLETED\", \"name\": \"whole\"}"
 
 static struct bytes joined(const void *one, size_t one_length, const void *other, size_t other_length) {
@@ -24,17 +24,17 @@ static struct bytes joined(const void *one, size_t one_length, const void *other
     return bytes;
 }
 
-/* An answer of this head and this body. */
+/* A response with this head and body. */
 static struct bytes response_of(const char *head, const void *body, size_t length) {
     return joined(head, strlen(head), body, length);
 }
 
-/* What a server says, on every connection alike, and how it goes on. */
+/* What a server sends to every request, and how it ends. */
 struct script {
     struct bytes response;
-    size_t step; /* bytes at a time; 0: all at once */
+    size_t step; /* bytes per write; 0: all at once */
     enum ending ending;
-    bool cuts; /* only as many bytes as there have been requests */
+    bool cuts; /* the n-th request gets only the first n bytes */
 };
 
 static void follow_script(struct exchange *exchange) {
@@ -62,7 +62,7 @@ static refold_client *client_with_limit(struct server *server, uint64_t limit) {
     return client_of(options);
 }
 
-/* Is it the body, byte for byte? Those made for their length begin alike, and end as they should. */
+/* Whether the body arrived unchanged. Long bodies, made for their length, are checked by their name only. */
 static void check_whole(const refold_execution *execution) {
     size_t length;
     const char *text = refold_json_text(refold_execution_json(execution), &length);
@@ -71,7 +71,7 @@ static void check_whole(const refold_execution *execution) {
         CHECK_STR(text, BODY);
 }
 
-/* One call: its code. What went well has to be the whole. */
+/* Makes one call and returns its code. A success must have the whole body. */
 static refold_code call(const refold_client *client, bool *retryable) {
     refold_error *error = NULL;
     refold_execution *execution = get(client, &error);
@@ -96,7 +96,7 @@ static refold_code call_script(struct script script, bool secure, uint64_t limit
     return code;
 }
 
-/* Whole ones ------------------------------------------------------------------------------------------- */
+/* Complete bodies -------------------------------------------------------------------------------------- */
 
 #define CHUNKED_HEAD OK_LINE "Transfer-Encoding: chunked\r\n\r\n"
 #define LAST_CHUNK "0\r\n\r\n"
@@ -110,7 +110,7 @@ static const struct {
     {"no reason", "HTTP/1.1 200\r\nContent-Length: 40\r\n\r\n" BODY, HOLD},
     {"an empty reason", "HTTP/1.1 200 \r\nContent-Length: 40\r\n\r\n" BODY, HOLD},
     {"another 2xx", "HTTP/1.1 299 Whatever\r\nContent-Length: 40\r\n\r\n" BODY, HOLD},
-    {"odd headers",
+    {"unusual headers",
      OK_LINE "Content-Length: 40\r\nEmpty:\r\nOther: \xc3\xa4\xff\r\nx-1_2.3~: \t tab\t \r\n\r\n" BODY, HOLD},
     {"identity", OK_LINE "Content-Encoding: identity\r\nContent-Length: 40\r\n\r\n" BODY, HOLD},
     {"identity in capitals", OK_LINE "Content-Encoding: IDENTITY\r\nContent-Length: 40\r\n\r\n" BODY, HOLD},
@@ -187,7 +187,7 @@ TEST(complete_bodies_are_accepted_in_any_framing) {
 TEST(gzip_is_requested_and_decoded) {
     struct bytes bodies[] = {
         gzip_of(BODY, 40), gzip_as(BODY, 40, 0, false), gzip_as(BODY, 40, 1, true), {NULL, 0}};
-    /* Two members make one body (RFC 1952, 2.2). */
+    /* Two gzip members make one body (RFC 1952, 2.2). */
     struct bytes one = gzip_of(BODY, 10), other = gzip_as(BODY + 10, 30, 9, true);
     bodies[3] = joined(one.start, one.length, other.start, other.length);
     free(one.start);
@@ -261,9 +261,10 @@ TEST(other_encodings_are_rejected) {
     }
 }
 
-/* Cut ones --------------------------------------------------------------------------------------------- */
+/* Truncated bodies ------------------------------------------------------------------------------------- */
 
-/* Cuts the answer at every place from its `first` byte on; each time the connection counts as lost. */
+/* Truncates the response at every byte; from `first` on, each truncation must be a retryable transport
+ * error. */
 static void check_cuts(const char *name, struct bytes response, bool secure, enum ending ending,
                        size_t first) {
     struct script script = {.response = response, .ending = ending, .cuts = true};
@@ -309,7 +310,7 @@ TEST(a_truncated_body_is_never_accepted) {
         {"a length", {(char *)(uintptr_t)length, strlen(length)}},
         {"chunks", {(char *)(uintptr_t)chunks, strlen(chunks)}},
         {"trailers", {(char *)(uintptr_t)trailers, strlen(trailers)}},
-        {"an interim answer", {(char *)(uintptr_t)interim, strlen(interim)}},
+        {"an interim response", {(char *)(uintptr_t)interim, strlen(interim)}},
         {"chunks in a second line", {(char *)(uintptr_t)lines, strlen(lines)}},
         {"gzip", packed_response},
         {"gzip in chunks", chunked_response},
@@ -332,7 +333,7 @@ TEST(a_truncated_body_is_never_accepted) {
     free(chunked_response.start);
 }
 
-/* Where the end of the connection is that of the body, it has to be a proper one. */
+/* A body that ends with the connection needs an orderly end of the connection. */
 TEST(a_body_until_close_needs_a_clean_close) {
     const char *text = OK_LINE "\r\n" BODY;
     struct bytes response = {(char *)(uintptr_t)text, strlen(text)};
@@ -343,14 +344,14 @@ TEST(a_body_until_close_needs_a_clean_close) {
     check_case("whole, but reset");
     CHECK_INT(call_script(whole, false, 0), REFOLD_ERROR_TRANSPORT);
     whole.ending = TRUNCATE;
-    check_case("whole, but without a TLS goodbye");
+    check_case("whole, but without a close_notify");
     CHECK_INT(call_script(whole, true, 0), REFOLD_ERROR_TRANSPORT);
     whole.ending = CLOSE;
     check_case("whole");
     CHECK_INT(call_script(whole, true, 0), REFOLD_OK);
 }
 
-/* HTTP says that the body is whole, gzip that it is not. */
+/* The body is complete for HTTP, but not for gzip. */
 TEST(truncated_gzip_is_reported_as_truncated) {
     for (int decorated = 0; decorated < 2; decorated++) {
         struct bytes packed = gzip_as(BODY, 40, decorated ? 0 : 9, decorated);
@@ -371,7 +372,7 @@ TEST(truncated_gzip_is_reported_as_truncated) {
 }
 
 TEST(corrupt_gzip_is_rejected) {
-    enum { MAGIC = 3, CHECKSUMS = 8 }; /* bytes at its beginning, and at its end */
+    enum { MAGIC = 3, CHECKSUMS = 8 }; /* their sizes in bytes, at the start and the end */
     struct bytes packed = gzip_of(BODY, 40);
     char *head = text_of(OK_LINE "Content-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n", packed.length);
     struct bytes response = response_of(head, packed.start, packed.length);
@@ -380,7 +381,8 @@ TEST(corrupt_gzip_is_rejected) {
         response.start[strlen(head) + at] ^= (char)(1 << i % 8);
         check_case("bit %zu of byte %zu of %zu", i % 8, at, packed.length);
         refold_code code = call_script((struct script){.response = response, .ending = HOLD}, false, 1000);
-        /* What means nothing to the body, such as the time, may be as it likes: call() looks at the body. */
+        /* Fields that do not affect the body, such as the time, may have any value; call() checks the
+         * body. */
         if (code != REFOLD_ERROR_INVALID_RESPONSE && code != REFOLD_ERROR_TRANSPORT)
             CHECK_INT(code, REFOLD_OK);
         if (at >= packed.length - CHECKSUMS || at < MAGIC)
@@ -392,7 +394,7 @@ TEST(corrupt_gzip_is_rejected) {
     free(head);
 }
 
-/* Cut in each of the ways that a client has to look for itself, and whole at the second try. */
+/* Truncated in each way that the client itself must detect, then complete at the second attempt. */
 struct retry_case {
     struct response responses[2];
     bool secure;
@@ -430,7 +432,7 @@ TEST(truncated_responses_are_retried) {
     free(packed.start);
 }
 
-/* Senseless ones --------------------------------------------------------------------------------------- */
+/* Invalid HTTP ------------------------------------------------------------------------------------------ */
 
 TEST(invalid_http_is_rejected) {
     static const char *const responses[] = {
@@ -498,7 +500,7 @@ TEST(invalid_chunks_are_rejected) {
 
 enum { MAX_HEADER_BYTES = 64 * 1024 };
 
-/* A whole answer whose head has this many bytes, in lines of `line` bytes or a few more. */
+/* A complete response whose head has `length` bytes, in lines of `line` to 2 * `line` bytes. */
 static struct bytes response_with_head(size_t length, size_t line) {
     static const char start[] = OK_LINE "Content-Length: 40\r\n", end[] = "\r\n" BODY;
     struct bytes response = {.length = length + 40};
@@ -556,7 +558,7 @@ TEST(headers_are_limited_to_128_fields) {
 
 /* The body's limit, and memory ------------------------------------------------------------------------- */
 
-/* An execution of exactly so many bytes. */
+/* An execution of exactly `length` bytes. */
 static struct bytes execution_of(size_t length) {
     static const char start[] = "{\"status\": \"COMPLETED\", \"name\": \"whole\", \"x\": \"";
     struct bytes body = {.start = malloc(length + 1), .length = length};
@@ -601,7 +603,7 @@ TEST(the_response_limit_is_exact) {
     }
 }
 
-/* The most memory that this process has had resident since the last reset_peak. */
+/* The peak of resident memory since the last reset_peak(). */
 static int64_t peak_bytes(void) {
     char line[200];
     long long kilobytes = -1;
@@ -620,11 +622,11 @@ static bool reset_peak(void) {
     return file != NULL && fclose(file) == 0 && done;
 }
 
-/* What a server says before it sends the same block for ever. */
+/* What a server sends before it repeats a block without end. */
 struct stream {
     const char *name, *head, *block;
-    size_t block_length; /* 0: its strlen */
-    refold_code code;    /* of a call with a limit of 4 MiB */
+    size_t block_length; /* 0: strlen(block) */
+    refold_code code;    /* expected with a limit of 4 MiB */
 };
 
 #define STORED_BLOCK                                                                                         \
@@ -639,14 +641,14 @@ static const struct stream streams[] = {
      REFOLD_ERROR_RESPONSE_TOO_LARGE},
     {"small chunks", CHUNKED_HEAD, "5\r\nabcde\r\n", 0, REFOLD_ERROR_RESPONSE_TOO_LARGE},
     {"the largest chunk", CHUNKED_HEAD "FFFFFFFFFFFFFFFF\r\n", "x", 0, REFOLD_ERROR_RESPONSE_TOO_LARGE},
-    {"a chunk's size without end", CHUNKED_HEAD, "0", 0, REFOLD_ERROR_TRANSPORT},
-    {"a chunk's extension without end", CHUNKED_HEAD "5;", "a", 0, REFOLD_ERROR_TRANSPORT},
-    {"a trailer without end", CHUNKED_HEAD "28\r\n" BODY "\r\n0\r\nA: ", "a", 0, REFOLD_ERROR_TRANSPORT},
-    {"a header without end", OK_LINE "A: ", "a", 0, REFOLD_ERROR_RESPONSE_TOO_LARGE},
-    {"headers without end", OK_LINE, "A: b\r\n", 0, REFOLD_ERROR_RESPONSE_TOO_LARGE},
-    {"interim answers without end", "", "HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n", 0,
+    {"an endless chunk size", CHUNKED_HEAD, "0", 0, REFOLD_ERROR_TRANSPORT},
+    {"an endless chunk extension", CHUNKED_HEAD "5;", "a", 0, REFOLD_ERROR_TRANSPORT},
+    {"an endless trailer", CHUNKED_HEAD "28\r\n" BODY "\r\n0\r\nA: ", "a", 0, REFOLD_ERROR_TRANSPORT},
+    {"an endless header", OK_LINE "A: ", "a", 0, REFOLD_ERROR_RESPONSE_TOO_LARGE},
+    {"endless headers", OK_LINE, "A: b\r\n", 0, REFOLD_ERROR_RESPONSE_TOO_LARGE},
+    {"endless interim responses", "", "HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n", 0,
      REFOLD_ERROR_RESPONSE_TOO_LARGE},
-    {"a status line without end", "HTTP/1.1 200 ", "a", 0, REFOLD_ERROR_RESPONSE_TOO_LARGE},
+    {"an endless status line", "HTTP/1.1 200 ", "a", 0, REFOLD_ERROR_RESPONSE_TOO_LARGE},
     {"gzip that grows little", OK_LINE "Content-Encoding: gzip\r\n\r\n\x1f\x8b\x08", STORED_BLOCK,
      sizeof STORED_BLOCK - 1, REFOLD_ERROR_RESPONSE_TOO_LARGE},
     {"an error", "HTTP/1.1 400 Bad Request\r\n\r\n", "x", 0, 400},
@@ -663,7 +665,7 @@ static void send_stream(struct exchange *exchange) {
         memcpy(chunk + at, stream->block, block);
     exchange_send_text(exchange, stream->head);
     if (strstr(stream->head, "gzip") != NULL)
-        exchange_send(exchange, "\0\0\0\0\0\0\3", 7); /* the rest of its header */
+        exchange_send(exchange, "\0\0\0\0\0\0\3", 7); /* the rest of the gzip header */
     while (exchange_send(exchange, chunk, length))
         continue;
     exchange_close(exchange);
@@ -671,7 +673,7 @@ static void send_stream(struct exchange *exchange) {
 
 enum { MEMORY_LIMIT = 4 << 20, MEMORY_SLACK = 3 << 19 };
 
-/* A call that may take no more memory than this. */
+/* Makes a call that may use at most `max` bytes. */
 static void check_memory(struct server *server, refold_code want, int64_t max) {
     bool retryable;
     refold_client *client = client_with_limit(server, MEMORY_LIMIT);
@@ -724,7 +726,7 @@ TEST(gzip_bombs_stay_within_the_memory_limit) {
     free(bomb.start);
 }
 
-/* So many nodes of the shortest text there is. */
+/* An execution with `count` nodes of the shortest possible text. */
 static struct bytes short_nodes(size_t count) {
     char *more = repeated(",0", count - 1);
     char *text = text_of("{\"status\": \"RUNNING\", \"name\": \"whole\", \"nodes\": [0%s]}", more);
@@ -743,7 +745,7 @@ TEST(nodes_stay_within_the_memory_limit) {
                 .body = packed.start, .length = packed.length, .headers = "Content-Encoding: gzip\r\n"};
         struct server *server = serve(&(struct server_options){.responses = &response, .response_count = 1});
         check_case("%zu nodes, %s", counts[i / 2], i % 2 ? "gzip" : "plain");
-        /* The body, and the nodes. */
+        /* One limit for the body, one for the nodes. */
         check_memory(server, i / 2 == 0 ? REFOLD_OK : REFOLD_ERROR_RESPONSE_TOO_LARGE, 2 * MEMORY_LIMIT);
         server_stop(server);
         free(packed.start);
@@ -751,7 +753,7 @@ TEST(nodes_stay_within_the_memory_limit) {
     }
 }
 
-/* What a text in memory may have: as much as an answer where nothing is set. */
+/* Parsing a text has the default limit of a response. */
 TEST(parsed_nodes_take_at_most_256_mib) {
     struct bytes text = short_nodes((256 << 20) / 256 + 1);
     refold_error *error = UNREAD_ERROR;
@@ -760,7 +762,7 @@ TEST(parsed_nodes_take_at_most_256_mib) {
     free(text.start);
 }
 
-/* However many there are, as long as their text takes more than they do. */
+/* In any number, as long as their text is longer than their memory. */
 TEST(nodes_may_take_as_much_memory_as_their_text) {
     enum { NODES = 5000, BLANKS = 300 };
     char *blanks = repeated(" ", BLANKS), *node = text_of("%s0,", blanks), *nodes = repeated(node, NODES);
@@ -840,7 +842,7 @@ TEST(the_default_response_limit_is_256_mib) {
 
 #define BAD_LINE "HTTP/1.1 400 Bad Request\r\n"
 
-/* An answer, how it ends, and what can be had of its body. */
+/* A response, its ending, and the part of the body that the error exposes. */
 static const struct {
     const char *name, *response;
     enum ending ending;
@@ -852,7 +854,7 @@ static const struct {
     {"a cut chunk", BAD_LINE "Transfer-Encoding: chunked\r\n\r\n100\r\nabc", CLOSE, "abc"},
     {"no last chunk", BAD_LINE "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", CLOSE, "abc"},
     {"a bad chunk", BAD_LINE "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n", HOLD, NULL},
-    {"an odd encoding", BAD_LINE "Content-Encoding: br\r\nContent-Length: 3\r\n\r\nabc", HOLD, NULL},
+    {"an unsupported encoding", BAD_LINE "Content-Encoding: br\r\nContent-Length: 3\r\n\r\nabc", HOLD, NULL},
     {"not gzip", BAD_LINE "Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc", HOLD, NULL},
     {"cut gzip", BAD_LINE "Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x8b\x08", HOLD, NULL},
     {"above the limit", BAD_LINE "Content-Length: 20\r\n\r\naaaaaaaaaaaaaaaaaaaa", HOLD, "aaaaaaaaaaaaaaa"},
@@ -893,7 +895,7 @@ TEST(every_status_is_reported_unchanged) {
     }
 }
 
-/* Its body's end is waited for until the deadline; then the status is told all the same, and in time. */
+/* The call waits for the end of the body until the deadline, then reports the status. */
 static void drip_error(struct exchange *exchange) {
     exchange_send_text(exchange, BAD_LINE "Content-Length: 100000\r\n\r\n");
     while (exchange_send_text(exchange, "x") && exchange_pause(exchange, 10))

@@ -1,5 +1,5 @@
-/* "A cancel token ends a call within 50 ms, in any phase", whoever triggers it. A busy machine may be late,
- * so that the best of a few tries counts. */
+/* "A cancel token ends a call within 50 ms, in any phase", on any thread and in signal handlers. A busy
+ * machine may be late, so the best of a few attempts counts. */
 #define _GNU_SOURCE
 #include "client.h"
 #include "lookup.h"
@@ -20,7 +20,7 @@
 
 enum { LATE_MS = 50 };
 
-/* Memory: what a signal handler must not ask for ------------------------------------------------------- */
+/* Allocations, forbidden in signal handlers ------------------------------------------------------------ */
 
 static _Thread_local bool in_trigger;
 static atomic_int memory_calls;
@@ -32,7 +32,7 @@ static void note_memory(void) {
 
 #ifdef CHECK_SANITIZED
 
-/* A sanitizer has malloc and its like for itself. */
+/* A sanitizer replaces malloc itself and offers hooks. */
 static void note_malloc(const volatile void *memory, size_t size) {
     (void)memory;
     (void)size;
@@ -51,7 +51,7 @@ __attribute__((constructor)) static void watch_memory(void) {
 
 #else
 
-/* glibc's own names for what stands below malloc and its like. */
+/* The names under which glibc exports its own malloc, calloc, realloc and free. */
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *memory, size_t size);
@@ -79,7 +79,7 @@ void free(void *memory) {
 
 #endif
 
-/* The system's write, which leaves errno changed where a trigger uses it, as one that fails would. */
+/* Replaces write() and changes errno during a trigger, as a failing write would. */
 ssize_t write(int descriptor, const void *bytes, size_t length) {
     ssize_t written = syscall(SYS_write, descriptor, bytes, length);
     if (in_trigger)
@@ -87,7 +87,7 @@ ssize_t write(int descriptor, const void *bytes, size_t length) {
     return written;
 }
 
-/* A call on a thread of its own ------------------------------------------------------------------------ */
+/* A call on another thread ----------------------------------------------------------------------------- */
 
 struct running_call {
     refold_client *client;
@@ -107,7 +107,7 @@ static void *make_call(void *data) {
                     : refold_get_execution(call->client, TEST_ID, call->cancel, &call->error);
     call->ended_us = now_us();
     if (execution != NULL)
-        FAIL("the call went well");
+        FAIL("the call succeeded");
     refold_execution_free(execution);
     return NULL;
 }
@@ -118,13 +118,13 @@ static void begin_call(struct running_call *call) {
         abort();
 }
 
-/* What came of a call that was cancelled. */
+/* The result of a cancelled call. */
 struct cancelled {
-    int64_t us; /* from the trigger to its end */
+    int64_t us; /* from the trigger to the end of the call */
     char message[200];
 };
 
-/* Waits for its end, which must be the token's doing. */
+/* Waits until the call has ended, which must be by cancellation. */
 static struct cancelled end_call(struct running_call *call, int64_t triggered_us) {
     pthread_join(call->thread, NULL);
     struct cancelled cancelled = {.us = call->ended_us - triggered_us};
@@ -147,17 +147,17 @@ static struct cancelled cancel_in(const struct phase *phase, bool waits, int64_t
     int descriptors = descriptor_count();
     begin_call(&call);
     CHECK(scene_await(&scene, 1));
-    pause_ms(settling_ms); /* The call may be a moment behind the server. */
+    pause_ms(settling_ms); /* The call may reach the phase slightly later than the server. */
     int64_t triggered = now_us();
     refold_cancel_trigger(call.cancel);
     struct cancelled cancelled = end_call(&call, triggered);
-    /* The connection is closed at once, not with the client. */
+    /* The connection is closed at once, before the client is freed. */
     if (scene.server != NULL && phase->occurrence == IN_ANY_CALL)
         CHECK(server_await_open(scene.server, 0, 5000));
     if (phase->has_lookup)
         lookup_release();
     CHECK(await_threads(1, 5000));
-    /* An answered poll or try may have left a connection to be used again. */
+    /* A completed poll or attempt may leave a connection for reuse. */
     CHECK(descriptor_count() <= descriptors + (phase->occurrence != IN_ANY_CALL));
     refold_client_free(call.client);
     refold_cancel_free(call.cancel);
@@ -165,7 +165,7 @@ static struct cancelled cancel_in(const struct phase *phase, bool waits, int64_t
     return cancelled;
 }
 
-/* It counts where the call had come to the phase. */
+/* Counts only attempts in which the call was cancelled in this phase. */
 static void check_cancel(const struct phase *phase, bool waits) {
     int before = descriptor_count();
     struct timing timing = {.max_ms = LATE_MS};
@@ -200,14 +200,13 @@ TEST(cancelling_usually_takes_less_than_a_millisecond) {
         call.cancel = refold_cancel_new();
         begin_call(&call);
         CHECK(server_await_requests(server, (size_t)i + 1, 10000));
-        pause_ms(2 + i % 7); /* until the call waits: one that is about to sees the token all the same */
+        pause_ms(2 + i % 7); /* until the call blocks; a call about to block also sees the token */
         int64_t triggered = now_us();
         refold_cancel_trigger(call.cancel);
         quick += end_call(&call, triggered).us < 1000 * check_patience();
         refold_cancel_free(call.cancel);
     }
-    /* A share that a machine whose every core is taken reaches, too; a token that is only looked at does not.
-     */
+    /* A fully loaded machine reaches this share, too; a token that is only polled does not. */
     CHECK_BETWEEN(quick, ROUNDS / 4, ROUNDS);
     refold_client_free(call.client);
     server_stop(server);
@@ -233,7 +232,7 @@ TEST(a_token_triggered_before_a_call_sends_nothing) {
         EXPECT_ERROR(error, REFOLD_ERROR_CANCELLED, NULL);
     }
     CHECK_INT(server_connections(server), 0);
-    /* Nor is anything on a connection in use. */
+    /* Nor is anything sent on an open connection. */
     CHECK_INT(get_code(client), REFOLD_OK);
     uint64_t received = server_received(server);
     refold_error *error = UNREAD_ERROR;
@@ -345,8 +344,7 @@ static void handle_signals(int number, void (*handler)(int)) {
     sigaction(number, &action, NULL);
 }
 
-/* The handler runs on the very thread whose call it cancels, and the first thing that thread's handlers ever
- * ask of the library is this. */
+/* The handler runs on the thread whose call it cancels, and is the first that uses the library there. */
 static int64_t cancel_by_signal(struct server *server, bool waits) {
     struct running_call call = {.client = client_to(server), .cancel = refold_cancel_new(), .waits = waits};
     handlers_token = call.cancel;
@@ -372,7 +370,7 @@ TEST(a_signal_handler_may_trigger_a_token) {
         while (CHECK_AGAIN(timing))
             timing.us = cancel_by_signal(server, waits == 1);
     }
-    /* On this thread, again and again, and where there is nothing to write to any more. */
+    /* Repeatedly, on this thread, and with the token NULL. */
     handlers_token = refold_cancel_new();
     int before = handled;
     for (int i = 0; i < 100; i++)
@@ -410,8 +408,7 @@ static void *send_signals(void *data) {
     return NULL;
 }
 
-/* Whatever the thread was doing, memory and locks included, a handler that triggers does not get stuck on it.
- */
+/* A handler that triggers a token must not deadlock, whatever it interrupts: also allocations and locks. */
 TEST(triggering_is_safe_wherever_a_signal_interrupts) {
     struct server *server = serve_body(COMPLETED);
     refold_client *client = client_to(server);
@@ -435,7 +432,7 @@ TEST(triggering_is_safe_wherever_a_signal_interrupts) {
     server_stop(server);
 }
 
-/* Odd moments ------------------------------------------------------------------------------------------ */
+/* Special cases ---------------------------------------------------------------------------------------- */
 
 static bool trigger_on_progress(const refold_execution *execution, void *cancel) {
     CHECK_INT(refold_execution_state(execution), REFOLD_STATE_RUNNING);
@@ -460,7 +457,7 @@ TEST(a_callback_may_trigger_the_token) {
     server_stop(server);
 }
 
-/* Whoever cancels wants to be rid of the call: an error status that has come already is not told. */
+/* Cancellation takes precedence over an error status that has already arrived. */
 TEST(cancelling_counts_in_the_body_of_an_error) {
     struct server *server = serve_responses(1, &(struct response){.status = 404,
                                                                   .headers = "Content-Length: 10\r\n",
@@ -483,7 +480,7 @@ TEST(cancelling_counts_in_the_body_of_an_error) {
     server_stop(server);
 }
 
-/* A process that has no descriptor left gets a token that works. */
+/* A token made while no descriptor is free works all the same. */
 static int64_t cancel_without_descriptors(struct server *server, uint64_t timeout_ms) {
     struct rlimit before;
     getrlimit(RLIMIT_NOFILE, &before);

@@ -1,6 +1,6 @@
-/* "timeout_ms bounds everything the caller waits for", and so do connect_timeout_ms and the time-out of a
- * wait: exactly at its lower end, and within 100 ms at its upper one. A busy machine may be late, so that the
- * best of a few tries counts. */
+/* "timeout_ms bounds everything the caller waits for", and so do connect_timeout_ms and the timeout of a
+ * wait: a call never ends early, and at most 100 ms late. A busy machine may be later, so the best of a few
+ * attempts counts. */
 #define _GNU_SOURCE
 #include "client.h"
 #include "clock.h"
@@ -15,13 +15,13 @@
 
 enum { LATE_MS = 100 };
 
-/* The time-out under test, in which a call has to come to the phase that it shall end in. */
+/* The timeout under test; a call must reach the phase in which it ends within this time. */
 static int64_t limit_ms(void) { return check_in_valgrind() ? 1000 : 100; }
 
-/* Which of the time-outs is the one that passes. */
+/* The timeout that expires. */
 enum bound { WHOLE_CALL, CONNECTING, WAIT };
 
-/* One call, however it ended. */
+/* The outcome of a call. */
 struct outcome {
     refold_code code;
     uint32_t attempts;
@@ -86,7 +86,7 @@ static void check_outcome(enum bound bound, const struct outcome *outcome) {
         CHECK_INT(outcome->attempts, 1);
 }
 
-/* It counts where the call had come to the phase before; of a wait nothing tells. */
+/* Counts only attempts in which the call reached the phase; the message of a wait does not name it. */
 static void check_bound(const struct phase *phase, enum bound bound) {
     struct timing timing = {.max_ms = limit_ms() + LATE_MS};
     check_case("%s", phase->name);
@@ -131,7 +131,7 @@ TEST(timeouts_leak_nothing) {
         if (phases[i].has_lookup)
             lookup_release();
         CHECK(await_threads(1, 5000));
-        if (!phases[i].is_warm) /* its first call succeeded, and left a connection to be used again */
+        if (!phases[i].is_warm) /* its first call succeeded and left a connection for reuse */
             CHECK_INT(descriptor_count(), before);
         refold_client_free(client);
         CHECK_INT(descriptor_count(), before);
@@ -139,7 +139,7 @@ TEST(timeouts_leak_nothing) {
     }
 }
 
-/* Not phases of one try -------------------------------------------------------------------------------- */
+/* Across attempts -------------------------------------------------------------------------------------- */
 
 TEST(all_attempts_share_the_timeout) {
     struct dead_port *port = refusing_port(NULL);
@@ -148,8 +148,8 @@ TEST(all_attempts_share_the_timeout) {
     refold_options_set_timeout_ms(options, 1500);
     refold_client *client = client_of(options);
     struct outcome outcome = timed_get(client);
-    /* The first pause is 0.5 to 1 s; the second, of 1 s at least, would pass the deadline and is not begun.
-     */
+    /* The first pause takes 0.5 to 1 s. The second, at least 1 s, would exceed the deadline and does not
+     * begin. */
     CHECK_INT(outcome.code, REFOLD_ERROR_CONNECT);
     CHECK_INT(outcome.attempts, 2);
     CHECK_TIME(outcome.us / 1000, 500, 1500 + LATE_MS);
@@ -157,7 +157,7 @@ TEST(all_attempts_share_the_timeout) {
     dead_port_free(port);
 }
 
-/* The first try is refused at once; the second one, after Retry-After, gets no answer. */
+/* Sends a 503 at once, then no response to later requests. */
 static void fall_silent(struct exchange *exchange) {
     if (exchange_index(exchange) == 0)
         exchange_respond(exchange, &(struct response){.status = 503, .headers = "Retry-After: 0\r\n"});
@@ -176,7 +176,7 @@ static void make_later_attempt(struct timing *timing) {
     struct outcome outcome = timed_get(client);
     timing->us = outcome.us;
     if (outcome.attempts == 1) {
-        check_missed(timing, "no later try: %s", outcome.message);
+        check_missed(timing, "no later attempt: %s", outcome.message);
     } else {
         CHECK_INT(outcome.attempts, 2);
         CHECK_INT(outcome.code, REFOLD_ERROR_TIMEOUT);
@@ -199,7 +199,7 @@ struct long_silence {
     int64_t limit_ms;
 };
 
-static void sit_out(void *data) {
+static void time_silence(void *data) {
     const struct long_silence *silence = data;
     refold_options *options = test_options(server_url(silence->server));
     refold_options_set_timeout_ms(options, (uint64_t)silence->limit_ms);
@@ -214,18 +214,19 @@ static void sit_out(void *data) {
     refold_client_free(client);
 }
 
-/* The kernel's timers for sockets are coarse, and the coarser the longer they run: they may strike in time by
- * chance, but not for limits that end in all parts of such a step. */
+/* The kernel's socket timers are coarse, and coarser the longer they run. They may expire in time by chance,
+ * but not for limits spread over a whole step. */
 TEST(a_timeout_of_seconds_is_as_punctual_as_a_short_one) {
     struct server *server = serve(&(struct server_options){.handler = say_nothing});
     struct long_silence silences[16];
     for (size_t i = 0; i < COUNT(silences); i++)
         silences[i] = (struct long_silence){server, 3000 + 31 * (int64_t)i};
-    run_on_threads(COUNT(silences), sit_out, silences, sizeof *silences);
+    run_on_threads(COUNT(silences), time_silence, silences, sizeof *silences);
     server_stop(server);
 }
 
-/* As much as is received at once: 64 KiB of gzip, which are 66 MB of numbers, the slowest to be looked at. */
+/* As much as is received at once: 64 KiB of gzip, which decompress to 66 MB of numbers, the slowest text to
+ * scan. */
 static struct bytes packed_numbers(void) {
     enum { LENGTH = 66000000 };
     char *numbers = repeated("1,", LENGTH / 2), *text = text_of("{\"a\": [%s", numbers);
@@ -235,7 +236,7 @@ static struct bytes packed_numbers(void) {
     return packed;
 }
 
-/* A large answer first: the connection then receives as much at once as it ever does. */
+/* A large response first, so that the connection's receive buffer reaches its maximum. */
 static void respond_large_then_numbers(struct exchange *exchange) {
     const struct bytes *packed = exchange_data(exchange);
     bool is_first = strstr(head_line(exchange_head(exchange)), "/large ") != NULL;
@@ -266,7 +267,7 @@ TEST(slow_decompression_ends_with_the_timeout) {
         refold_client *client = client_of(options);
         refold_execution *large = refold_get_execution(client, "large", NULL, NULL);
         if (large == NULL)
-            check_missed(&timing, "the large answer came too late");
+            check_missed(&timing, "the large response was too late");
         struct outcome outcome = timed_get(client);
         CHECK_INT(outcome.code, REFOLD_ERROR_TIMEOUT);
         timing.us = outcome.us;
@@ -326,8 +327,8 @@ TEST(the_connect_timeout_does_not_bound_the_response) {
     refold_options_set_ca_file(options, certificate_path("ca.pem"));
     refold_options_set_connect_timeout_ms(options, 1000);
     refold_client *client = client_of(options);
-    CHECK_INT(get_code(client), REFOLD_OK); /* on a new connection, */
-    CHECK_INT(get_code(client), REFOLD_OK); /* and on one in use */
+    CHECK_INT(get_code(client), REFOLD_OK); /* on a new connection */
+    CHECK_INT(get_code(client), REFOLD_OK); /* and on a reused one */
     refold_client_free(client);
     server_stop(server);
 }
@@ -338,7 +339,8 @@ TEST(each_poll_has_its_own_timeout) {
     refold_options_set_timeout_ms(options, 500);
     refold_options_set_poll_interval_ms(options, 10);
     refold_client *client = client_of(options);
-    /* A 503 and four polls that take 500 ms each are waited out; the sixth failure in a row ends the wait. */
+    /* A 503 and four polls that time out after 500 ms are tolerated; the sixth failure in a row ends the
+     * wait. */
     struct outcome outcome = timed_wait(client, 0);
     CHECK_INT(outcome.code, REFOLD_ERROR_TIMEOUT);
     CHECK_INT(server_requests(server), 6);
@@ -347,16 +349,16 @@ TEST(each_poll_has_its_own_timeout) {
     server_stop(server);
 }
 
-/* No time-out, and the default ones -------------------------------------------------------------------- */
+/* No timeout, and the defaults ------------------------------------------------------------------------- */
 
-/* What a thread does after its clock has moved. */
+/* The arguments of a thread that advances the clock. */
 struct later {
     struct server *server;
     struct event *reached;
     int64_t advance_ms;
 };
 
-static void *move_clock(void *data) {
+static void *advance_clock(void *data) {
     struct later *later = data;
     event_await(later->reached, 1, 10000);
     clock_advance(later->advance_ms);
@@ -367,7 +369,7 @@ static void *move_clock(void *data) {
 static void respond_when_released(struct exchange *exchange) {
     exchange_send_text(exchange, "HTTP/1.1 200 OK\r\nContent-Length: 23\r\n\r\n");
     event_add(exchange_data(exchange), 1);
-    /* Byte by byte: an answer that is there at once is taken, however late it is. */
+    /* Byte by byte, because a response that has arrived completely is accepted even if it is late. */
     if (exchange_hold(exchange))
         exchange_drip(exchange, COMPLETED, strlen(COMPLETED), 1, 1);
 }
@@ -381,14 +383,14 @@ static void connect_when_released(struct exchange *exchange) {
     exchange_await_close(exchange);
 }
 
-/* A call whose clock moves by so much in the middle of it, before the server goes on. */
+/* Makes a call and advances its clock by `advance_ms` before the server continues. */
 static struct outcome call_for_long(refold_options *options, struct server *server, struct event *reached,
                                     int64_t advance_ms, bool waits, uint64_t wait_ms) {
     struct later later = {.server = server, .reached = reached, .advance_ms = advance_ms};
     refold_client *client = client_of(options);
     pthread_t thread;
     clock_follow(true);
-    pthread_create(&thread, NULL, move_clock, &later);
+    pthread_create(&thread, NULL, advance_clock, &later);
     struct outcome outcome = waits ? timed_wait(client, wait_ms) : timed_get(client);
     pthread_join(thread, NULL);
     clock_follow(false);
