@@ -26,7 +26,7 @@ static refold_client *client_by_name(uint16_t port, struct lookup lookup) {
     return client_of(options);
 }
 
-/* Several addresses ------------------------------------------------------------------------------------ */
+/* Several addresses -------------------------------------------------------------------------------------- */
 
 /* All addresses share one port number; `live` is the address of the server. */
 struct address_case {
@@ -225,7 +225,7 @@ TEST(earlier_attempts_continue_beside_later_ones) {
     refold_client_free(client);
 }
 
-/* Names without a lookup ------------------------------------------------------------------------------- */
+/* Names without a lookup --------------------------------------------------------------------------------- */
 
 TEST(localhost_and_numeric_addresses_need_no_lookup) {
     static const struct {
@@ -254,7 +254,7 @@ TEST(localhost_and_numeric_addresses_need_no_lookup) {
     CHECK_INT(lookup_count(), 0);
 }
 
-/* Lookups that fail ------------------------------------------------------------------------------------ */
+/* Lookups that fail -------------------------------------------------------------------------------------- */
 
 TEST(only_transient_lookup_failures_are_retried) {
     static const struct {
@@ -306,7 +306,7 @@ static void call_until_timeout(void *client) {
         CHECK_INT(get_code(client), REFOLD_ERROR_TIMEOUT);
 }
 
-/* "a name lookup that the system has not finished; both are bounded in number" */
+/* Lookups that the system has not finished are bounded in number. */
 TEST(the_number_of_unfinished_lookups_is_bounded) {
     struct server *server = serve_body(COMPLETED);
     char *url = text_of("http://server.invalid:%u", server_port(server));

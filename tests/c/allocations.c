@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* The allocator ---------------------------------------------------------------------------------------- */
+/* The allocator ------------------------------------------------------------------------------------------ */
 
 /* Fixed-size buffers are below these limits: the gzip decoder takes 43 KB. Reading needs no such buffer, but
  * allocates at most 64 KiB at once. */
@@ -69,7 +69,7 @@ int posix_memalign(void **result, size_t alignment, size_t size) {
     return fail_allocation(size) ? ENOMEM : function(result, alignment, size);
 }
 
-/* Texts ------------------------------------------------------------------------------------------------ */
+/* Texts -------------------------------------------------------------------------------------------------- */
 
 enum { ELEMENTS = 100000, NODES = 30000 };
 
@@ -131,7 +131,7 @@ static struct bytes page_text(void) {
 /* An unknown status, so that a wait continues. */
 static struct bytes status_text(void) { return text_around("{\"status\": \"", "X" TEST_KEY, 50000, "\"}"); }
 
-/* Operations ------------------------------------------------------------------------------------------ */
+/* Operations --------------------------------------------------------------------------------------------- */
 
 struct operation {
     const char *name;
@@ -298,7 +298,7 @@ static const struct operation reads[] = {
     {"a pointer", values_text, READ, .run = follow_pointer},
 };
 
-/* Each in turn ------------------------------------------------------------------------------------------ */
+/* Each in turn ------------------------------------------------------------------------------------------- */
 
 /* The result of a child. */
 struct outcome {

@@ -595,7 +595,7 @@ TEST(proxy_variables_are_validated) {
     }
 }
 
-/* "Plaintext base URLs use no proxy from the environment", and HTTP_PROXY is never read. */
+/* Plaintext base URLs use no proxy from the environment, and HTTP_PROXY is never read. */
 TEST(plaintext_requests_bypass_proxy_variables) {
     static const char *const variables[] = {"HTTP_PROXY",  "http_proxy", "HTTPS_PROXY",
                                             "https_proxy", "ALL_PROXY",  "all_proxy"};

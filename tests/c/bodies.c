@@ -96,7 +96,7 @@ static refold_code call_script(struct script script, bool secure, uint64_t limit
     return code;
 }
 
-/* Complete bodies -------------------------------------------------------------------------------------- */
+/* Complete bodies ---------------------------------------------------------------------------------------- */
 
 #define CHUNKED_HEAD OK_LINE "Transfer-Encoding: chunked\r\n\r\n"
 #define LAST_CHUNK "0\r\n\r\n"
@@ -261,7 +261,7 @@ TEST(other_encodings_are_rejected) {
     }
 }
 
-/* Truncated bodies ------------------------------------------------------------------------------------- */
+/* Truncated bodies --------------------------------------------------------------------------------------- */
 
 /* Truncates the response at every byte; from `first` on, each truncation must be a retryable transport
  * error. */
@@ -432,7 +432,7 @@ TEST(truncated_responses_are_retried) {
     free(packed.start);
 }
 
-/* Invalid HTTP ------------------------------------------------------------------------------------------ */
+/* Invalid HTTP ------------------------------------------------------------------------------------------- */
 
 TEST(invalid_http_is_rejected) {
     static const char *const responses[] = {
@@ -496,7 +496,7 @@ TEST(invalid_chunks_are_rejected) {
     }
 }
 
-/* The header's limit ----------------------------------------------------------------------------------- */
+/* The header's limit ------------------------------------------------------------------------------------- */
 
 enum { MAX_HEADER_BYTES = 64 * 1024 };
 
@@ -556,7 +556,7 @@ TEST(headers_are_limited_to_128_fields) {
     }
 }
 
-/* The body's limit, and memory ------------------------------------------------------------------------- */
+/* The body's limit, and memory --------------------------------------------------------------------------- */
 
 /* An execution of exactly `length` bytes. */
 static struct bytes execution_of(size_t length) {
@@ -780,7 +780,7 @@ TEST(nodes_may_take_as_much_memory_as_their_text) {
     free(blanks);
 }
 
-/* "An error keeps no more than the first 64 KiB of a body." */
+/* An error keeps at most the first 64 KiB of a body. */
 TEST(an_error_takes_no_more_memory_than_it_exposes) {
     enum { LENGTH = 60000000 };
     char *body = repeated("nonsense\n", LENGTH / 9);
@@ -838,7 +838,7 @@ TEST(the_default_response_limit_is_256_mib) {
     }
 }
 
-/* Errors ----------------------------------------------------------------------------------------------- */
+/* Errors ------------------------------------------------------------------------------------------------- */
 
 #define BAD_LINE "HTTP/1.1 400 Bad Request\r\n"
 

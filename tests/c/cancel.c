@@ -1,5 +1,5 @@
-/* "A cancel token ends a call within 50 ms, in any phase", on any thread and in signal handlers. A busy
- * machine may be late, so the best of a few attempts counts. */
+/* A cancel token ends a call within 50 ms, in any phase, from any thread or signal handler. A busy machine
+ * may be late, so the best of a few attempts counts. */
 #define _GNU_SOURCE
 #include "client.h"
 #include "lookup.h"
@@ -20,7 +20,7 @@
 
 enum { LATE_MS = 50 };
 
-/* Allocations, forbidden in signal handlers ------------------------------------------------------------ */
+/* Allocations, forbidden in signal handlers -------------------------------------------------------------- */
 
 static _Thread_local bool in_trigger;
 static atomic_int memory_calls;
@@ -87,7 +87,7 @@ ssize_t write(int descriptor, const void *bytes, size_t length) {
     return written;
 }
 
-/* A call on another thread ----------------------------------------------------------------------------- */
+/* A call on another thread ------------------------------------------------------------------------------- */
 
 struct running_call {
     refold_client *client;
@@ -135,7 +135,7 @@ static struct cancelled end_call(struct running_call *call, int64_t triggered_us
     return cancelled;
 }
 
-/* In every phase --------------------------------------------------------------------------------------- */
+/* In every phase ----------------------------------------------------------------------------------------- */
 
 static struct cancelled cancel_in(const struct phase *phase, bool waits, int64_t settling_ms) {
     struct scene scene = scene_open(phase);
@@ -212,7 +212,7 @@ TEST(cancelling_usually_takes_less_than_a_millisecond) {
     server_stop(server);
 }
 
-/* Before a call ---------------------------------------------------------------------------------------- */
+/* Before a call ------------------------------------------------------------------------------------------ */
 
 TEST(a_token_triggered_before_a_call_sends_nothing) {
     struct server *server = serve_body(COMPLETED);
@@ -284,7 +284,7 @@ TEST(a_token_cancels_only_its_own_calls) {
     server_stop(server);
 }
 
-/* Many calls ------------------------------------------------------------------------------------------- */
+/* Many calls --------------------------------------------------------------------------------------------- */
 
 enum { CALLS = 100 };
 
@@ -321,7 +321,7 @@ TEST(one_token_cancels_a_hundred_calls_on_as_many_threads) {
     server_stop(server);
 }
 
-/* Signal handlers -------------------------------------------------------------------------------------- */
+/* Signal handlers ---------------------------------------------------------------------------------------- */
 
 static refold_cancel *handlers_token;
 static atomic_int handled;
@@ -432,7 +432,7 @@ TEST(triggering_is_safe_wherever_a_signal_interrupts) {
     server_stop(server);
 }
 
-/* Special cases ---------------------------------------------------------------------------------------- */
+/* Special cases ------------------------------------------------------------------------------------------ */
 
 static bool trigger_on_progress(const refold_execution *execution, void *cancel) {
     CHECK_INT(refold_execution_state(execution), REFOLD_STATE_RUNNING);

@@ -1,6 +1,6 @@
-/* "timeout_ms bounds everything the caller waits for", and so do connect_timeout_ms and the timeout of a
- * wait: a call never ends early, and at most 100 ms late. A busy machine may be later, so the best of a few
- * attempts counts. */
+/* timeout_ms, connect_timeout_ms and the timeout of a wait bound everything the caller waits for: a call
+ * never ends early, and at most 100 ms late. A busy machine may be later, so the best of a few attempts
+ * counts. */
 #define _GNU_SOURCE
 #include "client.h"
 #include "clock.h"
@@ -139,7 +139,7 @@ TEST(timeouts_leak_nothing) {
     }
 }
 
-/* Across attempts -------------------------------------------------------------------------------------- */
+/* Across attempts ---------------------------------------------------------------------------------------- */
 
 TEST(all_attempts_share_the_timeout) {
     struct dead_port *port = refusing_port(NULL);
@@ -349,7 +349,7 @@ TEST(each_poll_has_its_own_timeout) {
     server_stop(server);
 }
 
-/* No timeout, and the defaults ------------------------------------------------------------------------- */
+/* No timeout, and the defaults --------------------------------------------------------------------------- */
 
 /* The arguments of a thread that advances the clock. */
 struct later {

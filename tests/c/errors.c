@@ -1,4 +1,4 @@
-/* "Errors": what a caller learns from every kind of answer, and from none. */
+/* Errors: what they report for every kind of response, and for none. */
 #define _GNU_SOURCE
 #include "client.h"
 #include "lookup.h"
@@ -13,7 +13,7 @@
 
 #define REQUEST_ID "4b3f1a9e-0000-4000-8000-2f1f5d6b7c8a"
 
-/* The error of one call that gets this answer; the options' limits may be changed before. */
+/* Makes one call that receives this response and returns its error; `change` may adjust the options. */
 static refold_error *error_of(const struct response *response, void (*change)(refold_options *)) {
     struct server *server = serve_responses(1, response);
     refold_options *options = test_options(server_url(server));
@@ -33,13 +33,13 @@ static refold_error *error_of(const struct response *response, void (*change)(re
 /* Envelopes ---------------------------------------------------------------------------------------------- */
 
 struct envelope_case {
-    int status; /* of HTTP */
+    int status; /* of the response */
     const char *body;
-    int http_status; /* what the error says */
+    int http_status; /* of the error */
     const char *type, *code, *message, *id;
 };
 
-#define COMPOSED NULL /* the message is the library's: it holds the number */
+#define COMPOSED NULL /* the library composes the message, which contains the status */
 
 static const struct envelope_case envelopes[] = {
     {404,
@@ -120,7 +120,7 @@ TEST(envelope_fields_are_returned_verbatim) {
     }
 }
 
-/* How an answer is framed and what type it claims makes no difference. */
+/* Framing and Content-Type make no difference. */
 TEST(envelopes_are_read_in_any_framing) {
     static const struct response ways[] = {{.framing = CHUNKED},
                                            {.framing = UNTIL_CLOSE},
@@ -212,7 +212,7 @@ TEST(bodies_are_cut_at_64_kib) {
     }
 }
 
-/* "The envelope is read from the whole body up to 1 MiB." */
+/* The envelope is read from bodies of up to 1 MiB. */
 TEST(envelopes_are_read_up_to_1_mib) {
     static const struct {
         size_t size;
@@ -242,7 +242,7 @@ TEST(envelopes_are_read_up_to_1_mib) {
 
 static void limit_body(refold_options *options) { refold_options_set_max_response_bytes(options, 10); }
 
-/* "An answer with another status than 2xx keeps that status as its code, whatever is wrong with its body." */
+/* A status other than 2xx is the code, whatever is wrong with the body. */
 TEST(the_code_is_the_status_whatever_the_body) {
     static const struct {
         const char *name;
@@ -289,7 +289,7 @@ TEST(the_code_is_the_status_whatever_the_body) {
     }
 }
 
-/* A 2xx answer that is of no use: a negative code, and the answer's status. */
+/* A 2xx response without an execution: a negative code, and the response's status. */
 TEST(unusable_successes_are_errors) {
     static const struct {
         const char *name;
@@ -351,7 +351,7 @@ TEST(unusable_successes_are_errors) {
     }
 }
 
-/* The limit's number stands in the message, and a body of exactly the limit is no longer than it. */
+/* The message contains the limit, and a body of exactly the limit is accepted. */
 TEST(a_body_above_the_limit_is_too_large) {
     struct server *server = serve_body(COMPLETED);
     for (size_t limit = strlen(COMPLETED) - 1; limit <= strlen(COMPLETED) + 1; limit++) {
@@ -433,7 +433,7 @@ TEST(a_refused_connection_is_a_connect_error) {
     free(where);
 }
 
-TEST(an_unknown_host_name_is_a_connect_error) {
+TEST(an_unknown_host_name_is_a_resolve_error) {
     lookup_script((struct lookup){.error = EAI_NONAME});
     refold_client *client = client_of(test_options("https://no-such-host.invalid"));
     refold_error *error = NULL;
@@ -447,7 +447,7 @@ TEST(an_unknown_host_name_is_a_connect_error) {
 
 /* Resources ---------------------------------------------------------------------------------------------- */
 
-/* "A huge Content-Length alone takes none." */
+/* A huge Content-Length alone reserves no memory. */
 TEST(an_announced_length_takes_no_memory) {
     static const char *const lengths[] = {"200000000", "268435456"};
     for (size_t i = 0; i < COUNT(lengths); i++) {
@@ -464,7 +464,7 @@ TEST(an_announced_length_takes_no_memory) {
     }
 }
 
-/* The limit of descriptors that leaves none to open; gives the one before. */
+/* Sets a limit that leaves no descriptor to open; returns the previous limit. */
 static struct rlimit forbid_descriptors(void) {
     struct rlimit before, none;
     getrlimit(RLIMIT_NOFILE, &before);
@@ -512,7 +512,7 @@ static void serve_completed(const void *data, char *info, size_t size) {
     snprintf(info, size, "%s", server_url(serve_body(COMPLETED)));
 }
 
-/* poll(2) refuses to wait for more descriptors than may be open. The server has a process, and so a limit, of
+/* poll(2) fails if it is given more descriptors than the limit. The server has a process, and so a limit, of
  * its own. */
 TEST(a_kept_connection_needs_no_further_descriptors) {
     struct remote *remote = remote_start(serve_completed, NULL);
@@ -531,7 +531,7 @@ TEST(a_kept_connection_needs_no_further_descriptors) {
     remote_stop(remote);
 }
 
-/* "Making a token never fails"; and one that was made in want still cancels. */
+/* A token made without free descriptors still cancels. */
 TEST(tokens_need_no_descriptors) {
     struct server *server = serve_body(COMPLETED);
     refold_client *client = client_to(server);
@@ -554,7 +554,7 @@ TEST(tokens_need_no_descriptors) {
 
 /* Retry-After -------------------------------------------------------------------------------------------- */
 
-TEST(retry_after_may_be_a_number) {
+TEST(retry_after_in_seconds_is_read) {
     static const struct {
         const char *value;
         int64_t want;
@@ -675,7 +675,7 @@ TEST(echoed_secrets_are_redacted) {
     }
 }
 
-/* A secret that begins within the first 64 KiB and ends past them leaves no part of itself. */
+/* A secret that starts within the first 64 KiB and ends beyond them leaves no part of itself. */
 TEST(secrets_cut_by_the_body_limit_are_redacted) {
     for (size_t inside = 1; inside <= strlen(TEST_KEY); inside++) {
         char *padding = repeated(".", 65536 - inside);
@@ -698,7 +698,7 @@ static void use_odd_key(refold_options *options) {
     refold_options_set_api_key(options, "quote\"slash/umlaut\xc3\xbc-end", "account");
 }
 
-/* JSON writes one and the same secret in several ways. */
+/* JSON can escape the same secret in several ways. */
 TEST(escaped_secrets_are_redacted) {
     static const char *const bodies[] = {
         "{\"message\": \"bad key quote\\\"slash/umlaut\xc3\xbc-end.\"}",

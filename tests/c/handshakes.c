@@ -1,5 +1,4 @@
-/* What a TLS handshake can come to, as "Retries" and "For every function" tell it, and what records can look
- * like. */
+/* The outcomes of TLS handshakes, and TLS records of every kind. */
 #include "client.h"
 
 #include <openssl/ssl.h>
@@ -9,7 +8,7 @@
 
 static void hang_up(struct exchange *exchange) { exchange_close(exchange); }
 
-/* One call over TLS with the test authority trusted: its code, and the connections it took. */
+/* Makes one call over TLS, trusting the test authority, and checks its code and the number of connections. */
 static void call_tls(struct server_options server_options, refold_code want, size_t connections,
                      bool retryable) {
     struct server *server = serve(&server_options);
@@ -53,7 +52,7 @@ TEST(lost_handshakes_are_retried_but_not_bad_certificates) {
     }
 }
 
-/* Fatal, "access denied": what a server says that wants a certificate of its clients, say. */
+/* Sends the fatal alert "access denied", as a server does that requires client certificates. */
 static void refuse(struct exchange *exchange) {
     char hello;
     exchange_read(exchange, &hello, 1);
@@ -61,7 +60,7 @@ static void refuse(struct exchange *exchange) {
     exchange_await_close(exchange);
 }
 
-/* The last message of a server's part of a handshake, as its first one. */
+/* Sends the last message of a server's handshake first. */
 static void begin_at_the_end(struct exchange *exchange) {
     char hello;
     exchange_read(exchange, &hello, 1);
@@ -69,7 +68,7 @@ static void begin_at_the_end(struct exchange *exchange) {
     exchange_await_close(exchange);
 }
 
-/* A hello of nearly 64 KiB, a byte in each record: whoever keeps them all needs six times as much. */
+/* Sends a hello of nearly 64 KiB, one byte per record: keeping the records needs six times as much memory. */
 static void greet_at_length(struct exchange *exchange) {
     static const char record[] = {0x16, 3, 3, 0, 1, 'a'};
     enum { COUNT_OF_RECORDS = 60000 };
@@ -84,7 +83,7 @@ static void greet_at_length(struct exchange *exchange) {
     exchange_await_close(exchange);
 }
 
-/* A record that nobody has the keys of. */
+/* Sends a record that is not encrypted with the session's keys. */
 static void send_a_forged_record(struct exchange *exchange) {
     static const char record[5 + 64] = {0x17, 3, 3, 0, 64};
     exchange_send_below_tls(exchange, record, sizeof record);
@@ -130,7 +129,7 @@ TEST(a_long_key_arrives_complete) {
     struct server_options server_options = {.responses = &(struct response){.body = COMPLETED},
                                             .response_count = 1};
     for (int i = 0; i < 2; i++) {
-        check_case("%s", i == 0 ? "plain" : "TLS");
+        check_case("%s", i == 0 ? "plaintext" : "TLS");
         server_options.certificate = i == 0 ? NULL : "good";
         struct server *server = serve(&server_options);
         refold_options *options = test_options(server_url(server));
@@ -167,7 +166,7 @@ static struct server *serve_version(int version, struct server_options options) 
 static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
 
 struct in_records {
-    size_t size; /* of each but the last */
+    size_t size; /* of each record but the last */
     size_t length;
 };
 
@@ -188,7 +187,7 @@ static void respond_in_records(struct exchange *exchange) {
     free(name);
 }
 
-/* The largest record holds 16 KiB; what is sent at once and is larger comes in several. */
+/* A record holds at most 16 KiB; larger writes are split into several. */
 TEST(responses_may_arrive_in_records_of_any_size) {
     static const struct in_records rows[] = {
         {1, 2000},       {2, 20000},       {100, 70000},    {5000, 200000},
@@ -219,27 +218,27 @@ static void respond_at_once(struct exchange *exchange) {
     exchange_keep_back(exchange, false);
 }
 
-/* Fatal, "internal error", which with TLS 1.3 has to be encrypted: it is junk, then. */
-static void alarm_at_once(struct exchange *exchange) {
+/* Sends the fatal alert "internal error". TLS 1.3 would have to encrypt it, so there it is invalid. */
+static void alert_at_once(struct exchange *exchange) {
     exchange_send_below_tls(exchange, "\x15\3\3\0\2\2\x50", 7);
     exchange_keep_back(exchange, false);
 }
 
-static void respond_and_alarm(struct exchange *exchange) {
+static void respond_and_alert(struct exchange *exchange) {
     exchange_respond(exchange, &(struct response){.body = COMPLETED});
-    alarm_at_once(exchange);
+    alert_at_once(exchange);
 }
 
 static void stop_responding(struct exchange *exchange) { (void)exchange; }
 
-/* As overloaded servers do, say. With TLS 1.2 it comes with the end of the handshake, with TLS 1.3 behind it:
- * before the request goes out, or as it does. */
+/* Overloaded servers do this, for example. With TLS 1.2 the response arrives with the end of the handshake;
+ * with TLS 1.3 after it, before or while the request is sent. */
 TEST(a_response_sent_before_the_request_is_accepted) {
     for (int i = 0; i < 20; i++) {
         struct server *server = serve_version(
             versions[i % 2],
             (struct server_options){.connected = i % 2 == 0 ? keep_back : NULL,
-                                    .handshake_done = i / 2 % 2 == 0 ? respond_at_once : respond_and_alarm,
+                                    .handshake_done = i / 2 % 2 == 0 ? respond_at_once : respond_and_alert,
                                     .handler = stop_responding});
         refold_client *client = trusting_client(server);
         check_case("TLS 1.%d%s", 2 + i % 2, i / 2 % 2 == 0 ? "" : ", and an alert");
@@ -250,17 +249,18 @@ TEST(a_response_sent_before_the_request_is_accepted) {
     }
 }
 
-static void alarm_and_wait(struct exchange *exchange) {
-    alarm_at_once(exchange);
+static void alert_and_wait(struct exchange *exchange) {
+    alert_at_once(exchange);
     exchange_await_close(exchange);
 }
 
-/* The handshake was fine: what comes behind it is a lost connection, be it read with it or later. */
+/* The handshake succeeded; an alert after it is a lost connection, whether it arrives with the handshake or
+ * later. */
 TEST(an_alert_after_the_handshake_is_no_handshake_failure) {
     for (int i = 0; i < 4; i++) {
         struct server *server =
             serve_version(versions[i % 2], (struct server_options){.connected = i % 2 == 0 ? keep_back : NULL,
-                                                                   .handshake_done = alarm_and_wait,
+                                                                   .handshake_done = alert_and_wait,
                                                                    .handler = stop_responding});
         refold_client *client = trusting_client(server);
         refold_error *error = NULL;

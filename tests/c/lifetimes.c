@@ -1,5 +1,5 @@
-/* "Executions and errors outlive the client. A client or a token may be freed while calls that have begun
- * still run." And `*error`: a new object or NULL after each call, whatever stood in it. */
+/* Executions and errors outlive the client, and a client or a token may be freed during calls. After each
+ * call `*error` is a new object or NULL, whatever it was before. */
 #define _GNU_SOURCE
 #include "client.h"
 
@@ -77,13 +77,13 @@ TEST(references_can_be_taken_and_freed_on_many_threads) {
 
 TEST(options_may_be_freed_before_the_client) {
     struct server *server = serve_body(DOCUMENT);
-    refold_client *client = client_to(server); /* which frees them */
+    refold_client *client = client_to(server); /* frees the options */
     CHECK_INT(get_code(client), REFOLD_OK);
     refold_client_free(client);
     server_stop(server);
 }
 
-/* A success sets *error to NULL, and what stood there is not read, by any call. */
+/* A success sets *error to NULL without reading its previous value, in every call. */
 TEST(a_success_clears_the_error) {
     struct server *server = serve_body(DOCUMENT);
     refold_options *options = test_options(server_url(server));
@@ -123,7 +123,7 @@ TEST(a_failure_sets_a_new_error) {
     server_stop(server);
 }
 
-/* An error belongs to its call, not to a thread: it is read on another one. */
+/* An error belongs to its call, not to its thread. */
 static void read_error(void *data) { CHECK_ERROR(data, 409, "conflict"); }
 
 TEST(errors_can_be_read_on_any_thread) {
@@ -174,8 +174,7 @@ TEST(a_client_and_a_token_may_be_freed_while_calls_run) {
         CHECK(server_await_requests(server, 1, 5000));
         refold_client_free(call.client);
         refold_cancel_free(call.cancel);
-        server_stop(server); /* the connection breaks; the retry finds nobody: the call needs what was freed
-                                to go on */
+        server_stop(server); /* the retry needs what was freed */
         pthread_join(thread, NULL);
         CHECK(call.execution == NULL);
         CHECK(call.code == REFOLD_ERROR_CONNECT || call.code == REFOLD_ERROR_TRANSPORT);
@@ -227,7 +226,7 @@ TEST(a_token_freed_after_triggering_still_cancels) {
         timing.us = trigger_and_free();
 }
 
-/* Nothing is left behind --------------------------------------------------------------------------------- */
+/* Leaks -------------------------------------------------------------------------------------------------- */
 
 TEST(freed_clients_leave_no_descriptor_and_no_thread) {
     struct server *server = serve_body(DOCUMENT);
@@ -250,7 +249,7 @@ TEST(freed_clients_leave_no_descriptor_and_no_thread) {
     server_stop(server);
 }
 
-/* Everything a caller does works on a thread with 128 KiB of stack. */
+/* Every kind of use works on a thread with 128 KiB of stack. */
 static void call_on_stack(void *data) {
     struct server *server = data;
     refold_client *client = client_to(server);
@@ -323,7 +322,7 @@ static void use_everything_once(struct server *server) {
     refold_client_free(client);
 }
 
-/* "Installs no signal handler, changes no process-wide state." */
+/* The library installs no signal handler and changes no process-wide state. */
 TEST(process_state_is_unchanged) {
     struct server *server = serve_body(DOCUMENT);
     struct process before = process_now();
@@ -347,7 +346,7 @@ TEST(process_state_is_unchanged) {
     server_stop(server);
 }
 
-/* The library prints nothing, whatever happens: standard output and error are caught at their descriptors. */
+/* The library prints nothing. Captures standard output and error by their descriptors. */
 TEST(nothing_is_printed) {
     struct server *server = serve_body(DOCUMENT);
     char path[] = "/tmp/printed-XXXXXX";

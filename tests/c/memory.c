@@ -1,5 +1,5 @@
-/* Calls in a process that is short of memory. Not for valgrind or sanitizers: a limit of the process's memory
- * is theirs, too, and they do not survive it. */
+/* Calls in a process that runs out of memory. Not for valgrind or sanitizers, which do not survive the memory
+ * limit. */
 #define _GNU_SOURCE
 #include "client.h"
 
@@ -9,9 +9,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Calls in a child, made by fork, that may have this much memory more than it has. What comes of it is the
- * child's exit status: 0 where the answer is told to be of no use, or memory to be used up. */
-static void call_in_want(refold_client *client, int64_t more) {
+/* In a forked child: limits its memory to `more` bytes above what it uses, makes a call, and exits with 0 if
+ * the error is INVALID_RESPONSE or RESOURCE. */
+static void call_out_of_memory(refold_client *client, int64_t more) {
     struct rlimit limit;
     long pages = 0;
     FILE *about = fopen("/proc/self/statm", "r");
@@ -26,20 +26,20 @@ static void call_in_want(refold_client *client, int64_t more) {
     _exit(code == REFOLD_ERROR_INVALID_RESPONSE || code == REFOLD_ERROR_RESOURCE ? 0 : 4);
 }
 
-/* Forks with standard error led into the file. */
+/* Forks a child whose standard error is the file. */
 static pid_t fork_into(FILE *errors, refold_client *client, int64_t more) {
     fflush(stdout);
     pid_t child = fork();
     if (child == 0) {
         dup2(fileno(errors), STDERR_FILENO);
-        call_in_want(client, more);
+        call_out_of_memory(client, more);
     }
     return child;
 }
 
-/* A large answer that is no execution neither ends the process nor makes it say anything, however little
- * memory there is to tell what is wrong with it. */
-TEST(huge_nonsense_is_a_resource_error_and_does_not_abort) {
+/* A large response without an execution must not abort the process or make it print, however little memory is
+ * left to describe the problem. */
+TEST(huge_nonsense_in_little_memory_does_not_abort) {
     enum { LARGE = 60000000, TEXTS = 3 };
     static const struct {
         const char *name, *part;

@@ -1,5 +1,6 @@
-/* "Any pointer may be NULL: objects then read as empty, calls fail with INVALID_ARGUMENT, free does nothing":
- * all 81 functions, with NULL for every pointer and with every other argument out of range. */
+/* Any pointer may be NULL: objects then read as empty, calls fail with INVALID_ARGUMENT, and free does
+ * nothing. Covers all 81 functions, with NULL for every pointer and out-of-range values for all other
+ * arguments. */
 #include "client.h"
 
 #include <limits.h>
@@ -133,7 +134,7 @@ TEST(a_cancel_token_may_be_null) {
     refold_cancel_free(cancel);
 }
 
-/* Each pointer of a call NULL in turn; the cancel token and the error may be. */
+/* Each pointer of a call is NULL in turn; the cancel token and the error may be. */
 TEST(calls_with_null_are_invalid_arguments) {
     struct server *server = serve_body(COMPLETED);
     refold_client *client = client_to(server);
@@ -329,7 +330,7 @@ TEST(a_null_json_value_has_empty_values) {
     CHECK_STR(refold_json_text(NULL, NULL), NULL);
 }
 
-/* Every function on values of every type: those of another type give 0, false or NULL. */
+/* Every function on values of every type; values of another type yield 0, false or NULL. */
 TEST(json_of_another_type_has_empty_values) {
     static const struct {
         const char *pointer;

@@ -30,8 +30,7 @@ static refold_options *options_to(const char *url) {
     return options;
 }
 
-/* Ways through --------------------------------------------------------------------------------------------
- */
+/* Ways through ------------------------------------------------------------------------------------------- */
 
 struct way {
     const char *proxy; /* its scheme */
@@ -146,8 +145,7 @@ TEST(an_echoed_proxy_login_is_redacted) {
     server_stop(server);
 }
 
-/* The environment -----------------------------------------------------------------------------------------
- */
+/* The environment ---------------------------------------------------------------------------------------- */
 
 static const char *const proxy_variables[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY",
                                               "http_proxy",  "HTTP_PROXY",  "no_proxy",  "NO_PROXY"};
@@ -326,8 +324,7 @@ TEST(invalid_proxy_urls_are_rejected) {
     server_stop(server);
 }
 
-/* What goes wrong -----------------------------------------------------------------------------------------
- */
+/* What goes wrong ---------------------------------------------------------------------------------------- */
 
 #define SCRIPT(name, ...)                                                                                    \
     static void name(struct exchange *exchange) {                                                            \
@@ -501,8 +498,7 @@ TEST(a_407_of_the_server_is_not_the_proxys) {
     server_stop(server);
 }
 
-/* Real ones -----------------------------------------------------------------------------------------------
- */
+/* Real ones ---------------------------------------------------------------------------------------------- */
 
 static const char TINYPROXY[] = "Port @PORT@\nListen 127.0.0.1\nTimeout 60\nAllow 127.0.0.1\nMaxClients 20\n"
                                 "LogFile \"@FOLDER@/proxy.log\"\n%s\n";

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* How many there are ----------------------------------------------------------------------------------- */
+/* How many there are ------------------------------------------------------------------------------------- */
 
 enum { THREADS = 64, CALLS = 100 };
 
@@ -46,7 +46,7 @@ TEST(n_threads_need_at_most_n_connections) {
     }
 }
 
-/* After which answers ---------------------------------------------------------------------------------- */
+/* After which answers ------------------------------------------------------------------------------------ */
 
 static const struct {
     const char *name;
@@ -124,7 +124,7 @@ TEST(every_complete_response_leaves_a_reusable_connection) {
     }
 }
 
-/* A connection that the server has closed -------------------------------------------------------------- */
+/* A connection that the server has closed ---------------------------------------------------------------- */
 
 static const struct {
     const char *name;
@@ -289,7 +289,7 @@ TEST(idle_connections_closed_by_the_server_fail_no_call) {
     }
 }
 
-/* Late bytes ------------------------------------------------------------------------------------------- */
+/* Late bytes --------------------------------------------------------------------------------------------- */
 
 #define WRONG "{\"status\": \"RUNNING\", \"name\": \"wrong\"}"
 #define RIGHT "{\"status\": \"COMPLETED\", \"name\": \"right\"}"
@@ -408,7 +408,7 @@ TEST(tls_sessions_that_misbehave_while_idle_are_not_reused) {
     }
 }
 
-/* Age -------------------------------------------------------------------------------------------------- */
+/* Age ---------------------------------------------------------------------------------------------------- */
 
 static void hold_until_all_are_there(struct exchange *exchange) {
     struct event *arrived = exchange_data(exchange);
@@ -451,7 +451,7 @@ TEST(connections_idle_for_more_than_a_minute_are_dropped) {
     }
 }
 
-/* What it costs ---------------------------------------------------------------------------------------- */
+/* What it costs ------------------------------------------------------------------------------------------ */
 
 TEST(a_reused_connection_needs_neither_lookup_nor_thread) {
     struct server *server = serve_body(COMPLETED);

@@ -15,8 +15,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Making them ----------------------------------------------------------------------------------------------
- */
+/* Making them -------------------------------------------------------------------------------------------- */
 
 enum secret { KEY, OLD_TOKEN, TOKEN, PASSWORD, BAD_PASSWORD, SECRETS };
 enum { SECRET_LENGTH = 40, MASK = 0x80 };
@@ -47,8 +46,7 @@ static void reveal(enum secret secret, struct secret_text *out) {
 
 static void wipe(void *memory, size_t length) { explicit_bzero(memory, length); }
 
-/* Searching ------------------------------------------------------------------------------------------------
- */
+/* Searching ---------------------------------------------------------------------------------------------- */
 
 /* What is searched for, each byte masked so that this is not found. */
 struct needle {
@@ -166,8 +164,7 @@ static void check_none_is_left(void) {
     CHECK_INT(copies_of(encoded_needle_of(BAD_PASSWORD)), 0);
 }
 
-/* Servers that know them ------------------------------------------------------------------------------------
- */
+/* Servers that know them --------------------------------------------------------------------------------- */
 
 enum how {
     NORMALLY,    /* 200 */
@@ -314,8 +311,7 @@ static struct place place_open(struct manner manner) {
     return place;
 }
 
-/* Calls -----------------------------------------------------------------------------------------------------
- */
+/* Calls -------------------------------------------------------------------------------------------------- */
 
 static void set_key(refold_options *options) {
     struct secret_text key;

@@ -45,7 +45,7 @@ static void end_storm(void) {
     signal(SIGALRM, SIG_DFL);
 }
 
-/* The calls that a signal may interrupt anywhere ------------------------------------------------------- */
+/* The calls that a signal may interrupt anywhere --------------------------------------------------------- */
 
 static void respond_late(struct exchange *exchange) {
     exchange_respond(exchange, &(struct response){.body = COMPLETED, .delay_ms = 3});
@@ -248,7 +248,7 @@ TEST(signal_dispositions_and_masks_are_unchanged) {
     CHECK(before[SIGPIPE].sa_handler == SIG_DFL);
 }
 
-/* SIGPIPE ---------------------------------------------------------------------------------------------- */
+/* SIGPIPE ------------------------------------------------------------------------------------------------ */
 
 /* A connection that the server has half closed and then reset gives EPIPE, and SIGPIPE, to whoever sends on
  * it. It has to happen between two steps of the client: its `send`, which stands here, waits for it. */
@@ -379,7 +379,7 @@ TEST(a_reset_at_any_moment_raises_no_signal) {
     }
 }
 
-/* Cancelled threads ------------------------------------------------------------------------------------ */
+/* Cancelled threads -------------------------------------------------------------------------------------- */
 
 struct victim {
     const char *name;

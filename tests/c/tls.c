@@ -29,7 +29,7 @@ static char *file_text(const char *path) {
     return text;
 }
 
-/* Where trust comes from -------------------------------------------------------------------------------- */
+/* Where trust comes from --------------------------------------------------------------------------------- */
 
 struct trust {
     const char *name;
@@ -147,8 +147,7 @@ TEST(bundled_roots_are_the_fallback) {
     server_stop(server);
 }
 
-/* Who is refused, and how ---------------------------------------------------------------------------------
- */
+/* Who is refused, and how -------------------------------------------------------------------------------- */
 
 static void hang_up(struct exchange *exchange) { exchange_close(exchange); }
 
@@ -298,8 +297,7 @@ TEST(nothing_disables_verification) {
     server_stop(server);
 }
 
-/* Who is trusted -------------------------------------------------------------------------------------------
- */
+/* Who is trusted ----------------------------------------------------------------------------------------- */
 
 struct welcome {
     const char *name;
@@ -337,8 +335,7 @@ TEST(servers_with_the_right_certificate_are_trusted) {
     }
 }
 
-/* nginx between -------------------------------------------------------------------------------------------
- */
+/* nginx between ------------------------------------------------------------------------------------------ */
 
 static const char NGINX[] =
     "daemon off; master_process off; pid @FOLDER@/pid; error_log @FOLDER@/error.log;\n"

@@ -19,7 +19,7 @@
 
 enum { WORKERS = 16, SHARED = UNRULY_SERVERS + 1, EVERY_MS = 10000, DEADLINE_MS = 400 };
 
-/* What is counted -------------------------------------------------------------------------------------- */
+/* What is counted ---------------------------------------------------------------------------------------- */
 
 enum counter { CALLS, GOOD, STATUSES, CANCELLED, TIMEOUTS, REFUSED, BROKEN, USELESS, CLIENTS, COUNTERS };
 static const char *const counter_names[COUNTERS] = {"calls",   "good",   "statuses", "cancelled", "timeouts",
@@ -78,7 +78,7 @@ static void print_figures(const char *name, const struct figures *figures) {
     fflush(stdout);
 }
 
-/* The soak --------------------------------------------------------------------------------------------- */
+/* The soak ----------------------------------------------------------------------------------------------- */
 
 /* A token in use, and when to trigger it. */
 struct appointment {
@@ -124,7 +124,7 @@ static refold_client *client_of_soak(const struct soak *soak, int number, uint32
     return client_of(options);
 }
 
-/* What comes of calls ---------------------------------------------------------------------------------- */
+/* What comes of calls ------------------------------------------------------------------------------------ */
 
 static void check_code(const refold_error *error, bool may_be_cancelled) {
     refold_code code = refold_error_code(error);
@@ -175,7 +175,7 @@ static void end_call(struct worker *worker, refold_execution *execution, refold_
     refold_error_free(error);
 }
 
-/* What workers do -------------------------------------------------------------------------------------- */
+/* What workers do ---------------------------------------------------------------------------------------- */
 
 static bool check_snapshot(const refold_execution *execution, void *data) {
     struct worker *worker = data;
@@ -276,7 +276,7 @@ static void *trigger(void *data) {
     return NULL;
 }
 
-/* From beginning to end -------------------------------------------------------------------------------- */
+/* From beginning to end ---------------------------------------------------------------------------------- */
 
 /* The figures while no worker makes a call. The shared clients keep their connections. */
 static struct figures figures_at_rest(struct soak *soak, int threads) {

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Executions ------------------------------------------------------------------------------------------- */
+/* Executions --------------------------------------------------------------------------------------------- */
 
 /* Each body holds its node count, and "is_whole" at its end. */
 #define NODE                                                                                                 \
@@ -51,7 +51,7 @@ static int size_now(uint64_t *state) {
     return size;
 }
 
-/* Responses -------------------------------------------------------------------------------------------- */
+/* Responses ---------------------------------------------------------------------------------------------- */
 
 static void respond_well(struct exchange *exchange, uint64_t *state, struct response *response) {
     bool is_packed = random_below(state, 3) == 0;
@@ -130,7 +130,7 @@ static void misbehave(struct exchange *exchange) {
         respond_with_nonsense(exchange, &state);
 }
 
-/* The servers ------------------------------------------------------------------------------------------ */
+/* The servers -------------------------------------------------------------------------------------------- */
 
 struct unruly {
     struct remote *remote;

@@ -207,7 +207,7 @@ bool check_again(struct timing *timing, const char *file, int line) {
     return false;
 }
 
-/* Conditions ------------------------------------------------------------------------------------------- */
+/* Conditions --------------------------------------------------------------------------------------------- */
 
 void condition_init(pthread_cond_t *condition) {
     pthread_condattr_t attributes;

@@ -30,7 +30,7 @@ static void drip_after(struct exchange *exchange, const char *first, const char 
     exchange_close(exchange);
 }
 
-/* Before a header -------------------------------------------------------------------------------------- */
+/* Before a header ---------------------------------------------------------------------------------------- */
 
 static bool hear_something(struct exchange *exchange) {
     char byte;
@@ -82,7 +82,7 @@ static void drip_socks(struct exchange *exchange) {
         drip_after(exchange, "", "a");
 }
 
-/* Header and body -------------------------------------------------------------------------------------- */
+/* Header and body ---------------------------------------------------------------------------------------- */
 
 #define OK_LINE "HTTP/1.1 200 OK\r\n"
 
@@ -148,7 +148,7 @@ static void stay_running(struct exchange *exchange) {
     reach(exchange);
 }
 
-/* The table -------------------------------------------------------------------------------------------- */
+/* The table ---------------------------------------------------------------------------------------------- */
 
 #define LOOKUP .message = "while looking up the host name", .is_connecting = true, .has_lookup = true
 #define TLS .message = "in the TLS handshake", .is_connecting = true, .scheme = "https"
