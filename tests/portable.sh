@@ -31,7 +31,7 @@ all_but() {
 # Such systems have no SIGPIPE, either.
 trap '' PIPE
 sh tests/support/run_c.sh requests bodies redirects errors retries waiting proxy tls arguments lifetimes \
-    "handshakes:$(all_but handshakes tls_needs_no_more_than_128_kib_of_stack)" \
-    "deadline:$(all_but deadline nothing_is_left_behind)" \
+    "handshakes:$(all_but handshakes tls_needs_at_most_128_kib_of_stack)" \
+    "deadline:$(all_but deadline timeouts_leak_nothing)" \
     "cancel:$(all_but cancel 'every_phase_of_a_.*')" \
-    "reuse:$(all_but reuse a_call_on_a_kept_connection_costs_four_system_calls)"
+    "reuse:$(all_but reuse a_call_on_a_reused_connection_makes_four_system_calls)"

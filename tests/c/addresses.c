@@ -1,4 +1,4 @@
-/* "New connections try a host's addresses as RFC 8305 does", and what a lookup that fails is. */
+/* Connecting to hosts with several addresses (RFC 8305), and failing lookups. */
 #define _GNU_SOURCE
 #include "client.h"
 #include "lookup.h"
@@ -16,25 +16,25 @@
 
 enum { DELAY_MS = 250 };
 
-/* A client of http://server.invalid:port, for which the name service has these addresses. */
+/* A client for http://server.invalid:port; lookups return `lookup`. */
 static refold_client *client_by_name(uint16_t port, struct lookup lookup) {
     char *url = text_of("http://server.invalid:%u", port);
     refold_options *options = test_options(url);
     refold_options_set_allow_plaintext(options, true);
-    lookup_answer(lookup);
+    lookup_script(lookup);
     free(url);
     return client_of(options);
 }
 
-/* Several addresses ------------------------------------------------------------------------------------ */
+/* Several addresses -------------------------------------------------------------------------------------- */
 
-/* Each with a port of the same number; the live one is where the server is. */
+/* All addresses share one port number; `live` is the address of the server. */
 struct address_case {
     const char *name;
     const char *live;
-    const char *silent;        /* nobody answers there */
-    const char *addresses[8];  /* in the order of the name service; the others refuse */
-    int64_t least_ms, most_ms; /* of a call */
+    const char *silent;       /* does not respond */
+    const char *addresses[8]; /* in the order of the name service; all others refuse */
+    int64_t min_ms, max_ms;   /* the duration of a call */
 };
 
 static const struct address_case address_cases[] = {
@@ -72,11 +72,11 @@ static const struct address_case address_cases[] = {
      300},
 };
 
-/* The server, and the hole, if there is to be one: on another port where somebody has the hole's number at
- * the server's address. */
+/* Opens the hole, if the row has a silent address, and the server on the same port; takes another port if
+ * this one is in use at the server's address. */
 static struct server *serve_beside_hole(const struct address_case *row, struct dead_port **hole) {
     struct server_options options = {
-        .address = row->live, .answers = &(struct answer){.body = COMPLETED}, .answer_count = 1};
+        .address = row->live, .responses = &(struct response){.body = COMPLETED}, .response_count = 1};
     struct server *server = NULL;
     *hole = NULL;
     while (server == NULL) {
@@ -101,7 +101,7 @@ static int64_t call_once(const struct address_case *row) {
     int64_t began = now_us();
     CHECK_INT(get_code(client), REFOLD_OK);
     int64_t took = now_us() - began;
-    /* The attempts that lost are over. */
+    /* The attempts that lost the race are closed. */
     CHECK_INT(descriptor_count(), before + 1);
     CHECK_INT(server_connections(server), 1);
     CHECK_INT(lookup_count(), 1);
@@ -112,36 +112,36 @@ static int64_t call_once(const struct address_case *row) {
     return took;
 }
 
-TEST(a_dead_address_costs_a_quarter_of_a_second) {
+TEST(an_unresponsive_address_costs_a_quarter_of_a_second) {
     for (size_t i = 0; i < COUNT(address_cases); i++) {
         const struct address_case *row = &address_cases[i];
-        struct tries tries = {.most_ms = row->most_ms, .allowed = 10};
+        struct timing timing = {.max_ms = row->max_ms, .allowed = 10};
         check_case("%s", row->name);
-        while (CHECK_AGAIN(tries)) {
-            tries.us = call_once(row);
-            CHECK(tries.us >= row->least_ms * 1000);
+        while (CHECK_AGAIN(timing)) {
+            timing.us = call_once(row);
+            CHECK(timing.us >= row->min_ms * 1000);
         }
     }
     CHECK(!lookup_took_signals());
 }
 
-TEST(where_all_refuse_it_fails_at_once) {
+TEST(fails_at_once_when_all_addresses_refuse) {
     struct dead_port *port = refusing_port(NULL);
     refold_client *client = client_by_name(dead_port_number(port),
                                            (struct lookup){.addresses = {"127.0.0.1", "::1", "127.0.0.3"}});
-    struct tries tries = {.most_ms = 200};
-    while (CHECK_AGAIN(tries)) {
+    struct timing timing = {.max_ms = 200};
+    while (CHECK_AGAIN(timing)) {
         refold_error *error = NULL;
         int64_t began = now_us();
         CHECK(get(client, &error) == NULL);
-        tries.us = now_us() - began;
+        timing.us = now_us() - began;
         EXPECT_ERROR(error, REFOLD_ERROR_CONNECT, "refused");
     }
     refold_client_free(client);
     dead_port_free(port);
 }
 
-TEST(where_none_answers_the_time_out_for_connecting_ends_it) {
+TEST(connect_timeout_applies_when_no_address_responds) {
     struct dead_port *hole = black_hole("127.0.0.2");
     refold_client *client = client_by_name(
         dead_port_number(hole), (struct lookup){.addresses = {"127.0.0.2", "127.0.0.2", "127.0.0.2"}});
@@ -163,13 +163,13 @@ TEST(where_none_answers_the_time_out_for_connecting_ends_it) {
     free(url);
 }
 
-/* An address that takes its time: a full backlog, emptied after a while. The kernel then lets in the attempt
- * that it had dropped, the next time it is repeated, one second after the first. */
+/* A slow address: a full backlog that is emptied after a while. The kernel drops the SYN of the attempt and
+ * accepts its retransmission, one second later. */
 struct slow_address {
     int listener, filler[3];
     uint16_t port;
     pthread_t thread;
-    atomic_int answered;
+    atomic_int responses;
 };
 
 static int socket_to(uint16_t port, bool listens) {
@@ -183,8 +183,8 @@ static int socket_to(uint16_t port, bool listens) {
     return made;
 }
 
-static void *accept_after_a_while(void *data) {
-    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 23\r\n\r\n" COMPLETED;
+static void *accept_later(void *data) {
+    static const char response[] = "HTTP/1.1 200 OK\r\nContent-Length: 23\r\n\r\n" COMPLETED;
     struct slow_address *slow = data;
     char request[4096];
     own_thread();
@@ -194,13 +194,13 @@ static void *accept_after_a_while(void *data) {
         if (connection < 0)
             return NULL;
         ssize_t count = recv(connection, request, sizeof request, 0);
-        if (count > 1 && send(connection, answer, sizeof answer - 1, MSG_NOSIGNAL) > 0)
-            slow->answered++;
+        if (count > 1 && send(connection, response, sizeof response - 1, MSG_NOSIGNAL) > 0)
+            slow->responses++;
         close(connection);
     }
 }
 
-TEST(an_earlier_attempt_goes_on_beside_the_later_ones) {
+TEST(earlier_attempts_continue_beside_later_ones) {
     struct slow_address slow = {.listener = socket_to(0, true)};
     struct sockaddr_in bound;
     socklen_t size = sizeof bound;
@@ -211,23 +211,23 @@ TEST(an_earlier_attempt_goes_on_beside_the_later_ones) {
     refold_client *client =
         client_by_name(slow.port, (struct lookup){.addresses = {"127.0.0.2", "127.0.0.3"}});
     for (size_t i = 0; i < COUNT(slow.filler); i++) {
-        pause_ms(5); /* so that they are in the backlog before anything is taken out of it */
+        pause_ms(5); /* so that they reach the backlog before anything leaves it */
         shutdown(slow.filler[i], SHUT_WR);
     }
-    pthread_create(&slow.thread, NULL, accept_after_a_while, &slow);
+    pthread_create(&slow.thread, NULL, accept_later, &slow);
     CHECK_INT(get_code(client), REFOLD_OK);
     shutdown(slow.listener, SHUT_RDWR);
     pthread_join(slow.thread, NULL);
-    CHECK_INT(slow.answered, 1);
+    CHECK_INT(slow.responses, 1);
     for (size_t i = 0; i < COUNT(slow.filler); i++)
         close(slow.filler[i]);
     close(slow.listener);
     refold_client_free(client);
 }
 
-/* Names that nobody is asked about --------------------------------------------------------------------- */
+/* Names without a lookup --------------------------------------------------------------------------------- */
 
-TEST(localhost_and_addresses_are_not_looked_up) {
+TEST(localhost_and_numeric_addresses_need_no_lookup) {
     static const struct {
         const char *host, *address;
     } rows[] = {
@@ -236,10 +236,12 @@ TEST(localhost_and_addresses_are_not_looked_up) {
         {"127.0.0.1", "127.0.0.1"}, {"127.0.0.9", "127.0.0.9"},
         {"[::1]", "::1"},
     };
-    lookup_answer((struct lookup){.addresses = {"127.0.0.66"}});
+    lookup_script((struct lookup){.addresses = {"127.0.0.66"}});
     for (size_t i = 0; i < COUNT(rows); i++) {
-        struct server *server = serve(&(struct server_options){
-            .address = rows[i].address, .answers = &(struct answer){.body = COMPLETED}, .answer_count = 1});
+        struct server *server =
+            serve(&(struct server_options){.address = rows[i].address,
+                                           .responses = &(struct response){.body = COMPLETED},
+                                           .response_count = 1});
         char *url = text_of("http://%s:%u", rows[i].host, server_port(server));
         check_case("%s at %s", rows[i].host, rows[i].address);
         refold_client *client = client_of(test_options(url));
@@ -252,13 +254,13 @@ TEST(localhost_and_addresses_are_not_looked_up) {
     CHECK_INT(lookup_count(), 0);
 }
 
-/* Lookups that fail ------------------------------------------------------------------------------------ */
+/* Lookups that fail -------------------------------------------------------------------------------------- */
 
-TEST(lookups_that_failed_for_now_are_tried_again_and_no_others) {
+TEST(only_transient_lookup_failures_are_retried) {
     static const struct {
         const char *name;
         int error, number;
-        bool again;
+        bool is_retried;
         refold_code code;
     } rows[] = {
         {"EAI_AGAIN", EAI_AGAIN, 0, true, REFOLD_ERROR_RESOLVE},
@@ -275,56 +277,56 @@ TEST(lookups_that_failed_for_now_are_tried_again_and_no_others) {
         refold_options_set_max_retries(options, 1);
         refold_client *client = client_of(options);
         refold_error *error = NULL;
-        lookup_answer((struct lookup){.error = rows[i].error, .number = rows[i].number});
+        lookup_script((struct lookup){.error = rows[i].error, .number = rows[i].number});
         check_case("%s", rows[i].name);
         CHECK(get(client, &error) == NULL);
-        CHECK_INT(lookup_count(), rows[i].again ? 2 : 1);
-        CHECK_INT(refold_error_attempts(error), rows[i].again ? 2 : 1);
-        CHECK_INT(refold_error_is_retryable(error), rows[i].again);
+        CHECK_INT(lookup_count(), rows[i].is_retried ? 2 : 1);
+        CHECK_INT(refold_error_attempts(error), rows[i].is_retried ? 2 : 1);
+        CHECK_INT(refold_error_is_retryable(error), rows[i].is_retried);
         EXPECT_ERROR(error, rows[i].code, "server.invalid");
         refold_client_free(client);
     }
 }
 
-/* A client that is there again after the name service is. */
-TEST(a_later_lookup_may_do_better) {
+/* A client recovers as soon as the name service does. */
+TEST(a_retried_lookup_may_succeed) {
     struct server *server = serve_body(COMPLETED);
     refold_client *client = client_by_name(server_port(server), (struct lookup){.error = EAI_NONAME});
     CHECK_INT(get_code(client), REFOLD_ERROR_RESOLVE);
-    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+    lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
     CHECK_INT(get_code(client), REFOLD_OK);
     refold_client_free(client);
     server_stop(server);
 }
 
-enum { CALLERS = 64, ROUNDS = 2, MOST_LOOKUPS = 64 };
+enum { CALLERS = 64, ROUNDS = 2, MAX_LOOKUPS = 64 };
 
-static void call_in_vain(void *client) {
+static void call_until_timeout(void *client) {
     for (int i = 0; i < ROUNDS; i++)
         CHECK_INT(get_code(client), REFOLD_ERROR_TIMEOUT);
 }
 
-/* "a name lookup that the system has not finished; those are bounded in number, too" */
-TEST(unfinished_lookups_are_bounded_in_number) {
+/* Lookups that the system has not finished are bounded in number. */
+TEST(the_number_of_unfinished_lookups_is_bounded) {
     struct server *server = serve_body(COMPLETED);
     char *url = text_of("http://server.invalid:%u", server_port(server));
     refold_options *options = test_options(url);
     refold_options_set_allow_plaintext(options, true);
     refold_options_set_timeout_ms(options, 100);
     refold_client *client = client_of(options);
-    lookup_answer((struct lookup){.silent = true});
+    lookup_script((struct lookup){.silent = true});
     int before = descriptor_count();
     int64_t began = now_ms();
-    run_on_threads(CALLERS, call_in_vain, client, 0);
+    run_on_threads(CALLERS, call_until_timeout, client, 0);
     CHECK_TIME(now_ms() - began, ROUNDS * 100, ROUNDS * 100 + 1500);
-    CHECK_BETWEEN(lookup_running(), 1, MOST_LOOKUPS);
-    CHECK_BETWEEN(lookup_count(), 1, MOST_LOOKUPS);
+    CHECK_BETWEEN(lookup_running(), 1, MAX_LOOKUPS);
+    CHECK_BETWEEN(lookup_count(), 1, MAX_LOOKUPS);
     CHECK_INT(get_code(client), REFOLD_ERROR_TIMEOUT);
     lookup_release();
     CHECK(await_threads(1, 5000));
     CHECK_INT(descriptor_count(), before);
-    /* And they are given back. */
-    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+    /* Finished lookups no longer count towards the limit. */
+    lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
     CHECK_INT(get_code(client), REFOLD_OK);
     refold_client_free(client);
     server_stop(server);

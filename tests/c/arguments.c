@@ -1,4 +1,4 @@
-/* "Arguments (nothing is sent when one is wrong; the message names it)". */
+/* Invalid arguments: the error message names the argument and nothing is sent. */
 #define _GNU_SOURCE
 #include "client.h"
 
@@ -8,31 +8,31 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Does the message name the argument? Letters of both cases are one, and `_`, `-` and space, too; `|` parts
- * names. */
-static bool names(const char *message, const char *argument) {
-    char plain[2000];
+/* Whether the message names the argument, ignoring case and treating `_` and `-` as spaces; `|` separates
+ * alternative names. */
+static bool mentions(const char *message, const char *argument) {
+    char normalized[2000];
     size_t length = 0;
-    for (; message[length] != '\0' && length < sizeof plain - 1; length++) {
+    for (; message[length] != '\0' && length < sizeof normalized - 1; length++) {
         char byte = (char)tolower((unsigned char)message[length]);
-        plain[length] = byte == '_' || byte == '-' ? ' ' : byte;
+        normalized[length] = byte == '_' || byte == '-' ? ' ' : byte;
     }
-    plain[length] = '\0';
+    normalized[length] = '\0';
     char choices[200];
     snprintf(choices, sizeof choices, "%s", argument);
     char *rest = choices;
     for (char *name; (name = strsep(&rest, "|")) != NULL;)
-        if (strstr(plain, name) != NULL)
+        if (strstr(normalized, name) != NULL)
             return true;
     return false;
 }
 
-/* Frees the options. No client comes about, and the message names the argument. */
+/* Expects that creating a client fails with a message that names the argument; frees the options. */
 static void expect_refusal(refold_options *options, const char *argument) {
     refold_error *error = client_error(options);
     if (CHECK_ERROR(error, REFOLD_ERROR_INVALID_ARGUMENT, NULL) &&
-        !names(refold_error_message(error), argument))
-        FAIL("\"%s\" does not name the %s", refold_error_message(error), argument);
+        !mentions(refold_error_message(error), argument))
+        FAIL("\"%s\" does not mention the %s", refold_error_message(error), argument);
     CHECK(!refold_error_is_retryable(error));
     CHECK_INT(refold_error_attempts(error), 0);
     refold_error_free(error);
@@ -42,7 +42,7 @@ static void expect_client(refold_options *options) { refold_client_free(client_o
 
 /* Base URLs ---------------------------------------------------------------------------------------------- */
 
-TEST(good_base_urls) {
+TEST(valid_base_urls_are_accepted) {
     static const char *const urls[] = {"https://app.refold.ai",
                                        "https://app.refold.ai/",
                                        "https://example.com/prefix",
@@ -67,7 +67,7 @@ TEST(good_base_urls) {
     }
 }
 
-TEST(bad_base_urls) {
+TEST(invalid_base_urls_are_rejected) {
     static const char *const urls[] = {"",
                                        " ",
                                        "/",
@@ -142,7 +142,7 @@ TEST(bad_base_urls) {
     }
 }
 
-TEST(plaintext_to_others_only_where_allowed) {
+TEST(plaintext_beyond_loopback_must_be_allowed) {
     refold_options *options = test_options("http://example.com:8080/x");
     refold_options_set_allow_plaintext(options, true);
     expect_client(options);
@@ -155,8 +155,8 @@ TEST(plaintext_to_others_only_where_allowed) {
     expect_refusal(options, "base url");
 }
 
-/* A C caller's bool that was never a bool: any byte but 0 is true. */
-TEST(a_bool_is_a_byte) {
+/* A C caller may pass any byte as a bool: all but 0 are true. */
+TEST(any_nonzero_byte_is_true) {
     typedef void set_byte(refold_options *, unsigned char);
     set_byte *set = (set_byte *)(void (*)(void))refold_options_set_allow_plaintext;
     for (unsigned byte = 0; byte < 256; byte += byte < 4 ? 1 : 63) {
@@ -189,9 +189,9 @@ static refold_options *with_credentials(const char *key, const char *account, co
     return options;
 }
 
-TEST(exactly_one_way_to_authenticate) {
+TEST(exactly_one_auth_scheme_is_required) {
     static const struct {
-        const char *key, *account, *token, *named;
+        const char *key, *account, *token, *mentioned;
     } cases[] = {
         {"k", "a", NULL, NULL},
         {NULL, NULL, "t", NULL},
@@ -212,24 +212,24 @@ TEST(exactly_one_way_to_authenticate) {
     for (size_t i = 0; i < COUNT(cases); i++) {
         refold_options *options = with_credentials(cases[i].key, cases[i].account, cases[i].token);
         check_case("%zu: %s %s %s", i, cases[i].key, cases[i].account, cases[i].token);
-        if (cases[i].named == NULL)
+        if (cases[i].mentioned == NULL)
             expect_client(options);
         else
-            expect_refusal(options, cases[i].named);
+            expect_refusal(options, cases[i].mentioned);
     }
 }
 
-TEST(an_account_beside_a_token_is_told_as_such) {
+TEST(an_account_with_a_token_is_reported) {
     refold_error *error = client_error(with_credentials(NULL, "a", "t"));
     REQUIRE(CHECK_ERROR(error, REFOLD_ERROR_INVALID_ARGUMENT, NULL));
-    CHECK(names(refold_error_message(error), "linked account id"));
-    CHECK(names(refold_error_message(error), "session token"));
-    CHECK(!names(refold_error_message(error), "api key"));
+    CHECK(mentions(refold_error_message(error), "linked account id"));
+    CHECK(mentions(refold_error_message(error), "session token"));
+    CHECK(!mentions(refold_error_message(error), "api key"));
     refold_error_free(error);
 }
 
-/* HTTP strips them, so that another credential would arrive. Inside they are as good as any byte. */
-TEST(credentials_have_no_blank_at_an_end) {
+/* HTTP strips outer whitespace, so the server would receive another credential. Inner spaces are allowed. */
+TEST(credentials_with_outer_whitespace_are_rejected) {
     static const char *const texts[] = {" x", "x ", " x ", " ", "  "};
     for (size_t i = 0; i < COUNT(texts); i++) {
         check_case("\"%s\"", texts[i]);
@@ -242,7 +242,7 @@ TEST(credentials_have_no_blank_at_an_end) {
     expect_client(with_credentials(NULL, NULL, "a token"));
 }
 
-/* What no credential, user agent or other text may hold: control characters, and what is not UTF-8. */
+/* Rejected in credentials, the user agent and other texts: control characters and invalid UTF-8. */
 static const char *const bad_texts[] = {"a\nb",
                                         "a\rb",
                                         "a\r\nx-injected: 1",
@@ -259,7 +259,7 @@ static const char *const bad_texts[] = {"a\nb",
                                         "a\xf4\x90\x80\x80",
                                         "\xe2\x82"};
 
-TEST(credentials_hold_no_control_characters_and_are_utf8) {
+TEST(credentials_must_be_utf8_without_control_characters) {
     for (size_t i = 0; i < COUNT(bad_texts); i++) {
         check_case("%zu", i);
         expect_refusal(with_credentials(bad_texts[i], "account", NULL), "api key");
@@ -271,7 +271,7 @@ TEST(credentials_hold_no_control_characters_and_are_utf8) {
     }
 }
 
-TEST(the_product_in_the_user_agent_has_a_limit) {
+TEST(user_agent_length_is_limited) {
     char *product = repeated("p", 1025);
     refold_options *options = test_options(NULL);
     refold_options_set_user_agent(options, product);
@@ -283,7 +283,7 @@ TEST(the_product_in_the_user_agent_has_a_limit) {
     free(product);
 }
 
-TEST(refusals_keep_the_secret) {
+TEST(rejected_credentials_are_not_shown) {
     static const char secret[] = "geheim\x01geheim";
     refold_options *options = with_credentials(secret, "account", NULL);
     refold_error *error = client_error(options);
@@ -303,7 +303,7 @@ TEST(refusals_keep_the_secret) {
     refold_error_free(error);
 }
 
-TEST(a_later_good_value_replaces_a_bad_one) {
+TEST(a_valid_value_replaces_an_earlier_invalid_one) {
     struct server *server = serve_body(COMPLETED);
     refold_options *options = refold_options_new();
     refold_options_set_api_key(options, "\n", "");
@@ -330,13 +330,13 @@ TEST(a_later_good_value_replaces_a_bad_one) {
     server_stop(server);
 }
 
-TEST(a_later_bad_value_replaces_a_good_one) {
+TEST(an_invalid_value_replaces_an_earlier_valid_one) {
     refold_options *options = test_options("https://example.com");
     refold_options_set_base_url(options, "nonsense");
     expect_refusal(options, "base url");
 }
 
-TEST(a_key_can_be_taken_back) {
+TEST(null_removes_a_key) {
     refold_options *options = with_credentials("key", "account", "token");
     refold_options_set_api_key(options, NULL, NULL);
     expect_client(options);
@@ -348,7 +348,7 @@ TEST(a_key_can_be_taken_back) {
     expect_refusal(options, "api key|session token");
 }
 
-TEST(setters_copy) {
+TEST(setters_copy_their_strings) {
     struct server *server = serve_body(COMPLETED);
     char url[100], key[] = "key", account[] = "account", product[] = "product";
     snprintf(url, sizeof url, "%s", server_url(server));
@@ -368,7 +368,7 @@ TEST(setters_copy) {
     server_stop(server);
 }
 
-TEST(options_serve_any_number_of_clients) {
+TEST(options_can_create_any_number_of_clients) {
     struct server *server = serve_body(COMPLETED);
     refold_options *options = test_options(server_url(server));
     refold_client *first = refold_client_new(options, NULL);
@@ -403,7 +403,7 @@ TEST(poll_intervals_are_at_least_10_ms) {
 
 /* Ids ---------------------------------------------------------------------------------------------------- */
 
-TEST(bad_ids_are_refused_and_not_sent) {
+TEST(invalid_ids_are_rejected_unsent) {
     char *long_id = repeated("a", 257);
     const char *const ids[] = {NULL,
                                "",
@@ -458,7 +458,7 @@ TEST(bad_ids_are_refused_and_not_sent) {
                                           : refold_wait_execution(client, id, 1000, NULL, NULL, NULL, &error);
         CHECK(execution == NULL);
         if (CHECK_ERROR(error, REFOLD_ERROR_INVALID_ARGUMENT, NULL))
-            CHECK(names(refold_error_message(error), "execution id"));
+            CHECK(mentions(refold_error_message(error), "execution id"));
         CHECK_INT(refold_error_attempts(error), 0);
         refold_error_free(error);
         refold_execution_free(execution);
@@ -469,7 +469,7 @@ TEST(bad_ids_are_refused_and_not_sent) {
     free(long_id);
 }
 
-TEST(good_ids_are_sent_as_they_are) {
+TEST(valid_ids_are_sent_verbatim) {
     char *long_id = repeated("a", 256);
     const char *const ids[] = {"a",  "0",  "-",   "_",           "~",     ":",    "...",
                                "a.", ".a", "..a", "A-Z_a.z~0:9", TEST_ID, long_id};
@@ -507,9 +507,9 @@ static void break_ca_file(refold_options *options) { refold_options_set_ca_file(
 static void break_ca_pem(refold_options *options) { refold_options_set_ca_pem(options, "no", 2); }
 static void break_agent(refold_options *options) { refold_options_set_user_agent(options, "a\r\nb: c"); }
 
-TEST(nothing_is_sent_when_an_argument_is_wrong) {
+TEST(invalid_arguments_send_nothing) {
     static const struct {
-        const char *named;
+        const char *mentioned;
         void (*break_it)(refold_options *);
     } cases[] = {{"api key", break_key},
                  {"linked account id", break_account},
@@ -522,9 +522,9 @@ TEST(nothing_is_sent_when_an_argument_is_wrong) {
     struct server *server = serve_body(COMPLETED);
     for (size_t i = 0; i < COUNT(cases); i++) {
         refold_options *options = test_options(server_url(server));
-        check_case("%s", cases[i].named);
+        check_case("%s", cases[i].mentioned);
         cases[i].break_it(options);
-        expect_refusal(options, cases[i].named);
+        expect_refusal(options, cases[i].mentioned);
     }
     CHECK_INT(server_connections(server), 0);
     server_stop(server);
@@ -562,7 +562,7 @@ static const char *const bad_proxies[] = {"https://proxy.example:443",
                                           "http://\xff.example:3128",
                                           "://proxy.example:3128"};
 
-TEST(proxies) {
+TEST(proxy_urls_are_validated) {
     for (size_t i = 0; i < COUNT(good_proxies); i++) {
         refold_options *options = test_options("https://example.com");
         check_case("%s", good_proxies[i]);
@@ -577,7 +577,7 @@ TEST(proxies) {
     }
 }
 
-TEST(proxies_of_the_environment) {
+TEST(proxy_variables_are_validated) {
     static const char *const variables[] = {"HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"};
     for (size_t i = 0; i < COUNT(variables); i++) {
         check_case("%s", variables[i]);
@@ -595,8 +595,8 @@ TEST(proxies_of_the_environment) {
     }
 }
 
-/* "Plaintext base URLs use no proxy from the environment", and HTTP_PROXY is never read. */
-TEST(plaintext_goes_past_the_proxies_of_the_environment) {
+/* Plaintext base URLs use no proxy from the environment, and HTTP_PROXY is never read. */
+TEST(plaintext_requests_bypass_proxy_variables) {
     static const char *const variables[] = {"HTTP_PROXY",  "http_proxy", "HTTPS_PROXY",
                                             "https_proxy", "ALL_PROXY",  "all_proxy"};
     struct server *server = serve_body(COMPLETED);
@@ -613,8 +613,8 @@ TEST(plaintext_goes_past_the_proxies_of_the_environment) {
     server_stop(server);
 }
 
-/* A loopback host of the base URL is none where a proxy stands between that is on another. */
-TEST(plaintext_through_a_proxy_elsewhere_only_where_allowed) {
+/* With a proxy on another host, a loopback base URL does not keep plaintext on this host. */
+TEST(plaintext_through_a_remote_proxy_must_be_allowed) {
     static const struct {
         const char *base, *proxy;
         bool is_fine;
@@ -650,7 +650,7 @@ static char *read_text(const char *path) {
     return text;
 }
 
-/* A file with this text, in a folder that the caller removes. */
+/* Writes a file into a folder that the caller removes. */
 static char *write_text(const char *folder, const char *name, const char *text) {
     char *path = text_of("%s/%s", folder, name);
     FILE *file = fopen(path, "w");
@@ -665,12 +665,12 @@ static char *write_text(const char *folder, const char *name, const char *text) 
 struct pem_case {
     const char *name;
     char *text;
-    bool good;
+    bool is_valid;
 };
 
 enum { PEM_CASES = 16 };
 
-/* The certificate between other BEGIN and END lines; to be freed. */
+/* The certificate with other BEGIN and END lines, freed by the caller. */
 static char *relabelled(const char *pem, const char *label) {
     const char *inside = strstr(pem, BEGIN_CERTIFICATE) + strlen(BEGIN_CERTIFICATE);
     int length = (int)(strstr(inside, END_CERTIFICATE) - inside);
@@ -687,7 +687,7 @@ static void make_pem_cases(struct pem_case *cases) {
     const struct pem_case made[PEM_CASES] = {
         {"one", text_of("%s", good), true},
         {"two", text_of("%s%s", good, other), true},
-        {"with words around", text_of("the authority:\n%s\nthe end\n", good), true},
+        {"with surrounding text", text_of("the authority:\n%s\nthe end\n", good), true},
         {"with a key", text_of("%s%s", key, good), true},
         {"only a key", text_of("%s", key), false},
         {"nothing", text_of("%s", ""), false},
@@ -711,7 +711,7 @@ static void make_pem_cases(struct pem_case *cases) {
     free(x509);
 }
 
-TEST(certificates_of_the_caller) {
+TEST(ca_files_and_texts_are_validated) {
     struct pem_case cases[PEM_CASES];
     char folder[] = "/tmp/arguments-XXXXXX";
     make_pem_cases(cases);
@@ -723,7 +723,7 @@ TEST(certificates_of_the_caller) {
         refold_options *by_text = test_options("https://example.com");
         refold_options_set_ca_file(by_file, path);
         refold_options_set_ca_pem(by_text, cases[i].text, strlen(cases[i].text));
-        if (cases[i].good) {
+        if (cases[i].is_valid) {
             expect_client(by_file);
             expect_client(by_text);
         } else {
@@ -737,7 +737,7 @@ TEST(certificates_of_the_caller) {
     rmdir(folder);
 }
 
-TEST(ca_files_that_cannot_be_read) {
+TEST(unreadable_ca_files_are_reported) {
     static const char *const paths[] = {"", "/no/such/file", "/tmp", "\xff", "/dev/null"};
     for (size_t i = 0; i < COUNT(paths); i++) {
         refold_options *options = test_options("https://example.com");
@@ -747,8 +747,8 @@ TEST(ca_files_that_cannot_be_read) {
     }
 }
 
-/* A pipe that nobody writes to: whoever opens it to read waits for ever. */
-TEST(files_of_certificates_without_end_are_refused_at_once) {
+/* A pipe without a writer: opening it for reading blocks. */
+TEST(endless_ca_files_are_rejected_at_once) {
     char folder[] = "/tmp/arguments-XXXXXX";
     REQUIRE(mkdtemp(folder) != NULL);
     char *path = text_of("%s/pipe", folder);
@@ -769,7 +769,7 @@ TEST(files_of_certificates_without_end_are_refused_at_once) {
     free(path);
 }
 
-TEST(ca_text_has_the_length_that_was_given) {
+TEST(ca_text_has_the_given_length) {
     char *good = read_text(certificate_path("ca.pem"));
     refold_options *options = test_options("https://example.com");
     refold_options_set_ca_pem(options, good, strlen(good) / 2);
@@ -782,19 +782,19 @@ TEST(ca_text_has_the_length_that_was_given) {
     free(good);
 }
 
-TEST(unusable_roots_of_the_environment_are_an_error) {
+TEST(unusable_roots_in_the_environment_are_reported) {
     struct pem_case cases[PEM_CASES];
     char folder[] = "/tmp/arguments-XXXXXX";
     make_pem_cases(cases);
     REQUIRE(mkdtemp(folder) != NULL);
     for (size_t i = 0; i < PEM_CASES; i++) {
-        bool usable = strstr(cases[i].name, "good") != NULL || cases[i].good;
+        bool usable = strstr(cases[i].name, "good") != NULL || cases[i].is_valid;
         check_case("%s", cases[i].name);
         char *path = write_text(folder, "roots.pem", cases[i].text);
         setenv("SSL_CERT_FILE", path, 1);
         if (!usable)
             expect_refusal(test_options("https://example.com"), "ssl cert file");
-        else if (cases[i].good)
+        else if (cases[i].is_valid)
             expect_client(test_options("https://example.com"));
         unlink(path);
         free(path);
@@ -827,7 +827,7 @@ static void set_environment(const char *url, const char *key, const char *accoun
             setenv(pairs[i][0], pairs[i][1], 1);
 }
 
-TEST(the_environment_gives_what_the_setters_give) {
+TEST(environment_variables_equal_setters) {
     struct server *server = serve_body(COMPLETED);
     set_environment(server_url(server), "key", "account", NULL);
     refold_options *with_key = refold_options_new_from_env();
@@ -848,9 +848,9 @@ TEST(the_environment_gives_what_the_setters_give) {
     server_stop(server);
 }
 
-TEST(bad_values_of_the_environment_are_reported) {
+TEST(invalid_environment_values_are_reported) {
     static const struct {
-        const char *url, *key, *account, *token, *named;
+        const char *url, *key, *account, *token, *mentioned;
     } cases[] = {
         {"nonsense", "k", "a", NULL, "base url"},         {NULL, "k\n", "a", NULL, "api key"},
         {NULL, "k", "a\n", NULL, "linked account id"},    {NULL, "k", NULL, NULL, "linked account id"},
@@ -859,7 +859,7 @@ TEST(bad_values_of_the_environment_are_reported) {
     for (size_t i = 0; i < COUNT(cases); i++) {
         check_case("%zu", i);
         set_environment(cases[i].url, cases[i].key, cases[i].account, cases[i].token);
-        expect_refusal(refold_options_new_from_env(), cases[i].named);
+        expect_refusal(refold_options_new_from_env(), cases[i].mentioned);
     }
     set_environment("nonsense", "k", "a", "t");
     refold_options *options = refold_options_new_from_env();
@@ -869,7 +869,7 @@ TEST(bad_values_of_the_environment_are_reported) {
     expect_client(options);
 }
 
-TEST(other_options_do_not_read_the_environment) {
+TEST(refold_options_new_ignores_the_environment) {
     set_environment("nonsense", "key", "account", "token");
     expect_refusal(refold_options_new(), "api key|session token");
     expect_client(test_options("https://example.com"));

@@ -1,5 +1,5 @@
-/* Bodies: how long they are, how they are packed, and everything that can be wrong with them. Each answer is
- * written out byte for byte. */
+/* Response bodies: framing, compression, limits, and every way to damage them. Responses are written byte for
+ * byte. */
 #define _GNU_SOURCE
 #include "client.h"
 #include "gzip.h"
@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define OK_LINE "HTTP/1.1 200 OK\r\n"
-/* 40 bytes, 0x28. */
+/* 40 (0x28) bytes. */
 #define BODY "{\"status\": \"COMPLETED\", \"name\": \"whole\"}"
 
 static struct bytes joined(const void *one, size_t one_length, const void *other, size_t other_length) {
@@ -24,29 +24,29 @@ static struct bytes joined(const void *one, size_t one_length, const void *other
     return bytes;
 }
 
-/* An answer of this head and this body. */
-static struct bytes answer_of(const char *head, const void *body, size_t length) {
+/* A response with this head and body. */
+static struct bytes response_of(const char *head, const void *body, size_t length) {
     return joined(head, strlen(head), body, length);
 }
 
-/* What a server says, on every connection alike, and how it goes on. */
+/* What a server sends to every request, and how it ends. */
 struct script {
-    struct bytes answer;
-    size_t step; /* bytes at a time; 0: all at once */
+    struct bytes response;
+    size_t step; /* bytes per write; 0: all at once */
     enum ending ending;
-    bool cuts; /* only as many bytes as there have been requests */
+    bool cuts; /* the n-th request gets only the first n bytes */
 };
 
 static void follow_script(struct exchange *exchange) {
     const struct script *script = exchange_data(exchange);
     size_t index = exchange_index(exchange);
-    size_t length = script->cuts && index < script->answer.length ? index : script->answer.length;
+    size_t length = script->cuts && index < script->response.length ? index : script->response.length;
     if (script->step > 0)
-        exchange_drip(exchange, script->answer.start, length, script->step, 0);
+        exchange_drip(exchange, script->response.start, length, script->step, 0);
     else
-        exchange_send(exchange, script->answer.start, length);
-    struct answer end = {.silent = true, .ending = script->ending};
-    exchange_answer(exchange, &end);
+        exchange_send(exchange, script->response.start, length);
+    struct response end = {.silent = true, .ending = script->ending};
+    exchange_respond(exchange, &end);
 }
 
 static struct server *serve_script(struct script *script, bool secure) {
@@ -62,7 +62,7 @@ static refold_client *client_with_limit(struct server *server, uint64_t limit) {
     return client_of(options);
 }
 
-/* Is it the body, byte for byte? Those made for their length begin alike, and end as they should. */
+/* Whether the body arrived unchanged. Long bodies, made for their length, are checked by their name only. */
 static void check_whole(const refold_execution *execution) {
     size_t length;
     const char *text = refold_json_text(refold_execution_json(execution), &length);
@@ -71,7 +71,7 @@ static void check_whole(const refold_execution *execution) {
         CHECK_STR(text, BODY);
 }
 
-/* One call: its code. What went well has to be the whole. */
+/* Makes one call and returns its code. A success must have the whole body. */
 static refold_code call(const refold_client *client, bool *retryable) {
     refold_error *error = NULL;
     refold_execution *execution = get(client, &error);
@@ -96,21 +96,21 @@ static refold_code call_script(struct script script, bool secure, uint64_t limit
     return code;
 }
 
-/* Whole ones ------------------------------------------------------------------------------------------- */
+/* Complete bodies ---------------------------------------------------------------------------------------- */
 
 #define CHUNKED_HEAD OK_LINE "Transfer-Encoding: chunked\r\n\r\n"
 #define LAST_CHUNK "0\r\n\r\n"
 
 static const struct {
-    const char *name, *answer;
+    const char *name, *response;
     enum ending ending;
-} whole_answers[] = {
+} whole_responses[] = {
     {"a length", OK_LINE "Content-Length: 40\r\n\r\n" BODY, HOLD},
     {"a length in small letters, without a space", OK_LINE "content-length:40\r\n\r\n" BODY, HOLD},
     {"no reason", "HTTP/1.1 200\r\nContent-Length: 40\r\n\r\n" BODY, HOLD},
     {"an empty reason", "HTTP/1.1 200 \r\nContent-Length: 40\r\n\r\n" BODY, HOLD},
     {"another 2xx", "HTTP/1.1 299 Whatever\r\nContent-Length: 40\r\n\r\n" BODY, HOLD},
-    {"odd headers",
+    {"unusual headers",
      OK_LINE "Content-Length: 40\r\nEmpty:\r\nOther: \xc3\xa4\xff\r\nx-1_2.3~: \t tab\t \r\n\r\n" BODY, HOLD},
     {"identity", OK_LINE "Content-Encoding: identity\r\nContent-Length: 40\r\n\r\n" BODY, HOLD},
     {"identity in capitals", OK_LINE "Content-Encoding: IDENTITY\r\nContent-Length: 40\r\n\r\n" BODY, HOLD},
@@ -170,23 +170,24 @@ static const struct {
      HOLD},
 };
 
-TEST(whole_bodies_are_whole_however_they_come) {
-    for (size_t i = 0; i < 4 * COUNT(whole_answers); i++) {
+TEST(complete_bodies_are_accepted_in_any_framing) {
+    for (size_t i = 0; i < 4 * COUNT(whole_responses); i++) {
         size_t row = i / 4;
-        const char *answer = whole_answers[row].answer;
-        struct script script = {.answer = {.start = (char *)(uintptr_t)answer, .length = strlen(answer)},
-                                .step = i % 2,
-                                .ending = whole_answers[row].ending};
-        check_case("%s%s%s", whole_answers[row].name, i % 2 ? ", byte by byte" : "",
+        const char *response = whole_responses[row].response;
+        struct script script = {
+            .response = {.start = (char *)(uintptr_t)response, .length = strlen(response)},
+            .step = i % 2,
+            .ending = whole_responses[row].ending};
+        check_case("%s%s%s", whole_responses[row].name, i % 2 ? ", byte by byte" : "",
                    i / 2 % 2 ? ", TLS" : "");
         CHECK_INT(call_script(script, i / 2 % 2, 0), REFOLD_OK);
     }
 }
 
-TEST(gzip_is_asked_for_and_understood) {
+TEST(gzip_is_requested_and_decoded) {
     struct bytes bodies[] = {
         gzip_of(BODY, 40), gzip_as(BODY, 40, 0, false), gzip_as(BODY, 40, 1, true), {NULL, 0}};
-    /* Two members make one body (RFC 1952, 2.2). */
+    /* Two gzip members make one body (RFC 1952, 2.2). */
     struct bytes one = gzip_of(BODY, 10), other = gzip_as(BODY + 10, 30, 9, true);
     bodies[3] = joined(one.start, one.length, other.start, other.length);
     free(one.start);
@@ -203,17 +204,17 @@ TEST(gzip_is_asked_for_and_understood) {
             OK_LINE "Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n%zx\r\n", body.length);
         struct bytes chunk = joined(body.start, body.length, "\r\n" LAST_CHUNK, 7);
         struct script scripts[] = {
-            {.answer = answer_of(with_length, body.start, body.length), .ending = HOLD},
-            {.answer = answer_of(until_close, body.start, body.length), .ending = CLOSE},
-            {.answer = answer_of(in_capitals, body.start, body.length), .ending = CLOSE},
-            {.answer = answer_of(by_its_old_name, body.start, body.length), .ending = CLOSE},
-            {.answer = answer_of(in_chunks, chunk.start, chunk.length), .ending = HOLD},
+            {.response = response_of(with_length, body.start, body.length), .ending = HOLD},
+            {.response = response_of(until_close, body.start, body.length), .ending = CLOSE},
+            {.response = response_of(in_capitals, body.start, body.length), .ending = CLOSE},
+            {.response = response_of(by_its_old_name, body.start, body.length), .ending = CLOSE},
+            {.response = response_of(in_chunks, chunk.start, chunk.length), .ending = HOLD},
         };
         for (size_t j = 0; j < COUNT(scripts); j++) {
             check_case("body %zu, framing %zu%s", i / 2, j, i % 2 ? ", byte by byte" : "");
             scripts[j].step = i % 2;
             CHECK_INT(call_script(scripts[j], false, 40), REFOLD_OK);
-            free(scripts[j].answer.start);
+            free(scripts[j].response.start);
         }
         free(with_length);
         free(in_chunks);
@@ -229,7 +230,7 @@ TEST(gzip_is_asked_for_and_understood) {
     server_stop(server);
 }
 
-TEST(other_encodings_are_refused) {
+TEST(other_encodings_are_rejected) {
     static const char *const encodings[] = {"br",
                                             "deflate",
                                             "zstd",
@@ -244,7 +245,7 @@ TEST(other_encodings_are_refused) {
                                             "gzip\r\nContent-Encoding: gzip"};
     for (size_t i = 0; i < COUNT(encodings); i++) {
         char *headers = text_of("Content-Encoding: %s\r\n", encodings[i]);
-        struct server *server = serve_answers(1, &(struct answer){.body = BODY, .headers = headers});
+        struct server *server = serve_responses(1, &(struct response){.body = BODY, .headers = headers});
         refold_options *options = test_options(server_url(server));
         refold_options_set_max_retries(options, 2);
         refold_client *client = client_of(options);
@@ -260,36 +261,38 @@ TEST(other_encodings_are_refused) {
     }
 }
 
-/* Cut ones --------------------------------------------------------------------------------------------- */
+/* Truncated bodies --------------------------------------------------------------------------------------- */
 
-/* Cuts the answer at every place from its `first` byte on; each time the connection counts as lost. */
-static void check_cuts(const char *name, struct bytes answer, bool secure, enum ending ending, size_t first) {
-    struct script script = {.answer = answer, .ending = ending, .cuts = true};
+/* Truncates the response at every byte; from `first` on, each truncation must be a retryable transport
+ * error. */
+static void check_cuts(const char *name, struct bytes response, bool secure, enum ending ending,
+                       size_t first) {
+    struct script script = {.response = response, .ending = ending, .cuts = true};
     struct server *server = serve_script(&script, secure);
     refold_client *client = client_with_limit(server, 0);
-    for (size_t cut = 0; cut < answer.length; cut++) {
+    for (size_t cut = 0; cut < response.length; cut++) {
         bool retryable;
         refold_code code = call(client, &retryable);
-        check_case("%s, %s, cut after %zu of %zu", name, secure ? "TLS" : "plain", cut, answer.length);
+        check_case("%s, %s, cut after %zu of %zu", name, secure ? "TLS" : "plain", cut, response.length);
         if (cut >= first && code != REFOLD_ERROR_TRANSPORT)
             FAIL("the code is %d", code);
         if (cut >= first)
             CHECK(retryable);
     }
-    CHECK_INT(server_requests(server), answer.length);
+    CHECK_INT(server_requests(server), response.length);
     refold_client_free(client);
     server_stop(server);
 }
 
-TEST(what_is_cut_off_anywhere_is_never_taken_for_whole) {
+TEST(a_truncated_body_is_never_accepted) {
     struct bytes packed = gzip_of(BODY, 40);
     char *packed_head =
         text_of(OK_LINE "Content-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n", packed.length);
-    struct bytes packed_answer = answer_of(packed_head, packed.start, packed.length);
+    struct bytes packed_response = response_of(packed_head, packed.start, packed.length);
     char *chunked_head =
         text_of(OK_LINE "Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n%zx\r\n", packed.length);
     struct bytes chunk = joined(packed.start, packed.length, "\r\n0\r\nA: b\r\n\r\n", 13);
-    struct bytes chunked_answer = answer_of(chunked_head, chunk.start, chunk.length);
+    struct bytes chunked_response = response_of(chunked_head, chunk.start, chunk.length);
     const char *length = OK_LINE "Content-Length: 40\r\n\r\n" BODY;
     const char *chunks = OK_LINE "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n27;a=b\r\n\"status\": "
                                  "\"COMPLETED\", \"name\": \"whole\"}\r\n0\r\n\r\n";
@@ -302,103 +305,104 @@ TEST(what_is_cut_off_anywhere_is_never_taken_for_whole) {
     const char *interim = "HTTP/1.1 100 Continue\r\n\r\n" OK_LINE "Content-Length: 40\r\n\r\n" BODY;
     const struct {
         const char *name;
-        struct bytes answer;
+        struct bytes response;
     } rows[] = {
         {"a length", {(char *)(uintptr_t)length, strlen(length)}},
         {"chunks", {(char *)(uintptr_t)chunks, strlen(chunks)}},
         {"trailers", {(char *)(uintptr_t)trailers, strlen(trailers)}},
-        {"an interim answer", {(char *)(uintptr_t)interim, strlen(interim)}},
+        {"an interim response", {(char *)(uintptr_t)interim, strlen(interim)}},
         {"chunks in a second line", {(char *)(uintptr_t)lines, strlen(lines)}},
-        {"gzip", packed_answer},
-        {"gzip in chunks", chunked_answer},
+        {"gzip", packed_response},
+        {"gzip in chunks", chunked_response},
         {"all that chunks may have", {(char *)(uintptr_t)framing, strlen(framing)}},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
-        check_cuts(rows[i].name, rows[i].answer, false, CLOSE, 0);
-        check_cuts(rows[i].name, rows[i].answer, false, RESET, 0);
-        check_cuts(rows[i].name, rows[i].answer, false, HALF_CLOSE, 0);
+        check_cuts(rows[i].name, rows[i].response, false, CLOSE, 0);
+        check_cuts(rows[i].name, rows[i].response, false, RESET, 0);
+        check_cuts(rows[i].name, rows[i].response, false, HALF_CLOSE, 0);
         if (i % 2 == 0) {
-            check_cuts(rows[i].name, rows[i].answer, true, CLOSE, 0);
-            check_cuts(rows[i].name, rows[i].answer, true, TRUNCATE, 0);
+            check_cuts(rows[i].name, rows[i].response, true, CLOSE, 0);
+            check_cuts(rows[i].name, rows[i].response, true, TRUNCATE, 0);
         }
     }
     free(packed.start);
     free(packed_head);
-    free(packed_answer.start);
+    free(packed_response.start);
     free(chunked_head);
     free(chunk.start);
-    free(chunked_answer.start);
+    free(chunked_response.start);
 }
 
-/* Where the end of the connection is that of the body, it has to be a proper one. */
-TEST(until_close_means_in_order) {
+/* A body that ends with the connection needs an orderly end of the connection. */
+TEST(a_body_until_close_needs_a_clean_close) {
     const char *text = OK_LINE "\r\n" BODY;
-    struct bytes answer = {(char *)(uintptr_t)text, strlen(text)};
-    check_cuts("until close", answer, false, RESET, 0);
-    check_cuts("until close", answer, true, TRUNCATE, 0);
-    check_cuts("until close", answer, true, RESET, 0);
-    struct script whole = {.answer = answer, .ending = RESET};
+    struct bytes response = {(char *)(uintptr_t)text, strlen(text)};
+    check_cuts("until close", response, false, RESET, 0);
+    check_cuts("until close", response, true, TRUNCATE, 0);
+    check_cuts("until close", response, true, RESET, 0);
+    struct script whole = {.response = response, .ending = RESET};
     check_case("whole, but reset");
     CHECK_INT(call_script(whole, false, 0), REFOLD_ERROR_TRANSPORT);
     whole.ending = TRUNCATE;
-    check_case("whole, but without a TLS goodbye");
+    check_case("whole, but without a close_notify");
     CHECK_INT(call_script(whole, true, 0), REFOLD_ERROR_TRANSPORT);
     whole.ending = CLOSE;
     check_case("whole");
     CHECK_INT(call_script(whole, true, 0), REFOLD_OK);
 }
 
-/* HTTP says that the body is whole, gzip that it is not. */
-TEST(a_cut_gzip_stream_is_cut) {
+/* The body is complete for HTTP, but not for gzip. */
+TEST(truncated_gzip_is_reported_as_truncated) {
     for (int decorated = 0; decorated < 2; decorated++) {
         struct bytes packed = gzip_as(BODY, 40, decorated ? 0 : 9, decorated);
         for (size_t cut = 1; cut < packed.length; cut++) {
             char *head = text_of(OK_LINE "Content-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n", cut);
-            struct script script = {.answer = answer_of(head, packed.start, cut), .ending = HOLD};
+            struct script script = {.response = response_of(head, packed.start, cut), .ending = HOLD};
             check_case("%zu of %zu", cut, packed.length);
             CHECK_INT(call_script(script, false, 0), REFOLD_ERROR_TRANSPORT);
-            free(script.answer.start);
+            free(script.response.start);
             free(head);
         }
         free(packed.start);
     }
     const char *empty = OK_LINE "Content-Encoding: gzip\r\nContent-Length: 0\r\n\r\n";
     refold_code code = call_script(
-        (struct script){.answer = {(char *)(uintptr_t)empty, strlen(empty)}, .ending = HOLD}, false, 0);
+        (struct script){.response = {(char *)(uintptr_t)empty, strlen(empty)}, .ending = HOLD}, false, 0);
     CHECK(code == REFOLD_ERROR_TRANSPORT || code == REFOLD_ERROR_INVALID_RESPONSE);
 }
 
-TEST(a_damaged_gzip_stream_is_refused) {
-    enum { MAGIC = 3, CHECKSUMS = 8 }; /* bytes at its beginning, and at its end */
+TEST(corrupt_gzip_is_rejected) {
+    enum { MAGIC = 3, CHECKSUMS = 8 }; /* their sizes in bytes, at the start and the end */
     struct bytes packed = gzip_of(BODY, 40);
     char *head = text_of(OK_LINE "Content-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n", packed.length);
-    struct bytes answer = answer_of(head, packed.start, packed.length);
+    struct bytes response = response_of(head, packed.start, packed.length);
     for (size_t i = 0; i < 8 * packed.length; i++) {
         size_t at = i / 8;
-        answer.start[strlen(head) + at] ^= (char)(1 << i % 8);
+        response.start[strlen(head) + at] ^= (char)(1 << i % 8);
         check_case("bit %zu of byte %zu of %zu", i % 8, at, packed.length);
-        refold_code code = call_script((struct script){.answer = answer, .ending = HOLD}, false, 1000);
-        /* What means nothing to the body, such as the time, may be as it likes: call() looks at the body. */
+        refold_code code = call_script((struct script){.response = response, .ending = HOLD}, false, 1000);
+        /* Fields that do not affect the body, such as the time, may have any value; call() checks the
+         * body. */
         if (code != REFOLD_ERROR_INVALID_RESPONSE && code != REFOLD_ERROR_TRANSPORT)
             CHECK_INT(code, REFOLD_OK);
         if (at >= packed.length - CHECKSUMS || at < MAGIC)
             CHECK_INT(code, REFOLD_ERROR_INVALID_RESPONSE);
-        answer.start[strlen(head) + at] ^= (char)(1 << i % 8);
+        response.start[strlen(head) + at] ^= (char)(1 << i % 8);
     }
-    free(answer.start);
+    free(response.start);
     free(packed.start);
     free(head);
 }
 
-/* Cut in each of the ways that a client has to look for itself, and whole at the second try. */
-struct try_again {
-    struct answer answers[2];
+/* Truncated in each way that the client itself must detect, then complete at the second attempt. */
+struct retry_case {
+    struct response responses[2];
     bool secure;
 };
 
-static void try_again(void *data) {
-    struct try_again *row = data;
-    struct server_options server_options = {.answers = row->answers, .answer_count = 2};
+static void retry_case(void *data) {
+    struct retry_case *row = data;
+    struct server_options server_options = {.responses = row->responses, .response_count = 2};
     server_options.certificate = row->secure ? "good" : NULL;
     struct server *server = serve(&server_options);
     refold_options *options = test_options(server_url(server));
@@ -411,9 +415,9 @@ static void try_again(void *data) {
     server_stop(server);
 }
 
-TEST(what_was_cut_off_is_tried_again) {
+TEST(truncated_responses_are_retried) {
     struct bytes packed = gzip_of(BODY, 40);
-    struct try_again rows[] = {
+    struct retry_case rows[] = {
         {{{.body = BODY, .is_cut = true, .cut = 39}, {.body = BODY}}, false},
         {{{.raw = true, .body = CHUNKED_HEAD "28\r\n" BODY "\r\n0\r\n", .ending = CLOSE}, {.body = BODY}},
          false},
@@ -424,14 +428,14 @@ TEST(what_was_cut_off_is_tried_again) {
           {.body = BODY}},
          false},
     };
-    run_on_threads(COUNT(rows), try_again, rows, sizeof rows[0]);
+    run_on_threads(COUNT(rows), retry_case, rows, sizeof rows[0]);
     free(packed.start);
 }
 
-/* Senseless ones --------------------------------------------------------------------------------------- */
+/* Invalid HTTP ------------------------------------------------------------------------------------------- */
 
-TEST(what_is_not_http_is_refused) {
-    static const char *const answers[] = {
+TEST(invalid_http_is_rejected) {
+    static const char *const responses[] = {
         "SSH-2.0-OpenSSH_9.2\r\n",
         "220 mail ESMTP\r\n",
         "ICY 200 OK\r\n\r\n",
@@ -458,15 +462,15 @@ TEST(what_is_not_http_is_refused) {
         OK_LINE "Content-Length: 99999999999999999999999\r\n\r\n" BODY,
         OK_LINE "Content-Length: 40\r\nContent-Length: 39\r\n\r\n" BODY,
     };
-    for (size_t i = 0; i < COUNT(answers); i++) {
-        struct script script = {.answer = {(char *)(uintptr_t)answers[i], strlen(answers[i])},
+    for (size_t i = 0; i < COUNT(responses); i++) {
+        struct script script = {.response = {(char *)(uintptr_t)responses[i], strlen(responses[i])},
                                 .ending = CLOSE};
-        check_case("%zu: %.30s", i, answers[i]);
+        check_case("%zu: %.30s", i, responses[i]);
         CHECK_INT(call_script(script, false, 0), REFOLD_ERROR_TRANSPORT);
     }
 }
 
-TEST(bad_chunks_are_refused) {
+TEST(invalid_chunks_are_rejected) {
     static const char *const chunks[] = {
         "zz\r\n" BODY "\r\n" LAST_CHUNK,
         "-28\r\n" BODY "\r\n" LAST_CHUNK,
@@ -484,38 +488,38 @@ TEST(bad_chunks_are_refused) {
         BODY,
     };
     for (size_t i = 0; i < COUNT(chunks); i++) {
-        struct script script = {.answer = answer_of(CHUNKED_HEAD, chunks[i], strlen(chunks[i])),
+        struct script script = {.response = response_of(CHUNKED_HEAD, chunks[i], strlen(chunks[i])),
                                 .ending = CLOSE};
         check_case("%zu: %.20s", i, chunks[i]);
         CHECK_INT(call_script(script, false, 0), REFOLD_ERROR_TRANSPORT);
-        free(script.answer.start);
+        free(script.response.start);
     }
 }
 
-/* The header's limit ----------------------------------------------------------------------------------- */
+/* The header's limit ------------------------------------------------------------------------------------- */
 
-enum { LARGEST_HEADER = 64 * 1024 };
+enum { MAX_HEADER_BYTES = 64 * 1024 };
 
-/* A whole answer whose head has this many bytes, in lines of `line` bytes or a few more. */
-static struct bytes answer_with_head_of(size_t length, size_t line) {
+/* A complete response whose head has `length` bytes, in lines of `line` to 2 * `line` bytes. */
+static struct bytes response_with_head(size_t length, size_t line) {
     static const char start[] = OK_LINE "Content-Length: 40\r\n", end[] = "\r\n" BODY;
-    struct bytes answer = {.length = length + 40};
-    answer.start = malloc(answer.length + 1);
-    if (answer.start == NULL)
+    struct bytes response = {.length = length + 40};
+    response.start = malloc(response.length + 1);
+    if (response.start == NULL)
         abort();
-    memcpy(answer.start, start, sizeof start - 1);
+    memcpy(response.start, start, sizeof start - 1);
     for (size_t at = sizeof start - 1, left; (left = length - 2 - at) > 0;
          at += left < 2 * line ? left : line) {
         size_t size = left < 2 * line ? left : line;
-        memset(answer.start + at, 'x', size);
-        answer.start[at + 1] = ':';
-        memcpy(answer.start + at + size - 2, "\r\n", 2);
+        memset(response.start + at, 'x', size);
+        response.start[at + 1] = ':';
+        memcpy(response.start + at + size - 2, "\r\n", 2);
     }
-    memcpy(answer.start + length - 2, end, sizeof end);
-    return answer;
+    memcpy(response.start + length - 2, end, sizeof end);
+    return response;
 }
 
-TEST(headers_may_have_64_kib_and_no_more) {
+TEST(headers_are_limited_to_64_kib) {
     static const struct {
         size_t length, line;
         refold_code code;
@@ -523,28 +527,28 @@ TEST(headers_may_have_64_kib_and_no_more) {
         {1000, 10, REFOLD_OK},
         {60 * 1024, 60 * 1024, REFOLD_OK},
         {60 * 1024, 1000, REFOLD_OK},
-        {LARGEST_HEADER, LARGEST_HEADER, REFOLD_OK},
-        {LARGEST_HEADER, 1000, REFOLD_OK},
-        {LARGEST_HEADER + 1, LARGEST_HEADER, REFOLD_ERROR_RESPONSE_TOO_LARGE},
-        {LARGEST_HEADER + 1, 1000, REFOLD_ERROR_RESPONSE_TOO_LARGE},
+        {MAX_HEADER_BYTES, MAX_HEADER_BYTES, REFOLD_OK},
+        {MAX_HEADER_BYTES, 1000, REFOLD_OK},
+        {MAX_HEADER_BYTES + 1, MAX_HEADER_BYTES, REFOLD_ERROR_RESPONSE_TOO_LARGE},
+        {MAX_HEADER_BYTES + 1, 1000, REFOLD_ERROR_RESPONSE_TOO_LARGE},
         {1000 * 1000, 1000 * 1000, REFOLD_ERROR_RESPONSE_TOO_LARGE},
         {1000 * 1000, 10 * 1000, REFOLD_ERROR_RESPONSE_TOO_LARGE},
     };
     for (size_t i = 0; i < 2 * COUNT(rows); i++) {
-        struct script script = {.answer = answer_with_head_of(rows[i / 2].length, rows[i / 2].line),
+        struct script script = {.response = response_with_head(rows[i / 2].length, rows[i / 2].line),
                                 .ending = HOLD};
         check_case("%zu bytes in lines of %zu%s", rows[i / 2].length, rows[i / 2].line, i % 2 ? ", TLS" : "");
         CHECK_INT(call_script(script, i % 2, 0), rows[i / 2].code);
-        free(script.answer.start);
+        free(script.response.start);
     }
 }
 
-TEST(headers_may_have_128_fields_and_no_more) {
+TEST(headers_are_limited_to_128_fields) {
     static const char *const before[] = {"", "HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n"};
     for (size_t i = 0; i < 2 * COUNT(before); i++) {
         char *fields = repeated("A: b\r\n", i % 2 == 0 ? 127 : 128);
         char *text = text_of("%s" OK_LINE "%sContent-Length: 40\r\n\r\n" BODY, before[i / 2], fields);
-        struct script script = {.answer = {text, strlen(text)}, .ending = HOLD};
+        struct script script = {.response = {text, strlen(text)}, .ending = HOLD};
         check_case("%s%zu fields", i / 2 == 0 ? "" : "an interim answer and ", 128 + i % 2);
         CHECK_INT(call_script(script, false, 0), i % 2 == 0 ? REFOLD_OK : REFOLD_ERROR_RESPONSE_TOO_LARGE);
         free(text);
@@ -552,9 +556,9 @@ TEST(headers_may_have_128_fields_and_no_more) {
     }
 }
 
-/* The body's limit, and memory ------------------------------------------------------------------------- */
+/* The body's limit, and memory --------------------------------------------------------------------------- */
 
-/* An execution of exactly so many bytes. */
+/* An execution of exactly `length` bytes. */
 static struct bytes execution_of(size_t length) {
     static const char start[] = "{\"status\": \"COMPLETED\", \"name\": \"whole\", \"x\": \"";
     struct bytes body = {.start = malloc(length + 1), .length = length};
@@ -566,7 +570,7 @@ static struct bytes execution_of(size_t length) {
     return body;
 }
 
-TEST(the_limit_is_exact) {
+TEST(the_response_limit_is_exact) {
     static const size_t lengths[] = {100, 16 * 1024, 65535, 65536, 65537, 128 * 1024, 1000 * 1000};
     for (size_t i = 0; i < 4 * COUNT(lengths); i++) {
         size_t length = lengths[i / 4];
@@ -577,21 +581,21 @@ TEST(the_limit_is_exact) {
         char *head = i % 4 == 0   ? text_of(OK_LINE "Content-Length: %zu\r\n\r\n", length)
                      : i % 4 == 1 ? text_of(OK_LINE "\r\n")
                                   : text_of(CHUNKED_HEAD "%zx\r\n", length);
-        struct bytes answer = i % 4 == 3 ? answer_of(packed_head, packed.start, packed.length)
-                                         : answer_of(head, body.start, body.length);
+        struct bytes response = i % 4 == 3 ? response_of(packed_head, packed.start, packed.length)
+                                           : response_of(head, body.start, body.length);
         if (i % 4 == 2) {
-            struct bytes whole = joined(answer.start, answer.length, "\r\n" LAST_CHUNK, 7);
-            free(answer.start);
-            answer = whole;
+            struct bytes whole = joined(response.start, response.length, "\r\n" LAST_CHUNK, 7);
+            free(response.start);
+            response = whole;
         }
-        struct script script = {.answer = answer, .ending = i % 4 == 1 ? CLOSE : HOLD};
+        struct script script = {.response = response, .ending = i % 4 == 1 ? CLOSE : HOLD};
         check_case("%zu bytes, framing %zu", length, i % 4);
         CHECK_INT(call_script(script, false, length - 1), REFOLD_ERROR_RESPONSE_TOO_LARGE);
         CHECK_INT(call_script(script, false, length), REFOLD_OK);
         CHECK_INT(call_script(script, false, length + 1), REFOLD_OK);
         CHECK_INT(call_script(script, false, 0), REFOLD_OK);
         CHECK_INT(call_script(script, false, UINT64_MAX), REFOLD_OK);
-        free(answer.start);
+        free(response.start);
         free(head);
         free(packed_head);
         free(packed.start);
@@ -599,7 +603,7 @@ TEST(the_limit_is_exact) {
     }
 }
 
-/* The most memory that this process has had resident since the last reset_peak. */
+/* The peak of resident memory since the last reset_peak(). */
 static int64_t peak_bytes(void) {
     char line[200];
     long long kilobytes = -1;
@@ -618,11 +622,11 @@ static bool reset_peak(void) {
     return file != NULL && fclose(file) == 0 && done;
 }
 
-/* What a server says before it sends the same block for ever. */
+/* What a server sends before it repeats a block without end. */
 struct stream {
     const char *name, *head, *block;
-    size_t block_length; /* 0: its strlen */
-    refold_code code;    /* of a call with a limit of 4 MiB */
+    size_t block_length; /* 0: strlen(block) */
+    refold_code code;    /* expected with a limit of 4 MiB */
 };
 
 #define STORED_BLOCK                                                                                         \
@@ -637,14 +641,14 @@ static const struct stream streams[] = {
      REFOLD_ERROR_RESPONSE_TOO_LARGE},
     {"small chunks", CHUNKED_HEAD, "5\r\nabcde\r\n", 0, REFOLD_ERROR_RESPONSE_TOO_LARGE},
     {"the largest chunk", CHUNKED_HEAD "FFFFFFFFFFFFFFFF\r\n", "x", 0, REFOLD_ERROR_RESPONSE_TOO_LARGE},
-    {"a chunk's size without end", CHUNKED_HEAD, "0", 0, REFOLD_ERROR_TRANSPORT},
-    {"a chunk's extension without end", CHUNKED_HEAD "5;", "a", 0, REFOLD_ERROR_TRANSPORT},
-    {"a trailer without end", CHUNKED_HEAD "28\r\n" BODY "\r\n0\r\nA: ", "a", 0, REFOLD_ERROR_TRANSPORT},
-    {"a header without end", OK_LINE "A: ", "a", 0, REFOLD_ERROR_RESPONSE_TOO_LARGE},
-    {"headers without end", OK_LINE, "A: b\r\n", 0, REFOLD_ERROR_RESPONSE_TOO_LARGE},
-    {"interim answers without end", "", "HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n", 0,
+    {"an endless chunk size", CHUNKED_HEAD, "0", 0, REFOLD_ERROR_TRANSPORT},
+    {"an endless chunk extension", CHUNKED_HEAD "5;", "a", 0, REFOLD_ERROR_TRANSPORT},
+    {"an endless trailer", CHUNKED_HEAD "28\r\n" BODY "\r\n0\r\nA: ", "a", 0, REFOLD_ERROR_TRANSPORT},
+    {"an endless header", OK_LINE "A: ", "a", 0, REFOLD_ERROR_RESPONSE_TOO_LARGE},
+    {"endless headers", OK_LINE, "A: b\r\n", 0, REFOLD_ERROR_RESPONSE_TOO_LARGE},
+    {"endless interim responses", "", "HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n", 0,
      REFOLD_ERROR_RESPONSE_TOO_LARGE},
-    {"a status line without end", "HTTP/1.1 200 ", "a", 0, REFOLD_ERROR_RESPONSE_TOO_LARGE},
+    {"an endless status line", "HTTP/1.1 200 ", "a", 0, REFOLD_ERROR_RESPONSE_TOO_LARGE},
     {"gzip that grows little", OK_LINE "Content-Encoding: gzip\r\n\r\n\x1f\x8b\x08", STORED_BLOCK,
      sizeof STORED_BLOCK - 1, REFOLD_ERROR_RESPONSE_TOO_LARGE},
     {"an error", "HTTP/1.1 400 Bad Request\r\n\r\n", "x", 0, 400},
@@ -653,24 +657,24 @@ static const struct stream streams[] = {
 };
 
 static void send_stream(struct exchange *exchange) {
-    static _Thread_local char portion[65536];
+    static _Thread_local char chunk[65536];
     const struct stream *stream = exchange_data(exchange);
     size_t block = stream->block_length == 0 ? strlen(stream->block) : stream->block_length;
-    size_t length = sizeof portion / block * block;
+    size_t length = sizeof chunk / block * block;
     for (size_t at = 0; at < length; at += block)
-        memcpy(portion + at, stream->block, block);
+        memcpy(chunk + at, stream->block, block);
     exchange_send_text(exchange, stream->head);
     if (strstr(stream->head, "gzip") != NULL)
-        exchange_send(exchange, "\0\0\0\0\0\0\3", 7); /* the rest of its header */
-    while (exchange_send(exchange, portion, length))
+        exchange_send(exchange, "\0\0\0\0\0\0\3", 7); /* the rest of the gzip header */
+    while (exchange_send(exchange, chunk, length))
         continue;
     exchange_close(exchange);
 }
 
 enum { MEMORY_LIMIT = 4 << 20, MEMORY_SLACK = 3 << 19 };
 
-/* A call that may take no more memory than this. */
-static void check_memory(struct server *server, refold_code want, int64_t most) {
+/* Makes a call that may use at most `max` bytes. */
+static void check_memory(struct server *server, refold_code want, int64_t max) {
     bool retryable;
     refold_client *client = client_with_limit(server, MEMORY_LIMIT);
     REQUIRE(reset_peak());
@@ -682,11 +686,11 @@ static void check_memory(struct server *server, refold_code want, int64_t most) 
         FAIL("the code is %d, wanted %d", code, want);
     CHECK_TIME(now_ms() - began, 0, 15000);
     if (!check_is_slow())
-        CHECK_BETWEEN(grown, INT64_MIN, most + MEMORY_SLACK);
+        CHECK_BETWEEN(grown, INT64_MIN, max + MEMORY_SLACK);
     refold_client_free(client);
 }
 
-TEST(an_endless_answer_takes_no_more_memory_than_the_limit) {
+TEST(endless_responses_stay_within_the_memory_limit) {
     for (size_t i = 0; i < COUNT(streams); i++) {
         struct server *server =
             serve(&(struct server_options){.handler = send_stream, .data = (void *)(uintptr_t)&streams[i]});
@@ -696,13 +700,13 @@ TEST(an_endless_answer_takes_no_more_memory_than_the_limit) {
     }
 }
 
-TEST(a_gzip_bomb_takes_no_more_memory_than_the_limit) {
-    enum { PLAIN = 64 << 20 };
-    char *plain = calloc(1, PLAIN);
-    REQUIRE(plain != NULL);
-    memset(plain, ' ', PLAIN);
-    struct bytes bomb = gzip_of(plain, PLAIN);
-    free(plain);
+TEST(gzip_bombs_stay_within_the_memory_limit) {
+    enum { UNPACKED_BYTES = 64 << 20 };
+    char *unpacked = calloc(1, UNPACKED_BYTES);
+    REQUIRE(unpacked != NULL);
+    memset(unpacked, ' ', UNPACKED_BYTES);
+    struct bytes bomb = gzip_of(unpacked, UNPACKED_BYTES);
+    free(unpacked);
     static const struct {
         const char *line;
         refold_code code;
@@ -711,18 +715,18 @@ TEST(a_gzip_bomb_takes_no_more_memory_than_the_limit) {
         char *head = i % 2 ? text_of("%s\r\nContent-Encoding: gzip\r\n\r\n", rows[i / 2].line)
                            : text_of("%s\r\nContent-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n",
                                      rows[i / 2].line, bomb.length);
-        struct script script = {.answer = answer_of(head, bomb.start, bomb.length), .ending = HOLD};
+        struct script script = {.response = response_of(head, bomb.start, bomb.length), .ending = HOLD};
         struct server *server = serve_script(&script, false);
         check_case("%s, %s", rows[i / 2].line, i % 2 ? "until close" : "with a length");
         check_memory(server, rows[i / 2].code, MEMORY_LIMIT);
         server_stop(server);
-        free(script.answer.start);
+        free(script.response.start);
         free(head);
     }
     free(bomb.start);
 }
 
-/* So many nodes of the shortest text there is. */
+/* An execution with `count` nodes of the shortest possible text. */
 static struct bytes short_nodes(size_t count) {
     char *more = repeated(",0", count - 1);
     char *text = text_of("{\"status\": \"RUNNING\", \"name\": \"whole\", \"nodes\": [0%s]}", more);
@@ -730,18 +734,18 @@ static struct bytes short_nodes(size_t count) {
     return (struct bytes){text, strlen(text)};
 }
 
-TEST(nodes_take_no_more_memory_than_the_limit_either) {
-    enum { NODE_BYTES = 256, MOST = MEMORY_LIMIT / NODE_BYTES };
-    static const size_t counts[] = {MOST, MOST + 1, MEMORY_LIMIT / 2 - 100};
+TEST(nodes_stay_within_the_memory_limit) {
+    enum { NODE_BYTES = 256, MAX_NODES = MEMORY_LIMIT / NODE_BYTES };
+    static const size_t counts[] = {MAX_NODES, MAX_NODES + 1, MEMORY_LIMIT / 2 - 100};
     for (size_t i = 0; i < 2 * COUNT(counts); i++) {
         struct bytes body = short_nodes(counts[i / 2]), packed = gzip_of(body.start, body.length);
-        struct answer answer = {.body = body.start, .length = body.length};
+        struct response response = {.body = body.start, .length = body.length};
         if (i % 2)
-            answer = (struct answer){
+            response = (struct response){
                 .body = packed.start, .length = packed.length, .headers = "Content-Encoding: gzip\r\n"};
-        struct server *server = serve(&(struct server_options){.answers = &answer, .answer_count = 1});
+        struct server *server = serve(&(struct server_options){.responses = &response, .response_count = 1});
         check_case("%zu nodes, %s", counts[i / 2], i % 2 ? "gzip" : "plain");
-        /* The body, and the nodes. */
+        /* One limit for the body, one for the nodes. */
         check_memory(server, i / 2 == 0 ? REFOLD_OK : REFOLD_ERROR_RESPONSE_TOO_LARGE, 2 * MEMORY_LIMIT);
         server_stop(server);
         free(packed.start);
@@ -749,8 +753,8 @@ TEST(nodes_take_no_more_memory_than_the_limit_either) {
     }
 }
 
-/* What a text in memory may have: as much as an answer where nothing is set. */
-TEST(nodes_of_a_text_take_no_more_than_256_mib) {
+/* Parsing a text has the default limit of a response. */
+TEST(parsed_nodes_take_at_most_256_mib) {
     struct bytes text = short_nodes((256 << 20) / 256 + 1);
     refold_error *error = UNREAD_ERROR;
     CHECK(refold_parse_execution(text.start, text.length, &error) == NULL);
@@ -758,7 +762,7 @@ TEST(nodes_of_a_text_take_no_more_than_256_mib) {
     free(text.start);
 }
 
-/* However many there are, as long as their text takes more than they do. */
+/* In any number, as long as their text is longer than their memory. */
 TEST(nodes_may_take_as_much_memory_as_their_text) {
     enum { NODES = 5000, BLANKS = 300 };
     char *blanks = repeated(" ", BLANKS), *node = text_of("%s0,", blanks), *nodes = repeated(node, NODES);
@@ -776,8 +780,8 @@ TEST(nodes_may_take_as_much_memory_as_their_text) {
     free(blanks);
 }
 
-/* "An error keeps no more than the first 64 KiB of a body." */
-TEST(an_error_takes_no_more_memory_than_it_shows) {
+/* An error keeps at most the first 64 KiB of a body. */
+TEST(an_error_takes_no_more_memory_than_it_exposes) {
     enum { LENGTH = 60000000 };
     char *body = repeated("nonsense\n", LENGTH / 9);
     struct server *server = serve_body(body);
@@ -796,12 +800,12 @@ TEST(an_error_takes_no_more_memory_than_it_shows) {
     free(body);
 }
 
-TEST(a_huge_length_alone_takes_no_memory) {
+TEST(a_huge_content_length_alone_takes_no_memory) {
     static const char *const lengths[] = {"200000000", "9000000000000", "18446744073709551614",
                                           "18446744073709551615"};
     for (size_t i = 0; i < COUNT(lengths); i++) {
         char *text = text_of(OK_LINE "Content-Length: %s\r\n\r\n" BODY, lengths[i]);
-        struct script script = {.answer = {text, strlen(text)}, .ending = CLOSE};
+        struct script script = {.response = {text, strlen(text)}, .ending = CLOSE};
         struct server *server = serve_script(&script, false);
         refold_client *client = client_with_limit(server, 0);
         bool retryable;
@@ -817,7 +821,7 @@ TEST(a_huge_length_alone_takes_no_memory) {
     }
 }
 
-TEST(a_quarter_of_a_gibibyte_is_the_default_limit) {
+TEST(the_default_response_limit_is_256_mib) {
     static const struct {
         const char *length;
         refold_code code;
@@ -825,7 +829,7 @@ TEST(a_quarter_of_a_gibibyte_is_the_default_limit) {
     for (size_t i = 0; i < COUNT(rows); i++) {
         char *text = text_of(OK_LINE "Content-Length: %s\r\n\r\n{", rows[i].length);
         struct server *server =
-            serve_answers(1, &(struct answer){.raw = true, .body = text, .ending = CLOSE});
+            serve_responses(1, &(struct response){.raw = true, .body = text, .ending = CLOSE});
         refold_client *client = client_to(server);
         CHECK_INT(get_code(client), rows[i].code);
         refold_client_free(client);
@@ -834,13 +838,13 @@ TEST(a_quarter_of_a_gibibyte_is_the_default_limit) {
     }
 }
 
-/* Errors ----------------------------------------------------------------------------------------------- */
+/* Errors ------------------------------------------------------------------------------------------------- */
 
 #define BAD_LINE "HTTP/1.1 400 Bad Request\r\n"
 
-/* An answer, how it ends, and what can be had of its body. */
+/* A response, its ending, and the part of the body that the error exposes. */
 static const struct {
-    const char *name, *answer;
+    const char *name, *response;
     enum ending ending;
     const char *body;
 } bad_bodies[] = {
@@ -850,7 +854,7 @@ static const struct {
     {"a cut chunk", BAD_LINE "Transfer-Encoding: chunked\r\n\r\n100\r\nabc", CLOSE, "abc"},
     {"no last chunk", BAD_LINE "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", CLOSE, "abc"},
     {"a bad chunk", BAD_LINE "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n", HOLD, NULL},
-    {"an odd encoding", BAD_LINE "Content-Encoding: br\r\nContent-Length: 3\r\n\r\nabc", HOLD, NULL},
+    {"an unsupported encoding", BAD_LINE "Content-Encoding: br\r\nContent-Length: 3\r\n\r\nabc", HOLD, NULL},
     {"not gzip", BAD_LINE "Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc", HOLD, NULL},
     {"cut gzip", BAD_LINE "Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x8b\x08", HOLD, NULL},
     {"above the limit", BAD_LINE "Content-Length: 20\r\n\r\naaaaaaaaaaaaaaaaaaaa", HOLD, "aaaaaaaaaaaaaaa"},
@@ -861,10 +865,10 @@ static const struct {
     {"an execution", BAD_LINE "Content-Length: 13\r\n\r\n{\"status\":\"\"}", HOLD, "{\"status\":\"\"}"},
 };
 
-TEST(an_error_status_stays_the_code_whatever_its_body) {
+TEST(an_error_status_is_the_code_whatever_its_body) {
     for (size_t i = 0; i < COUNT(bad_bodies); i++) {
-        const char *answer = bad_bodies[i].answer;
-        struct script script = {.answer = {(char *)(uintptr_t)answer, strlen(answer)},
+        const char *response = bad_bodies[i].response;
+        struct script script = {.response = {(char *)(uintptr_t)response, strlen(response)},
                                 .ending = bad_bodies[i].ending};
         struct server *server = serve_script(&script, false);
         refold_client *client = client_with_limit(server, 15);
@@ -880,34 +884,34 @@ TEST(an_error_status_stays_the_code_whatever_its_body) {
     }
 }
 
-TEST(every_status_is_told_as_it_is) {
+TEST(every_status_is_reported_unchanged) {
     static const int statuses[] = {101, 300, 304, 400, 404, 418, 499, 500, 501, 599, 600, 700, 999};
     for (size_t i = 0; i < COUNT(statuses); i++) {
         char *text = text_of("HTTP/1.1 %d Whatever\r\nContent-Length: 2\r\n\r\n{}", statuses[i]);
         check_case("%d", statuses[i]);
-        struct script script = {.answer = {text, strlen(text)}, .ending = CLOSE};
+        struct script script = {.response = {text, strlen(text)}, .ending = CLOSE};
         CHECK_INT(call_script(script, false, 0), statuses[i]);
         free(text);
     }
 }
 
-/* Its body's end is waited for until the deadline; then the status is told all the same, and in time. */
+/* The call waits for the end of the body until the deadline, then reports the status. */
 static void drip_error(struct exchange *exchange) {
     exchange_send_text(exchange, BAD_LINE "Content-Length: 100000\r\n\r\n");
     while (exchange_send_text(exchange, "x") && exchange_pause(exchange, 10))
         continue;
 }
 
-TEST(an_error_whose_body_never_ends_is_told_in_time) {
+TEST(an_error_with_an_endless_body_is_reported_in_time) {
     struct server *server = serve(&(struct server_options){.handler = drip_error});
     refold_options *options = test_options(server_url(server));
     refold_options_set_timeout_ms(options, 200);
     refold_client *client = client_of(options);
-    struct tries tries = {.most_ms = 300};
-    while (CHECK_AGAIN(tries)) {
+    struct timing timing = {.max_ms = 300};
+    while (CHECK_AGAIN(timing)) {
         int64_t began = now_us();
         CHECK_INT(get_code(client), 400);
-        tries.us = now_us() - began;
+        timing.us = now_us() - began;
     }
     refold_client_free(client);
     server_stop(server);

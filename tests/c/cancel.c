@@ -1,5 +1,5 @@
-/* "A cancel token ends a call within 50 ms, in any phase", whoever triggers it. A busy machine may be late,
- * so that the best of a few tries counts. */
+/* A cancel token ends a call within 50 ms, in any phase, from any thread or signal handler. A busy machine
+ * may be late, so the best of a few attempts counts. */
 #define _GNU_SOURCE
 #include "client.h"
 #include "lookup.h"
@@ -20,7 +20,7 @@
 
 enum { LATE_MS = 50 };
 
-/* Memory: what a signal handler must not ask for ------------------------------------------------------- */
+/* Allocations, forbidden in signal handlers -------------------------------------------------------------- */
 
 static _Thread_local bool in_trigger;
 static atomic_int memory_calls;
@@ -32,7 +32,7 @@ static void note_memory(void) {
 
 #ifdef CHECK_SANITIZED
 
-/* A sanitizer has malloc and its like for itself. */
+/* A sanitizer replaces malloc itself and offers hooks. */
 static void note_malloc(const volatile void *memory, size_t size) {
     (void)memory;
     (void)size;
@@ -51,7 +51,7 @@ __attribute__((constructor)) static void watch_memory(void) {
 
 #else
 
-/* glibc's own names for what stands below malloc and its like. */
+/* The names under which glibc exports its own malloc, calloc, realloc and free. */
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *memory, size_t size);
@@ -79,7 +79,7 @@ void free(void *memory) {
 
 #endif
 
-/* The system's write, which leaves errno changed where a trigger uses it, as one that fails would. */
+/* Replaces write() and changes errno during a trigger, as a failing write would. */
 ssize_t write(int descriptor, const void *bytes, size_t length) {
     ssize_t written = syscall(SYS_write, descriptor, bytes, length);
     if (in_trigger)
@@ -87,7 +87,7 @@ ssize_t write(int descriptor, const void *bytes, size_t length) {
     return written;
 }
 
-/* A call on a thread of its own ------------------------------------------------------------------------ */
+/* A call on another thread ------------------------------------------------------------------------------- */
 
 struct running_call {
     refold_client *client;
@@ -107,7 +107,7 @@ static void *make_call(void *data) {
                     : refold_get_execution(call->client, TEST_ID, call->cancel, &call->error);
     call->ended_us = now_us();
     if (execution != NULL)
-        FAIL("the call went well");
+        FAIL("the call succeeded");
     refold_execution_free(execution);
     return NULL;
 }
@@ -118,13 +118,13 @@ static void begin_call(struct running_call *call) {
         abort();
 }
 
-/* What came of a call that was cancelled. */
+/* The result of a cancelled call. */
 struct cancelled {
-    int64_t us; /* from the trigger to its end */
+    int64_t us; /* from the trigger to the end of the call */
     char message[200];
 };
 
-/* Waits for its end, which must be the token's doing. */
+/* Waits until the call has ended, which must be by cancellation. */
 static struct cancelled end_call(struct running_call *call, int64_t triggered_us) {
     pthread_join(call->thread, NULL);
     struct cancelled cancelled = {.us = call->ended_us - triggered_us};
@@ -135,29 +135,29 @@ static struct cancelled end_call(struct running_call *call, int64_t triggered_us
     return cancelled;
 }
 
-/* In every phase --------------------------------------------------------------------------------------- */
+/* In every phase ----------------------------------------------------------------------------------------- */
 
 static struct cancelled cancel_in(const struct phase *phase, bool waits, int64_t settling_ms) {
     struct scene scene = scene_open(phase);
     refold_options *options = scene_options(&scene);
-    refold_options_set_max_retries(options, phase->occurrence == BETWEEN_TRIES);
+    refold_options_set_max_retries(options, phase->occurrence == BETWEEN_ATTEMPTS);
     struct running_call call = {.cancel = refold_cancel_new(), .waits = waits, .client = client_of(options)};
     if (phase->is_warm)
         CHECK_INT(get_code(call.client), REFOLD_OK);
     int descriptors = descriptor_count();
     begin_call(&call);
     CHECK(scene_await(&scene, 1));
-    pause_ms(settling_ms); /* The call may be a moment behind the server. */
+    pause_ms(settling_ms); /* The call may reach the phase slightly later than the server. */
     int64_t triggered = now_us();
     refold_cancel_trigger(call.cancel);
     struct cancelled cancelled = end_call(&call, triggered);
-    /* The connection is closed at once, not with the client. */
+    /* The connection is closed at once, before the client is freed. */
     if (scene.server != NULL && phase->occurrence == IN_ANY_CALL)
         CHECK(server_await_open(scene.server, 0, 5000));
     if (phase->has_lookup)
         lookup_release();
     CHECK(await_threads(1, 5000));
-    /* An answered poll or try may have left a connection to be used again. */
+    /* A completed poll or attempt may leave a connection for reuse. */
     CHECK(descriptor_count() <= descriptors + (phase->occurrence != IN_ANY_CALL));
     refold_client_free(call.client);
     refold_cancel_free(call.cancel);
@@ -165,16 +165,16 @@ static struct cancelled cancel_in(const struct phase *phase, bool waits, int64_t
     return cancelled;
 }
 
-/* It counts where the call had come to the phase. */
+/* Counts only attempts in which the call was cancelled in this phase. */
 static void check_cancel(const struct phase *phase, bool waits) {
     int before = descriptor_count();
-    struct tries tries = {.most_ms = LATE_MS};
+    struct timing timing = {.max_ms = LATE_MS};
     check_case("%s%s", phase->name, waits ? ", waiting" : "");
-    while (CHECK_AGAIN(tries)) {
-        struct cancelled cancelled = cancel_in(phase, waits, (int64_t)2 << 2 * tries.made);
-        tries.us = cancelled.us;
-        if (strstr(cancelled.message, phase->told) == NULL)
-            check_missed(&tries, "%s", cancelled.message);
+    while (CHECK_AGAIN(timing)) {
+        struct cancelled cancelled = cancel_in(phase, waits, (int64_t)2 << 2 * timing.made);
+        timing.us = cancelled.us;
+        if (strstr(cancelled.message, phase->message) == NULL)
+            check_missed(&timing, "%s", cancelled.message);
     }
     CHECK_INT(descriptor_count(), before);
 }
@@ -191,31 +191,30 @@ TEST(every_phase_of_a_wait_can_be_cancelled) {
             check_cancel(&phases[i], true);
 }
 
-TEST(usually_it_takes_less_than_a_millisecond) {
+TEST(cancelling_usually_takes_less_than_a_millisecond) {
     enum { ROUNDS = 51 };
-    struct server *server = serve_answers(1, &(struct answer){.silent = true, .ending = HOLD});
+    struct server *server = serve_responses(1, &(struct response){.silent = true, .ending = HOLD});
     struct running_call call = {.client = client_to(server)};
     int quick = 0;
     for (int i = 0; i < ROUNDS; i++) {
         call.cancel = refold_cancel_new();
         begin_call(&call);
         CHECK(server_await_requests(server, (size_t)i + 1, 10000));
-        pause_ms(2 + i % 7); /* until the call waits: one that is about to sees the token all the same */
+        pause_ms(2 + i % 7); /* until the call blocks; a call about to block also sees the token */
         int64_t triggered = now_us();
         refold_cancel_trigger(call.cancel);
         quick += end_call(&call, triggered).us < 1000 * check_patience();
         refold_cancel_free(call.cancel);
     }
-    /* A share that a machine whose every core is taken reaches, too; a token that is only looked at does not.
-     */
+    /* A fully loaded machine reaches this share, too; a token that is only polled does not. */
     CHECK_BETWEEN(quick, ROUNDS / 4, ROUNDS);
     refold_client_free(call.client);
     server_stop(server);
 }
 
-/* Before a call ---------------------------------------------------------------------------------------- */
+/* Before a call ------------------------------------------------------------------------------------------ */
 
-TEST(before_a_call_nothing_is_sent) {
+TEST(a_token_triggered_before_a_call_sends_nothing) {
     struct server *server = serve_body(COMPLETED);
     refold_client *client = client_to(server);
     refold_cancel *cancel = refold_cancel_new();
@@ -233,7 +232,7 @@ TEST(before_a_call_nothing_is_sent) {
         EXPECT_ERROR(error, REFOLD_ERROR_CANCELLED, NULL);
     }
     CHECK_INT(server_connections(server), 0);
-    /* Nor is anything on a connection in use. */
+    /* Nor is anything sent on an open connection. */
     CHECK_INT(get_code(client), REFOLD_OK);
     uint64_t received = server_received(server);
     refold_error *error = UNREAD_ERROR;
@@ -247,7 +246,7 @@ TEST(before_a_call_nothing_is_sent) {
     server_stop(server);
 }
 
-TEST(a_token_that_is_not_triggered_changes_nothing) {
+TEST(an_untriggered_token_has_no_effect) {
     struct server *server = serve_body(COMPLETED);
     refold_client *client = client_to(server);
     refold_cancel *cancel = refold_cancel_new();
@@ -264,8 +263,8 @@ TEST(a_token_that_is_not_triggered_changes_nothing) {
     server_stop(server);
 }
 
-TEST(another_token_is_another_matter) {
-    struct server *server = serve_answers(1, &(struct answer){.silent = true, .ending = HOLD});
+TEST(a_token_cancels_only_its_own_calls) {
+    struct server *server = serve_responses(1, &(struct response){.silent = true, .ending = HOLD});
     refold_client *client = client_to(server);
     struct running_call calls[2];
     for (int i = 0; i < 2; i++) {
@@ -285,24 +284,24 @@ TEST(another_token_is_another_matter) {
     server_stop(server);
 }
 
-/* Many calls ------------------------------------------------------------------------------------------- */
+/* Many calls --------------------------------------------------------------------------------------------- */
 
-enum { MANY = 100 };
+enum { CALLS = 100 };
 
 static int64_t cancel_many(struct server *server) {
-    struct running_call calls[MANY];
+    struct running_call calls[CALLS];
     size_t before = server_requests(server);
     refold_client *client = client_to(server);
     refold_cancel *cancel = refold_cancel_new();
     int64_t slowest = 0;
-    for (int i = 0; i < MANY; i++) {
+    for (int i = 0; i < CALLS; i++) {
         calls[i] = (struct running_call){.client = client, .cancel = cancel, .waits = i % 2 == 1};
         begin_call(&calls[i]);
     }
-    CHECK(server_await_requests(server, before + MANY, 10000));
+    CHECK(server_await_requests(server, before + CALLS, 10000));
     int64_t triggered = now_us();
     refold_cancel_trigger(cancel);
-    for (int i = 0; i < MANY; i++) {
+    for (int i = 0; i < CALLS; i++) {
         int64_t took = end_call(&calls[i], triggered).us;
         slowest = took > slowest ? took : slowest;
     }
@@ -311,18 +310,18 @@ static int64_t cancel_many(struct server *server) {
     return slowest;
 }
 
-TEST(a_token_serves_a_hundred_calls_on_a_hundred_threads) {
-    struct server *server = serve_answers(1, &(struct answer){.silent = true, .ending = HOLD});
+TEST(one_token_cancels_a_hundred_calls_on_as_many_threads) {
+    struct server *server = serve_responses(1, &(struct response){.silent = true, .ending = HOLD});
     int before = descriptor_count();
-    struct tries tries = {.most_ms = LATE_MS};
-    while (CHECK_AGAIN(tries))
-        tries.us = cancel_many(server);
+    struct timing timing = {.max_ms = LATE_MS};
+    while (CHECK_AGAIN(timing))
+        timing.us = cancel_many(server);
     CHECK_INT(descriptor_count(), before);
     CHECK(server_await_open(server, 0, 5000));
     server_stop(server);
 }
 
-/* Signal handlers -------------------------------------------------------------------------------------- */
+/* Signal handlers ---------------------------------------------------------------------------------------- */
 
 static refold_cancel *handlers_token;
 static atomic_int handled;
@@ -345,8 +344,7 @@ static void handle_signals(int number, void (*handler)(int)) {
     sigaction(number, &action, NULL);
 }
 
-/* The handler runs on the very thread whose call it cancels, and the first thing that thread's handlers ever
- * ask of the library is this. */
+/* The handler runs on the thread whose call it cancels, and is the first that uses the library there. */
 static int64_t cancel_by_signal(struct server *server, bool waits) {
     struct running_call call = {.client = client_to(server), .cancel = refold_cancel_new(), .waits = waits};
     handlers_token = call.cancel;
@@ -363,16 +361,16 @@ static int64_t cancel_by_signal(struct server *server, bool waits) {
     return took;
 }
 
-TEST(a_signal_handler_may_trigger) {
-    struct server *server = serve_answers(1, &(struct answer){.silent = true, .ending = HOLD});
+TEST(a_signal_handler_may_trigger_a_token) {
+    struct server *server = serve_responses(1, &(struct response){.silent = true, .ending = HOLD});
     handle_signals(SIGUSR1, trigger_in_handler);
     memory_calls = 0;
     for (int waits = 0; waits < 2; waits++) {
-        struct tries tries = {.most_ms = LATE_MS};
-        while (CHECK_AGAIN(tries))
-            tries.us = cancel_by_signal(server, waits == 1);
+        struct timing timing = {.max_ms = LATE_MS};
+        while (CHECK_AGAIN(timing))
+            timing.us = cancel_by_signal(server, waits == 1);
     }
-    /* On this thread, again and again, and where there is nothing to write to any more. */
+    /* Repeatedly, on this thread, and with the token NULL. */
     handlers_token = refold_cancel_new();
     int before = handled;
     for (int i = 0; i < 100; i++)
@@ -410,9 +408,8 @@ static void *send_signals(void *data) {
     return NULL;
 }
 
-/* Whatever the thread was doing, memory and locks included, a handler that triggers does not get stuck on it.
- */
-TEST(a_handler_may_interrupt_anything) {
+/* A handler that triggers a token must not deadlock, whatever it interrupts: also allocations and locks. */
+TEST(triggering_is_safe_wherever_a_signal_interrupts) {
     struct server *server = serve_body(COMPLETED);
     refold_client *client = client_to(server);
     struct target target = {.thread = pthread_self()};
@@ -435,7 +432,7 @@ TEST(a_handler_may_interrupt_anything) {
     server_stop(server);
 }
 
-/* Odd moments ------------------------------------------------------------------------------------------ */
+/* Special cases ------------------------------------------------------------------------------------------ */
 
 static bool trigger_on_progress(const refold_execution *execution, void *cancel) {
     CHECK_INT(refold_execution_state(execution), REFOLD_STATE_RUNNING);
@@ -443,7 +440,7 @@ static bool trigger_on_progress(const refold_execution *execution, void *cancel)
     return true;
 }
 
-TEST(a_callback_may_trigger) {
+TEST(a_callback_may_trigger_the_token) {
     struct server *server = serve_body(RUNNING);
     struct running_call call = {.client = client_to(server),
                                 .cancel = refold_cancel_new(),
@@ -460,30 +457,30 @@ TEST(a_callback_may_trigger) {
     server_stop(server);
 }
 
-/* Whoever cancels wants to be rid of the call: an error status that has come already is not told. */
-TEST(in_the_body_of_an_error_it_counts_as_well) {
-    struct server *server = serve_answers(1, &(struct answer){.status = 404,
-                                                              .headers = "Content-Length: 10\r\n",
-                                                              .framing = NO_FRAMING,
-                                                              .body = "{",
-                                                              .ending = HOLD});
+/* Cancellation takes precedence over an error status that has already arrived. */
+TEST(cancelling_counts_in_the_body_of_an_error) {
+    struct server *server = serve_responses(1, &(struct response){.status = 404,
+                                                                  .headers = "Content-Length: 10\r\n",
+                                                                  .framing = NO_FRAMING,
+                                                                  .body = "{",
+                                                                  .ending = HOLD});
     refold_client *client = client_to(server);
-    bool is_told = false;
-    for (size_t i = 0; i < 5 && !is_told; i++) {
+    bool is_reported = false;
+    for (size_t i = 0; i < 5 && !is_reported; i++) {
         struct running_call call = {.client = client, .cancel = refold_cancel_new()};
         begin_call(&call);
         CHECK(server_await_requests(server, i + 1, 10000));
         pause_ms((int64_t)20 << 2 * i); /* until the call has read the status */
         refold_cancel_trigger(call.cancel);
-        is_told = strstr(end_call(&call, 0).message, "while receiving the response") != NULL;
+        is_reported = strstr(end_call(&call, 0).message, "while receiving the response") != NULL;
         refold_cancel_free(call.cancel);
     }
-    CHECK(is_told);
+    CHECK(is_reported);
     refold_client_free(client);
     server_stop(server);
 }
 
-/* A process that has no descriptor left gets a token that works. */
+/* A token made while no descriptor is free works all the same. */
 static int64_t cancel_without_descriptors(struct server *server, uint64_t timeout_ms) {
     struct rlimit before;
     getrlimit(RLIMIT_NOFILE, &before);
@@ -509,16 +506,16 @@ static int64_t cancel_without_descriptors(struct server *server, uint64_t timeou
 
 TEST(a_token_made_without_descriptors_works) {
     static const uint64_t timeouts_ms[] = {20000, 0};
-    struct server *server = serve_answers(1, &(struct answer){.silent = true, .ending = HOLD});
+    struct server *server = serve_responses(1, &(struct response){.silent = true, .ending = HOLD});
     for (size_t row = 0; row < COUNT(timeouts_ms); row++) {
-        struct tries tries = {.most_ms = LATE_MS};
-        while (CHECK_AGAIN(tries))
-            tries.us = cancel_without_descriptors(server, timeouts_ms[row]);
+        struct timing timing = {.max_ms = LATE_MS};
+        while (CHECK_AGAIN(timing))
+            timing.us = cancel_without_descriptors(server, timeouts_ms[row]);
     }
     server_stop(server);
 }
 
-TEST(a_thousand_tokens_leave_nothing_behind) {
+TEST(a_thousand_tokens_leak_nothing) {
     int before = descriptor_count();
     for (int i = 0; i < 1000; i++) {
         refold_cancel *cancel = refold_cancel_new();

@@ -1,6 +1,6 @@
-/* "timeout_ms bounds everything the caller waits for", and so do connect_timeout_ms and the time-out of a
- * wait: exactly at its lower end, and within 100 ms at its upper one. A busy machine may be late, so that the
- * best of a few tries counts. */
+/* timeout_ms, connect_timeout_ms and the timeout of a wait bound everything the caller waits for: a call
+ * never ends early, and at most 100 ms late. A busy machine may be later, so the best of a few attempts
+ * counts. */
 #define _GNU_SOURCE
 #include "client.h"
 #include "clock.h"
@@ -15,13 +15,13 @@
 
 enum { LATE_MS = 100 };
 
-/* The time-out under test, in which a call has to come to the phase that it shall end in. */
+/* The timeout under test; a call must reach the phase in which it ends within this time. */
 static int64_t limit_ms(void) { return check_in_valgrind() ? 1000 : 100; }
 
-/* Which of the time-outs is the one that passes. */
+/* The timeout that expires. */
 enum bound { WHOLE_CALL, CONNECTING, WAIT };
 
-/* One call, however it ended. */
+/* The outcome of a call. */
 struct outcome {
     refold_code code;
     uint32_t attempts;
@@ -86,38 +86,38 @@ static void check_outcome(enum bound bound, const struct outcome *outcome) {
         CHECK_INT(outcome->attempts, 1);
 }
 
-/* It counts where the call had come to the phase before; of a wait nothing tells. */
+/* Counts only attempts in which the call reached the phase; the message of a wait does not name it. */
 static void check_bound(const struct phase *phase, enum bound bound) {
-    struct tries tries = {.most_ms = limit_ms() + LATE_MS};
+    struct timing timing = {.max_ms = limit_ms() + LATE_MS};
     check_case("%s", phase->name);
-    while (CHECK_AGAIN(tries)) {
+    while (CHECK_AGAIN(timing)) {
         struct outcome outcome = pass_bound(phase, bound);
         check_outcome(bound, &outcome);
-        tries.us = outcome.us;
-        if (bound != WAIT && strstr(outcome.message, phase->told) == NULL)
-            check_missed(&tries, "%s", outcome.message);
+        timing.us = outcome.us;
+        if (bound != WAIT && strstr(outcome.message, phase->message) == NULL)
+            check_missed(&timing, "%s", outcome.message);
     }
 }
 
-TEST(the_time_out_holds_in_every_phase) {
+TEST(the_timeout_holds_in_every_phase) {
     for (size_t i = 0; i < phase_count; i++)
         if (phases[i].occurrence == IN_ANY_CALL)
             check_bound(&phases[i], WHOLE_CALL);
 }
 
-TEST(the_time_out_for_connecting_holds_in_every_phase_of_it) {
+TEST(the_connect_timeout_holds_in_every_connecting_phase) {
     for (size_t i = 0; i < phase_count; i++)
         if (phases[i].is_connecting)
             check_bound(&phases[i], CONNECTING);
 }
 
-TEST(the_time_out_of_a_wait_holds_in_every_phase) {
+TEST(the_wait_timeout_holds_in_every_phase) {
     for (size_t i = 0; i < phase_count; i++)
-        if (phases[i].occurrence != BETWEEN_TRIES && !phases[i].is_warm)
+        if (phases[i].occurrence != BETWEEN_ATTEMPTS && !phases[i].is_warm)
             check_bound(&phases[i], WAIT);
 }
 
-TEST(nothing_is_left_behind) {
+TEST(timeouts_leak_nothing) {
     int before = descriptor_count();
     for (size_t i = 0; i < phase_count; i++) {
         if (phases[i].occurrence != IN_ANY_CALL)
@@ -131,7 +131,7 @@ TEST(nothing_is_left_behind) {
         if (phases[i].has_lookup)
             lookup_release();
         CHECK(await_threads(1, 5000));
-        if (!phases[i].is_warm) /* its first call succeeded, and left a connection to be used again */
+        if (!phases[i].is_warm) /* its first call succeeded and left a connection for reuse */
             CHECK_INT(descriptor_count(), before);
         refold_client_free(client);
         CHECK_INT(descriptor_count(), before);
@@ -139,17 +139,17 @@ TEST(nothing_is_left_behind) {
     }
 }
 
-/* Not phases of one try -------------------------------------------------------------------------------- */
+/* Across attempts ---------------------------------------------------------------------------------------- */
 
-TEST(all_tries_share_the_time_out) {
+TEST(all_attempts_share_the_timeout) {
     struct dead_port *port = refusing_port(NULL);
     refold_options *options = test_options(dead_port_url(port));
     refold_options_set_max_retries(options, 100);
     refold_options_set_timeout_ms(options, 1500);
     refold_client *client = client_of(options);
     struct outcome outcome = timed_get(client);
-    /* The first pause is 0.5 to 1 s; the second, of 1 s at least, would pass the deadline and is not begun.
-     */
+    /* The first pause takes 0.5 to 1 s. The second, at least 1 s, would exceed the deadline and does not
+     * begin. */
     CHECK_INT(outcome.code, REFOLD_ERROR_CONNECT);
     CHECK_INT(outcome.attempts, 2);
     CHECK_TIME(outcome.us / 1000, 500, 1500 + LATE_MS);
@@ -157,39 +157,39 @@ TEST(all_tries_share_the_time_out) {
     dead_port_free(port);
 }
 
-/* The first try is refused at once; the second one, after Retry-After, gets no answer. */
+/* Sends a 503 at once, then no response to later requests. */
 static void fall_silent(struct exchange *exchange) {
     if (exchange_index(exchange) == 0)
-        exchange_answer(exchange, &(struct answer){.status = 503, .headers = "Retry-After: 0\r\n"});
+        exchange_respond(exchange, &(struct response){.status = 503, .headers = "Retry-After: 0\r\n"});
     else
         exchange_hold(exchange);
 }
 
-enum { LATER_TRY_MS = 1300 };
+enum { LATER_ATTEMPT_MS = 1300 };
 
-static void make_a_later_try(struct tries *tries) {
+static void make_later_attempt(struct timing *timing) {
     struct server *server = serve(&(struct server_options){.handler = fall_silent});
     refold_options *options = test_options(server_url(server));
     refold_options_set_max_retries(options, 3);
-    refold_options_set_timeout_ms(options, LATER_TRY_MS);
+    refold_options_set_timeout_ms(options, LATER_ATTEMPT_MS);
     refold_client *client = client_of(options);
     struct outcome outcome = timed_get(client);
-    tries->us = outcome.us;
+    timing->us = outcome.us;
     if (outcome.attempts == 1) {
-        check_missed(tries, "no later try: %s", outcome.message);
+        check_missed(timing, "no later attempt: %s", outcome.message);
     } else {
         CHECK_INT(outcome.attempts, 2);
         CHECK_INT(outcome.code, REFOLD_ERROR_TIMEOUT);
-        CHECK(outcome.us >= LATER_TRY_MS * 1000);
+        CHECK(outcome.us >= LATER_ATTEMPT_MS * 1000);
     }
     refold_client_free(client);
     server_stop(server);
 }
 
-TEST(a_later_try_ends_with_the_time_out_of_the_call) {
-    struct tries tries = {.most_ms = LATER_TRY_MS + LATE_MS};
-    while (CHECK_AGAIN(tries))
-        make_a_later_try(&tries);
+TEST(a_later_attempt_ends_with_the_timeout_of_the_call) {
+    struct timing timing = {.max_ms = LATER_ATTEMPT_MS + LATE_MS};
+    while (CHECK_AGAIN(timing))
+        make_later_attempt(&timing);
 }
 
 static void say_nothing(struct exchange *exchange) { exchange_hold(exchange); }
@@ -199,33 +199,34 @@ struct long_silence {
     int64_t limit_ms;
 };
 
-static void sit_out(void *data) {
+static void time_silence(void *data) {
     const struct long_silence *silence = data;
     refold_options *options = test_options(server_url(silence->server));
     refold_options_set_timeout_ms(options, (uint64_t)silence->limit_ms);
     refold_client *client = client_of(options);
-    struct tries tries = {.most_ms = silence->limit_ms + LATE_MS};
-    while (CHECK_AGAIN(tries)) {
+    struct timing timing = {.max_ms = silence->limit_ms + LATE_MS};
+    while (CHECK_AGAIN(timing)) {
         struct outcome outcome = timed_get(client);
         CHECK_INT(outcome.code, REFOLD_ERROR_TIMEOUT);
         CHECK(outcome.us >= silence->limit_ms * 1000);
-        tries.us = outcome.us;
+        timing.us = outcome.us;
     }
     refold_client_free(client);
 }
 
-/* The kernel's timers for sockets are coarse, and the coarser the longer they run: they may strike in time by
- * chance, but not for limits that end in all parts of such a step. */
-TEST(a_time_out_of_seconds_is_no_later_than_a_short_one) {
+/* The kernel's socket timers are coarse, and coarser the longer they run. They may expire in time by chance,
+ * but not for limits spread over a whole step. */
+TEST(a_timeout_of_seconds_is_as_punctual_as_a_short_one) {
     struct server *server = serve(&(struct server_options){.handler = say_nothing});
     struct long_silence silences[16];
     for (size_t i = 0; i < COUNT(silences); i++)
         silences[i] = (struct long_silence){server, 3000 + 31 * (int64_t)i};
-    run_on_threads(COUNT(silences), sit_out, silences, sizeof *silences);
+    run_on_threads(COUNT(silences), time_silence, silences, sizeof *silences);
     server_stop(server);
 }
 
-/* As much as is received at once: 64 KiB of gzip, which are 66 MB of numbers, the slowest to be looked at. */
+/* As much as is received at once: 64 KiB of gzip, which decompress to 66 MB of numbers, the slowest text to
+ * scan. */
 static struct bytes packed_numbers(void) {
     enum { LENGTH = 66000000 };
     char *numbers = repeated("1,", LENGTH / 2), *text = text_of("{\"a\": [%s", numbers);
@@ -235,41 +236,41 @@ static struct bytes packed_numbers(void) {
     return packed;
 }
 
-/* A large answer first: the connection then receives as much at once as it ever does. */
-static void answer_largely_then_with_numbers(struct exchange *exchange) {
+/* A large response first, so that the connection's receive buffer reaches its maximum. */
+static void respond_large_then_numbers(struct exchange *exchange) {
     const struct bytes *packed = exchange_data(exchange);
     bool is_first = strstr(head_line(exchange_head(exchange)), "/large ") != NULL;
     char *blanks = is_first ? repeated(" ", 200000) : NULL;
     char *large = blanks == NULL ? NULL : text_of("%s" COMPLETED, blanks);
     if (large != NULL)
-        exchange_answer(exchange, &(struct answer){.body = large});
+        exchange_respond(exchange, &(struct response){.body = large});
     else
-        exchange_answer(exchange, &(struct answer){.body = packed->start,
-                                                   .length = packed->length,
-                                                   .headers = "Content-Encoding: gzip\r\n",
-                                                   .is_cut = true,
-                                                   .cut = packed->length - 1,
-                                                   .ending = HOLD});
+        exchange_respond(exchange, &(struct response){.body = packed->start,
+                                                      .length = packed->length,
+                                                      .headers = "Content-Encoding: gzip\r\n",
+                                                      .is_cut = true,
+                                                      .cut = packed->length - 1,
+                                                      .ending = HOLD});
     free(large);
     free(blanks);
 }
 
-TEST(what_unpacks_for_long_ends_with_the_time_out) {
+TEST(slow_decompression_ends_with_the_timeout) {
     const int64_t limit = limit_ms() / 2;
     struct bytes packed = packed_numbers();
     struct server *server =
-        serve(&(struct server_options){.handler = answer_largely_then_with_numbers, .data = &packed});
-    struct tries tries = {.most_ms = limit + LATE_MS};
-    while (CHECK_AGAIN(tries)) {
+        serve(&(struct server_options){.handler = respond_large_then_numbers, .data = &packed});
+    struct timing timing = {.max_ms = limit + LATE_MS};
+    while (CHECK_AGAIN(timing)) {
         refold_options *options = test_options(server_url(server));
         refold_options_set_timeout_ms(options, (uint64_t)limit);
         refold_client *client = client_of(options);
         refold_execution *large = refold_get_execution(client, "large", NULL, NULL);
         if (large == NULL)
-            check_missed(&tries, "the large answer came too late");
+            check_missed(&timing, "the large response was too late");
         struct outcome outcome = timed_get(client);
         CHECK_INT(outcome.code, REFOLD_ERROR_TIMEOUT);
-        tries.us = outcome.us;
+        timing.us = outcome.us;
         refold_execution_free(large);
         refold_client_free(client);
     }
@@ -277,7 +278,7 @@ TEST(what_unpacks_for_long_ends_with_the_time_out) {
     free(packed.start);
 }
 
-TEST(a_time_out_for_connecting_is_tried_again) {
+TEST(a_connect_timeout_is_retried) {
     struct dead_port *hole = black_hole(NULL);
     refold_options *options = test_options(dead_port_url(hole));
     refold_options_set_connect_timeout_ms(options, 50);
@@ -292,7 +293,7 @@ TEST(a_time_out_for_connecting_is_tried_again) {
     dead_port_free(hole);
 }
 
-TEST(the_earlier_of_both_time_outs_counts) {
+TEST(the_earlier_of_both_timeouts_counts) {
     struct dead_port *hole = black_hole(NULL);
     static const struct {
         uint64_t whole, connecting;
@@ -316,29 +317,30 @@ TEST(the_earlier_of_both_time_outs_counts) {
     dead_port_free(hole);
 }
 
-static void answer_late(struct exchange *exchange) {
-    exchange_answer(exchange, &(struct answer){.body = COMPLETED, .delay_ms = 1100});
+static void respond_late(struct exchange *exchange) {
+    exchange_respond(exchange, &(struct response){.body = COMPLETED, .delay_ms = 1100});
 }
 
-TEST(the_time_out_for_connecting_does_not_bound_the_answer) {
-    struct server *server = serve(&(struct server_options){.handler = answer_late, .certificate = "good"});
+TEST(the_connect_timeout_does_not_bound_the_response) {
+    struct server *server = serve(&(struct server_options){.handler = respond_late, .certificate = "good"});
     refold_options *options = test_options(server_url(server));
     refold_options_set_ca_file(options, certificate_path("ca.pem"));
     refold_options_set_connect_timeout_ms(options, 1000);
     refold_client *client = client_of(options);
-    CHECK_INT(get_code(client), REFOLD_OK); /* on a new connection, */
-    CHECK_INT(get_code(client), REFOLD_OK); /* and on one in use */
+    CHECK_INT(get_code(client), REFOLD_OK); /* on a new connection */
+    CHECK_INT(get_code(client), REFOLD_OK); /* and on a reused one */
     refold_client_free(client);
     server_stop(server);
 }
 
-TEST(a_poll_has_a_time_out_of_its_own) {
+TEST(each_poll_has_its_own_timeout) {
     struct server *server = serve(&(struct server_options){.handler = fall_silent});
     refold_options *options = test_options(server_url(server));
     refold_options_set_timeout_ms(options, 500);
     refold_options_set_poll_interval_ms(options, 10);
     refold_client *client = client_of(options);
-    /* A 503 and four polls that take 500 ms each are waited out; the sixth failure in a row ends the wait. */
+    /* A 503 and four polls that time out after 500 ms are tolerated; the sixth failure in a row ends the
+     * wait. */
     struct outcome outcome = timed_wait(client, 0);
     CHECK_INT(outcome.code, REFOLD_ERROR_TIMEOUT);
     CHECK_INT(server_requests(server), 6);
@@ -347,16 +349,16 @@ TEST(a_poll_has_a_time_out_of_its_own) {
     server_stop(server);
 }
 
-/* No time-out, and the default ones -------------------------------------------------------------------- */
+/* No timeout, and the defaults --------------------------------------------------------------------------- */
 
-/* What a thread does after its clock has moved. */
+/* The arguments of a thread that advances the clock. */
 struct later {
     struct server *server;
     struct event *reached;
     int64_t advance_ms;
 };
 
-static void *move_clock(void *data) {
+static void *advance_clock(void *data) {
     struct later *later = data;
     event_await(later->reached, 1, 10000);
     clock_advance(later->advance_ms);
@@ -364,10 +366,10 @@ static void *move_clock(void *data) {
     return NULL;
 }
 
-static void answer_when_released(struct exchange *exchange) {
+static void respond_when_released(struct exchange *exchange) {
     exchange_send_text(exchange, "HTTP/1.1 200 OK\r\nContent-Length: 23\r\n\r\n");
     event_add(exchange_data(exchange), 1);
-    /* Byte by byte: an answer that is there at once is taken, however late it is. */
+    /* Byte by byte, because a response that has arrived completely is accepted even if it is late. */
     if (exchange_hold(exchange))
         exchange_drip(exchange, COMPLETED, strlen(COMPLETED), 1, 1);
 }
@@ -381,14 +383,14 @@ static void connect_when_released(struct exchange *exchange) {
     exchange_await_close(exchange);
 }
 
-/* A call whose clock moves by so much in the middle of it, before the server goes on. */
+/* Makes a call and advances its clock by `advance_ms` before the server continues. */
 static struct outcome call_for_long(refold_options *options, struct server *server, struct event *reached,
                                     int64_t advance_ms, bool waits, uint64_t wait_ms) {
     struct later later = {.server = server, .reached = reached, .advance_ms = advance_ms};
     refold_client *client = client_of(options);
     pthread_t thread;
     clock_follow(true);
-    pthread_create(&thread, NULL, move_clock, &later);
+    pthread_create(&thread, NULL, advance_clock, &later);
     struct outcome outcome = waits ? timed_wait(client, wait_ms) : timed_get(client);
     pthread_join(thread, NULL);
     clock_follow(false);
@@ -399,7 +401,7 @@ static struct outcome call_for_long(refold_options *options, struct server *serv
 #define UNSET (UINT64_MAX - 12345)
 enum { SECOND_MS = 1000, YEAR_S = 365 * 24 * 3600 };
 
-TEST(none_is_none_and_the_default_is_half_a_minute) {
+TEST(zero_is_no_timeout_and_the_default_is_30_seconds) {
     static const int64_t years = (int64_t)YEAR_S * 1000 * 300;
     static const struct {
         uint64_t timeout_ms;
@@ -428,7 +430,7 @@ TEST(none_is_none_and_the_default_is_half_a_minute) {
         check_case("%zu", i);
         struct event *reached = event_new();
         struct server *server =
-            serve(&(struct server_options){.handler = answer_when_released, .data = reached});
+            serve(&(struct server_options){.handler = respond_when_released, .data = reached});
         refold_options *options = refold_options_new();
         refold_options_set_api_key(options, TEST_KEY, TEST_ACCOUNT);
         refold_options_set_base_url(options, server_url(server));
@@ -443,7 +445,7 @@ TEST(none_is_none_and_the_default_is_half_a_minute) {
     }
 }
 
-TEST(ten_seconds_is_the_default_for_connecting) {
+TEST(the_default_connect_timeout_is_ten_seconds) {
     static const struct {
         uint64_t connecting;
         int64_t advance_ms;

@@ -1,4 +1,4 @@
-/* "Errors": what a caller learns from every kind of answer, and from none. */
+/* Errors: what they report for every kind of response, and for none. */
 #define _GNU_SOURCE
 #include "client.h"
 #include "lookup.h"
@@ -13,9 +13,9 @@
 
 #define REQUEST_ID "4b3f1a9e-0000-4000-8000-2f1f5d6b7c8a"
 
-/* The error of one call that gets this answer; the options' limits may be changed before. */
-static refold_error *error_of(const struct answer *answer, void (*change)(refold_options *)) {
-    struct server *server = serve_answers(1, answer);
+/* Makes one call that receives this response and returns its error; `change` may adjust the options. */
+static refold_error *error_of(const struct response *response, void (*change)(refold_options *)) {
+    struct server *server = serve_responses(1, response);
     refold_options *options = test_options(server_url(server));
     if (change != NULL)
         change(options);
@@ -33,13 +33,13 @@ static refold_error *error_of(const struct answer *answer, void (*change)(refold
 /* Envelopes ---------------------------------------------------------------------------------------------- */
 
 struct envelope_case {
-    int status; /* of HTTP */
+    int status; /* of the response */
     const char *body;
-    int http_status; /* what the error says */
+    int http_status; /* of the error */
     const char *type, *code, *message, *id;
 };
 
-#define COMPOSED NULL /* the message is the library's: it holds the number */
+#define COMPOSED NULL /* the library composes the message, which contains the status */
 
 static const struct envelope_case envelopes[] = {
     {404,
@@ -93,8 +93,8 @@ static const struct envelope_case envelopes[] = {
     {404, "\xff\xfe\x80", 404, NULL, NULL, COMPOSED, NULL},
 };
 
-static void check_envelope(const struct envelope_case *envelope, const struct answer *answer) {
-    refold_error *error = error_of(answer, NULL);
+static void check_envelope(const struct envelope_case *envelope, const struct response *response) {
+    refold_error *error = error_of(response, NULL);
     size_t length = 0;
     char number[8];
     snprintf(number, sizeof number, "%d", envelope->status);
@@ -112,31 +112,31 @@ static void check_envelope(const struct envelope_case *envelope, const struct an
     refold_error_free(error);
 }
 
-TEST(envelopes_are_read_as_sent) {
+TEST(envelope_fields_are_returned_verbatim) {
     for (size_t i = 0; i < COUNT(envelopes); i++) {
         check_case("%d %s", envelopes[i].status, envelopes[i].body);
         check_envelope(&envelopes[i],
-                       &(struct answer){.status = envelopes[i].status, .body = envelopes[i].body});
+                       &(struct response){.status = envelopes[i].status, .body = envelopes[i].body});
     }
 }
 
-/* How an answer is framed and what type it claims makes no difference. */
-TEST(envelopes_are_read_however_they_come) {
-    static const struct answer ways[] = {{.framing = CHUNKED},
-                                         {.framing = UNTIL_CLOSE},
-                                         {.type = ""},
-                                         {.type = "text/html"},
-                                         {.ending = CLOSE}};
+/* Framing and Content-Type make no difference. */
+TEST(envelopes_are_read_in_any_framing) {
+    static const struct response ways[] = {{.framing = CHUNKED},
+                                           {.framing = UNTIL_CLOSE},
+                                           {.type = ""},
+                                           {.type = "text/html"},
+                                           {.ending = CLOSE}};
     for (size_t i = 0; i < COUNT(ways); i++) {
-        struct answer answer = ways[i];
+        struct response response = ways[i];
         check_case("%zu", i);
-        answer.status = envelopes[0].status;
-        answer.body = envelopes[0].body;
-        check_envelope(&envelopes[0], &answer);
+        response.status = envelopes[0].status;
+        response.body = envelopes[0].body;
+        check_envelope(&envelopes[0], &response);
     }
 }
 
-TEST(request_ids_of_headers_stand_in) {
+TEST(a_request_id_header_is_the_fallback) {
     static const struct {
         const char *body, *want;
     } cases[] = {{"{\"message\": \"m\"}", "of-the-header"},
@@ -147,9 +147,9 @@ TEST(request_ids_of_headers_stand_in) {
                  {"{\"request_id\": \"of-the-body\"}", "of-the-body"}};
     for (size_t i = 0; i < COUNT(cases); i++) {
         check_case("%s", cases[i].body);
-        refold_error *error = error_of(&(struct answer){.status = 400,
-                                                        .headers = "X-Request-Id: of-the-header\r\n",
-                                                        .body = cases[i].body},
+        refold_error *error = error_of(&(struct response){.status = 400,
+                                                          .headers = "X-Request-Id: of-the-header\r\n",
+                                                          .body = cases[i].body},
                                        NULL);
         CHECK_STR(refold_error_request_id(error), cases[i].want);
         refold_error_free(error);
@@ -158,7 +158,7 @@ TEST(request_ids_of_headers_stand_in) {
 
 /* Other answers ------------------------------------------------------------------------------------------ */
 
-TEST(gateways_are_named) {
+TEST(gateways_are_identified) {
     static const struct {
         int status;
         const char *message;
@@ -167,14 +167,14 @@ TEST(gateways_are_named) {
                  {503, "HTTP 503 Service Unavailable"}};
     for (size_t i = 0; i < COUNT(cases); i++) {
         refold_error *error = error_of(
-            &(struct answer){.status = cases[i].status, .type = "text/html", .body = "<html>"}, NULL);
+            &(struct response){.status = cases[i].status, .type = "text/html", .body = "<html>"}, NULL);
         CHECK_ERROR(error, cases[i].status, cases[i].message);
         refold_error_free(error);
     }
 }
 
-TEST(empty_answers_are_answers) {
-    refold_error *error = error_of(&(struct answer){.status = 502}, NULL);
+TEST(empty_error_responses_are_reported) {
+    refold_error *error = error_of(&(struct response){.status = 502}, NULL);
     size_t length = 77;
     CHECK_ERROR(error, 502, "502");
     const char *body = refold_error_body(error, &length);
@@ -183,13 +183,13 @@ TEST(empty_answers_are_answers) {
     refold_error_free(error);
 }
 
-TEST(the_code_is_the_status_whatever_it_is) {
+TEST(the_code_is_the_status) {
     static const int statuses[] = {300, 305, 399, 400, 402, 405, 418, 422, 451,
                                    499, 500, 501, 505, 520, 599, 600, 777, 999};
     for (size_t i = 0; i < COUNT(statuses); i++) {
         check_case("%d", statuses[i]);
         refold_error *error =
-            error_of(&(struct answer){.status = statuses[i], .body = "{\"message\": \"m\"}"}, NULL);
+            error_of(&(struct response){.status = statuses[i], .body = "{\"message\": \"m\"}"}, NULL);
         CHECK_ERROR(error, statuses[i], "m");
         CHECK_INT(refold_error_http_status(error), statuses[i]);
         refold_error_free(error);
@@ -202,7 +202,7 @@ TEST(bodies_are_cut_at_64_kib) {
         size_t length = 0;
         char *body = repeated("x", sizes[i]);
         check_case("%zu", sizes[i]);
-        refold_error *error = error_of(&(struct answer){.status = 500, .body = body}, NULL);
+        refold_error *error = error_of(&(struct response){.status = 500, .body = body}, NULL);
         const char *got = refold_error_body(error, &length);
         CHECK_INT(refold_error_code(error), 500);
         CHECK_BYTES(got, length, body, sizes[i] < 65536 ? sizes[i] : 65536);
@@ -212,7 +212,7 @@ TEST(bodies_are_cut_at_64_kib) {
     }
 }
 
-/* "The envelope is read from the whole body up to 1 MiB." */
+/* The envelope is read from bodies of up to 1 MiB. */
 TEST(envelopes_are_read_up_to_1_mib) {
     static const struct {
         size_t size;
@@ -226,7 +226,7 @@ TEST(envelopes_are_read_up_to_1_mib) {
         char *body = text_of("%s%s%s", start, padding, end);
         size_t length = 0;
         check_case("%zu", strlen(body));
-        refold_error *error = error_of(&(struct answer){.status = 409, .body = body}, NULL);
+        refold_error *error = error_of(&(struct response){.status = 409, .body = body}, NULL);
         CHECK_INT(refold_error_code(error), 409);
         if (cases[i].read)
             CHECK_STR(refold_error_message(error), "at the end");
@@ -242,11 +242,11 @@ TEST(envelopes_are_read_up_to_1_mib) {
 
 static void limit_body(refold_options *options) { refold_options_set_max_response_bytes(options, 10); }
 
-/* "An answer with another status than 2xx keeps that status as its code, whatever is wrong with its body." */
-TEST(the_code_stays_whatever_the_body_is) {
+/* A status other than 2xx is the code, whatever is wrong with the body. */
+TEST(the_code_is_the_status_whatever_the_body) {
     static const struct {
         const char *name;
-        struct answer answer;
+        struct response response;
         void (*change)(refold_options *);
     } cases[] = {
         {"cut", {.body = "{\"message\": \"m\"}", .is_cut = true, .cut = 5}, NULL},
@@ -275,13 +275,13 @@ TEST(the_code_stays_whatever_the_body_is) {
     };
     static const int statuses[] = {404, 500};
     for (size_t i = 0; i < COUNT(cases) * COUNT(statuses); i++) {
-        struct answer answer = cases[i / 2].answer;
-        answer.status = statuses[i % 2];
-        check_case("%s, %d", cases[i / 2].name, answer.status);
-        refold_error *error = error_of(&answer, cases[i / 2].change);
-        CHECK_ERROR(error, answer.status, NULL);
-        CHECK_INT(refold_error_http_status(error), answer.status);
-        CHECK_INT(refold_error_is_retryable(error), answer.status == 500);
+        struct response response = cases[i / 2].response;
+        response.status = statuses[i % 2];
+        check_case("%s, %d", cases[i / 2].name, response.status);
+        refold_error *error = error_of(&response, cases[i / 2].change);
+        CHECK_ERROR(error, response.status, NULL);
+        CHECK_INT(refold_error_http_status(error), response.status);
+        CHECK_INT(refold_error_is_retryable(error), response.status == 500);
         size_t length = 0;
         const char *body = refold_error_body(error, &length);
         CHECK(body == NULL || (length <= 65536 && body[length] == '\0'));
@@ -289,11 +289,11 @@ TEST(the_code_stays_whatever_the_body_is) {
     }
 }
 
-/* A 2xx answer that is of no use: a negative code, and the answer's status. */
-TEST(useless_successes) {
+/* A 2xx response without an execution: a negative code, and the response's status. */
+TEST(unusable_successes_are_errors) {
     static const struct {
         const char *name;
-        struct answer answer;
+        struct response response;
         void (*change)(refold_options *);
         refold_code want;
         bool retryable;
@@ -341,18 +341,18 @@ TEST(useless_successes) {
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         check_case("%s", cases[i].name);
-        refold_error *error = error_of(&cases[i].answer, cases[i].change);
+        refold_error *error = error_of(&cases[i].response, cases[i].change);
         CHECK_ERROR(error, cases[i].want, NULL);
         CHECK_INT(refold_error_is_retryable(error), cases[i].retryable);
         if (cases[i].want == REFOLD_ERROR_INVALID_RESPONSE)
             CHECK_INT(refold_error_http_status(error),
-                      cases[i].answer.status == 0 ? 200 : cases[i].answer.status);
+                      cases[i].response.status == 0 ? 200 : cases[i].response.status);
         refold_error_free(error);
     }
 }
 
-/* The limit's number stands in the message, and a body of exactly the limit is no longer than it. */
-TEST(the_limit_of_the_body) {
+/* The message contains the limit, and a body of exactly the limit is accepted. */
+TEST(a_body_above_the_limit_is_too_large) {
     struct server *server = serve_body(COMPLETED);
     for (size_t limit = strlen(COMPLETED) - 1; limit <= strlen(COMPLETED) + 1; limit++) {
         refold_options *options = test_options(server_url(server));
@@ -371,10 +371,11 @@ TEST(the_limit_of_the_body) {
     server_stop(server);
 }
 
-TEST(other_2xx_are_successes) {
+TEST(any_2xx_is_a_success) {
     static const int statuses[] = {200, 201, 202, 203, 206, 299};
     for (size_t i = 0; i < COUNT(statuses); i++) {
-        struct server *server = serve_answers(1, &(struct answer){.status = statuses[i], .body = COMPLETED});
+        struct server *server =
+            serve_responses(1, &(struct response){.status = statuses[i], .body = COMPLETED});
         refold_client *client = client_to(server);
         check_case("%d", statuses[i]);
         CHECK_INT(get_code(client), REFOLD_OK);
@@ -383,14 +384,14 @@ TEST(other_2xx_are_successes) {
     }
 }
 
-TEST(what_is_not_http_is_transport) {
+TEST(invalid_http_is_a_transport_error) {
     static const char *const texts[] = {
         "what is this?\r\n\r\n",   "SSH-2.0-OpenSSH_9.2\r\n", "\x15\x03\x01\x00\x02\x02\x50\r\n\r\n",
         "HTTP/1.1 abc OK\r\n\r\n", "HTTP/9.9 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nno colon\r\n\r\n{}"};
     for (size_t i = 0; i < COUNT(texts); i++) {
         check_case("%s", texts[i]);
         refold_error *error =
-            error_of(&(struct answer){.raw = true, .body = texts[i], .ending = CLOSE}, NULL);
+            error_of(&(struct response){.raw = true, .body = texts[i], .ending = CLOSE}, NULL);
         CHECK_ERROR(error, REFOLD_ERROR_TRANSPORT, "127.0.0.1");
         CHECK_INT(refold_error_http_status(error), 0);
         CHECK_STR(refold_error_body(error, NULL), NULL);
@@ -398,8 +399,8 @@ TEST(what_is_not_http_is_transport) {
     }
 }
 
-TEST(a_connection_that_breaks_before_the_answer_is_transport) {
-    static const struct answer ways[] = {
+TEST(a_connection_lost_before_the_response_is_a_transport_error) {
+    static const struct response ways[] = {
         {.silent = true, .ending = CLOSE},
         {.silent = true, .ending = RESET},
         {.raw = true, .body = "HTTP/1.1 200 OK\r\nContent-", .ending = CLOSE}};
@@ -415,7 +416,7 @@ TEST(a_connection_that_breaks_before_the_answer_is_transport) {
 
 /* No answer ---------------------------------------------------------------------------------------------- */
 
-TEST(nobody_listens) {
+TEST(a_refused_connection_is_a_connect_error) {
     struct dead_port *port = refusing_port(NULL);
     refold_client *client = client_of(test_options(dead_port_url(port)));
     char *where = text_of("could not connect to 127.0.0.1:%u: connection refused", dead_port_number(port));
@@ -432,8 +433,8 @@ TEST(nobody_listens) {
     free(where);
 }
 
-TEST(nobody_has_this_name) {
-    lookup_answer((struct lookup){.error = EAI_NONAME});
+TEST(an_unknown_host_name_is_a_resolve_error) {
+    lookup_script((struct lookup){.error = EAI_NONAME});
     refold_client *client = client_of(test_options("https://no-such-host.invalid"));
     refold_error *error = NULL;
     CHECK(get(client, &error) == NULL);
@@ -446,15 +447,15 @@ TEST(nobody_has_this_name) {
 
 /* Resources ---------------------------------------------------------------------------------------------- */
 
-/* "A huge Content-Length alone takes none." */
-TEST(an_announcement_takes_no_memory) {
+/* A huge Content-Length alone reserves no memory. */
+TEST(an_announced_length_takes_no_memory) {
     static const char *const lengths[] = {"200000000", "268435456"};
     for (size_t i = 0; i < COUNT(lengths); i++) {
         char *header = text_of("Content-Length: %s\r\n", lengths[i]);
         int64_t before = resident_bytes();
         check_case("%s", lengths[i]);
         refold_error *error = error_of(
-            &(struct answer){.body = RUNNING, .headers = header, .framing = NO_FRAMING, .ending = CLOSE},
+            &(struct response){.body = RUNNING, .headers = header, .framing = NO_FRAMING, .ending = CLOSE},
             NULL);
         CHECK_ERROR(error, REFOLD_ERROR_TRANSPORT, NULL);
         CHECK_BETWEEN(resident_bytes() - before, -100000000, 20000000);
@@ -463,7 +464,7 @@ TEST(an_announcement_takes_no_memory) {
     }
 }
 
-/* The limit of descriptors that leaves none to open; gives the one before. */
+/* Sets a limit that leaves no descriptor to open; returns the previous limit. */
 static struct rlimit forbid_descriptors(void) {
     struct rlimit before, none;
     getrlimit(RLIMIT_NOFILE, &before);
@@ -473,7 +474,7 @@ static struct rlimit forbid_descriptors(void) {
     return before;
 }
 
-TEST(used_up_descriptors_are_a_want_of_resources) {
+TEST(exhausted_descriptors_are_a_resource_error) {
     struct server *server = serve_body(COMPLETED);
     refold_options *options = test_options(server_url(server));
     refold_options_set_max_retries(options, 3);
@@ -493,7 +494,7 @@ TEST(used_up_descriptors_are_a_want_of_resources) {
     server_stop(server);
 }
 
-TEST(roots_that_cannot_be_read_for_want_of_descriptors_are_no_mistake_of_the_callers) {
+TEST(roots_unreadable_without_descriptors_are_a_resource_error) {
     setenv("SSL_CERT_FILE", certificate_path("ca.pem"), 1);
     refold_options *options = test_options("https://server.invalid");
     refold_error *error = NULL;
@@ -506,16 +507,16 @@ TEST(roots_that_cannot_be_read_for_want_of_descriptors_are_no_mistake_of_the_cal
     unsetenv("SSL_CERT_FILE");
 }
 
-static void serve_completed(const void *data, char *told, size_t size) {
+static void serve_completed(const void *data, char *info, size_t size) {
     (void)data;
-    snprintf(told, size, "%s", server_url(serve_body(COMPLETED)));
+    snprintf(info, size, "%s", server_url(serve_body(COMPLETED)));
 }
 
-/* poll(2) refuses to wait for more descriptors than may be open. The server has a process, and so a limit, of
+/* poll(2) fails if it is given more descriptors than the limit. The server has a process, and so a limit, of
  * its own. */
-TEST(a_connection_in_use_needs_no_further_descriptors) {
+TEST(a_kept_connection_needs_no_further_descriptors) {
     struct remote *remote = remote_start(serve_completed, NULL);
-    refold_client *client = client_of(test_options(remote_told(remote)));
+    refold_client *client = client_of(test_options(remote_info(remote)));
     refold_cancel *cancel = refold_cancel_new();
     refold_error *error = NULL;
     CHECK_INT(get_code(client), REFOLD_OK);
@@ -530,8 +531,8 @@ TEST(a_connection_in_use_needs_no_further_descriptors) {
     remote_stop(remote);
 }
 
-/* "Making a token never fails"; and one that was made in want still cancels. */
-TEST(tokens_are_made_without_descriptors) {
+/* A token made without free descriptors still cancels. */
+TEST(tokens_need_no_descriptors) {
     struct server *server = serve_body(COMPLETED);
     refold_client *client = client_to(server);
     struct rlimit before = forbid_descriptors();
@@ -553,7 +554,7 @@ TEST(tokens_are_made_without_descriptors) {
 
 /* Retry-After -------------------------------------------------------------------------------------------- */
 
-TEST(retry_after_is_read) {
+TEST(retry_after_in_seconds_is_read) {
     static const struct {
         const char *value;
         int64_t want;
@@ -581,7 +582,7 @@ TEST(retry_after_is_read) {
         char *header = value == NULL ? text_of("X-None: 1\r\n") : text_of("Retry-After: %s\r\n", value);
         check_case("%d %s", status, value);
         refold_error *error =
-            error_of(&(struct answer){.status = status, .headers = header, .body = "{}"}, NULL);
+            error_of(&(struct response){.status = status, .headers = header, .body = "{}"}, NULL);
         CHECK_INT(refold_error_code(error), status);
         CHECK_INT(refold_error_retry_after_ms(error), cases[i / COUNT(statuses)].want);
         refold_error_free(error);
@@ -598,21 +599,21 @@ TEST(retry_after_may_be_a_date) {
         strftime(date, sizeof date, formats[i], gmtime_r(&then, &parts));
         snprintf(header, sizeof header, "retry-after: %s\r\n", date);
         refold_error *error =
-            error_of(&(struct answer){.status = 429, .headers = header, .body = "{}"}, NULL);
+            error_of(&(struct response){.status = 429, .headers = header, .body = "{}"}, NULL);
         CHECK_BETWEEN(refold_error_retry_after_ms(error), 40000 - 10000 * check_patience(), 40000);
         CHECK(refold_error_is_retryable(error));
         refold_error_free(error);
     }
 }
 
-TEST(a_retry_after_without_end_does_not_overflow) {
+TEST(a_huge_retry_after_does_not_overflow) {
     static const char *const values[] = {"9223372036854775807", "9223372036854775", "9223372036854776",
                                          "18446744073709551615", "99999999999999999999999999"};
     for (size_t i = 0; i < COUNT(values); i++) {
         char *header = text_of("Retry-After: %s\r\n", values[i]);
         check_case("%s", values[i]);
         refold_error *error =
-            error_of(&(struct answer){.status = 429, .headers = header, .body = "{}"}, NULL);
+            error_of(&(struct response){.status = 429, .headers = header, .body = "{}"}, NULL);
         int64_t wait = refold_error_retry_after_ms(error);
         CHECK(wait == -1 || wait > 60000);
         refold_error_free(error);
@@ -627,9 +628,9 @@ static void use_token(refold_options *options) {
     refold_options_set_session_token(options, TEST_TOKEN);
 }
 
-static void check_redacted(const struct answer *answer, void (*change)(refold_options *),
+static void check_redacted(const struct response *response, void (*change)(refold_options *),
                            const char *secret) {
-    refold_error *error = error_of(answer, change);
+    refold_error *error = error_of(response, change);
     const char *const texts[] = {refold_error_message(error), refold_error_http_error_type(error),
                                  refold_error_api_code(error), refold_error_request_id(error)};
     size_t length = 0;
@@ -639,7 +640,7 @@ static void check_redacted(const struct answer *answer, void (*change)(refold_op
     for (size_t i = 0; i < COUNT(texts); i++)
         if (texts[i] != NULL)
             CHECK_LACKS(texts[i], secret);
-    if (strchr(answer->body, '{') != NULL && answer->status != 0)
+    if (strchr(response->body, '{') != NULL && response->status != 0)
         for (size_t i = 0; i < COUNT(texts); i++)
             CHECK_CONTAINS(texts[i], "***");
     refold_error_free(error);
@@ -658,14 +659,14 @@ TEST(echoed_secrets_are_redacted) {
             secret, secret, secret, secret, secret);
         char *page = text_of("<html>%s</html>", secret);
         check_case("%s, envelope", secret);
-        check_redacted(&(struct answer){.status = 401, .body = envelope}, cases[i].change, secret);
+        check_redacted(&(struct response){.status = 401, .body = envelope}, cases[i].change, secret);
         check_case("%s, page", secret);
-        check_redacted(&(struct answer){.status = 502, .body = page, .type = "text/html"}, cases[i].change,
+        check_redacted(&(struct response){.status = 502, .body = page, .type = "text/html"}, cases[i].change,
                        secret);
         check_case("%s, header", secret);
         char *header = text_of("X-Request-Id: %s\r\n", secret);
         refold_error *error =
-            error_of(&(struct answer){.status = 400, .headers = header, .body = "{}"}, cases[i].change);
+            error_of(&(struct response){.status = 400, .headers = header, .body = "{}"}, cases[i].change);
         CHECK_STR(refold_error_request_id(error), "***");
         refold_error_free(error);
         free(header);
@@ -674,15 +675,15 @@ TEST(echoed_secrets_are_redacted) {
     }
 }
 
-/* A secret that begins within the first 64 KiB and ends past them leaves no part of itself. */
-TEST(secrets_across_the_end_of_the_body_are_redacted) {
+/* A secret that starts within the first 64 KiB and ends beyond them leaves no part of itself. */
+TEST(secrets_cut_by_the_body_limit_are_redacted) {
     for (size_t inside = 1; inside <= strlen(TEST_KEY); inside++) {
         char *padding = repeated(".", 65536 - inside);
         char *body = text_of("%s" TEST_KEY "%s", padding, padding);
         size_t length = 0;
         check_case("%zu", inside);
         refold_error *error =
-            error_of(&(struct answer){.status = 500, .body = body, .type = "text/html"}, NULL);
+            error_of(&(struct response){.status = 500, .body = body, .type = "text/html"}, NULL);
         const char *got = refold_error_body(error, &length);
         CHECK(length <= 65536);
         CHECK(got != NULL && memmem(got, length, "tk_", 3) == NULL);
@@ -697,7 +698,7 @@ static void use_odd_key(refold_options *options) {
     refold_options_set_api_key(options, "quote\"slash/umlaut\xc3\xbc-end", "account");
 }
 
-/* JSON writes one and the same secret in several ways. */
+/* JSON can escape the same secret in several ways. */
 TEST(escaped_secrets_are_redacted) {
     static const char *const bodies[] = {
         "{\"message\": \"bad key quote\\\"slash/umlaut\xc3\xbc-end.\"}",
@@ -706,7 +707,7 @@ TEST(escaped_secrets_are_redacted) {
     };
     for (size_t i = 0; i < COUNT(bodies); i++) {
         check_case("%s", bodies[i]);
-        refold_error *error = error_of(&(struct answer){.status = 401, .body = bodies[i]}, use_odd_key);
+        refold_error *error = error_of(&(struct response){.status = 401, .body = bodies[i]}, use_odd_key);
         CHECK_STR(refold_error_message(error), "bad key ***.");
         CHECK_LACKS(refold_error_body(error, NULL), "umlaut");
         refold_error_free(error);
@@ -715,7 +716,7 @@ TEST(escaped_secrets_are_redacted) {
 
 /* Names -------------------------------------------------------------------------------------------------- */
 
-TEST(code_names) {
+TEST(every_code_has_a_name) {
     static const struct {
         refold_code code;
         const char *name;

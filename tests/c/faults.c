@@ -1,5 +1,6 @@
 /* Faults at every step: a relay between client and server breaks the connection after each byte of an
- * exchange in turn. Every call ends in the right error, nothing is left behind, and the next call works. */
+ * exchange in turn. Every call must end with the right error and leak nothing, and the next call must
+ * succeed. */
 #define _GNU_SOURCE
 #include "client.h"
 #include "gzip.h"
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* What is asked and answered --------------------------------------------------------------------------- */
+/* Responses ---------------------------------------------------------------------------------------------- */
 
 #define OK_LINE "HTTP/1.1 200 OK\r\n"
 #define LENGTH "Content-Length: 23\r\n"
@@ -20,12 +21,12 @@
 
 struct row {
     const char *name;
-    const char *head; /* without the empty line; that of a packed body lacks its length */
+    const char *head; /* without the empty line and, for a compressed body, without the Content-Length */
     const char *body;
-    refold_code code; /* where it arrives whole */
-    bool is_packed;   /* the body is compressed on its way, and framed as the head says */
-    bool closes;      /* the server closes after it */
-    bool until_close; /* so that its end is that of the connection */
+    refold_code code; /* if it arrives completely */
+    bool is_packed;   /* the body is sent compressed, in the framing of the head */
+    bool closes;      /* the server closes after the response */
+    bool until_close; /* the connection's end is the body's */
 };
 
 static const struct row rows[] = {
@@ -45,7 +46,7 @@ static const struct row rows[] = {
      .closes = true},
 };
 
-/* An answer as it goes out. */
+/* A response as it is sent. */
 struct script {
     char *head, *body;
     size_t length; /* of the body */
@@ -85,29 +86,29 @@ static void script_free(struct script *script) {
     free(script->body);
 }
 
-/* The relay -------------------------------------------------------------------------------------------- */
+/* The relay ---------------------------------------------------------------------------------------------- */
 
 enum way { CLOSES, RESETS, KEEPS_SILENT };
 enum direction { TO_CLIENT, TO_SERVER };
 
-/* A server, and the relay in front of it. */
+/* A server and the relay to it. */
 struct path {
     struct server *server, *relay;
-    uint16_t port;                         /* where the relay leads: to the server, or to a proxy */
-    _Atomic(const struct script *) script; /* what the server answers */
+    uint16_t port;                         /* the relay's target: the server, or a proxy */
+    _Atomic(const struct script *) script; /* what the server responds */
     pthread_mutex_t lock;
     /* guarded by lock: */
-    size_t connection; /* the number of the one that breaks */
+    size_t connection; /* the number of the connection to break */
     enum direction direction;
-    size_t left; /* bytes that pass before it does */
+    size_t left; /* bytes that still pass */
     bool is_broken;
     enum way way;
-    refold_cancel *cancel; /* triggered when it keeps silent; may be NULL */
+    refold_cancel *cancel; /* triggered once the connection is silent; may be NULL */
 };
 
 enum { NO_CONNECTION = -1 };
 
-/* Head and body go out apart: in TLS each is a record of its own. */
+/* Sends head and body separately, so that in TLS each is a record. */
 static void follow_script(struct exchange *exchange) {
     const struct path *path = exchange_data(exchange);
     const struct script *script = path->script;
@@ -134,7 +135,7 @@ static void relay(struct exchange *exchange) {
     struct path *path = exchange_data(exchange);
     if (!exchange_relay_in_part(exchange, path->port, admit))
         return;
-    /* What ends by itself must not be cancelled: the token may be that of the next call by then. */
+    /* Only a silence is cancelled. After the other faults the token may be that of the next call. */
     if (path->way == CLOSES) {
         exchange_close(exchange);
     } else if (path->way == RESETS) {
@@ -163,19 +164,19 @@ static void path_close(struct path *path) {
     pthread_mutex_destroy(&path->lock);
 }
 
-/* Calls over it ---------------------------------------------------------------------------------------- */
+/* Calls -------------------------------------------------------------------------------------------------- */
 
 struct plan {
     const struct row *row;
     enum way way;
     enum direction direction;
     bool secure;
-    bool idle;            /* on a connection that has carried a call before, not on a fresh one */
-    const char *proxy;    /* what stands before host and port of a proxy; NULL: none */
-    bool forgets;         /* each client makes one call, so that no TLS session is taken up again */
-    uint64_t deadline_ms; /* what ends a silence; 0: a cancel */
-    size_t first, step;   /* which bytes */
-    size_t most;          /* 0: all that there are */
+    bool idle;            /* on a reused connection */
+    const char *proxy;    /* the proxy's URL up to its host; NULL: none */
+    bool is_single_use;   /* one call per client, so that no TLS session is resumed */
+    uint64_t deadline_ms; /* the timeout that ends a silence; 0: it is cancelled */
+    size_t first, step;   /* the bytes after which to break */
+    size_t max;           /* 0: no limit */
 };
 
 static refold_client *client_over(struct path *path, const struct plan *plan) {
@@ -196,7 +197,7 @@ static refold_client *client_over(struct path *path, const struct plan *plan) {
     return client_of(options);
 }
 
-/* The next connection is to break, or the one in use, after so many bytes more. */
+/* Arms the relay: the next connection, or the one in use, breaks after `left` more bytes. */
 static void arm(struct path *path, const struct plan *plan, size_t left, refold_cancel *cancel) {
     size_t connections = server_connections(path->relay);
     pthread_mutex_lock(&path->lock);
@@ -209,7 +210,7 @@ static void arm(struct path *path, const struct plan *plan, size_t left, refold_
     pthread_mutex_unlock(&path->lock);
 }
 
-/* Gives whether it has broken. */
+/* Returns whether it broke the connection. */
 static bool disarm(struct path *path) {
     pthread_mutex_lock(&path->lock);
     bool is_broken = path->is_broken;
@@ -221,7 +222,7 @@ static bool disarm(struct path *path) {
 
 struct outcome {
     bool is_broken;
-    bool went_out_again; /* on another connection */
+    bool was_resent; /* on another connection */
     refold_code code;
 };
 
@@ -234,7 +235,7 @@ static struct outcome call_over(struct path *path, const struct plan *plan, cons
     arm(path, plan, left, cancel);
     refold_execution *execution = refold_get_execution(client, TEST_ID, cancel, &error);
     struct outcome outcome = {.is_broken = disarm(path), .code = refold_error_code(error)};
-    outcome.went_out_again = server_connections(path->relay) > connections;
+    outcome.was_resent = server_connections(path->relay) > connections;
     CHECK((execution == NULL) == (error != NULL));
     CHECK_STR(refold_execution_status(execution), error == NULL ? "COMPLETED" : NULL);
     if (error != NULL) {
@@ -250,55 +251,54 @@ static struct outcome call_over(struct path *path, const struct plan *plan, cons
     return outcome;
 }
 
-/* The next call works; one that has little time may need another on a busy machine. */
-static void call_well(struct path *path, const struct plan *plan, const refold_client *client) {
+/* The next call succeeds. With a short timeout it may need several attempts on a busy machine. */
+static void call_successfully(struct path *path, const struct plan *plan, const refold_client *client) {
     static const struct script keeping = {OK_LINE LENGTH "\r\n", COMPLETED, 23, false},
                                closing = {OK_LINE LENGTH CLOSING "\r\n", COMPLETED, 23, true};
     refold_code code;
-    int tries = 0;
+    int attempts = 0;
     path->script = plan->idle ? &keeping : &closing;
     do
         code = get_code(client);
-    while (code == REFOLD_ERROR_TIMEOUT && plan->deadline_ms > 0 && ++tries < 500);
+    while (code == REFOLD_ERROR_TIMEOUT && plan->deadline_ms > 0 && ++attempts < 500);
     CHECK_INT(code, REFOLD_OK);
 }
 
-/* How far an answer had come: not at all, so that it was asked for again; to the proxy, which had not agreed
- * yet; not to the end of its head, so that there is none; or so far that its status counts, or what there is
- * of its body. */
-enum stage { UNHEARD, AT_PROXY, LOST, TOLD };
+/* How far the exchange got: no byte, so the request was sent again; to the proxy, which had not accepted yet;
+ * not to the end of the head; or far enough that the status counts, or the part of the body. */
+enum stage { NO_BYTE, AT_PROXY, LOST, HEAD_RECEIVED };
 
 static refold_code code_at(const struct plan *plan, enum stage stage) {
     const struct row *row = plan->row;
     bool is_silent = plan->way == KEEPS_SILENT;
-    if (stage == UNHEARD)
+    if (stage == NO_BYTE)
         return row->code;
     if (is_silent && plan->deadline_ms == 0)
         return REFOLD_ERROR_CANCELLED;
-    if (stage == TOLD && row->code > 0)
+    if (stage == HEAD_RECEIVED && row->code > 0)
         return row->code;
     if (stage == AT_PROXY && plan->proxy != NULL)
         return REFOLD_ERROR_CONNECT;
-    /* In plain bytes nothing tells an end in order from a cut: half an object is no execution. */
-    if (stage == TOLD && plan->way == CLOSES && row->until_close && !row->is_packed && !plan->secure)
+    /* Without TLS, truncation looks like the end of the body; half an object is no execution. */
+    if (stage == HEAD_RECEIVED && plan->way == CLOSES && row->until_close && !row->is_packed && !plan->secure)
         return REFOLD_ERROR_INVALID_RESPONSE;
     return is_silent ? REFOLD_ERROR_TIMEOUT : REFOLD_ERROR_TRANSPORT;
 }
 
-/* Where the bytes are plain, or those of the client, it is known at which one each stage begins. */
+/* For plaintext, and for bytes of the client, the byte at which each stage begins is known. */
 static enum stage stage_at(const struct plan *plan, const struct script *script, size_t passed) {
     if (plan->idle && plan->way != KEEPS_SILENT && (plan->direction == TO_SERVER || passed == 0))
-        return UNHEARD;
-    return plan->direction == TO_CLIENT && passed >= strlen(script->head) ? TOLD : LOST;
+        return NO_BYTE;
+    return plan->direction == TO_CLIENT && passed >= strlen(script->head) ? HEAD_RECEIVED : LOST;
 }
 
-/* Elsewhere they follow each other, as far as the codes differ. */
+/* Otherwise the stages follow each other, as far as their codes differ. */
 static enum stage stage_after(const struct plan *plan, enum stage stage, struct outcome outcome) {
-    if (outcome.went_out_again)
-        return UNHEARD;
-    if (stage == UNHEARD)
+    if (outcome.was_resent)
+        return NO_BYTE;
+    if (stage == NO_BYTE)
         stage = AT_PROXY;
-    while (stage < TOLD && outcome.code != code_at(plan, stage))
+    while (stage < HEAD_RECEIVED && outcome.code != code_at(plan, stage))
         stage++;
     return stage;
 }
@@ -311,69 +311,69 @@ static void check_outcome(const struct plan *plan, const struct script *script, 
     else
         *stage = stage_after(plan, before, outcome);
     CHECK(*stage >= before);
-    CHECK_INT(outcome.went_out_again, *stage == UNHEARD);
+    CHECK_INT(outcome.was_resent, *stage == NO_BYTE);
     CHECK_INT(outcome.code, code_at(plan, *stage));
 }
 
 static void name_case(const struct plan *plan, size_t passed) {
     static const char *const ways[] = {"closed", "reset", "silent"};
     check_case("%s, %s%s, %s, %s, %s after %zu bytes to the %s%s", plan->row->name,
-               plan->proxy == NULL ? "" : plan->proxy, plan->secure ? "TLS" : "plain",
-               plan->idle ? "idle" : "fresh", plan->forgets ? "full handshake" : "any handshake",
+               plan->proxy == NULL ? "" : plan->proxy, plan->secure ? "TLS" : "plaintext",
+               plan->idle ? "idle" : "fresh", plan->is_single_use ? "full handshake" : "any handshake",
                ways[plan->way], passed, plan->direction == TO_CLIENT ? "client" : "server",
                plan->deadline_ms > 0 ? ", deadline" : "");
 }
 
-/* One call that breaks, and the next one; false: it did not break, as everything had passed. */
+/* Breaks one call and makes the next; returns false if nothing broke, because all bytes had passed. */
 static bool break_once(struct path *path, const struct plan *plan, const struct script *script, size_t passed,
                        const refold_client *client, enum stage *stage) {
     name_case(plan, passed);
     struct outcome outcome = call_over(path, plan, script, passed, client);
     if (plan->deadline_ms > 0 && !outcome.is_broken)
-        CHECK_INT(outcome.code, REFOLD_ERROR_TIMEOUT); /* before it got there */
+        CHECK_INT(outcome.code, REFOLD_ERROR_TIMEOUT); /* the call timed out earlier */
     else if (outcome.is_broken)
         check_outcome(plan, script, passed, outcome, stage);
     else
         CHECK_INT(outcome.code, plan->row->code);
-    if (!outcome.is_broken && plan->most == 0)
+    if (!outcome.is_broken && plan->max == 0)
         return false;
-    call_well(path, plan, client);
+    call_successfully(path, plan, client);
     return true;
 }
 
-/* Breaks a call after each byte in turn, until none is left; gives how many there were. */
+/* Breaks a call after each byte in turn, until all have passed; returns their number. */
 static size_t break_everywhere(struct path *path, const struct plan *plan) {
-    enum { MOST = 20000 };
+    enum { MAX_BYTES = 20000 };
     struct script script = script_of(plan->row);
-    size_t passed = plan->first, most = plan->most == 0 ? MOST : plan->most;
-    enum stage stage = UNHEARD;
+    size_t passed = plan->first, max = plan->max == 0 ? MAX_BYTES : plan->max;
+    enum stage stage = NO_BYTE;
     int descriptors = descriptor_count();
     refold_client *client = client_over(path, plan);
     if (plan->idle)
-        call_well(path, plan, client);
-    while (passed < most && break_once(path, plan, &script, passed, client, &stage)) {
+        call_successfully(path, plan, client);
+    while (passed < max && break_once(path, plan, &script, passed, client, &stage)) {
         CHECK_INT(descriptor_count(), descriptors + plan->idle);
         passed += plan->step;
-        if (plan->forgets) {
+        if (plan->is_single_use) {
             refold_client_free(client);
             client = client_over(path, plan);
         }
     }
-    CHECK(passed < MOST);
+    CHECK(passed < MAX_BYTES);
     refold_client_free(client);
     CHECK_INT(descriptor_count(), descriptors);
-    /* Until then the server may read what it answers. */
+    /* The server may still be reading the script. */
     CHECK(server_await_open(path->server, 0, 5000));
     script_free(&script);
     return passed;
 }
 
-/* Single calls ----------------------------------------------------------------------------------------- */
+/* Single calls ------------------------------------------------------------------------------------------- */
 
-/* After each byte; in valgrind, where a call takes long, after one of seven. */
+/* Every byte; under valgrind, where calls are slow, every seventh. */
 static size_t usual_step(void) { return check_in_valgrind() ? 7 : 1; }
 
-TEST(plain_connections_may_break_at_any_byte) {
+TEST(plaintext_connections_may_break_at_any_byte) {
     struct path path;
     path_open(&path, false, 0);
     for (size_t i = 0; i < COUNT(rows) * 3 * 2; i++) {
@@ -384,43 +384,42 @@ TEST(plain_connections_may_break_at_any_byte) {
     path_close(&path);
 }
 
-/* With TLS, which takes its time, the three ways take turns from byte to byte, beginning with another one
- * for each row. */
+/* TLS is slow, so the three faults alternate from byte to byte, starting with another one for each row. */
 static size_t break_in_turns(struct path *path, struct plan plan, size_t row) {
-    size_t step = plan.step, most = 0;
+    size_t step = plan.step, max = 0;
     plan.step = 3 * step;
     for (size_t way = 0; way < 3; way++) {
         plan.way = (enum way)way;
         plan.first = (way + row) % 3 * step;
         size_t count = break_everywhere(path, &plan);
-        most = count > most ? count : most;
+        max = count > max ? count : max;
     }
-    return most;
+    return max;
 }
 
-/* The request's way is the same whatever is answered. */
+/* Requests are the same for every row. */
 TEST(requests_may_break_at_any_byte) {
-    enum { SHORTEST = 200 };
+    enum { MIN_BYTES = 200 };
     for (size_t i = 0; i < 2 * 2; i++) {
         struct plan plan = {.row = &rows[0], .idle = i / 2, .secure = i % 2, .step = usual_step()};
         plan.direction = TO_SERVER;
         struct path path;
         path_open(&path, plan.secure, 0);
         if (plan.secure)
-            CHECK(break_in_turns(&path, plan, 0) > SHORTEST);
+            CHECK(break_in_turns(&path, plan, 0) > MIN_BYTES);
         for (size_t way = 0; !plan.secure && way < 3; way++) {
             plan.way = (enum way)way;
-            CHECK(break_everywhere(&path, &plan) > SHORTEST);
+            CHECK(break_everywhere(&path, &plan) > MIN_BYTES);
         }
         path_close(&path);
     }
 }
 
-/* Whether nothing more than the answer itself comes over TLS: where its end is known without it, the goodbye
- * that follows may break as it likes. */
-static bool is_needed_to_the_end(const struct row *row) { return !row->closes || row->until_close; }
+/* Whether the response needs every byte that comes over TLS. If its end is known, the close_notify that
+ * follows may be lost. */
+static bool needs_every_byte(const struct row *row) { return !row->closes || row->until_close; }
 
-/* Handshakes are alike: one row is enough for those that take up an earlier session. */
+/* All resumed handshakes are alike: one row is enough. */
 TEST(tls_connections_may_break_at_any_byte) {
     struct path path;
     path_open(&path, true, 0);
@@ -429,17 +428,17 @@ TEST(tls_connections_may_break_at_any_byte) {
         if (i == 0)
             CHECK(break_in_turns(&path, plan, i) > 400);
         plan.idle = true;
-        if (is_needed_to_the_end(plan.row))
+        if (needs_every_byte(plan.row))
             CHECK(break_in_turns(&path, plan, i) > strlen(plan.row->head));
     }
     path_close(&path);
 }
 
-/* Sessions that are not taken up again, of both versions; of the older one not every byte. */
+/* Handshakes without resumption, in both versions of TLS; in the older one not at every byte. */
 TEST(full_handshakes_may_break_at_any_byte) {
     for (size_t i = 0; i < 2; i++) {
         struct plan plan = {
-            .row = &rows[0], .secure = true, .forgets = true, .step = i == 0 ? usual_step() : 5};
+            .row = &rows[0], .secure = true, .is_single_use = true, .step = i == 0 ? usual_step() : 5};
         struct path path;
         path_open(&path, true, i == 0 ? 0 : TLS1_2_VERSION);
         CHECK(break_in_turns(&path, plan, 0) > 700);
@@ -447,13 +446,13 @@ TEST(full_handshakes_may_break_at_any_byte) {
     }
 }
 
-/* Proxies, and what follows once they have agreed: of a TLS session only the beginning. */
+/* Proxies, and what follows their acceptance: only the start of a TLS session. */
 TEST(tunnels_may_break_at_any_byte) {
     static const struct {
         const char *scheme;
         struct proxy_options options;
         bool secure;
-        size_t most;
+        size_t max;
     } kinds[] = {{"http://", {.is_socks = false}, true, 100},
                  {"http://user:word@", {.user = "user", .password = "word"}, true, 100},
                  {"socks5h://", {.is_socks = true}, false, 0},
@@ -463,7 +462,7 @@ TEST(tunnels_may_break_at_any_byte) {
         struct plan plan = {
             .row = &rows[0], .way = (enum way)(i % 3), .secure = kinds[i / 3].secure, .step = usual_step()};
         plan.proxy = kinds[i / 3].scheme;
-        plan.most = kinds[i / 3].most;
+        plan.max = kinds[i / 3].max;
         struct path path;
         path_open(&path, plan.secure, 0);
         path.port = server_port(proxy_server(proxy));
@@ -473,15 +472,15 @@ TEST(tunnels_may_break_at_any_byte) {
     }
 }
 
-/* A silence that nobody cancels ends with the call's own time. */
-TEST(silence_at_any_byte_ends_in_time) {
+/* A silence that is not cancelled ends with the timeout of the call. */
+TEST(silence_at_any_byte_ends_with_the_timeout) {
     for (size_t i = 0; i < 2 * COUNT(rows); i++) {
         struct plan plan = {.row = &rows[i / 2], .way = CLOSES, .secure = i % 2, .step = usual_step()};
         struct path path;
         path_open(&path, plan.secure, 0);
-        if (is_needed_to_the_end(plan.row)) {
+        if (needs_every_byte(plan.row)) {
             plan.first = plan.secure ? 500 : 0;
-            plan.most = break_everywhere(&path, &plan) - plan.step;
+            plan.max = break_everywhere(&path, &plan) - plan.step;
             plan.way = KEEPS_SILENT;
             plan.deadline_ms = check_in_valgrind() ? 500 : 20;
             plan.step = check_in_valgrind() ? 51 : 17;
@@ -491,13 +490,13 @@ TEST(silence_at_any_byte_ends_in_time) {
     }
 }
 
-/* Waits ------------------------------------------------------------------------------------------------ */
+/* Waits -------------------------------------------------------------------------------------------------- */
 
 /* A wait whose second poll breaks. */
 struct breaking_wait {
     struct path *path;
     const struct plan *plan;
-    size_t passed; /* bytes of it before it does */
+    size_t passed; /* bytes of that poll that pass */
     int snapshots;
 };
 
@@ -512,16 +511,16 @@ static bool break_the_next_poll(const refold_execution *execution, void *data) {
     return true;
 }
 
-/* "Retryable failures are waited out": a poll that breaks, wherever it does, costs one of them. */
+/* A poll that breaks at any byte is a tolerated failure. */
 TEST(a_poll_may_break_at_any_byte) {
     static const struct script running = {OK_LINE "Content-Length: 21\r\n\r\n", RUNNING, 21, false};
-    enum { ANSWER = 62 };
+    enum { RESPONSE_BYTES = 62 };
     struct path path;
     path_open(&path, false, 0);
     int descriptors = descriptor_count();
-    for (size_t i = 0; i < 2 * ANSWER; i += 5) {
-        struct plan plan = {.way = (enum way)(i / ANSWER), .idle = true};
-        struct breaking_wait wait = {&path, &plan, i % ANSWER, 0};
+    for (size_t i = 0; i < 2 * RESPONSE_BYTES; i += 5) {
+        struct plan plan = {.way = (enum way)(i / RESPONSE_BYTES), .idle = true};
+        struct breaking_wait wait = {&path, &plan, i % RESPONSE_BYTES, 0};
         refold_options *options = test_options(server_url(path.relay));
         refold_options_set_poll_interval_ms(options, 10);
         refold_client *client = client_of(options);

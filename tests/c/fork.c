@@ -1,5 +1,5 @@
-/* "A client survives fork, also from a process with threads inside calls: a child never touches a connection,
- * a lock or a pool of its parent." */
+/* A client survives fork(), even if other threads are inside calls: a child never touches a connection, a
+ * lock or the pool of its parent. */
 #define _GNU_SOURCE
 #include "client.h"
 #include "lookup.h"
@@ -15,34 +15,33 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Which process this is -----------------------------------------------------------------------------------
- */
+/* Process ids -------------------------------------------------------------------------------------------- */
 
-static bool all_are_one; /* as far as the library is told */
+static bool all_are_one; /* getpid() returns the same id in all processes */
 
 static int own_number(void) { return (int)syscall(SYS_getpid); }
 
-/* A child may bear its parent's number: in another namespace, or once all others were used. */
+/* A child may have its parent's process id: in another namespace, or once all other ids have been used. */
 pid_t getpid(void) { return all_are_one ? 1 : own_number(); }
 
-/* A server that tells whose connection is whose --------------------------------------------------------- */
+/* A server that records who uses which connection -------------------------------------------------------- */
 
-/* Ids are "PROCESS-ANYTHING". The answer bears the id that was asked for. */
-enum { MOST_CONNECTIONS = 1 << 16 };
+/* Execution ids are "PROCESS-ANYTHING". The response contains the requested id. */
+enum { MAX_CONNECTIONS = 1 << 16 };
 
 struct book {
     pthread_mutex_t lock;
-    int64_t delay_ms; /* before answers to the process that the server belongs to */
+    int64_t delay_ms; /* delays responses to the server's own process */
     /* guarded by lock: */
-    int owners[MOST_CONNECTIONS]; /* the process that first used it */
-    int strangers;                /* requests of another process than that */
+    int owners[MAX_CONNECTIONS]; /* the process that first used each connection */
+    int strangers;               /* requests of other processes than the owner */
 };
 
-static void answer_with_id(struct exchange *exchange) {
+static void respond_with_id(struct exchange *exchange) {
     struct book *book = exchange_data(exchange);
     char id[100] = "", body[200];
     sscanf(exchange_head(exchange), "GET /api/v2/public/execution/%99[^ ]", id);
-    size_t connection = exchange_connection(exchange) % MOST_CONNECTIONS;
+    size_t connection = exchange_connection(exchange) % MAX_CONNECTIONS;
     pthread_mutex_lock(&book->lock);
     if (book->owners[connection] == 0)
         book->owners[connection] = atoi(id);
@@ -50,11 +49,11 @@ static void answer_with_id(struct exchange *exchange) {
     pthread_mutex_unlock(&book->lock);
     snprintf(body, sizeof body, "{\"_id\": \"%s\", \"status\": \"COMPLETED\"}", id);
     int64_t delay_ms = atoi(id) == own_number() ? book->delay_ms : 0;
-    exchange_answer(exchange, &(struct answer){.body = body, .delay_ms = delay_ms});
+    exchange_respond(exchange, &(struct response){.body = body, .delay_ms = delay_ms});
 }
 
 static struct server *serve_ids(struct book *book, bool is_secure) {
-    struct server_options options = {.handler = answer_with_id, .data = book};
+    struct server_options options = {.handler = respond_with_id, .data = book};
     memset(book, 0, sizeof *book);
     pthread_mutex_init(&book->lock, NULL);
     options.certificate = is_secure ? "good" : NULL;
@@ -67,9 +66,9 @@ static refold_options *options_to(const struct server *server) {
     return options;
 }
 
-/* Is the answer the one that was asked for? To be asked in children, too: it takes no lock and prints
+/* Whether a call returns the requested execution. Also called in children, so it takes no lock and prints
  * nothing. */
-static bool is_answered(const refold_client *client, int thread, int call, refold_code *why) {
+static bool gets_own_execution(const refold_client *client, int thread, int call, refold_code *why) {
     char id[100];
     refold_error *error = NULL;
     snprintf(id, sizeof id, "%d-%d-%d", (int)own_number(), thread, call);
@@ -81,18 +80,18 @@ static bool is_answered(const refold_client *client, int thread, int call, refol
     return right;
 }
 
-/* Children ---------------------------------------------------------------------------------------------- */
+/* Children ----------------------------------------------------------------------------------------------- */
 
 enum { CHILD_IS_WELL = 0, CHILD_SECONDS = 20 };
 
-/* Work for a child: gives its exit status. */
+/* The work of a child; returns its exit status. */
 typedef int child_function(void *data);
 
 static pid_t begin_child(child_function *work, void *data) {
     fflush(stdout);
     pid_t child = fork();
     if (child == 0) {
-        /* A child that hangs is killed, which its parent sees. */
+        /* Kills a child that hangs, which the parent reports. */
         alarm((unsigned)(CHILD_SECONDS * check_patience()));
         close_all_owned();
         _exit(work(data));
@@ -113,10 +112,10 @@ static void check_child(pid_t child) {
         CHECK_INT(WEXITSTATUS(status), CHILD_IS_WELL);
 }
 
-/* Fewer where each takes long: what a fork meets by chance is for the usual runs to find. */
+/* Fewer under valgrind, which is slow; faults that depend on timing show in the usual runs. */
 static int rounds(int usual) { return check_in_valgrind() ? usual / 20 : usual; }
 
-/* All at once ------------------------------------------------------------------------------------------- */
+/* All at once -------------------------------------------------------------------------------------------- */
 
 enum { THREADS = 16, CHILDREN = 8, CALLS = 3 };
 
@@ -131,21 +130,21 @@ static void *call_until_over(void *data) {
     int thread = atomic_fetch_add(&family->next_thread, 1);
     refold_code why;
     for (int call = 0; !atomic_load(&family->is_over); call++) {
-        if (!is_answered(family->client, thread, call, &why))
+        if (!gets_own_execution(family->client, thread, call, &why))
             FAIL("a call of the parent failed: %d", why);
         atomic_fetch_add(&family->calls, 1);
     }
     return NULL;
 }
 
-/* Exit statuses tell the code of the call that failed. */
+/* The exit status encodes the code of the failed call. */
 static int call_in_child(void *data) {
     struct family *family = data;
     refold_code why;
     for (int call = 0; call < CALLS; call++)
-        if (!is_answered(family->client, 0, call, &why))
+        if (!gets_own_execution(family->client, 0, call, &why))
             return why == REFOLD_OK ? 99 : why < 0 ? -why : 100;
-    /* What is freed in a child is the child's. */
+    /* Freeing the client in a child affects only the child. */
     refold_client_free(family->client);
     return CHILD_IS_WELL;
 }
@@ -156,7 +155,7 @@ static void fork_while_calls_run(bool is_secure) {
     struct family family = {.client = client_of(options_to(server))};
     const int forked = rounds(100) * CHILDREN;
     pthread_t threads[THREADS];
-    book.delay_ms = 5; /* So they are inside calls nearly all the time. */
+    book.delay_ms = 5; /* so that the threads are inside calls nearly all the time */
     for (int i = 0; i < THREADS; i++)
         pthread_create(&threads[i], NULL, call_until_over, &family);
     for (int round = 0; round < rounds(100); round++) {
@@ -171,7 +170,7 @@ static void fork_while_calls_run(bool is_secure) {
         pthread_join(threads[i], NULL);
     refold_client_free(family.client);
     CHECK_INT(book.strangers, 0);
-    /* The parent's threads share theirs, whatever became of the children; each of these has its own. */
+    /* The parent's threads share theirs, despite the children; each child has its own. */
     CHECK_BETWEEN(server_connections(server), forked + 1, forked + THREADS);
     CHECK_INT(server_requests(server), forked * CALLS + family.calls);
     server_stop(server);
@@ -181,7 +180,7 @@ TEST(parent_and_children_use_one_client_at_once) { fork_while_calls_run(false); 
 
 TEST(parent_and_children_use_one_client_at_once_over_tls) { fork_while_calls_run(true); }
 
-/* One after the other ----------------------------------------------------------------------------------- */
+/* One after the other ------------------------------------------------------------------------------------ */
 
 static int free_client(void *data) {
     refold_client_free(*(refold_client **)data);
@@ -190,7 +189,7 @@ static int free_client(void *data) {
 
 static int call_once(void *data) {
     refold_code why;
-    return is_answered(*(refold_client **)data, 0, 0, &why) ? CHILD_IS_WELL : 1;
+    return gets_own_execution(*(refold_client **)data, 0, 0, &why) ? CHILD_IS_WELL : 1;
 }
 
 static int call_and_free(void *data) {
@@ -209,7 +208,7 @@ static int call_in_grandchild(void *data) {
     return status != CHILD_IS_WELL ? status : call_and_free(data);
 }
 
-/* The idle connection of the parent is as it was: no byte and no goodbye has gone out on it, whatever a child
+/* The parent's idle connection is unchanged: no byte and no close_notify was sent on it, whatever a child
  * does with the client. */
 TEST(a_child_leaves_the_parents_connection_alone) {
     static const struct {
@@ -250,8 +249,8 @@ static int make_and_use_a_client(void *data) {
     return client == NULL ? 3 : call_and_free(&client);
 }
 
-/* A child makes a client of its own of what its parent has set. */
-TEST(a_child_makes_clients_of_its_own) {
+/* A child creates a client from the options of its parent. */
+TEST(a_child_can_create_its_own_clients) {
     static struct book book;
     struct server *server = serve_ids(&book, true);
     refold_options *options = options_to(server);
@@ -261,15 +260,15 @@ TEST(a_child_makes_clients_of_its_own) {
     server_stop(server);
 }
 
-/* Names are looked up by a thread: in a child, too, and while the parent's lookups never end. */
-TEST(a_child_looks_names_up) {
+/* Lookups run on a thread, which works in a child, too. */
+TEST(a_child_can_look_up_names) {
     static struct book book;
     struct server *server = serve_ids(&book, false);
     char *url = text_of("http://name.invalid:%u", server_port(server));
     refold_options *options = test_options(url);
     refold_options_set_allow_plaintext(options, true);
     refold_client *client = client_of(options);
-    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+    lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
     for (int i = 0; i < 5; i++)
         check_child(begin_child(call_and_free, &client));
     CHECK_INT(call_and_free(&client), CHILD_IS_WELL);
@@ -277,16 +276,14 @@ TEST(a_child_looks_names_up) {
     server_stop(server);
 }
 
-/* Milliseconds of work that this process has done. */
+/* The CPU time of this process in milliseconds. */
 static int64_t work_ms(void) {
     struct timespec work;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &work);
     return (int64_t)work.tv_sec * 1000 + work.tv_nsec / 1000000;
 }
 
-/* Tokens ------------------------------------------------------------------------------------------------ */
-/* A lookup that a fork meets under way
- * --------------------------------------------------------------------------------- */
+/* Lookups running at a fork ------------------------------------------------------------------------------ */
 
 struct lookup_call {
     refold_client *client;
@@ -306,7 +303,7 @@ static void *call_until_resolved(void *data) {
     return NULL;
 }
 
-/* Until it is killed. */
+/* Runs until it is killed. */
 static int live_on(void *data) {
     (void)data;
     while (pause() != 0)
@@ -314,13 +311,14 @@ static int live_on(void *data) {
     return 9;
 }
 
-/* The child, living on, has whatever the lookup's thread would tell its end with. */
-TEST(a_lookup_under_way_at_a_fork_ends_its_call_in_the_parent) {
+/* The child lives on and holds copies of the descriptors through which the lookup's thread reports its
+ * end. */
+TEST(a_lookup_running_at_a_fork_ends_its_call_in_the_parent) {
     struct lookup_call call = {.client = client_of(test_options("https://name.invalid")),
                                .done = event_new()};
     for (int round = 1; round <= 3; round++) {
         pthread_t thread;
-        lookup_answer((struct lookup){.silent = true});
+        lookup_script((struct lookup){.silent = true});
         pthread_create(&thread, NULL, call_until_resolved, &call);
         CHECK(lookup_await_running(1, 5000));
         pid_t child = begin_child(live_on, NULL);
@@ -340,13 +338,13 @@ TEST(a_lookup_under_way_at_a_fork_ends_its_call_in_the_parent) {
     refold_client_free(call.client);
 }
 
-/* Closing alone would not end them. */
-TEST(a_freed_clients_connections_end_though_a_child_has_them_open) {
+/* Closing alone would not end connections that the child inherited. */
+TEST(a_freed_client_closes_connections_a_child_inherited) {
     static struct book book;
     for (int secure = 0; secure < 2; secure++) {
         struct server *server = serve_ids(&book, secure);
         refold_client *client = client_of(options_to(server));
-        check_case("%s", secure ? "TLS" : "plain");
+        check_case("%s", secure ? "TLS" : "plaintext");
         CHECK_INT(call_once(&client), CHILD_IS_WELL);
         pid_t child = begin_child(live_on, NULL);
         refold_client_free(client);
@@ -359,9 +357,7 @@ TEST(a_freed_clients_connections_end_though_a_child_has_them_open) {
     }
 }
 
-/* Tokens
- * ---------------------------------------------------------------------------------------------------------
- */
+/* Cancel tokens ------------------------------------------------------------------------------------------ */
 
 struct held_call {
     refold_client *client;
@@ -395,10 +391,10 @@ static int trigger_and_free(void *data) {
 
 static void hold(struct exchange *exchange) {
     exchange_hold(exchange);
-    exchange_answer(exchange, &(struct answer){.body = COMPLETED});
+    exchange_respond(exchange, &(struct response){.body = COMPLETED});
 }
 
-/* "A token made before a fork belongs to the parent: in a child it cancels nothing of the parent's." */
+/* A token made before a fork belongs to the parent: in a child it cancels nothing of the parent's. */
 static int64_t trigger_in_children(void) {
     struct server *server = serve(&(struct server_options){.handler = hold});
     struct held_call call = {.client = client_to(server), .cancel = refold_cancel_new(), .done = event_new()};
@@ -408,11 +404,11 @@ static int64_t trigger_in_children(void) {
     for (int i = 0; i < 10; i++)
         check_child(begin_child(i % 2 == 0 ? trigger : trigger_and_free, call.cancel));
     CHECK(!refold_cancel_is_triggered(call.cancel));
-    /* It waits, without any work. */
+    /* It waits without using the CPU. */
     int64_t worked = work_ms();
     CHECK(!event_await(call.done, 1, 200));
     CHECK_TIME(work_ms() - worked, 0, 50);
-    /* And it still does what it is for. */
+    /* The token still works. */
     int64_t triggered_at = now_ms();
     refold_cancel_trigger(call.cancel);
     CHECK(event_await(call.done, 1, 5000));
@@ -425,13 +421,13 @@ static int64_t trigger_in_children(void) {
     return call.ended_at - triggered_at;
 }
 
-TEST(a_token_triggered_in_a_child_disturbs_nothing_in_the_parent) {
+TEST(a_token_triggered_in_a_child_has_no_effect_in_the_parent) {
     for (int i = 0; i < 2; i++) {
         all_are_one = i == 1;
         check_case("%s", all_are_one ? "same number" : "as usual");
-        struct tries tries = {.most_ms = 50};
-        while (CHECK_AGAIN(tries))
-            tries.us = 1000 * trigger_in_children();
+        struct timing timing = {.max_ms = 50};
+        while (CHECK_AGAIN(timing))
+            timing.us = 1000 * trigger_in_children();
     }
     all_are_one = false;
 }
@@ -441,15 +437,15 @@ static int call_with_token(void *data) {
     refold_error *error = NULL;
     refold_execution *execution = refold_get_execution(call->client, "1-child", call->cancel, &error);
     int status = execution == NULL                   ? -refold_error_code(error)
-                 : work_ms() > 30 * check_patience() ? 50 /* It should have been waiting. */
+                 : work_ms() > 30 * check_patience() ? 50 /* it used the CPU instead of waiting */
                                                      : CHILD_IS_WELL;
     refold_execution_free(execution);
     refold_error_free(error);
     return status;
 }
 
-/* The other way round: a call in the child under the parent's token goes on when the parent triggers it. */
-TEST(a_token_triggered_in_the_parent_disturbs_nothing_in_a_child) {
+/* Conversely, a call in the child with the parent's token continues when the parent triggers it. */
+TEST(a_token_triggered_in_the_parent_has_no_effect_in_a_child) {
     struct server *server = serve(&(struct server_options){.handler = hold});
     struct held_call call = {.client = client_to(server), .cancel = refold_cancel_new()};
     pid_t child = begin_child(call_with_token, &call);
@@ -485,7 +481,7 @@ TEST(a_childs_own_token_cancels_its_calls) {
     server_stop(server);
 }
 
-/* Session tokens ---------------------------------------------------------------------------------------- */
+/* Session tokens ----------------------------------------------------------------------------------------- */
 
 static void *set_tokens_until_over(void *data) {
     struct family *family = data;
@@ -501,19 +497,18 @@ static void *set_tokens_until_over(void *data) {
 static int set_a_token_and_call(void *data) {
     struct family *family = data;
     refold_code why;
-    if (!is_answered(family->client, 0, 0, &why))
+    if (!gets_own_execution(family->client, 0, 0, &why))
         return 10 - why;
     if (refold_client_set_session_token(family->client, "a-token-of-the-child") != REFOLD_OK)
         return 30;
-    if (!is_answered(family->client, 0, 1, &why))
+    if (!gets_own_execution(family->client, 0, 1, &why))
         return 40 - why;
     refold_client_free(family->client);
     return CHILD_IS_WELL;
 }
 
-/* A child finds the client usable, even where another thread was about to set a token at the moment of the
- * fork. */
-TEST(tokens_may_be_set_while_the_process_forks) {
+/* The client works in a child even if another thread was setting a token at the moment of the fork. */
+TEST(session_tokens_may_be_set_while_the_process_forks) {
     const int forks = rounds(300);
     static struct book book;
     struct server *server = serve_ids(&book, false);
@@ -530,7 +525,7 @@ TEST(tokens_may_be_set_while_the_process_forks) {
     for (size_t i = 0; i < COUNT(threads); i++)
         pthread_join(threads[i], NULL);
     CHECK(family.calls > forks);
-    /* Each child's own token went out with its second call. */
+    /* Each child's second call sent the child's own token. */
     int own = 0;
     for (size_t i = 0; i < server_requests(server); i++)
         own +=
@@ -541,7 +536,7 @@ TEST(tokens_may_be_set_while_the_process_forks) {
     server_stop(server);
 }
 
-/* Executions and errors --------------------------------------------------------------------------------- */
+/* Executions and errors ---------------------------------------------------------------------------------- */
 
 enum { NODES = 200 };
 
@@ -595,8 +590,8 @@ static int read_in_child(void *data) {
     return CHILD_IS_WELL;
 }
 
-/* A child reads, and frees, what its parent's threads are just looking into for the first time. */
-TEST(a_child_reads_what_its_parent_has_got) {
+/* A child reads and frees an execution that threads of its parent are reading for the first time. */
+TEST(a_child_can_read_its_parents_executions) {
     char *text = many_nodes();
     struct reading reading = {.execution = NULL};
     for (int i = 0; i < rounds(100); i++) {
@@ -616,12 +611,11 @@ TEST(a_child_reads_what_its_parent_has_got) {
     free(text);
 }
 
-/* Forks in the middle of a first look
- * --------------------------------------------------------------------------------- */
+/* Forks during a first access ---------------------------------------------------------------------------- */
 
-enum { LOOKERS = 3, LOOKING_CHILDREN = 3, ELEMENTS = 20000 };
+enum { READERS = 3, READING_CHILDREN = 3, ELEMENTS = 20000 };
 
-/* An execution whose JSON takes a while to be looked into. */
+/* An execution whose JSON takes a while to parse. */
 static char *many_elements(void) {
     char *text = NULL;
     size_t length = 0;
@@ -634,52 +628,52 @@ static char *many_elements(void) {
     return text;
 }
 
-struct look {
+struct first_access {
     refold_execution *execution;
     atomic_int begun;
 };
 
-static bool is_looked_into(const refold_execution *execution) {
+static bool is_read_completely(const refold_execution *execution) {
     const refold_json *json = refold_execution_json(execution);
     const char *last = refold_json_string(refold_json_pointer(json, "/elements/20000"), NULL);
     const char *inner = refold_json_string(refold_json_pointer(json, "/elements/19999/a/1"), NULL);
     return last != NULL && strcmp(last, "last") == 0 && inner != NULL && strcmp(inner, "bA") == 0;
 }
 
-static void *look_first(void *data) {
-    struct look *look = data;
-    atomic_fetch_add(&look->begun, 1);
-    CHECK(is_looked_into(look->execution));
+static void *access_first(void *data) {
+    struct first_access *access = data;
+    atomic_fetch_add(&access->begun, 1);
+    CHECK(is_read_completely(access->execution));
     return NULL;
 }
 
-static int look_in_child(void *data) {
-    struct look *look = data;
-    if (!is_looked_into(look->execution))
+static int access_in_child(void *data) {
+    struct first_access *access = data;
+    if (!is_read_completely(access->execution))
         return 8;
-    refold_execution_free(look->execution);
+    refold_execution_free(access->execution);
     return CHILD_IS_WELL;
 }
 
-/* Whatever a thread was just writing down at the moment of the fork, no child waits for it. */
-TEST(no_child_waits_for_a_first_look_of_its_parent) {
+/* No child waits for a cache that a thread of its parent was writing at the moment of the fork. */
+TEST(no_child_waits_for_a_first_access_by_its_parent) {
     char *text = many_elements();
     for (int round = 0; round < rounds(40); round++) {
-        struct look look = {.execution = parsed(text)};
-        pthread_t threads[LOOKERS];
-        pid_t children[LOOKING_CHILDREN];
+        struct first_access access = {.execution = parsed(text)};
+        pthread_t threads[READERS];
+        pid_t children[READING_CHILDREN];
         check_case("round %d", round);
         for (size_t i = 0; i < COUNT(threads); i++)
-            pthread_create(&threads[i], NULL, look_first, &look);
-        while (atomic_load(&look.begun) == 0)
+            pthread_create(&threads[i], NULL, access_first, &access);
+        while (atomic_load(&access.begun) == 0)
             sched_yield();
         for (size_t i = 0; i < COUNT(children); i++)
-            children[i] = begin_child(look_in_child, &look);
+            children[i] = begin_child(access_in_child, &access);
         for (size_t i = 0; i < COUNT(children); i++)
             check_child(children[i]);
         for (size_t i = 0; i < COUNT(threads); i++)
             pthread_join(threads[i], NULL);
-        refold_execution_free(look.execution);
+        refold_execution_free(access.execution);
     }
     free(text);
 }

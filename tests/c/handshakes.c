@@ -1,5 +1,4 @@
-/* What a TLS handshake can come to, as "Retries" and "For every function" tell it, and what records can look
- * like. */
+/* The outcomes of TLS handshakes, and TLS records of every kind. */
 #include "client.h"
 
 #include <openssl/ssl.h>
@@ -9,7 +8,7 @@
 
 static void hang_up(struct exchange *exchange) { exchange_close(exchange); }
 
-/* One call over TLS with the test authority trusted: its code, and the connections it took. */
+/* Makes one call over TLS, trusting the test authority, and checks its code and the number of connections. */
 static void call_tls(struct server_options server_options, refold_code want, size_t connections,
                      bool retryable) {
     struct server *server = serve(&server_options);
@@ -27,9 +26,9 @@ static void call_tls(struct server_options server_options, refold_code want, siz
     server_stop(server);
 }
 
-TEST(a_lost_handshake_is_tried_again_and_a_bad_certificate_is_not) {
+TEST(lost_handshakes_are_retried_but_not_bad_certificates) {
     static const char *const bad[] = {"expired", "wrong-host", "self-signed", "unknown", "early"};
-    struct server_options options = {.answers = &(struct answer){.body = COMPLETED}, .answer_count = 1};
+    struct server_options options = {.responses = &(struct response){.body = COMPLETED}, .response_count = 1};
     options.certificate = "good";
     call_tls(options, REFOLD_OK, 1, false);
     options.connected = hang_up;
@@ -53,7 +52,7 @@ TEST(a_lost_handshake_is_tried_again_and_a_bad_certificate_is_not) {
     }
 }
 
-/* Fatal, "access denied": what a server says that wants a certificate of its clients, say. */
+/* Sends the fatal alert "access denied", as a server does that requires client certificates. */
 static void refuse(struct exchange *exchange) {
     char hello;
     exchange_read(exchange, &hello, 1);
@@ -61,7 +60,7 @@ static void refuse(struct exchange *exchange) {
     exchange_await_close(exchange);
 }
 
-/* The last message of a server's part of a handshake, as its first one. */
+/* Sends the last message of a server's handshake first. */
 static void begin_at_the_end(struct exchange *exchange) {
     char hello;
     exchange_read(exchange, &hello, 1);
@@ -69,7 +68,7 @@ static void begin_at_the_end(struct exchange *exchange) {
     exchange_await_close(exchange);
 }
 
-/* A hello of nearly 64 KiB, a byte in each record: whoever keeps them all needs six times as much. */
+/* Sends a hello of nearly 64 KiB, one byte per record: keeping the records needs six times as much memory. */
 static void greet_at_length(struct exchange *exchange) {
     static const char record[] = {0x16, 3, 3, 0, 1, 'a'};
     enum { COUNT_OF_RECORDS = 60000 };
@@ -84,7 +83,7 @@ static void greet_at_length(struct exchange *exchange) {
     exchange_await_close(exchange);
 }
 
-/* A record that nobody has the keys of. */
+/* Sends a record that is not encrypted with the session's keys. */
 static void send_a_forged_record(struct exchange *exchange) {
     static const char record[5 + 64] = {0x17, 3, 3, 0, 64};
     exchange_send_below_tls(exchange, record, sizeof record);
@@ -102,35 +101,35 @@ static refold_error *tls_error(struct server_options server_options) {
     return error;
 }
 
-TEST(a_server_that_refuses_the_handshake_is_heard) {
+TEST(an_alert_in_the_handshake_is_reported) {
     refold_error *error = tls_error((struct server_options){.connected = refuse});
     CHECK(!refold_error_is_retryable(error));
     EXPECT_ERROR(error, REFOLD_ERROR_TLS, "the server refused the handshake (access denied)");
 }
 
-TEST(a_server_that_breaks_the_rules_is_named) {
+TEST(a_protocol_violation_is_reported) {
     refold_error *error = tls_error((struct server_options){.connected = begin_at_the_end});
     CHECK(!refold_error_is_retryable(error));
     EXPECT_ERROR(error, REFOLD_ERROR_TLS, "its messages arrived in the wrong order");
 }
 
-TEST(a_message_of_too_many_records_is_not_kept) {
+TEST(a_handshake_message_in_too_many_records_is_rejected) {
     refold_error *error = tls_error((struct server_options){.connected = greet_at_length});
     CHECK(!refold_error_is_retryable(error));
     EXPECT_ERROR(error, REFOLD_ERROR_TLS, "payload too large");
 }
 
-TEST(a_forged_record_breaks_the_connection) {
+TEST(a_forged_record_fails_the_connection) {
     refold_error *error = tls_error((struct server_options){.handler = send_a_forged_record});
     CHECK(refold_error_is_retryable(error));
     EXPECT_ERROR(error, REFOLD_ERROR_TRANSPORT, "the received data is not valid TLS");
 }
 
-TEST(a_long_key_arrives_whole) {
-    struct server_options server_options = {.answers = &(struct answer){.body = COMPLETED},
-                                            .answer_count = 1};
+TEST(a_long_key_arrives_complete) {
+    struct server_options server_options = {.responses = &(struct response){.body = COMPLETED},
+                                            .response_count = 1};
     for (int i = 0; i < 2; i++) {
-        check_case("%s", i == 0 ? "plain" : "TLS");
+        check_case("%s", i == 0 ? "plaintext" : "TLS");
         server_options.certificate = i == 0 ? NULL : "good";
         struct server *server = serve(&server_options);
         refold_options *options = test_options(server_url(server));
@@ -146,13 +145,13 @@ TEST(a_long_key_arrives_whole) {
     }
 }
 
-static void call_on_small_stack(void *server) { must_complete(trusting_client(server)); }
+static void call_on_stack(void *server) { must_complete(trusting_client(server)); }
 
-TEST(tls_needs_no_more_than_128_kib_of_stack) {
+TEST(tls_needs_at_most_128_kib_of_stack) {
     struct server *server = serve(&(struct server_options){
-        .answers = &(struct answer){.body = COMPLETED}, .answer_count = 1, .certificate = "good"});
+        .responses = &(struct response){.body = COMPLETED}, .response_count = 1, .certificate = "good"});
     certificate_path("ca.pem");
-    run_on_stack(128 * 1024, call_on_small_stack, server);
+    run_on_stack(128 * 1024, call_on_stack, server);
     server_stop(server);
 }
 
@@ -167,29 +166,29 @@ static struct server *serve_version(int version, struct server_options options) 
 static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
 
 struct in_records {
-    size_t size; /* of each but the last */
+    size_t size; /* of each record but the last */
     size_t length;
 };
 
-static void answer_in_records(struct exchange *exchange) {
+static void respond_in_records(struct exchange *exchange) {
     const struct in_records *in_records = exchange_data(exchange);
     char *name = repeated("n", in_records->length);
     char *body = text_of("{\"status\":\"COMPLETED\",\"name\":\"%s\"}", name);
-    char *answer = text_of("HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n%s", strlen(body), body);
-    size_t left = strlen(answer);
-    for (const char *next = answer; left > 0;) {
+    char *response = text_of("HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n%s", strlen(body), body);
+    size_t left = strlen(response);
+    for (const char *next = response; left > 0;) {
         size_t size = left < in_records->size ? left : in_records->size;
         exchange_send(exchange, next, size);
         next += size;
         left -= size;
     }
-    free(answer);
+    free(response);
     free(body);
     free(name);
 }
 
-/* The largest record holds 16 KiB; what is sent at once and is larger comes in several. */
-TEST(an_answer_is_the_same_in_records_of_any_size) {
+/* A record holds at most 16 KiB; larger writes are split into several. */
+TEST(responses_may_arrive_in_records_of_any_size) {
     static const struct in_records rows[] = {
         {1, 2000},       {2, 20000},       {100, 70000},    {5000, 200000},
         {16383, 300000}, {16384, 1000000}, {30000, 100000}, {SIZE_MAX, 3000000},
@@ -197,7 +196,7 @@ TEST(an_answer_is_the_same_in_records_of_any_size) {
     for (size_t i = 0; i < 2 * COUNT(rows); i++) {
         struct in_records row = rows[i / 2];
         struct server *server = serve_version(
-            versions[i % 2], (struct server_options){.handler = answer_in_records, .data = &row});
+            versions[i % 2], (struct server_options){.handler = respond_in_records, .data = &row});
         refold_client *client = trusting_client(server);
         check_case("TLS 1.%zu, %zu bytes", 2 + i % 2, row.size);
         for (int call = 0; call < 3; call++) {
@@ -214,33 +213,33 @@ TEST(an_answer_is_the_same_in_records_of_any_size) {
 
 static void keep_back(struct exchange *exchange) { exchange_keep_back(exchange, true); }
 
-static void answer_at_once(struct exchange *exchange) {
-    exchange_answer(exchange, &(struct answer){.body = COMPLETED});
+static void respond_at_once(struct exchange *exchange) {
+    exchange_respond(exchange, &(struct response){.body = COMPLETED});
     exchange_keep_back(exchange, false);
 }
 
-/* Fatal, "internal error", which with TLS 1.3 has to be encrypted: it is junk, then. */
-static void alarm_at_once(struct exchange *exchange) {
+/* Sends the fatal alert "internal error". TLS 1.3 would have to encrypt it, so there it is invalid. */
+static void alert_at_once(struct exchange *exchange) {
     exchange_send_below_tls(exchange, "\x15\3\3\0\2\2\x50", 7);
     exchange_keep_back(exchange, false);
 }
 
-static void answer_and_alarm(struct exchange *exchange) {
-    exchange_answer(exchange, &(struct answer){.body = COMPLETED});
-    alarm_at_once(exchange);
+static void respond_and_alert(struct exchange *exchange) {
+    exchange_respond(exchange, &(struct response){.body = COMPLETED});
+    alert_at_once(exchange);
 }
 
-static void answer_no_more(struct exchange *exchange) { (void)exchange; }
+static void stop_responding(struct exchange *exchange) { (void)exchange; }
 
-/* As overloaded servers do, say. With TLS 1.2 it comes with the end of the handshake, with TLS 1.3 behind it:
- * before the request goes out, or as it does. */
-TEST(an_answer_that_comes_before_the_request_is_the_answer) {
+/* Overloaded servers do this, for example. With TLS 1.2 the response arrives with the end of the handshake;
+ * with TLS 1.3 after it, before or while the request is sent. */
+TEST(a_response_sent_before_the_request_is_accepted) {
     for (int i = 0; i < 20; i++) {
         struct server *server = serve_version(
             versions[i % 2],
             (struct server_options){.connected = i % 2 == 0 ? keep_back : NULL,
-                                    .agreed = i / 2 % 2 == 0 ? answer_at_once : answer_and_alarm,
-                                    .handler = answer_no_more});
+                                    .handshake_done = i / 2 % 2 == 0 ? respond_at_once : respond_and_alert,
+                                    .handler = stop_responding});
         refold_client *client = trusting_client(server);
         check_case("TLS 1.%d%s", 2 + i % 2, i / 2 % 2 == 0 ? "" : ", and an alert");
         CHECK_INT(get_code(client), REFOLD_OK);
@@ -250,18 +249,19 @@ TEST(an_answer_that_comes_before_the_request_is_the_answer) {
     }
 }
 
-static void alarm_and_wait(struct exchange *exchange) {
-    alarm_at_once(exchange);
+static void alert_and_wait(struct exchange *exchange) {
+    alert_at_once(exchange);
     exchange_await_close(exchange);
 }
 
-/* The handshake was fine: what comes behind it is a lost connection, be it read with it or later. */
-TEST(an_alert_behind_the_handshake_is_no_failure_to_agree) {
+/* The handshake succeeded; an alert after it is a lost connection, whether it arrives with the handshake or
+ * later. */
+TEST(an_alert_after_the_handshake_is_no_handshake_failure) {
     for (int i = 0; i < 4; i++) {
         struct server *server =
             serve_version(versions[i % 2], (struct server_options){.connected = i % 2 == 0 ? keep_back : NULL,
-                                                                   .agreed = alarm_and_wait,
-                                                                   .handler = answer_no_more});
+                                                                   .handshake_done = alert_and_wait,
+                                                                   .handler = stop_responding});
         refold_client *client = trusting_client(server);
         refold_error *error = NULL;
         check_case("TLS 1.%d", 2 + i % 2);
@@ -273,16 +273,16 @@ TEST(an_alert_behind_the_handshake_is_no_failure_to_agree) {
     }
 }
 
-static void answer_and_forge(struct exchange *exchange) {
-    exchange_answer(exchange, &(struct answer){.body = COMPLETED});
+static void respond_and_forge(struct exchange *exchange) {
+    exchange_respond(exchange, &(struct response){.body = COMPLETED});
     send_a_forged_record(exchange);
 }
 
-TEST(a_whole_answer_counts_whatever_comes_behind_it) {
+TEST(a_complete_response_counts_whatever_follows_it) {
     enum { CALLS = 20 };
     for (size_t i = 0; i < COUNT(versions); i++) {
         struct server *server =
-            serve_version(versions[i], (struct server_options){.handler = answer_and_forge});
+            serve_version(versions[i], (struct server_options){.handler = respond_and_forge});
         refold_client *client = trusting_client(server);
         for (int call = 0; call < CALLS; call++)
             CHECK_INT(get_code(client), REFOLD_OK);

@@ -1,4 +1,4 @@
-/* The host's process is the host's: what the library leaves alone, and how it gets by with little. */
+/* What the library leaves to the host process, and how few resources it needs. */
 #define _GNU_SOURCE
 #include "client.h"
 #include "gzip.h"
@@ -17,12 +17,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Threads that can be used up --------------------------------------------------------------------------- */
+/* Threads that can be exhausted -------------------------------------------------------------------------- */
 
-/* pthread_create of this whole program, the library included. */
+/* Replaces pthread_create() for the whole program, including the library. */
 typedef int create_function(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 
-static _Thread_local bool has_no_threads; /* for what this thread begins */
+static _Thread_local bool has_no_threads; /* for pthread_create() on this thread */
 
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*work)(void *), void *data) {
     create_function *real;
@@ -30,12 +30,12 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
     return has_no_threads ? EAGAIN : real(thread, attributes, work, data);
 }
 
-/* Servers ----------------------------------------------------------------------------------------------- */
+/* Servers ------------------------------------------------------------------------------------------------ */
 
 enum { LARGE = 300000 };
 
-/* 300 kB, most of them the same, compressed. */
-static void answer_compressed(struct exchange *exchange) {
+/* 300 kB, compressed. */
+static void respond_compressed(struct exchange *exchange) {
     char *text = malloc(LARGE);
     memset(text, ' ', LARGE);
     static const char first[] = "{\"status\": \"COMPLETED\", \"nodes\": [{\"node_id\": \"n\"}],",
@@ -43,15 +43,15 @@ static void answer_compressed(struct exchange *exchange) {
     memcpy(text, first, sizeof first - 1);
     memcpy(text + LARGE - (sizeof last - 1), last, sizeof last - 1);
     struct bytes packed = gzip_of(text, LARGE);
-    exchange_answer(exchange, &(struct answer){.headers = "Content-Encoding: gzip\r\n",
-                                               .body = packed.start,
-                                               .length = packed.length});
+    exchange_respond(exchange, &(struct response){.headers = "Content-Encoding: gzip\r\n",
+                                                  .body = packed.start,
+                                                  .length = packed.length});
     free(packed.start);
     free(text);
 }
 
-static void answer_plainly(struct exchange *exchange) {
-    exchange_answer(exchange, &(struct answer){.body = COMPLETED});
+static void respond_ok(struct exchange *exchange) {
+    exchange_respond(exchange, &(struct response){.body = COMPLETED});
 }
 
 static refold_options *options_to(const struct server *server) {
@@ -60,7 +60,7 @@ static refold_options *options_to(const struct server *server) {
     return options;
 }
 
-/* Stacks ------------------------------------------------------------------------------------------------ */
+/* Stacks ------------------------------------------------------------------------------------------------- */
 
 static void call_compressed(void *data) {
     refold_client *client = client_of(data);
@@ -73,15 +73,14 @@ static void call_compressed(void *data) {
     refold_client_free(client);
 }
 
-/* "A caller's thread needs no more than 128 KiB of stack": TLS, gzip, a proxy and a lookup, all in one call.
- */
-TEST(everything_at_once_needs_no_more_than_128_kib_of_stack) {
+/* TLS, gzip, a proxy and a lookup in one call. */
+TEST(all_features_together_need_at_most_128_kib_of_stack) {
     struct server *server =
-        serve(&(struct server_options){.handler = answer_compressed, .certificate = "good"});
+        serve(&(struct server_options){.handler = respond_compressed, .certificate = "good"});
     struct proxy *proxies[] = {
         proxy_start((struct proxy_options){.user = "user", .password = "word"}),
         proxy_start((struct proxy_options){.is_socks = true, .user = "user", .password = "word"})};
-    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+    lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
     for (size_t i = 0; i < 3; i++) {
         check_case("proxy %zu", i);
         refold_options *options = options_to(server);
@@ -94,14 +93,14 @@ TEST(everything_at_once_needs_no_more_than_128_kib_of_stack) {
     server_stop(server);
 }
 
-/* What is used up --------------------------------------------------------------------------------------- */
+/* Exhausted resources ------------------------------------------------------------------------------------ */
 
-/* Lowers the limit so that only `count` more descriptors can be opened; gives what it was. */
+/* Lowers the limit so that only `count` more descriptors can be opened; returns the previous limit. */
 static struct rlimit leave_descriptors(int count) {
     struct rlimit before, now;
     int next = open("/dev/null", O_RDONLY | O_CLOEXEC), more[64], opened = 0;
     getrlimit(RLIMIT_NOFILE, &before);
-    /* The lowest free ones are taken first. */
+    /* The kernel assigns the lowest free descriptor. */
     while (opened < count && opened < (int)COUNT(more))
         more[opened++] = dup(next);
     now = before;
@@ -113,43 +112,43 @@ static struct rlimit leave_descriptors(int count) {
     return before;
 }
 
-enum connection { PLAIN, TLS, NAME, HTTP_PROXY, SOCKS_PROXY, CONNECTIONS };
+enum connection { PLAINTEXT, TLS, NAME, HTTP_PROXY, SOCKS_PROXY, CONNECTIONS };
 
-/* Servers in another process, which has descriptors enough: a plain one, one with TLS, and the proxies. */
-static void serve_all(const void *unused, char *told, size_t size) {
+/* Servers in another process, with descriptors of its own: plaintext, TLS and proxies. */
+static void serve_all(const void *unused, char *info, size_t size) {
     (void)unused;
-    struct server *plain = serve(&(struct server_options){.handler = answer_plainly});
-    struct server *secure = serve(&(struct server_options){.handler = answer_plainly, .certificate = "good"});
+    struct server *plaintext = serve(&(struct server_options){.handler = respond_ok});
+    struct server *secure = serve(&(struct server_options){.handler = respond_ok, .certificate = "good"});
     struct proxy *http = proxy_start((struct proxy_options){0}),
                  *socks = proxy_start((struct proxy_options){.is_socks = true});
-    snprintf(told, size, "%s %s http://name.invalid:%u %s %s", server_url(plain), server_url(secure),
-             server_port(plain), proxy_url(http, "http", NULL), proxy_url(socks, "socks5h", NULL));
+    snprintf(info, size, "%s %s http://name.invalid:%u %s %s", server_url(plaintext), server_url(secure),
+             server_port(plaintext), proxy_url(http, "http", NULL), proxy_url(socks, "socks5h", NULL));
 }
 
-static refold_options *options_over(enum connection connection, const char *told) {
-    char plain[80], secure[80], name[80], http[80], socks[80];
-    if (sscanf(told, "%79s %79s %79s %79s %79s", plain, secure, name, http, socks) != 5)
+static refold_options *options_over(enum connection connection, const char *info) {
+    char plaintext[80], secure[80], name[80], http[80], socks[80];
+    if (sscanf(info, "%79s %79s %79s %79s %79s", plaintext, secure, name, http, socks) != 5)
         abort();
     refold_options *options = test_options(connection == NAME                              ? name
                                            : connection == TLS || connection == HTTP_PROXY ? secure
-                                                                                           : plain);
+                                                                                           : plaintext);
     refold_options_set_ca_file(options, certificate_path("ca.pem"));
     refold_options_set_allow_plaintext(options, true);
     if (connection >= HTTP_PROXY)
         refold_options_set_proxy(options, connection == HTTP_PROXY ? http : socks);
-    refold_options_set_max_retries(options, 2); /* None of them is to be made. */
+    refold_options_set_max_retries(options, 2); /* no retry is expected */
     return options;
 }
 
-/* Fails for want of descriptors, and for good. */
-static void check_want(refold_error *error) {
+/* Checks that a call failed for lack of descriptors and was not retried. */
+static void check_exhausted(refold_error *error) {
     CHECK(refold_error_attempts(error) <= 1);
     CHECK(!refold_error_is_retryable(error));
     EXPECT_ERROR(error, REFOLD_ERROR_RESOURCE, "descriptor");
 }
 
-/* One client and one call with so many descriptors left; true: they were enough. The next call works in any
- * case. */
+/* Creates one client and makes one call with `left` descriptors; returns whether they were enough. The next
+ * call always succeeds. */
 static bool call_with_descriptors(const refold_options *options, int left) {
     refold_error *error = NULL;
     bool enough = true;
@@ -157,7 +156,7 @@ static bool call_with_descriptors(const refold_options *options, int left) {
     refold_client *client = refold_client_new(options, &error);
     setrlimit(RLIMIT_NOFILE, &before);
     if (client == NULL) {
-        check_want(error);
+        check_exhausted(error);
         enough = false;
         client = refold_client_new(options, NULL);
     }
@@ -165,7 +164,7 @@ static bool call_with_descriptors(const refold_options *options, int left) {
     refold_execution_free(refold_get_execution(client, TEST_ID, NULL, &error));
     setrlimit(RLIMIT_NOFILE, &before);
     if (error != NULL) {
-        check_want(error);
+        check_exhausted(error);
         enough = false;
     }
     CHECK_INT(get_code(client), REFOLD_OK);
@@ -173,21 +172,22 @@ static bool call_with_descriptors(const refold_options *options, int left) {
     return enough;
 }
 
-/* With ever more descriptors left, the client or the call fails for want of them, until there are enough. */
-TEST(used_up_descriptors_are_a_want_of_resources) {
-    enum { MOST = 12 };
+/* With one more descriptor each time, the client or the call fails for lack of them, until there are
+ * enough. */
+TEST(exhausted_descriptors_are_a_resource_error) {
+    enum { MAX_DESCRIPTORS = 12 };
     certificate_path("ca.pem");
     struct remote *remote = remote_start(serve_all, NULL);
-    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
-    for (enum connection connection = PLAIN; connection < CONNECTIONS; connection++) {
-        refold_options *options = options_over(connection, remote_told(remote));
+    lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
+    for (enum connection connection = PLAINTEXT; connection < CONNECTIONS; connection++) {
+        refold_options *options = options_over(connection, remote_info(remote));
         int descriptors = descriptor_count(), left = 0;
-        for (; left < MOST; left++) {
+        for (; left < MAX_DESCRIPTORS; left++) {
             check_case("connection %d, %d descriptors left", connection, left);
             if (call_with_descriptors(options, left))
                 break;
         }
-        CHECK_BETWEEN(left, 1, MOST - 1);
+        CHECK_BETWEEN(left, 1, MAX_DESCRIPTORS - 1);
         CHECK_INT(descriptor_count(), descriptors);
         refold_options_free(options);
     }
@@ -202,11 +202,11 @@ static refold_options *options_to_name(const struct server *server) {
     return options;
 }
 
-TEST(used_up_threads_are_a_want_of_resources) {
-    struct server *server = serve(&(struct server_options){.handler = answer_plainly});
-    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+TEST(exhausted_threads_are_a_resource_error) {
+    struct server *server = serve(&(struct server_options){.handler = respond_ok});
+    lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
     refold_options *options = options_to_name(server);
-    refold_options_set_max_retries(options, 2); /* None of them is to be made. */
+    refold_options_set_max_retries(options, 2); /* no retry is expected */
     refold_client *client = client_of(options);
     refold_error *error = NULL;
     int descriptors = descriptor_count();
@@ -217,16 +217,16 @@ TEST(used_up_threads_are_a_want_of_resources) {
         CHECK_INT(refold_error_attempts(error), 1);
         EXPECT_ERROR(error, REFOLD_ERROR_RESOURCE, "thread");
     }
-    /* Nothing is left behind, not even the place of a lookup. */
+    /* Nothing leaks, and the slots for lookups are free again. */
     CHECK_INT(descriptor_count(), descriptors);
     CHECK_INT(get_code(client), REFOLD_OK);
     refold_client_free(client);
     server_stop(server);
 }
 
-/* Without a name there is nothing that a thread is needed for. */
+/* A call needs a thread only to look up a name. */
 TEST(calls_to_addresses_need_no_thread) {
-    struct server *server = serve(&(struct server_options){.handler = answer_plainly, .certificate = "good"});
+    struct server *server = serve(&(struct server_options){.handler = respond_ok, .certificate = "good"});
     refold_client *client = client_of(options_to(server));
     has_no_threads = true;
     CHECK_INT(get_code(client), REFOLD_OK);
@@ -235,22 +235,22 @@ TEST(calls_to_addresses_need_no_thread) {
     server_stop(server);
 }
 
-/* Threads ----------------------------------------------------------------------------------------------- */
+/* Threads ------------------------------------------------------------------------------------------------ */
 
 static _Atomic int threads_inside;
 
 static void count_threads(struct exchange *exchange) {
     threads_inside = thread_count();
-    answer_plainly(exchange);
+    respond_ok(exchange);
 }
 
-/* "Keeps no background thread between calls": nor in one, once the name is known. */
-TEST(there_is_no_thread_but_the_callers) {
+/* Nor does a thread run during a call, once the name is known. */
+TEST(no_thread_runs_between_calls) {
     int before = thread_count();
     struct server *server = serve(&(struct server_options){.handler = count_threads});
-    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+    lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
     refold_client *client = client_of(options_to_name(server));
-    CHECK(await_threads(before, 1000)); /* The server's own are told apart once they have begun. */
+    CHECK(await_threads(before, 1000)); /* the server's threads are recognized once they have started */
     for (int call = 0; call < 5; call++) {
         CHECK_INT(get_code(client), REFOLD_OK);
         CHECK(await_threads(before, 1000));
@@ -264,7 +264,7 @@ TEST(there_is_no_thread_but_the_callers) {
     server_stop(server);
 }
 
-/* Signals ----------------------------------------------------------------------------------------------- */
+/* Signals ------------------------------------------------------------------------------------------------ */
 
 static volatile sig_atomic_t signals_seen;
 
@@ -290,19 +290,18 @@ static void call_in_all_ways(struct server *secure, struct server *closed) {
 
 static void hang_up(struct exchange *exchange) { exchange_reset(exchange); }
 
-/* "Installs no signal handler": every signal's action, byte for byte, whether it is the default, ignored or
- * handled; and none is raised. */
-TEST(signals_are_the_hosts) {
-    struct server *secure = serve(&(struct server_options){.handler = answer_plainly, .certificate = "good"}),
+/* Every signal keeps its action (default, ignored or handled), and none is raised. */
+TEST(signal_handling_is_left_to_the_host) {
+    struct server *secure = serve(&(struct server_options){.handler = respond_ok, .certificate = "good"}),
                   *closed = serve(&(struct server_options){.handler = hang_up});
     struct sigaction handled = {.sa_handler = see_signal}, kept[65], after;
-    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+    lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
     void (*const actions[])(int) = {SIG_DFL, SIG_IGN, see_signal};
     for (size_t i = 0; i < COUNT(actions); i++) {
         handled.sa_handler = actions[i];
         for (int number = 1; number <= 64; number++)
             if (sigaction(number, &handled, &kept[number]) != 0)
-                kept[number].sa_handler = SIG_ERR; /* Cannot be handled. */
+                kept[number].sa_handler = SIG_ERR; /* its action cannot be changed */
         signals_seen = 0;
         call_in_all_ways(secure, closed);
         CHECK_INT(signals_seen, 0);
@@ -319,11 +318,11 @@ TEST(signals_are_the_hosts) {
     server_stop(closed);
 }
 
-/* SIGCHLD and the host's children: the library waits for none of them. */
-TEST(the_hosts_children_are_left_to_it) {
-    struct server *secure = serve(&(struct server_options){.handler = answer_plainly, .certificate = "good"}),
+/* The library waits for none of the host's children. */
+TEST(child_processes_are_left_to_the_host) {
+    struct server *secure = serve(&(struct server_options){.handler = respond_ok, .certificate = "good"}),
                   *closed = serve(&(struct server_options){.handler = hang_up});
-    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+    lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
     pid_t child = fork();
     if (child == 0)
         _exit(42);
@@ -337,8 +336,8 @@ TEST(the_hosts_children_are_left_to_it) {
     server_stop(closed);
 }
 
-/* "Keeps errno": what a signal handler may call. */
-TEST(triggering_keeps_errno) {
+/* Signal handlers may call these functions. */
+TEST(triggering_preserves_errno) {
     refold_cancel *cancel = refold_cancel_new();
     for (int i = 0; i < 3; i++) {
         errno = ENOTTY;
@@ -350,12 +349,12 @@ TEST(triggering_keeps_errno) {
     refold_cancel_free(cancel);
 }
 
-/* Standard streams -------------------------------------------------------------------------------------- */
+/* Standard streams --------------------------------------------------------------------------------------- */
 
-/* What a host does with its standard streams. In a child; gives its exit status. */
+/* What the host did with its standard streams. */
 enum streams { CLOSED, BROKEN_PIPES, FULL_PIPES, FULL_DISK };
 
-static void rearrange(enum streams streams) {
+static void replace_streams(enum streams streams) {
     int ends[2];
     if (streams == CLOSED) {
         for (int descriptor = 0; descriptor < 3; descriptor++)
@@ -400,10 +399,10 @@ static int status_of_calls(refold_options *good, refold_options *bad) {
     return 0;
 }
 
-/* Sockets then have the numbers of standard streams; whoever prints, prints to the server, or is killed, or
- * hangs. */
-TEST(standard_streams_may_be_gone) {
-    struct server *server = serve(&(struct server_options){.handler = answer_plainly, .certificate = "good"});
+/* With closed streams, sockets could get their numbers, and any output would go to the server; with the
+ * others, output would kill the process or block. */
+TEST(standard_streams_may_be_closed) {
+    struct server *server = serve(&(struct server_options){.handler = respond_ok, .certificate = "good"});
     refold_options *good = options_to(server), *bad = test_options(server_url(server));
     for (enum streams streams = CLOSED; streams <= FULL_DISK; streams++) {
         check_case("streams %d", streams);
@@ -413,14 +412,14 @@ TEST(standard_streams_may_be_gone) {
             alarm(20);
             signal(SIGPIPE, SIG_DFL);
             close_all_owned();
-            rearrange(streams);
+            replace_streams(streams);
             _exit(status_of_calls(good, bad));
         }
         int status = -1;
         waitpid(child, &status, 0);
         CHECK_INT(WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status), 0);
     }
-    /* Every request is one, whole and nothing else. */
+    /* The server received only complete requests. */
     CHECK_INT(server_requests(server), 3 * (FULL_DISK + 1));
     for (size_t i = 0; i < server_requests(server); i++)
         CHECK_STR(head_line(server_head(server, i)), "GET /api/v2/public/execution/" TEST_ID " HTTP/1.1");

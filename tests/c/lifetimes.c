@@ -1,5 +1,5 @@
-/* "Executions and errors outlive the client. A client or a token may be freed while calls that have begun
- * still run." And `*error`: a new object or NULL after each call, whatever stood in it. */
+/* Executions and errors outlive the client, and a client or a token may be freed during calls. After each
+ * call `*error` is a new object or NULL, whatever it was before. */
 #define _GNU_SOURCE
 #include "client.h"
 
@@ -36,7 +36,7 @@ TEST(executions_outlive_the_client) {
 
 TEST(errors_outlive_the_client) {
     struct server *server =
-        serve_answers(1, &(struct answer){.status = 404, .body = "{\"message\": \"gone\"}"});
+        serve_responses(1, &(struct response){.status = 404, .body = "{\"message\": \"gone\"}"});
     refold_client *client = client_to(server);
     refold_error *error = NULL;
     CHECK(get(client, &error) == NULL);
@@ -47,7 +47,7 @@ TEST(errors_outlive_the_client) {
     refold_error_free(error);
 }
 
-TEST(each_owner_of_an_execution_frees_once) {
+TEST(each_reference_to_an_execution_is_freed_once) {
     refold_execution *execution = parsed(DOCUMENT);
     refold_execution *second = refold_execution_retain(execution);
     refold_execution *third = refold_execution_retain(second);
@@ -68,22 +68,22 @@ static void retain_and_free(void *data) {
     }
 }
 
-TEST(owners_come_and_go_on_many_threads) {
+TEST(references_can_be_taken_and_freed_on_many_threads) {
     refold_execution *execution = parsed(DOCUMENT);
     run_on_threads(8, retain_and_free, execution, 0);
     check_document(execution);
     refold_execution_free(execution);
 }
 
-TEST(options_may_go_before_the_client) {
+TEST(options_may_be_freed_before_the_client) {
     struct server *server = serve_body(DOCUMENT);
-    refold_client *client = client_to(server); /* which frees them */
+    refold_client *client = client_to(server); /* frees the options */
     CHECK_INT(get_code(client), REFOLD_OK);
     refold_client_free(client);
     server_stop(server);
 }
 
-/* A success sets *error to NULL, and what stood there is not read, by any call. */
+/* A success sets *error to NULL without reading its previous value, in every call. */
 TEST(a_success_clears_the_error) {
     struct server *server = serve_body(DOCUMENT);
     refold_options *options = test_options(server_url(server));
@@ -108,7 +108,7 @@ TEST(a_success_clears_the_error) {
 }
 
 TEST(a_failure_sets_a_new_error) {
-    struct server *server = serve_answers(1, &(struct answer){.status = 404});
+    struct server *server = serve_responses(1, &(struct response){.status = 404});
     refold_client *client = client_to(server);
     refold_error *errors[4] = {UNREAD_ERROR, UNREAD_ERROR, UNREAD_ERROR, UNREAD_ERROR};
     CHECK(refold_get_execution(client, TEST_ID, NULL, &errors[0]) == NULL);
@@ -123,12 +123,12 @@ TEST(a_failure_sets_a_new_error) {
     server_stop(server);
 }
 
-/* An error belongs to its call, not to a thread: it is read on another one. */
+/* An error belongs to its call, not to its thread. */
 static void read_error(void *data) { CHECK_ERROR(data, 409, "conflict"); }
 
-TEST(errors_are_read_on_any_thread) {
+TEST(errors_can_be_read_on_any_thread) {
     struct server *server =
-        serve_answers(1, &(struct answer){.status = 409, .body = "{\"message\": \"conflict\"}"});
+        serve_responses(1, &(struct response){.status = 409, .body = "{\"message\": \"conflict\"}"});
     refold_client *client = client_to(server);
     refold_error *error = NULL;
     CHECK(get(client, &error) == NULL);
@@ -162,8 +162,8 @@ static void *make_call(void *data) {
 
 TEST(a_client_and_a_token_may_be_freed_while_calls_run) {
     for (int waits = 0; waits < 2; waits++) {
-        struct answer answers[] = {{.silent = true, .ending = HOLD}, {.body = DOCUMENT}};
-        struct server *server = serve_answers(2, answers);
+        struct response responses[] = {{.silent = true, .ending = HOLD}, {.body = DOCUMENT}};
+        struct server *server = serve_responses(2, responses);
         refold_options *options = test_options(server_url(server));
         refold_options_set_max_retries(options, 1);
         struct running_call call = {
@@ -174,21 +174,20 @@ TEST(a_client_and_a_token_may_be_freed_while_calls_run) {
         CHECK(server_await_requests(server, 1, 5000));
         refold_client_free(call.client);
         refold_cancel_free(call.cancel);
-        server_stop(server); /* the connection breaks; the retry finds nobody: the call needs what was freed
-                                to go on */
+        server_stop(server); /* the retry needs what was freed */
         pthread_join(thread, NULL);
         CHECK(call.execution == NULL);
         CHECK(call.code == REFOLD_ERROR_CONNECT || call.code == REFOLD_ERROR_TRANSPORT);
     }
 }
 
-static void answer_when_released(struct exchange *exchange) {
+static void respond_when_released(struct exchange *exchange) {
     if (exchange_hold(exchange))
-        exchange_answer(exchange, &(struct answer){.body = DOCUMENT});
+        exchange_respond(exchange, &(struct response){.body = DOCUMENT});
 }
 
-TEST(a_call_ends_well_after_its_client_has_gone) {
-    struct server *server = serve(&(struct server_options){.handler = answer_when_released});
+TEST(a_call_succeeds_after_its_client_was_freed) {
+    struct server *server = serve(&(struct server_options){.handler = respond_when_released});
     struct running_call call = {.client = client_to(server), .cancel = refold_cancel_new()};
     pthread_t thread;
     REQUIRE(pthread_create(&thread, NULL, make_call, &call) == 0);
@@ -204,7 +203,7 @@ TEST(a_call_ends_well_after_its_client_has_gone) {
 }
 
 static int64_t trigger_and_free(void) {
-    struct server *server = serve_answers(1, &(struct answer){.silent = true, .ending = HOLD});
+    struct server *server = serve_responses(1, &(struct response){.silent = true, .ending = HOLD});
     struct running_call call = {.client = client_to(server), .cancel = refold_cancel_new()};
     pthread_t thread;
     if (pthread_create(&thread, NULL, make_call, &call) != 0)
@@ -221,15 +220,15 @@ static int64_t trigger_and_free(void) {
     return took;
 }
 
-TEST(a_token_that_was_triggered_and_freed_has_cancelled) {
-    struct tries tries = {.most_ms = 50};
-    while (CHECK_AGAIN(tries))
-        tries.us = trigger_and_free();
+TEST(a_token_freed_after_triggering_still_cancels) {
+    struct timing timing = {.max_ms = 50};
+    while (CHECK_AGAIN(timing))
+        timing.us = trigger_and_free();
 }
 
-/* Nothing is left behind --------------------------------------------------------------------------------- */
+/* Leaks -------------------------------------------------------------------------------------------------- */
 
-TEST(clients_leave_no_descriptor_and_no_thread) {
+TEST(freed_clients_leave_no_descriptor_and_no_thread) {
     struct server *server = serve_body(DOCUMENT);
     refold_client_free(client_to(server));
     int descriptors = 0, threads = 0;
@@ -250,8 +249,8 @@ TEST(clients_leave_no_descriptor_and_no_thread) {
     server_stop(server);
 }
 
-/* Everything a caller does works on a thread with 128 KiB of stack. */
-static void call_on_small_stack(void *data) {
+/* Every kind of use works on a thread with 128 KiB of stack. */
+static void call_on_stack(void *data) {
     struct server *server = data;
     refold_client *client = client_to(server);
     refold_error *error = NULL;
@@ -265,9 +264,9 @@ static void call_on_small_stack(void *data) {
     refold_client_free(client);
 }
 
-TEST(calls_need_no_more_than_128_kib_of_stack) {
+TEST(calls_need_at_most_128_kib_of_stack) {
     struct server *server = serve_body(DOCUMENT);
-    run_on_stack(128 * 1024, call_on_small_stack, server);
+    run_on_stack(128 * 1024, call_on_stack, server);
     server_stop(server);
 }
 
@@ -323,8 +322,8 @@ static void use_everything_once(struct server *server) {
     refold_client_free(client);
 }
 
-/* "Installs no signal handler, changes no process-wide state." */
-TEST(the_process_is_left_as_it_was) {
+/* The library installs no signal handler and changes no process-wide state. */
+TEST(process_state_is_unchanged) {
     struct server *server = serve_body(DOCUMENT);
     struct process before = process_now();
     char *environment = environment_now();
@@ -347,7 +346,7 @@ TEST(the_process_is_left_as_it_was) {
     server_stop(server);
 }
 
-/* The library prints nothing, whatever happens: standard output and error are caught at their descriptors. */
+/* The library prints nothing. Captures standard output and error by their descriptors. */
 TEST(nothing_is_printed) {
     struct server *server = serve_body(DOCUMENT);
     char path[] = "/tmp/printed-XXXXXX";

@@ -1,5 +1,5 @@
-/* Calls in a process that is short of memory. Not for valgrind or sanitizers: a limit of the process's memory
- * is theirs, too, and they do not survive it. */
+/* Calls in a process that runs out of memory. Not for valgrind or sanitizers, which do not survive the memory
+ * limit. */
 #define _GNU_SOURCE
 #include "client.h"
 
@@ -9,9 +9,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Calls in a child, made by fork, that may have this much memory more than it has. What comes of it is the
- * child's exit status: 0 where the answer is told to be of no use, or memory to be used up. */
-static void call_in_want(refold_client *client, int64_t more) {
+/* In a forked child: limits its memory to `more` bytes above what it uses, makes a call, and exits with 0 if
+ * the error is INVALID_RESPONSE or RESOURCE. */
+static void call_out_of_memory(refold_client *client, int64_t more) {
     struct rlimit limit;
     long pages = 0;
     FILE *about = fopen("/proc/self/statm", "r");
@@ -26,35 +26,35 @@ static void call_in_want(refold_client *client, int64_t more) {
     _exit(code == REFOLD_ERROR_INVALID_RESPONSE || code == REFOLD_ERROR_RESOURCE ? 0 : 4);
 }
 
-/* Forks with standard error led into the file. */
+/* Forks a child whose standard error is the file. */
 static pid_t fork_into(FILE *errors, refold_client *client, int64_t more) {
     fflush(stdout);
     pid_t child = fork();
     if (child == 0) {
         dup2(fileno(errors), STDERR_FILENO);
-        call_in_want(client, more);
+        call_out_of_memory(client, more);
     }
     return child;
 }
 
-/* A large answer that is no execution neither ends the process nor makes it say anything, however little
- * memory there is to tell what is wrong with it. */
-TEST(large_nonsense_ends_a_call_in_want_of_memory_and_no_process) {
+/* A large response without an execution must not abort the process or make it print, however little memory is
+ * left to describe the problem. */
+TEST(huge_nonsense_in_little_memory_does_not_abort) {
     enum { LARGE = 60000000, TEXTS = 3 };
     static const struct {
         const char *name, *part;
     } texts[TEXTS] = {
         {"[", "["}, {"the key", "text " TEST_KEY "\n"}, {"strings with the key", "\"" TEST_KEY "\","}};
-    static const int64_t headrooms[] = {70000000, 100000000, 140000000, 300000000};
-    for (size_t i = 0; i < TEXTS * COUNT(headrooms); i++) {
-        const char *part = texts[i / COUNT(headrooms)].part;
-        int64_t more = headrooms[i % COUNT(headrooms)];
+    static const int64_t headroom_bytes[] = {70000000, 100000000, 140000000, 300000000};
+    for (size_t i = 0; i < TEXTS * COUNT(headroom_bytes); i++) {
+        const char *part = texts[i / COUNT(headroom_bytes)].part;
+        int64_t more = headroom_bytes[i % COUNT(headroom_bytes)];
         char *body = repeated(part, LARGE / strlen(part));
         struct server *server = serve_body(body);
         refold_client *client = client_to(server);
         FILE *errors = tmpfile();
         REQUIRE(errors != NULL);
-        check_case("%s, %d MB more", texts[i / COUNT(headrooms)].name, (int)(more / 1000000));
+        check_case("%s, %d MB more", texts[i / COUNT(headroom_bytes)].name, (int)(more / 1000000));
         int status = -1;
         pid_t child = fork_into(errors, client, more);
         CHECK_INT(waitpid(child, &status, 0), child);

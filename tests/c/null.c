@@ -1,11 +1,12 @@
-/* "Any pointer may be NULL: objects then read as empty, calls fail with INVALID_ARGUMENT, free does nothing":
- * all 81 functions, with NULL for every pointer and with every other argument out of range. */
+/* Any pointer may be NULL: objects then read as empty, calls fail with INVALID_ARGUMENT, and free does
+ * nothing. Covers all 81 functions, with NULL for every pointer and out-of-range values for all other
+ * arguments. */
 #include "client.h"
 
 #include <limits.h>
 #include <stdlib.h>
 
-TEST(library) { CHECK_STR(refold_version(), REFOLD_VERSION); }
+TEST(the_version_is_that_of_the_header) { CHECK_STR(refold_version(), REFOLD_VERSION); }
 
 TEST(code_names_are_never_null) {
     static const refold_code codes[] = {INT32_MIN, -100, -12, 1, 99, 100, 200, 418, 999, 1000, INT32_MAX};
@@ -25,7 +26,7 @@ TEST(states_out_of_range_are_unknown) {
     }
 }
 
-TEST(options_of_nothing) {
+TEST(options_may_be_null) {
     refold_options_set_api_key(NULL, "key", "account");
     refold_options_set_api_key(NULL, NULL, NULL);
     refold_options_set_session_token(NULL, "token");
@@ -61,7 +62,7 @@ TEST(null_restores_every_default) {
     refold_client_free(client_of(options));
 }
 
-TEST(one_half_of_a_key_is_not_a_key) {
+TEST(half_a_key_is_no_key) {
     static const char *const halves[][2] = {{"key", NULL}, {NULL, "account"}};
     for (size_t i = 0; i < COUNT(halves); i++) {
         refold_options *options = refold_options_new();
@@ -70,7 +71,7 @@ TEST(one_half_of_a_key_is_not_a_key) {
     }
 }
 
-TEST(numbers_at_their_ends_are_taken) {
+TEST(extreme_numbers_are_accepted) {
     struct server *server = serve_body(COMPLETED);
     static const uint64_t ends[] = {0, UINT64_MAX, INT64_MAX, (uint64_t)INT64_MAX + 1, UINT64_MAX / 1000 + 1};
     for (size_t i = 0; i < COUNT(ends); i++) {
@@ -94,7 +95,7 @@ TEST(numbers_at_their_ends_are_taken) {
     server_stop(server);
 }
 
-TEST(client_of_nothing) {
+TEST(null_options_fail_client_creation) {
     refold_error *error = UNREAD_ERROR;
     CHECK(refold_client_new(NULL, &error) == NULL);
     EXPECT_ERROR(error, REFOLD_ERROR_INVALID_ARGUMENT, "options");
@@ -112,7 +113,7 @@ TEST(client_of_nothing) {
     CHECK_INT(refold_client_set_session_token(NULL, NULL), REFOLD_ERROR_INVALID_ARGUMENT);
 }
 
-TEST(a_token_of_nothing_is_refused) {
+TEST(a_null_session_token_is_rejected) {
     refold_options *options = refold_options_new();
     refold_options_set_session_token(options, TEST_TOKEN);
     refold_client *client = client_of(options);
@@ -120,7 +121,7 @@ TEST(a_token_of_nothing_is_refused) {
     refold_client_free(client);
 }
 
-TEST(cancelling_nothing) {
+TEST(a_cancel_token_may_be_null) {
     refold_cancel_trigger(NULL);
     CHECK(!refold_cancel_is_triggered(NULL));
     refold_cancel_free(NULL);
@@ -133,8 +134,8 @@ TEST(cancelling_nothing) {
     refold_cancel_free(cancel);
 }
 
-/* Each pointer of a call NULL in turn; the cancel token and the error may be. */
-TEST(calls_with_nothing) {
+/* Each pointer of a call is NULL in turn; the cancel token and the error may be. */
+TEST(calls_with_null_are_invalid_arguments) {
     struct server *server = serve_body(COMPLETED);
     refold_client *client = client_to(server);
     refold_cancel *cancel = refold_cancel_new();
@@ -144,7 +145,7 @@ TEST(calls_with_nothing) {
         const char *id;
         refold_cancel *cancel;
         refold_code want;
-        const char *named;
+        const char *mentioned;
     } cases[] = {
         {"no client", NULL, TEST_ID, cancel, REFOLD_ERROR_INVALID_ARGUMENT, "client"},
         {"no id", client, NULL, cancel, REFOLD_ERROR_INVALID_ARGUMENT, "id"},
@@ -168,7 +169,7 @@ TEST(calls_with_nothing) {
         if (cases[at].want == REFOLD_OK)
             CHECK(error == NULL);
         else
-            EXPECT_ERROR(error, cases[at].want, cases[at].named);
+            EXPECT_ERROR(error, cases[at].want, cases[at].mentioned);
     }
     CHECK_INT(server_requests(server), 4);
     refold_cancel_free(cancel);
@@ -176,7 +177,7 @@ TEST(calls_with_nothing) {
     server_stop(server);
 }
 
-TEST(parsing_nothing) {
+TEST(parsing_null_is_an_invalid_argument) {
     static const struct {
         const char *json;
         size_t length;
@@ -198,7 +199,7 @@ TEST(parsing_nothing) {
     refold_execution_free(execution);
 }
 
-TEST(an_error_of_nothing) {
+TEST(a_null_error_has_empty_values) {
     size_t length = 77;
     refold_error_free(NULL);
     CHECK_INT(refold_error_code(NULL), REFOLD_OK);
@@ -215,7 +216,7 @@ TEST(an_error_of_nothing) {
     CHECK_INT(refold_error_attempts(NULL), 0);
 }
 
-TEST(an_error_without_an_answer) {
+TEST(an_error_without_a_response_has_no_response_values) {
     size_t length = 77;
     refold_error *error = UNREAD_ERROR;
     CHECK(refold_client_new(NULL, &error) == NULL);
@@ -250,7 +251,7 @@ static void check_empty_execution(const refold_execution *execution) {
     CHECK(refold_execution_node_by_id(execution, NULL) == NULL);
 }
 
-TEST(an_execution_of_nothing) {
+TEST(a_null_execution_has_empty_values) {
     CHECK(refold_execution_retain(NULL) == NULL);
     refold_execution_free(NULL);
     check_empty_execution(NULL);
@@ -258,7 +259,7 @@ TEST(an_execution_of_nothing) {
     CHECK(refold_execution_json(NULL) == NULL);
 }
 
-TEST(an_execution_with_nothing_in_it) {
+TEST(an_empty_execution_has_empty_values) {
     refold_execution *execution = parsed("{\"status\": \"\"}");
     check_empty_execution(execution);
     CHECK_STR(refold_execution_status(execution), "");
@@ -280,12 +281,12 @@ static void check_empty_node(const refold_node *node) {
     CHECK(refold_node_input_data(node) == NULL);
 }
 
-TEST(a_node_of_nothing) {
+TEST(a_null_node_has_empty_values) {
     check_empty_node(NULL);
     CHECK(refold_node_json(NULL) == NULL);
 }
 
-TEST(a_node_with_nothing_in_it) {
+TEST(an_empty_node_has_empty_values) {
     refold_execution *execution = parsed("{\"status\": \"RUNNING\", \"nodes\": [{}, 7]}");
     for (size_t i = 0; i < 2; i++) {
         REQUIRE(refold_execution_node(execution, i) != NULL);
@@ -299,7 +300,7 @@ TEST(a_node_with_nothing_in_it) {
     refold_execution_free(execution);
 }
 
-TEST(a_value_of_nothing) {
+TEST(a_null_json_value_has_empty_values) {
     size_t length = 77;
     CHECK_INT(refold_json_typeof(NULL), REFOLD_JSON_NULL);
     CHECK(!refold_json_bool(NULL));
@@ -329,8 +330,8 @@ TEST(a_value_of_nothing) {
     CHECK_STR(refold_json_text(NULL, NULL), NULL);
 }
 
-/* Every function on values of every type: those of another type give 0, false or NULL. */
-TEST(values_of_another_type) {
+/* Every function on values of every type; values of another type yield 0, false or NULL. */
+TEST(json_of_another_type_has_empty_values) {
     static const struct {
         const char *pointer;
         refold_json_type type;

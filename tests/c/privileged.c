@@ -1,6 +1,5 @@
-/* A program that runs with more rights than whoever started it is not steered by its environment. The kernel
- * tells such programs by AT_SECURE, which this one claims for itself: the library asks through the same
- * function. */
+/* A set-uid or set-gid process ignores its environment. The kernel marks such processes with AT_SECURE; this
+ * program replaces the function through which the library reads it. */
 #define _GNU_SOURCE
 #include "client.h"
 
@@ -23,11 +22,11 @@ unsigned long getauxval(unsigned long type) {
     return real(type);
 }
 
-/* What the environment says is unusable: whoever reads any of it fails. */
+/* Sets an unusable value: reading it fails. */
 static void poison(const char *name) { setenv(name, "\n", 1); }
 
-/* First of all: what the system trusts is looked up once. */
-TEST(a_privileged_program_reads_no_proxy_and_no_roots_from_its_environment) {
+/* This must be the first test, because the system's roots are loaded once. */
+TEST(proxy_and_root_variables_are_ignored_with_privileges) {
     static const char *const names[] = {"https_proxy", "HTTPS_PROXY",   "all_proxy",   "ALL_PROXY",
                                         "no_proxy",    "SSL_CERT_FILE", "SSL_CERT_DIR"};
     for (size_t i = 0; i < COUNT(names); i++)
@@ -41,7 +40,7 @@ TEST(a_privileged_program_reads_no_proxy_and_no_roots_from_its_environment) {
         unsetenv(names[i]);
 }
 
-TEST(a_privileged_program_reads_no_credentials_from_its_environment) {
+TEST(credential_variables_are_ignored_with_privileges) {
     setenv("REFOLD_API_KEY", "key", 1);
     setenv("REFOLD_LINKED_ACCOUNT_ID", "account", 1);
     is_privileged = true;

@@ -13,8 +13,8 @@
 #define LOGIN "a%20user:p%40ss%3aw%2Frd%25"
 
 static struct server *serve_name(bool is_secure) {
-    static const struct answer completed = {.body = COMPLETED};
-    struct server_options options = {.answers = &completed, .answer_count = 1};
+    static const struct response completed = {.body = COMPLETED};
+    struct server_options options = {.responses = &completed, .response_count = 1};
     options.certificate = is_secure ? "wrong-host" : NULL; /* that of other.invalid */
     return serve(&options);
 }
@@ -30,8 +30,7 @@ static refold_options *options_to(const char *url) {
     return options;
 }
 
-/* Ways through --------------------------------------------------------------------------------------------
- */
+/* Ways through ------------------------------------------------------------------------------------------- */
 
 struct way {
     const char *proxy; /* its scheme */
@@ -65,7 +64,7 @@ static void check_way(const struct way *way) {
     struct proxy *proxy = proxy_start((struct proxy_options){.is_socks = is_socks,
                                                              .user = way->has_login ? USER : NULL,
                                                              .password = way->has_login ? PASSWORD : NULL});
-    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+    lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
     char *url = url_of(way->base, way->host, server);
     char *target = text_of("%s:%u", way->asked_host, server_port(server));
     refold_options *options = options_to(url);
@@ -96,13 +95,13 @@ static void check_way(const struct way *way) {
     server_stop(server);
 }
 
-TEST(proxies_lead_to_the_server) {
+TEST(every_kind_of_proxy_reaches_the_server) {
     for (size_t i = 0; i < COUNT(ways); i++)
         check_way(&ways[i]);
 }
 
 /* "Plaintext with a proxy set": the whole URL in the first line, on a connection that is kept. */
-TEST(plaintext_goes_to_the_proxy_with_the_whole_url) {
+TEST(plaintext_requests_carry_the_absolute_url) {
     static const char *const logins[] = {NULL, LOGIN};
     for (size_t i = 0; i < COUNT(logins); i++) {
         struct proxy_options how = {.user = i == 0 ? NULL : USER, .password = PASSWORD};
@@ -125,10 +124,10 @@ TEST(plaintext_goes_to_the_proxy_with_the_whole_url) {
 
 /* Sends back all that it was sent. */
 static void echo_head(struct exchange *exchange) {
-    exchange_answer(exchange, &(struct answer){.status = 502, .body = exchange_head(exchange)});
+    exchange_respond(exchange, &(struct response){.status = 502, .body = exchange_head(exchange)});
 }
 
-TEST(a_login_that_the_proxy_echoes_is_blotted_out) {
+TEST(an_echoed_proxy_login_is_redacted) {
     static const char login[] = "dXNlcjp0aGUgcGFzc3dvcmQ="; /* user:the password */
     struct server *server = serve(&(struct server_options){.handler = echo_head});
     char *url = text_of("http://user:the%%20password@127.0.0.1:%u", server_port(server));
@@ -146,8 +145,7 @@ TEST(a_login_that_the_proxy_echoes_is_blotted_out) {
     server_stop(server);
 }
 
-/* The environment -----------------------------------------------------------------------------------------
- */
+/* The environment ---------------------------------------------------------------------------------------- */
 
 static const char *const proxy_variables[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY",
                                               "http_proxy",  "HTTP_PROXY",  "no_proxy",  "NO_PROXY"};
@@ -284,15 +282,15 @@ static void check_surroundings(const struct surroundings *row) {
     server_stop(places.server);
 }
 
-TEST(the_environment_names_proxies) {
-    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+TEST(proxy_variables_are_honored) {
+    lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
     for (size_t i = 0; i < COUNT(surroundings); i++)
         check_surroundings(&surroundings[i]);
 }
 
 /* "A value that does not parse is INVALID_ARGUMENT, never a direct connection", and the password stays
  * hidden. */
-TEST(proxies_that_make_no_sense_are_refused) {
+TEST(invalid_proxy_urls_are_rejected) {
     static const char *const values[] = {"nonsense",
                                          "https://user:hush-hush@proxy:1",
                                          "socks4://user:hush-hush@proxy:1",
@@ -326,8 +324,7 @@ TEST(proxies_that_make_no_sense_are_refused) {
     server_stop(server);
 }
 
-/* What goes wrong -----------------------------------------------------------------------------------------
- */
+/* What goes wrong ---------------------------------------------------------------------------------------- */
 
 #define SCRIPT(name, ...)                                                                                    \
     static void name(struct exchange *exchange) {                                                            \
@@ -340,13 +337,13 @@ TEST(proxies_that_make_no_sense_are_refused) {
 SCRIPT(keep_silent, (void)asked)
 SCRIPT(hang_up, exchange_close(exchange))
 SCRIPT(reset, exchange_reset(exchange))
-SCRIPT(answer_407, exchange_send_text(exchange, "HTTP/1.1 407 Who are you?\r\nContent-Length: 0\r\n\r\n"))
-SCRIPT(answer_502, exchange_send_text(exchange, "HTTP/1.0 502 Bad Gateway\r\n\r\n<html>"))
-SCRIPT(answer_301,
+SCRIPT(respond_407, exchange_send_text(exchange, "HTTP/1.1 407 Who are you?\r\nContent-Length: 0\r\n\r\n"))
+SCRIPT(respond_502, exchange_send_text(exchange, "HTTP/1.0 502 Bad Gateway\r\n\r\n<html>"))
+SCRIPT(respond_301,
        exchange_send_text(exchange, "HTTP/1.1 301 Moved\r\nLocation: https://127.0.0.1:1/\r\n\r\n"))
-SCRIPT(answer_nonsense, exchange_send_text(exchange, "SSH-2.0-OpenSSH\r\n\r\n"))
-SCRIPT(answer_too_much, exchange_send_text(exchange, "HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"))
-SCRIPT(answer_half, exchange_send_text(exchange, "HTTP/1.1 200 OK\r\nA: b\r\n"); exchange_close(exchange))
+SCRIPT(respond_nonsense, exchange_send_text(exchange, "SSH-2.0-OpenSSH\r\n\r\n"))
+SCRIPT(respond_too_long, exchange_send_text(exchange, "HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"))
+SCRIPT(respond_half, exchange_send_text(exchange, "HTTP/1.1 200 OK\r\nA: b\r\n"); exchange_close(exchange))
 SCRIPT(want_no_login, exchange_send(exchange, "\5\0", 2))
 SCRIPT(want_a_login, exchange_send(exchange, "\5\2", 2))
 SCRIPT(want_nothing, exchange_send(exchange, "\5\xff", 2))
@@ -357,21 +354,21 @@ SCRIPT(reply_of_another_kind, exchange_send(exchange, "\5\0", 2);
        exchange_read(exchange, asked, sizeof asked); exchange_send(exchange, "\5\0\0\x09\0\0\0\0\0\0", 10))
 
 /* A reply that refuses, RFC 1928, section 6. */
-#define REFUSE(name, reply)                                                                                  \
+#define SOCKS_REPLY(name, reply)                                                                             \
     SCRIPT(name, exchange_send(exchange, "\5\0", 2); exchange_read(exchange, asked, sizeof asked);           \
            exchange_send(exchange, "\5" reply "\0\1\0\0\0\0\0\0", 10))
 
-REFUSE(fail_somehow, "\1")
-REFUSE(refuse_by_rule, "\2")
-REFUSE(reach_no_network, "\3")
-REFUSE(reach_no_host, "\4")
-REFUSE(be_refused, "\5")
-REFUSE(go_too_far, "\6")
-REFUSE(know_no_command, "\7")
-REFUSE(know_no_address, "\10")
-REFUSE(fail_oddly, "\11")
+SOCKS_REPLY(fail_somehow, "\1")
+SOCKS_REPLY(refuse_by_rule, "\2")
+SOCKS_REPLY(reach_no_network, "\3")
+SOCKS_REPLY(reach_no_host, "\4")
+SOCKS_REPLY(be_refused, "\5")
+SOCKS_REPLY(go_too_far, "\6")
+SOCKS_REPLY(know_no_command, "\7")
+SOCKS_REPLY(know_no_address, "\10")
+SOCKS_REPLY(fail_oddly, "\11")
 
-static void answer_without_end(struct exchange *exchange) {
+static void respond_endlessly(struct exchange *exchange) {
     static const char line[] = "X-More: and more and more and more and more and more and more and more\r\n";
     exchange_send_text(exchange, "HTTP/1.1 200 OK\r\n");
     for (int i = 0; i < 10000 && exchange_send_text(exchange, line); i++)
@@ -382,7 +379,7 @@ struct failure {
     const char *name;
     const char *proxy; /* what stands before its host and port */
     void (*script)(struct exchange *exchange);
-    const char *told;
+    const char *message;
     const char *base; /* NULL: https://other.invalid */
     bool is_final;    /* another try changes nothing */
 };
@@ -391,15 +388,15 @@ static const struct failure failures[] = {
     {"closes", "http://", hang_up, "closed the connection", NULL, false},
     {"resets", "http://", reset, "reset", NULL, false},
     {"keeps silent", "http://", keep_silent, "connect_timeout_ms", NULL, false},
-    {"407", "http://", answer_407, "407", NULL, true},
-    {"407 to a login", "http://user:hush-hush@", answer_407, "407", NULL, true},
-    {"407 to plaintext", "http://user:hush-hush@", answer_407, "407", "http://127.0.0.1:1", true},
-    {"502", "http://user:hush-hush@", answer_502, "502", NULL, false},
-    {"301", "http://", answer_301, "301", NULL, true},
-    {"no HTTP", "http://", answer_nonsense, "does not speak HTTP", NULL, false},
-    {"more than an answer", "http://", answer_too_much, "more than its response", NULL, false},
-    {"half an answer", "http://", answer_half, "closed the connection", NULL, false},
-    {"no end", "http://", answer_without_end, "is longer than 16384 bytes", NULL, false},
+    {"407", "http://", respond_407, "407", NULL, true},
+    {"407 to a login", "http://user:hush-hush@", respond_407, "407", NULL, true},
+    {"407 to plaintext", "http://user:hush-hush@", respond_407, "407", "http://127.0.0.1:1", true},
+    {"502", "http://user:hush-hush@", respond_502, "502", NULL, false},
+    {"301", "http://", respond_301, "301", NULL, true},
+    {"no HTTP", "http://", respond_nonsense, "does not speak HTTP", NULL, false},
+    {"more than a response", "http://", respond_too_long, "more than its response", NULL, false},
+    {"half a response", "http://", respond_half, "closed the connection", NULL, false},
+    {"no end", "http://", respond_endlessly, "is longer than 16384 bytes", NULL, false},
     {"SOCKS5 closes", "socks5h://", hang_up, "closed the connection", NULL, false},
     {"SOCKS5 keeps silent", "socks5h://user:hush-hush@", keep_silent, "connect_timeout_ms", NULL, false},
     {"SOCKS5 takes no login", "socks5h://user:hush-hush@", want_no_login, "accepts no user", NULL, true},
@@ -418,7 +415,7 @@ static const struct failure failures[] = {
     {"SOCKS5 fails oddly", "socks5h://", fail_oddly, "gives no reason", NULL, false},
     {"SOCKS5 replies oddly", "socks5h://", reply_of_another_kind, "does not speak SOCKS5", NULL, false},
     {"SOCKS4", "socks5h://", speak_socks4, "does not speak SOCKS5", NULL, false},
-    {"HTTP where SOCKS5 should be", "socks5h://", answer_502, "does not speak SOCKS5", NULL, false},
+    {"HTTP where SOCKS5 should be", "socks5h://", respond_502, "does not speak SOCKS5", NULL, false},
 };
 
 static void check_failure(void *data) {
@@ -434,7 +431,7 @@ static void check_failure(void *data) {
     refold_client *client = client_of(options);
     refold_error *error = NULL;
     CHECK(get(client, &error) == NULL);
-    CHECK_ERROR(error, REFOLD_ERROR_CONNECT, failure->told);
+    CHECK_ERROR(error, REFOLD_ERROR_CONNECT, failure->message);
     CHECK_CONTAINS(refold_error_message(error), "proxy");
     CHECK_CONTAINS(refold_error_message(error), where);
     CHECK_INT(refold_error_is_retryable(error), !failure->is_final);
@@ -451,16 +448,16 @@ static void check_failure(void *data) {
 
 /* "Refused by the proxy: CONNECT, with the proxy's status in the message", which names the proxy, never its
  * password. */
-TEST(proxies_that_fail_are_named) {
+TEST(a_failing_proxy_is_identified) {
     const struct failure *each[COUNT(failures)];
     for (size_t i = 0; i < COUNT(failures); i++)
         each[i] = &failures[i];
-    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+    lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
     run_on_threads(COUNT(failures), check_failure, each, sizeof *each);
 }
 
 /* A proxy that is not there: tried again, as any connection, and never gone past. */
-TEST(a_proxy_that_refuses_connections_is_not_gone_past) {
+TEST(a_refusing_proxy_is_not_bypassed) {
     struct server *server = serve_name(true);
     struct dead_port *dead = refusing_port(NULL);
     char *url = url_of("https", "127.0.0.1", server);
@@ -482,9 +479,9 @@ TEST(a_proxy_that_refuses_connections_is_not_gone_past) {
 }
 
 /* A 407 of the server itself, seen directly or through a tunnel, is an answer like any other. */
-TEST(a_407_of_the_server_is_its_own) {
-    struct server *server = serve_answers(
-        1, &(struct answer){.status = 407, .body = "{\"message\": \"the server's own words\"}"});
+TEST(a_407_of_the_server_is_not_the_proxys) {
+    struct server *server = serve_responses(
+        1, &(struct response){.status = 407, .body = "{\"message\": \"the server's own words\"}"});
     struct proxy *proxy = proxy_start((struct proxy_options){.is_socks = true});
     for (int tunnelled = 0; tunnelled < 2; tunnelled++) {
         refold_options *options = test_options(server_url(server));
@@ -501,8 +498,7 @@ TEST(a_407_of_the_server_is_its_own) {
     server_stop(server);
 }
 
-/* Real ones -----------------------------------------------------------------------------------------------
- */
+/* Real ones ---------------------------------------------------------------------------------------------- */
 
 static const char TINYPROXY[] = "Port @PORT@\nListen 127.0.0.1\nTimeout 60\nAllow 127.0.0.1\nMaxClients 20\n"
                                 "LogFile \"@FOLDER@/proxy.log\"\n%s\n";
@@ -513,7 +509,7 @@ struct real {
     const char *configuration; /* what is added to tinyproxy's; NULL: it is not tinyproxy */
     const char *scheme, *login;
     refold_code code;
-    const char *told;
+    const char *message;
 };
 
 static const struct real reals[] = {
@@ -538,8 +534,8 @@ static const struct real reals[] = {
 };
 
 static void call_through(const struct real *real, const struct peer *peer, bool is_secure, refold_code code) {
-    static const struct answer completed = {.body = COMPLETED};
-    struct server_options how = {.answers = &completed, .answer_count = 1};
+    static const struct response completed = {.body = COMPLETED};
+    struct server_options how = {.responses = &completed, .response_count = 1};
     how.certificate = is_secure ? "good" : NULL;
     struct server *server = serve(&how);
     char *proxy = text_of("%s://%s127.0.0.1:%u", real->scheme, real->login, peer_port(peer));
@@ -552,7 +548,7 @@ static void call_through(const struct real *real, const struct peer *peer, bool 
         refold_client *client = client_of(options);
         refold_error *error = NULL;
         CHECK(get(client, &error) == NULL);
-        CHECK_ERROR(error, code, real->told);
+        CHECK_ERROR(error, code, real->message);
         CHECK_CONTAINS(refold_error_message(error), "the proxy 127.0.0.1:");
         CHECK_LACKS(refold_error_message(error), "hush");
         CHECK_INT(server_requests(server), 0);
@@ -563,7 +559,7 @@ static void call_through(const struct real *real, const struct peer *peer, bool 
     server_stop(server);
 }
 
-TEST(real_proxies_lead_to_the_server) {
+TEST(real_proxies_reach_the_server) {
     for (size_t i = 0; i < COUNT(reals); i++) {
         const struct real *real = &reals[i];
         check_case("%s", real->name);

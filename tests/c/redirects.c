@@ -11,7 +11,7 @@ static const int others[] = {300, 304, 305, 306, 399};
 
 /* The place that the server sends its callers to, with listeners at all of them. */
 struct places {
-    struct server *other_host, *other_port, *secure, *plain;
+    struct server *other_host, *other_port, *secure, *plaintext;
     char *locations[10];
     size_t count;
 };
@@ -21,19 +21,20 @@ static void add_location(struct places *places, char *location) {
 }
 
 static struct places open_places(void) {
-    const struct server_options options = {.answers = &(struct answer){.body = COMPLETED}, .answer_count = 1};
+    const struct server_options options = {.responses = &(struct response){.body = COMPLETED},
+                                           .response_count = 1};
     struct server_options elsewhere = options, with_tls = options;
     elsewhere.address = "127.0.0.2";
     with_tls.certificate = "good";
     struct places places = {.other_host = serve(&elsewhere),
                             .other_port = serve(&options),
                             .secure = serve(&with_tls),
-                            .plain = serve(&options)};
-    lookup_answer((struct lookup){.addresses = {"127.0.0.2"}});
+                            .plaintext = serve(&options)};
+    lookup_script((struct lookup){.addresses = {"127.0.0.2"}});
     add_location(&places, text_of("%s/", server_url(places.other_host)));
     add_location(&places, text_of("%s/api/" TEST_ID, server_url(places.other_port)));
     add_location(&places, text_of("%s/api/" TEST_ID, server_url(places.secure)));
-    add_location(&places, text_of("%s/api/" TEST_ID, server_url(places.plain)));
+    add_location(&places, text_of("%s/api/" TEST_ID, server_url(places.plaintext)));
     add_location(&places, text_of("http://localhost:%u/", server_port(places.other_port)));
     add_location(&places, text_of("http://elsewhere.invalid:%u/", server_port(places.other_host)));
     add_location(&places, text_of("//127.0.0.1:%u/", server_port(places.other_port)));
@@ -47,7 +48,7 @@ static void check_unseen(const struct places *places) {
     CHECK_INT(server_connections(places->other_host), 0);
     CHECK_INT(server_connections(places->other_port), 0);
     CHECK_INT(server_connections(places->secure), 0);
-    CHECK_INT(server_connections(places->plain), 0);
+    CHECK_INT(server_connections(places->plaintext), 0);
     CHECK_INT(lookup_count(), 0);
 }
 
@@ -55,7 +56,7 @@ static void close_places(struct places *places) {
     server_stop(places->other_host);
     server_stop(places->other_port);
     server_stop(places->secure);
-    server_stop(places->plain);
+    server_stop(places->plaintext);
     for (size_t i = 0; i < places->count; i++)
         free(places->locations[i]);
 }
@@ -64,9 +65,10 @@ static void close_places(struct places *places) {
  * though retries are allowed. */
 static void check_redirect(bool secure, int status, const char *location) {
     char *headers = location == NULL ? NULL : text_of("Location: %s\r\n", location);
-    const struct answer answer = {.status = status, .headers = headers, .body = "{\"message\": \"moved\"}"};
+    const struct response response = {
+        .status = status, .headers = headers, .body = "{\"message\": \"moved\"}"};
     const struct server_options server_options = {
-        .answers = &answer, .answer_count = 1, .certificate = secure ? "good" : NULL};
+        .responses = &response, .response_count = 1, .certificate = secure ? "good" : NULL};
     struct server *server = serve(&server_options);
     refold_options *options = test_options(server_url(server));
     refold_options_set_ca_file(options, certificate_path("ca.pem"));
@@ -89,7 +91,7 @@ static void check_redirect(bool secure, int status, const char *location) {
     free(headers);
 }
 
-TEST(the_other_side_sees_no_connection) {
+TEST(redirect_targets_see_no_connection) {
     struct places places = open_places();
     for (int secure = 0; secure < 2; secure++)
         for (size_t kind = 0; kind < COUNT(kinds); kind++)
@@ -99,7 +101,7 @@ TEST(the_other_side_sees_no_connection) {
     close_places(&places);
 }
 
-TEST(other_answers_of_the_kind_are_errors_as_well) {
+TEST(every_other_3xx_response_is_an_error) {
     struct places places = open_places();
     for (size_t i = 0; i < COUNT(others); i++)
         if (others[i] != 304)
@@ -112,8 +114,8 @@ TEST(other_answers_of_the_kind_are_errors_as_well) {
 
 TEST(a_redirect_to_itself_is_not_followed) {
     struct server *server =
-        serve_answers(2, (struct answer[]){{.status = 302, .headers = "Location: /again\r\n", .body = ""},
-                                           {.body = COMPLETED}});
+        serve_responses(2, (struct response[]){{.status = 302, .headers = "Location: /again\r\n", .body = ""},
+                                               {.body = COMPLETED}});
     refold_client *client = client_to(server);
     CHECK_INT(get_code(client), 302);
     CHECK_INT(server_requests(server), 1);
@@ -122,10 +124,10 @@ TEST(a_redirect_to_itself_is_not_followed) {
 }
 
 /* "An answer without an envelope still gives code and a message" that says what to do. */
-TEST(the_message_says_that_redirects_are_not_followed) {
+TEST(the_message_explains_that_redirects_are_not_followed) {
     for (size_t i = 0; i < COUNT(kinds); i++) {
-        struct server *server = serve_answers(
-            1, &(struct answer){
+        struct server *server = serve_responses(
+            1, &(struct response){
                    .status = kinds[i], .headers = "Location: https://elsewhere.invalid/\r\n", .body = ""});
         refold_client *client = client_to(server);
         refold_error *error = NULL;

@@ -15,7 +15,7 @@ static const char *head_of_call(struct server *server, refold_client *client) {
     return head == NULL ? "" : head;
 }
 
-TEST(the_path_follows_the_prefix) {
+TEST(the_path_is_appended_to_the_prefix) {
     static const char *const cases[][2] = {{"", ""},
                                            {"/", ""},
                                            {"/prefix", "/prefix"},
@@ -53,7 +53,7 @@ static void check_well_formed(const char *head) {
     CHECK_INT(head_count(head, "cookie"), 0);
 }
 
-TEST(a_key_travels_with_its_account) {
+TEST(a_key_is_sent_with_its_account) {
     struct server *server = serve_body(COMPLETED);
     const char *head = head_of_call(server, client_to(server));
     check_well_formed(head);
@@ -72,7 +72,7 @@ static refold_options *options_with_token(struct server *server, const char *tok
     return options;
 }
 
-TEST(a_token_travels_alone) {
+TEST(a_token_is_sent_alone) {
     struct server *server = serve_body(COMPLETED);
     const char *head = head_of_call(server, client_of(options_with_token(server, TEST_TOKEN)));
     check_well_formed(head);
@@ -82,7 +82,7 @@ TEST(a_token_travels_alone) {
     server_stop(server);
 }
 
-TEST(credentials_go_out_byte_for_byte) {
+TEST(credentials_are_sent_byte_for_byte) {
     static const char *const texts[] = {"J\xc3\xb6rg \xe2\x82\xac \xf0\x9f\x98\x80", "a b  c",
                                         "\"quoted\", <a@b.c>; x=y", "{}[]()%20%00\\n\\",
                                         "\xc2\xa0\xef\xbb\xbf"
@@ -103,7 +103,7 @@ TEST(credentials_go_out_byte_for_byte) {
     server_stop(server);
 }
 
-TEST(the_user_agent_tells_the_version_after_the_product) {
+TEST(the_user_agent_holds_product_and_version) {
     struct server *server = serve_body(COMPLETED);
     char own[200];
     const char *head = head_of_call(server, client_to(server));
@@ -118,7 +118,7 @@ TEST(the_user_agent_tells_the_version_after_the_product) {
     server_stop(server);
 }
 
-TEST(a_new_token_serves_the_calls_that_follow) {
+TEST(a_new_token_applies_to_later_calls) {
     static const char *const refused[] = {NULL, "", "a\nb", "\xff", "\x01"};
     struct server *server = serve_body(COMPLETED);
     refold_client *client = client_of(options_with_token(server, "first"));
@@ -137,7 +137,7 @@ TEST(a_new_token_serves_the_calls_that_follow) {
     server_stop(server);
 }
 
-TEST(a_client_with_a_key_takes_no_token) {
+TEST(a_client_with_a_key_rejects_a_token) {
     struct server *server = serve_body(COMPLETED);
     refold_client *client = client_to(server);
     CHECK_INT(refold_client_set_session_token(client, TEST_TOKEN), REFOLD_ERROR_INVALID_ARGUMENT);
@@ -158,7 +158,7 @@ static void replace_token(void *data) {
 }
 
 /* Each request bears a whole token, whoever replaces it meanwhile. */
-TEST(tokens_are_replaced_while_calls_run) {
+TEST(tokens_can_be_replaced_while_calls_run) {
     struct server *server = serve_body(COMPLETED);
     refold_client *client = client_of(options_with_token(server, "token-0-end"));
     run_on_threads(4, replace_token, client, 0);
@@ -180,9 +180,10 @@ TEST(redirects_are_errors) {
     struct server *elsewhere = serve_body(COMPLETED);
     char *location = text_of("Location: %s/other\r\n", server_url(elsewhere));
     for (size_t i = 0; i < COUNT(statuses); i++) {
-        bool bare = statuses[i] == 304;
-        struct server *server = serve_answers(
-            1, &(struct answer){.status = statuses[i], .headers = location, .body = bare ? "" : "moved"});
+        bool is_empty = statuses[i] == 304;
+        struct server *server = serve_responses(
+            1,
+            &(struct response){.status = statuses[i], .headers = location, .body = is_empty ? "" : "moved"});
         refold_client *client = client_to(server);
         check_case("%d", statuses[i]);
         CHECK_INT(get_code(client), statuses[i]);
@@ -195,7 +196,7 @@ TEST(redirects_are_errors) {
     server_stop(elsewhere);
 }
 
-TEST(the_id_is_the_servers_or_else_the_one_asked_for) {
+TEST(the_id_is_the_servers_or_else_the_requested_one) {
     static const char *const cases[][2] = {
         {"{\"status\": \"RUNNING\", \"_id\": \"of-the-server\"}", "of-the-server"},
         {"{\"status\": \"RUNNING\", \"_id\": \"\"}", ""},

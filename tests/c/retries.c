@@ -11,15 +11,15 @@
 
 /* A case: a server that gives these answers, and a client with so many retries; then what came of one call.
  */
-struct try_case {
+struct retry_case {
     const char *name;
-    struct answer answers[4];
-    size_t answer_count;
+    struct response responses[4];
+    size_t response_count;
     uint32_t max_retries;
     uint64_t timeout_ms;
     refold_code want; /* 0: an execution */
     size_t requests;
-    int64_t least_ms, most_ms; /* of the call; 0: no matter */
+    int64_t min_ms, max_ms; /* of the call; 0: no matter */
 };
 
 /* The times between the requests of the last case on this thread. */
@@ -27,9 +27,9 @@ struct gaps {
     int64_t ms[4];
 };
 
-static struct gaps run_case(const struct try_case *row) {
+static struct gaps run_case(const struct retry_case *row) {
     struct gaps gaps = {{0}};
-    struct server *server = serve_answers(row->answer_count, row->answers);
+    struct server *server = serve_responses(row->response_count, row->responses);
     refold_options *options = test_options(server_url(server));
     refold_options_set_max_retries(options, row->max_retries);
     if (row->timeout_ms != 0)
@@ -47,8 +47,8 @@ static struct gaps run_case(const struct try_case *row) {
     CHECK_INT(server_requests(server), row->requests);
     if (row->want != REFOLD_OK)
         CHECK_INT(refold_error_attempts(error), row->requests);
-    if (row->most_ms != 0)
-        CHECK_TIME(took, row->least_ms, row->most_ms);
+    if (row->max_ms != 0)
+        CHECK_TIME(took, row->min_ms, row->max_ms);
     for (size_t i = 1; i < server_requests(server) && i <= COUNT(gaps.ms); i++)
         gaps.ms[i - 1] = server_request_ms(server, i) - server_request_ms(server, i - 1);
     refold_execution_free(execution);
@@ -62,17 +62,18 @@ static void run_row(void *row) { run_case(row); }
 
 /* Which -------------------------------------------------------------------------------------------------- */
 
-TEST(passing_failures_are_tried_again) {
+TEST(transient_failures_are_retried) {
     static const int statuses[] = {408, 429, 500, 502, 503, 504};
     for (size_t i = 0; i < COUNT(statuses); i++) {
-        struct try_case row = {.name = refold_code_name(statuses[i]),
-                               .answers = {{.status = statuses[i], .headers = AT_ONCE}, {.body = COMPLETED}},
-                               .answer_count = 2,
-                               .max_retries = 1,
-                               .requests = 2};
+        struct retry_case row = {
+            .name = refold_code_name(statuses[i]),
+            .responses = {{.status = statuses[i], .headers = AT_ONCE}, {.body = COMPLETED}},
+            .response_count = 2,
+            .max_retries = 1,
+            .requests = 2};
         run_case(&row);
         row.name = "in vain";
-        row.answer_count = 1;
+        row.response_count = 1;
         row.max_retries = 3;
         row.want = statuses[i];
         row.requests = 4;
@@ -85,7 +86,7 @@ TEST(passing_failures_are_tried_again) {
 }
 
 TEST(two_retries_are_the_default) {
-    struct server *server = serve_answers(1, &(struct answer){.status = 503, .headers = AT_ONCE});
+    struct server *server = serve_responses(1, &(struct response){.status = 503, .headers = AT_ONCE});
     refold_options *options = refold_options_new();
     refold_options_set_api_key(options, TEST_KEY, TEST_ACCOUNT);
     refold_options_set_base_url(options, server_url(server));
@@ -96,24 +97,24 @@ TEST(two_retries_are_the_default) {
     server_stop(server);
 }
 
-TEST(lasting_failures_are_not_tried_again) {
+TEST(permanent_failures_are_not_retried) {
     static const int statuses[] = {301, 302, 304, 400, 401, 402, 403, 404, 405, 409,
                                    410, 418, 422, 425, 451, 501, 505, 599, 600, 999};
     for (size_t i = 0; i < COUNT(statuses); i++) {
         char name[8];
         snprintf(name, sizeof name, "%d", statuses[i]);
-        run_case(&(struct try_case){
+        run_case(&(struct retry_case){
             .name = name,
-            .answers = {{.status = statuses[i], .headers = AT_ONCE, .body = ""}, {.body = COMPLETED}},
-            .answer_count = 2,
+            .responses = {{.status = statuses[i], .headers = AT_ONCE, .body = ""}, {.body = COMPLETED}},
+            .response_count = 2,
             .max_retries = 3,
             .want = statuses[i],
             .requests = 1});
     }
 }
 
-TEST(useless_answers_are_not_tried_again) {
-    static struct try_case rows[] = {
+TEST(unusable_responses_are_not_retried) {
+    static struct retry_case rows[] = {
         {"not an execution",
          {{.body = "{}", .headers = AT_ONCE}},
          1,
@@ -144,7 +145,7 @@ TEST(useless_answers_are_not_tried_again) {
     };
     for (size_t i = 0; i < COUNT(rows); i++)
         run_case(&rows[i]);
-    struct server *server = serve_answers(1, &(struct answer){.body = COMPLETED, .headers = AT_ONCE});
+    struct server *server = serve_responses(1, &(struct response){.body = COMPLETED, .headers = AT_ONCE});
     refold_options *options = test_options(server_url(server));
     refold_options_set_max_retries(options, 3);
     refold_options_set_max_response_bytes(options, 5);
@@ -155,8 +156,8 @@ TEST(useless_answers_are_not_tried_again) {
     server_stop(server);
 }
 
-TEST(broken_connections_are_tried_again) {
-    static struct try_case rows[] = {
+TEST(broken_connections_are_retried) {
+    static struct retry_case rows[] = {
         {"closed",
          {{.silent = true, .ending = CLOSE}, {.body = COMPLETED}},
          2,
@@ -217,7 +218,7 @@ TEST(broken_connections_are_tried_again) {
     run_on_threads(COUNT(rows), run_row, rows, sizeof rows[0]);
 }
 
-TEST(refused_connections_are_tried_again) {
+TEST(refused_connections_are_retried) {
     struct dead_port *port = refusing_port(NULL);
     refold_options *options = test_options(dead_port_url(port));
     refold_options_set_max_retries(options, 1);
@@ -234,8 +235,8 @@ TEST(refused_connections_are_tried_again) {
     dead_port_free(port);
 }
 
-static void pass_the_time(struct tries *tries) {
-    struct server *server = serve_answers(1, &(struct answer){.silent = true, .ending = HOLD});
+static void pass_the_time(struct timing *timing) {
+    struct server *server = serve_responses(1, &(struct response){.silent = true, .ending = HOLD});
     refold_options *options = test_options(server_url(server));
     refold_options_set_max_retries(options, 3);
     refold_options_set_timeout_ms(options, 200);
@@ -243,27 +244,27 @@ static void pass_the_time(struct tries *tries) {
     refold_error *error = NULL;
     int64_t began = now_us();
     CHECK(get(client, &error) == NULL);
-    tries->us = now_us() - began;
-    CHECK(tries->us >= 200 * 1000);
+    timing->us = now_us() - began;
+    CHECK(timing->us >= 200 * 1000);
     CHECK_ERROR(error, REFOLD_ERROR_TIMEOUT, "200");
     CHECK(refold_error_is_retryable(error));
     CHECK_INT(refold_error_attempts(error), 1);
     CHECK(server_requests(server) <= 1);
     if (server_requests(server) == 0)
-        check_missed(tries, "no request has come");
+        check_missed(timing, "no request has come");
     refold_error_free(error);
     refold_client_free(client);
     server_stop(server);
 }
 
-TEST(the_end_of_the_time_is_not_tried_again) {
-    struct tries tries = {.most_ms = 300};
-    while (CHECK_AGAIN(tries))
-        pass_the_time(&tries);
+TEST(timeouts_are_not_retried) {
+    struct timing timing = {.max_ms = 300};
+    while (CHECK_AGAIN(timing))
+        pass_the_time(&timing);
 }
 
-TEST(a_cancelled_call_is_not_tried_again) {
-    struct server *server = serve_answers(1, &(struct answer){.status = 503, .headers = AT_ONCE});
+TEST(cancelled_calls_are_not_retried) {
+    struct server *server = serve_responses(1, &(struct response){.status = 503, .headers = AT_ONCE});
     refold_client *client = client_to(server);
     refold_cancel *cancel = refold_cancel_new();
     refold_cancel_trigger(cancel);
@@ -279,12 +280,12 @@ TEST(a_cancelled_call_is_not_tried_again) {
     server_stop(server);
 }
 
-TEST(retryable_is_what_is_tried_again) {
+TEST(only_retryable_errors_are_retried) {
     for (int status = 300; status < 1000; status += status < 600 ? 1 : 57) {
         bool again = status == 408 || status == 429 || status == 500 || (status >= 502 && status <= 504);
         if (check_is_slow() && status % 10 > 4)
             continue;
-        struct server *server = serve_answers(1, &(struct answer){.status = status});
+        struct server *server = serve_responses(1, &(struct response){.status = status});
         refold_client *client = client_to(server);
         refold_error *error = NULL;
         check_case("%d", status);
@@ -301,12 +302,12 @@ TEST(retryable_is_what_is_tried_again) {
 enum { SAMPLES = 12, SLACK_MS = 250 };
 
 static void take_sample(void *data) {
-    struct try_case row = {.name = "pauses",
-                           .answers = {{.status = 503}},
-                           .answer_count = 1,
-                           .max_retries = 2,
-                           .want = 503,
-                           .requests = 3};
+    struct retry_case row = {.name = "pauses",
+                             .responses = {{.status = 503}},
+                             .response_count = 1,
+                             .max_retries = 2,
+                             .want = 503,
+                             .requests = 3};
     *(struct gaps *)data = run_case(&row);
 }
 
@@ -330,10 +331,10 @@ static int64_t lateness_of_samples(void) {
 
 /* 1 s, then 2 s, each 0.5 to 1 times, and not always the same. All samples have to be in time at once: the
  * tries must not pick the short ones. */
-TEST(pauses_grow_and_differ) {
-    struct tries tries = {.most_ms = SLACK_MS};
-    while (CHECK_AGAIN(tries))
-        tries.us = 1000 * lateness_of_samples();
+TEST(pauses_grow_with_jitter) {
+    struct timing timing = {.max_ms = SLACK_MS};
+    while (CHECK_AGAIN(timing))
+        timing.us = 1000 * lateness_of_samples();
 }
 
 /* Seconds from now as an HTTP date, in a header. */
@@ -346,9 +347,9 @@ static const char *date_header(char *header, size_t size, int seconds) {
     return header;
 }
 
-TEST(retry_after_decides) {
+TEST(retry_after_sets_the_pause) {
     char soon[120], past[120];
-    struct try_case rows[] = {
+    struct retry_case rows[] = {
         {"0 s", {{.status = 503, .headers = AT_ONCE}, {.body = COMPLETED}}, 2, 1, 0, REFOLD_OK, 2, 0, 400},
         {"2 s",
          {{.status = 503, .headers = "Retry-After: 2\r\n"}, {.body = COMPLETED}},
@@ -411,9 +412,9 @@ TEST(retry_after_decides) {
     run_on_threads(COUNT(rows), run_row, rows, sizeof rows[0]);
 }
 
-TEST(long_pauses_are_not_begun) {
+TEST(pauses_beyond_the_limits_are_not_begun) {
     char later[120];
-    struct try_case rows[] = {
+    struct retry_case rows[] = {
         {"61 s", {{.status = 503, .headers = "Retry-After: 61\r\n"}}, 1, 3, 0, 503, 1, 0, 400},
         {"61 s, no deadline",
          {{.status = 503, .headers = "Retry-After: 61\r\n"}},
@@ -466,9 +467,9 @@ static void *wait_in_thread(void *data) {
 }
 
 /* 60 s are still waited for, where the deadline allows: the call is in its pause until it is cancelled. */
-TEST(sixty_seconds_are_waited_for) {
+TEST(a_retry_after_of_sixty_seconds_is_honored) {
     struct server *server =
-        serve_answers(1, &(struct answer){.status = 503, .headers = "Retry-After: 60\r\n"});
+        serve_responses(1, &(struct response){.status = 503, .headers = "Retry-After: 60\r\n"});
     refold_options *options = test_options(server_url(server));
     refold_options_set_max_retries(options, 1);
     refold_options_set_timeout_ms(options, 0);

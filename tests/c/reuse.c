@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* How many there are ----------------------------------------------------------------------------------- */
+/* How many there are ------------------------------------------------------------------------------------- */
 
 enum { THREADS = 64, CALLS = 100 };
 
@@ -22,13 +22,13 @@ static void call_often(void *data) {
         CHECK_INT(get_code(data), REFOLD_OK);
 }
 
-TEST(threads_need_no_more_connections_than_they_are) {
+TEST(n_threads_need_at_most_n_connections) {
     for (int secure = 0; secure < 2; secure++) {
         static const int counts[] = {1, 2, THREADS};
         for (size_t i = 0; i < COUNT(counts); i++) {
             struct server *server =
-                serve(&(struct server_options){.answers = &(struct answer){.body = COMPLETED},
-                                               .answer_count = 1,
+                serve(&(struct server_options){.responses = &(struct response){.body = COMPLETED},
+                                               .response_count = 1,
                                                .certificate = secure ? "good" : NULL});
             refold_client *client = trusting_client(server);
             check_case("%d threads%s", counts[i], secure ? ", TLS" : "");
@@ -46,14 +46,14 @@ TEST(threads_need_no_more_connections_than_they_are) {
     }
 }
 
-/* After which answers ---------------------------------------------------------------------------------- */
+/* After which answers ------------------------------------------------------------------------------------ */
 
 static const struct {
     const char *name;
-    struct answer answer;
+    struct response response;
     refold_code code;
     bool keeps;
-} answers[] = {
+} responses[] = {
     {"a length", {.body = COMPLETED}, REFOLD_OK, true},
     {"chunks", {.body = COMPLETED, .framing = CHUNKED}, REFOLD_OK, true},
     {"chunks with a trailer",
@@ -99,23 +99,24 @@ static const struct {
      false},
 };
 
-TEST(every_whole_answer_leaves_a_connection_to_be_used_again) {
-    for (size_t i = 0; i < 2 * COUNT(answers); i++) {
+TEST(every_complete_response_leaves_a_reusable_connection) {
+    for (size_t i = 0; i < 2 * COUNT(responses); i++) {
         size_t row = i / 2;
         bool secure = i % 2 == 1;
-        struct server *server = serve(&(struct server_options){
-            .answers = &answers[row].answer, .answer_count = 1, .certificate = secure ? "good" : NULL});
+        struct server *server = serve(&(struct server_options){.responses = &responses[row].response,
+                                                               .response_count = 1,
+                                                               .certificate = secure ? "good" : NULL});
         refold_options *options = test_options(server_url(server));
         refold_options_set_ca_file(options, certificate_path("ca.pem"));
         refold_options_set_max_response_bytes(options, 30);
         refold_client *client = client_of(options);
-        check_case("%s%s", answers[row].name, secure ? ", TLS" : "");
+        check_case("%s%s", responses[row].name, secure ? ", TLS" : "");
         for (int call = 0; call < 5; call++)
-            CHECK_INT(get_code(client), answers[row].code);
+            CHECK_INT(get_code(client), responses[row].code);
         CHECK_INT(server_requests(server), 5);
-        if (answers[row].keeps)
+        if (responses[row].keeps)
             CHECK_INT(server_connections(server), 1);
-        else if (answers[row].answer.headers ==
+        else if (responses[row].response.headers ==
                  NULL) /* the other ones may be kept or not, as is convenient */
             CHECK_INT(server_connections(server), 5);
         refold_client_free(client);
@@ -123,11 +124,11 @@ TEST(every_whole_answer_leaves_a_connection_to_be_used_again) {
     }
 }
 
-/* A connection that the server has closed -------------------------------------------------------------- */
+/* A connection that the server has closed ---------------------------------------------------------------- */
 
 static const struct {
     const char *name;
-    struct answer answer;
+    struct response response;
 } closings[] = {
     {"closed after each answer", {.body = COMPLETED, .ending = CLOSE}},
     {"reset after each answer", {.body = COMPLETED, .ending = RESET}},
@@ -146,19 +147,19 @@ static void call_some(void *data) {
 
 /* A reset takes what was not yet read with it, so that its call may fail for a good reason: there the answer
  * is read before. */
-static void answer_then_reset(struct exchange *exchange) {
-    exchange_answer(exchange, &(struct answer){.body = COMPLETED});
+static void respond_then_reset(struct exchange *exchange) {
+    exchange_respond(exchange, &(struct response){.body = COMPLETED});
     exchange_pause(exchange, 5);
     exchange_reset(exchange);
 }
 
-TEST(a_server_that_closes_after_each_answer_fails_no_call) {
+TEST(a_server_that_closes_after_each_response_fails_no_call) {
     for (size_t i = 0; i < 2 * COUNT(closings); i++) {
-        const struct answer *answer = &closings[i / 2].answer;
+        const struct response *response = &closings[i / 2].response;
         struct server_options options = {
-            .answers = answer, .answer_count = 1, .certificate = i % 2 ? "good" : NULL};
-        if (answer->ending == RESET)
-            options.handler = answer_then_reset;
+            .responses = response, .response_count = 1, .certificate = i % 2 ? "good" : NULL};
+        if (response->ending == RESET)
+            options.handler = respond_then_reset;
         struct server *server = serve(&options);
         refold_client *client = trusting_client(server);
         check_case("%s%s", closings[i / 2].name, i % 2 ? ", TLS" : "");
@@ -178,7 +179,7 @@ static void close_on_second_request(struct exchange *exchange) {
         return;
     }
     (*served)++;
-    exchange_answer(exchange, &(struct answer){.body = COMPLETED});
+    exchange_respond(exchange, &(struct response){.body = COMPLETED});
 }
 
 static void reset_on_second_request(struct exchange *exchange) {
@@ -190,7 +191,7 @@ static void reset_on_second_request(struct exchange *exchange) {
 
 /* No retry in the caller's sense: it happens where none are allowed, without a pause, and counts as no
  * attempt. */
-TEST(a_request_that_crosses_the_closing_goes_out_again_at_once) {
+TEST(a_request_that_races_the_close_is_resent_at_once) {
     void (*handlers[])(struct exchange *) = {close_on_second_request, reset_on_second_request};
     for (size_t i = 0; i < 4; i++) {
         atomic_int served = 0;
@@ -214,12 +215,12 @@ TEST(a_request_that_crosses_the_closing_goes_out_again_at_once) {
 
 static void drop_every_request(struct exchange *exchange) {
     if (exchange_connection(exchange) == 0 && exchange_index(exchange) == 0)
-        exchange_answer(exchange, &(struct answer){.body = COMPLETED});
+        exchange_respond(exchange, &(struct response){.body = COMPLETED});
     else
         exchange_close(exchange);
 }
 
-TEST(it_goes_out_again_only_once) {
+TEST(a_request_is_resent_only_once) {
     struct server *server = serve(&(struct server_options){.handler = drop_every_request});
     refold_client *client = client_to(server);
     refold_error *error = NULL;
@@ -234,8 +235,8 @@ TEST(it_goes_out_again_only_once) {
     server_stop(server);
 }
 
-TEST(it_does_not_go_out_again_where_the_connection_was_new) {
-    struct server *server = serve_answers(1, &(struct answer){.silent = true, .ending = CLOSE});
+TEST(a_request_on_a_new_connection_is_not_resent) {
+    struct server *server = serve_responses(1, &(struct response){.silent = true, .ending = CLOSE});
     refold_client *client = client_to(server);
     CHECK_INT(get_code(client), REFOLD_ERROR_TRANSPORT);
     CHECK_INT(server_requests(server), 1);
@@ -243,17 +244,17 @@ TEST(it_does_not_go_out_again_where_the_connection_was_new) {
     server_stop(server);
 }
 
-static void answer_half(struct exchange *exchange) {
+static void respond_half(struct exchange *exchange) {
     if (exchange_index(exchange) == 0) {
-        exchange_answer(exchange, &(struct answer){.body = COMPLETED});
+        exchange_respond(exchange, &(struct response){.body = COMPLETED});
     } else {
         exchange_send_text(exchange, "H");
         exchange_close(exchange);
     }
 }
 
-TEST(nothing_goes_out_again_once_an_answer_has_begun) {
-    struct server *server = serve(&(struct server_options){.handler = answer_half});
+TEST(nothing_is_resent_once_a_response_has_begun) {
+    struct server *server = serve(&(struct server_options){.handler = respond_half});
     refold_client *client = client_to(server);
     CHECK_INT(get_code(client), REFOLD_OK);
     CHECK_INT(get_code(client), REFOLD_ERROR_TRANSPORT);
@@ -264,7 +265,7 @@ TEST(nothing_goes_out_again_once_an_answer_has_begun) {
 
 /* Closes idle connections after 0 to 4 ms, whatever is under way then. */
 static void close_soon(struct exchange *exchange) {
-    exchange_answer(exchange, &(struct answer){.body = COMPLETED});
+    exchange_respond(exchange, &(struct response){.body = COMPLETED});
     exchange_pause(exchange, (int64_t)exchange_index(exchange) % 5);
     exchange_close(exchange);
 }
@@ -276,7 +277,7 @@ static void call_with_pauses(void *data) {
     }
 }
 
-TEST(a_server_that_closes_idle_connections_after_any_time_fails_no_call) {
+TEST(idle_connections_closed_by_the_server_fail_no_call) {
     for (int secure = 0; secure < 2; secure++) {
         struct server *server =
             serve(&(struct server_options){.handler = close_soon, .certificate = secure ? "good" : NULL});
@@ -288,7 +289,7 @@ TEST(a_server_that_closes_idle_connections_after_any_time_fails_no_call) {
     }
 }
 
-/* Late bytes ------------------------------------------------------------------------------------------- */
+/* Late bytes --------------------------------------------------------------------------------------------- */
 
 #define WRONG "{\"status\": \"RUNNING\", \"name\": \"wrong\"}"
 #define RIGHT "{\"status\": \"COMPLETED\", \"name\": \"right\"}"
@@ -310,9 +311,9 @@ struct late {
 };
 
 /* The answer; then, when it has been read, more that nobody asked for. */
-static void answer_and_more(struct exchange *exchange) {
+static void respond_and_more(struct exchange *exchange) {
     struct late *late = exchange_data(exchange);
-    exchange_answer(exchange, &(struct answer){.body = RIGHT});
+    exchange_respond(exchange, &(struct response){.body = RIGHT});
     if (exchange_index(exchange) % 2 == 1)
         return;
     event_await(late->wanted, 1 + (int)exchange_index(exchange) / 2, 10000);
@@ -320,12 +321,12 @@ static void answer_and_more(struct exchange *exchange) {
     event_add(late->sent, 1);
 }
 
-TEST(late_bytes_are_never_taken_for_an_answer) {
+TEST(late_bytes_are_never_taken_for_a_response) {
     enum { ROUNDS = 20 };
     for (size_t i = 0; i < 2 * COUNT(late_bytes); i++) {
         struct late late = {.bytes = late_bytes[i / 2], .sent = event_new(), .wanted = event_new()};
         struct server *server = serve(&(struct server_options){
-            .handler = answer_and_more, .data = &late, .certificate = i % 2 ? "good" : NULL});
+            .handler = respond_and_more, .data = &late, .certificate = i % 2 ? "good" : NULL});
         refold_client *client = trusting_client(server);
         check_case("%zu%s", i / 2, i % 2 ? ", TLS" : "");
         for (int round = 0; round < 2 * ROUNDS; round++) {
@@ -351,7 +352,7 @@ TEST(late_bytes_are_never_taken_for_an_answer) {
 /* What comes below TLS on an idle connection. */
 static const struct {
     const char *name;
-    bool has_goodbye;
+    bool has_close_notify;
     const char *part;
     size_t count;
 } late_records[] = {
@@ -371,15 +372,15 @@ struct late_record {
     struct event *read, *sent;
 };
 
-static void answer_and_misbehave(struct exchange *exchange) {
+static void respond_and_misbehave(struct exchange *exchange) {
     struct late_record *late = exchange_data(exchange);
     size_t row = late->row;
-    exchange_answer(exchange, &(struct answer){.body = RIGHT});
+    exchange_respond(exchange, &(struct response){.body = RIGHT});
     if (exchange_index(exchange) > 0)
         return;
     event_await(late->read, 1, 10000);
-    if (late_records[row].has_goodbye)
-        exchange_say_goodbye(exchange);
+    if (late_records[row].has_close_notify)
+        exchange_close_notify(exchange);
     char *bytes = repeated(late_records[row].part, late_records[row].count);
     exchange_send_below_tls(exchange, bytes, strlen(bytes));
     free(bytes);
@@ -387,11 +388,11 @@ static void answer_and_misbehave(struct exchange *exchange) {
     exchange_await_close(exchange);
 }
 
-TEST(a_tls_session_that_misbehaves_while_idle_is_not_used_again) {
+TEST(tls_sessions_that_misbehave_while_idle_are_not_reused) {
     for (size_t i = 0; i < COUNT(late_records); i++) {
         struct late_record late = {i, event_new(), event_new()};
         struct server *server = serve(
-            &(struct server_options){.handler = answer_and_misbehave, .data = &late, .certificate = "good"});
+            &(struct server_options){.handler = respond_and_misbehave, .data = &late, .certificate = "good"});
         refold_client *client = trusting_client(server);
         check_case("%s", late_records[i].name);
         CHECK_INT(get_code(client), REFOLD_OK);
@@ -407,14 +408,14 @@ TEST(a_tls_session_that_misbehaves_while_idle_is_not_used_again) {
     }
 }
 
-/* Age -------------------------------------------------------------------------------------------------- */
+/* Age ---------------------------------------------------------------------------------------------------- */
 
 static void hold_until_all_are_there(struct exchange *exchange) {
     struct event *arrived = exchange_data(exchange);
     event_add(arrived, 1);
     if (exchange_index(exchange) < 3)
         event_await(arrived, 3, 10000);
-    exchange_answer(exchange, &(struct answer){.body = COMPLETED});
+    exchange_respond(exchange, &(struct response){.body = COMPLETED});
 }
 
 static void call_in_moved_time(void *client) {
@@ -450,15 +451,15 @@ TEST(connections_idle_for_more_than_a_minute_are_dropped) {
     }
 }
 
-/* What it costs ---------------------------------------------------------------------------------------- */
+/* What it costs ------------------------------------------------------------------------------------------ */
 
-TEST(a_kept_connection_needs_neither_lookup_nor_thread) {
+TEST(a_reused_connection_needs_neither_lookup_nor_thread) {
     struct server *server = serve_body(COMPLETED);
     char *url = text_of("http://server.invalid:%u", server_port(server));
     refold_options *options = test_options(url);
     refold_options_set_allow_plaintext(options, true);
     refold_client *client = client_of(options);
-    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+    lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
     CHECK_INT(get_code(client), REFOLD_OK);
     CHECK(await_threads(1, 5000));
     for (int i = 0; i < 100; i++) {
@@ -480,12 +481,12 @@ enum { WARMING = 20, TRACED = 100 };
 /* The calls that are traced; a mark before and after. */
 static void make_traced_calls(bool secure) {
     /* In one piece, for one that comes in two has to be waited for twice. */
-    const struct answer answer = {.raw = true,
-                                  .body =
-                                      "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "
-                                      "23\r\n\r\n" COMPLETED};
+    const struct response response = {
+        .raw = true,
+        .body = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "
+                "23\r\n\r\n" COMPLETED};
     struct server *server = serve(&(struct server_options){
-        .answers = &answer, .answer_count = 1, .certificate = secure ? "good" : NULL});
+        .responses = &response, .response_count = 1, .certificate = secure ? "good" : NULL});
     refold_client *client = trusting_client(server);
     refold_cancel *cancel = refold_cancel_new();
     int failed = 0;
@@ -537,9 +538,9 @@ static void note_line(struct traced *traced, long thread, long *marked, const ch
         traced->marks++;
         *marked = thread;
     } else if (traced->marks == 1 && thread == *marked && strncmp(call, "<...", 4) != 0) {
-        bool tells_fork = strncmp(call, "getpid(", 7) == 0;
-        traced->forks += tells_fork;
-        traced->calls += !tells_fork;
+        bool is_fork_check = strncmp(call, "getpid(", 7) == 0;
+        traced->forks += is_fork_check;
+        traced->calls += !is_fork_check;
         traced->threads += strncmp(call, "clone", 5) == 0;
         size_t used = strlen(traced->names);
         if (used < 200)
@@ -565,12 +566,12 @@ static struct traced read_trace(const char *trace) {
 
 /* A sanitizer has some of its own, now and then. */
 #ifdef CHECK_SANITIZED
-enum { MOST_CALLS = 4 * TRACED + 20 };
+enum { MAX_CALLS = 4 * TRACED + 20 };
 #else
-enum { MOST_CALLS = 4 * TRACED };
+enum { MAX_CALLS = 4 * TRACED };
 #endif
 
-TEST(a_call_on_a_kept_connection_costs_four_system_calls) {
+TEST(a_call_on_a_reused_connection_makes_four_system_calls) {
     static const char *const kinds[] = {"plain", "TLS"};
     const char *traced_kind = getenv("TRACED_CALLS");
     if (traced_kind != NULL) {
@@ -583,11 +584,11 @@ TEST(a_call_on_a_kept_connection_costs_four_system_calls) {
         REQUIRE(file >= 0);
         close(file);
         check_case("%s", kinds[i]);
-        if (trace_myself("a_call_on_a_kept_connection_costs_four_system_calls", kinds[i], trace)) {
+        if (trace_myself("a_call_on_a_reused_connection_makes_four_system_calls", kinds[i], trace)) {
             struct traced traced = read_trace(trace);
             CHECK_INT(traced.marks, 2);
             CHECK_INT(traced.threads, 0);
-            if (traced.calls < 3 * TRACED || traced.calls > MOST_CALLS)
+            if (traced.calls < 3 * TRACED || traced.calls > MAX_CALLS)
                 FAIL("%d calls took %d system calls: %s", TRACED, traced.calls, traced.names);
         }
         unlink(trace);

@@ -15,8 +15,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Making them ----------------------------------------------------------------------------------------------
- */
+/* Making them -------------------------------------------------------------------------------------------- */
 
 enum secret { KEY, OLD_TOKEN, TOKEN, PASSWORD, BAD_PASSWORD, SECRETS };
 enum { SECRET_LENGTH = 40, MASK = 0x80 };
@@ -39,16 +38,15 @@ struct secret_text {
     char text[SECRET_LENGTH + 1];
 };
 
-static void reveal(enum secret secret, struct secret_text *room) {
+static void reveal(enum secret secret, struct secret_text *out) {
     for (int i = 0; i < SECRET_LENGTH; i++)
-        room->text[i] = secret_byte(secret, i);
-    room->text[SECRET_LENGTH] = '\0';
+        out->text[i] = secret_byte(secret, i);
+    out->text[SECRET_LENGTH] = '\0';
 }
 
 static void wipe(void *memory, size_t length) { explicit_bzero(memory, length); }
 
-/* Searching ------------------------------------------------------------------------------------------------
- */
+/* Searching ---------------------------------------------------------------------------------------------- */
 
 /* What is searched for, each byte masked so that this is not found. */
 struct needle {
@@ -166,12 +164,11 @@ static void check_none_is_left(void) {
     CHECK_INT(copies_of(encoded_needle_of(BAD_PASSWORD)), 0);
 }
 
-/* Servers that know them ------------------------------------------------------------------------------------
- */
+/* Servers that know them --------------------------------------------------------------------------------- */
 
 enum how {
     NORMALLY,    /* 200 */
-    PLAINLY,     /* 404 */
+    NOT_FOUND,   /* 404 */
     PATIENTLY,   /* 503 twice, then as it should */
     ECHOING,     /* 404, and all that it was told, in every field */
     ESCAPING,    /* the same as JSON may write it */
@@ -237,25 +234,25 @@ static void send_in_pieces(struct exchange *exchange, const char *body) {
 
 static void send_compressed(struct exchange *exchange, const char *body) {
     struct bytes packed = gzip_of(body, strlen(body));
-    exchange_answer(exchange, &(struct answer){.status = 404,
-                                               .headers = "Content-Encoding: gzip\r\n",
-                                               .body = packed.start,
-                                               .length = packed.length});
+    exchange_respond(exchange, &(struct response){.status = 404,
+                                                  .headers = "Content-Encoding: gzip\r\n",
+                                                  .body = packed.start,
+                                                  .length = packed.length});
     free(packed.start);
 }
 
-static void answer(struct exchange *exchange) {
+static void response(struct exchange *exchange) {
     enum how how = ((const struct manner *)exchange_data(exchange))->how;
     char *body = echo(exchange, how == ESCAPING), *headers = NULL;
     if ((how == LATER || how == PATIENTLY) && exchange_index(exchange) % 3 == 2)
         how = NORMALLY;
     if (how == NORMALLY)
-        exchange_answer(exchange, &(struct answer){.body = COMPLETED});
-    else if (how == PLAINLY)
-        exchange_answer(exchange, &(struct answer){.status = 404, .body = "{}"});
+        exchange_respond(exchange, &(struct response){.body = COMPLETED});
+    else if (how == NOT_FOUND)
+        exchange_respond(exchange, &(struct response){.status = 404, .body = "{}"});
     else if (how == PATIENTLY)
-        exchange_answer(exchange,
-                        &(struct answer){.status = 503, .headers = "Retry-After: 0\r\n", .body = "{}"});
+        exchange_respond(exchange,
+                         &(struct response){.status = 503, .headers = "Retry-After: 0\r\n", .body = "{}"});
     else if (how == IN_PIECES)
         send_in_pieces(exchange, body);
     else if (how == COMPRESSING)
@@ -263,41 +260,42 @@ static void answer(struct exchange *exchange) {
     else if (how == NOT_AT_ALL)
         exchange_await_close(exchange);
     else if (how == USELESSLY)
-        exchange_answer(exchange, &(struct answer){.body = body});
+        exchange_respond(exchange, &(struct response){.body = body});
     else if (how == BRIEFLY)
-        exchange_answer(exchange, &(struct answer){.status = 404, .body = body, .is_cut = true, .cut = 130});
+        exchange_respond(exchange,
+                         &(struct response){.status = 404, .body = body, .is_cut = true, .cut = 130});
     else {
         headers = text_of("x-request-id: <%s>\r\nRetry-After: 0\r\n", sent_secret(exchange));
-        exchange_answer(exchange, &(struct answer){.status = how == LATER ? 503 : 404,
-                                                   .headers = headers,
-                                                   .body = how == IN_HEADERS ? "{}" : body});
+        exchange_respond(exchange, &(struct response){.status = how == LATER ? 503 : 404,
+                                                      .headers = headers,
+                                                      .body = how == IN_HEADERS ? "{}" : body});
     }
     free(headers);
     free(body);
 }
 
-static void answer_as_told(struct exchange *exchange) {
+static void respond_as_scripted(struct exchange *exchange) {
     bool is_followed = ((const struct manner *)exchange_data(exchange))->is_followed;
     exchange_keep_back(exchange, is_followed);
-    answer(exchange);
+    response(exchange);
     if (is_followed)
         exchange_send_below_tls(exchange, "\x17", 1);
     exchange_keep_back(exchange, false);
 }
 
 /* Tells two host:port, the server's and the proxy's. */
-static void serve_secrets(const void *data, char *told, size_t size) {
+static void serve_secrets(const void *data, char *info, size_t size) {
     const struct manner *manner = data;
     static struct manner kept;
     kept = *manner;
     struct secret_text password;
-    struct server_options options = {.handler = answer_as_told, .data = &kept};
+    struct server_options options = {.handler = respond_as_scripted, .data = &kept};
     options.certificate = manner->is_secure ? "good" : NULL;
     reveal(PASSWORD, &password);
     struct server *server = serve(&options);
     struct proxy *proxy = proxy_start((struct proxy_options){
         .is_socks = manner->between == SOCKS_PROXY, .user = USER, .password = strdup(password.text)});
-    snprintf(told, size, "%s %s", server_url(server), strstr(proxy_url(proxy, "http", NULL), "//") + 2);
+    snprintf(info, size, "%s %s", server_url(server), strstr(proxy_url(proxy, "http", NULL), "//") + 2);
 }
 
 struct place {
@@ -308,13 +306,12 @@ struct place {
 static struct place place_open(struct manner manner) {
     certificate_path("ca.pem");
     struct place place = {.remote = remote_start(serve_secrets, &manner)};
-    if (sscanf(remote_told(place.remote), "%79s %79s", place.server, place.proxy) != 2)
+    if (sscanf(remote_info(place.remote), "%79s %79s", place.server, place.proxy) != 2)
         abort();
     return place;
 }
 
-/* Calls -----------------------------------------------------------------------------------------------------
- */
+/* Calls -------------------------------------------------------------------------------------------------- */
 
 static void set_key(refold_options *options) {
     struct secret_text key;
@@ -351,7 +348,7 @@ static void set_proxy(refold_options *options, enum between between, const char 
 }
 
 /* None of them in anything that an error tells. */
-static void check_tells_none(const char *text) {
+static void check_has_no_secret(const char *text) {
     for (int secret = 0; text != NULL && secret < SECRETS; secret++) {
         struct needle needle = needle_of(secret);
         CHECK_INT(count_in((const unsigned char *)text, strlen(text), &needle), 0);
@@ -360,12 +357,12 @@ static void check_tells_none(const char *text) {
     CHECK_INT(text == NULL ? 0 : count_in((const unsigned char *)text, strlen(text), &needle), 0);
 }
 
-static void check_error_tells_none(const refold_error *error) {
-    check_tells_none(refold_error_message(error));
-    check_tells_none(refold_error_api_code(error));
-    check_tells_none(refold_error_http_error_type(error));
-    check_tells_none(refold_error_request_id(error));
-    check_tells_none(refold_error_body(error, NULL));
+static void check_error_has_no_secret(const refold_error *error) {
+    check_has_no_secret(refold_error_message(error));
+    check_has_no_secret(refold_error_api_code(error));
+    check_has_no_secret(refold_error_http_error_type(error));
+    check_has_no_secret(refold_error_request_id(error));
+    check_has_no_secret(refold_error_body(error, NULL));
 }
 
 struct scenario {
@@ -381,7 +378,7 @@ static void call(const refold_client *client, const struct scenario *scenario) {
     refold_error *error = NULL;
     refold_execution *execution = get(client, &error);
     CHECK((execution != NULL) == (how == NORMALLY || how == PATIENTLY || how == LATER));
-    check_error_tells_none(error);
+    check_error_has_no_secret(error);
     if (how == ECHOING || how == ESCAPING || how == COMPRESSING || how == IN_PIECES) {
         CHECK_CONTAINS(refold_error_message(error),
                        scenario->between == NO_PROXY ? "no <***>, no <nothing>" : "no <***>, no <***>");
@@ -443,22 +440,22 @@ static void check_scenario(const struct scenario *scenario) {
     remote_stop(place.remote);
 }
 
-TEST(no_secret_stays_in_memory) {
+TEST(no_secret_remains_in_memory) {
     for (enum how how = NORMALLY; how <= NOT_AT_ALL; how++)
         for (int i = 0; i < 4; i++)
             check_scenario(&(struct scenario){.how = how, .is_secure = i % 2 == 1, .has_token = i / 2 == 1});
 }
 
 /* The beginning of another record comes with the answer. */
-TEST(no_secret_stays_where_something_follows_the_answer) {
+TEST(no_secret_remains_when_data_follows_the_response) {
     static const enum how hows[] = {ECHOING, ESCAPING, COMPRESSING, IN_PIECES, IN_HEADERS, USELESSLY};
     for (size_t i = 0; i < COUNT(hows); i++)
         check_scenario(
             &(struct scenario){.how = hows[i], .is_secure = true, .has_token = true, .is_followed = true});
 }
 
-TEST(no_password_of_a_proxy_stays_in_memory) {
-    static const enum how hows[] = {NORMALLY, PLAINLY,     PATIENTLY, ECHOING,
+TEST(no_proxy_password_remains_in_memory) {
+    static const enum how hows[] = {NORMALLY, NOT_FOUND,   PATIENTLY, ECHOING,
                                     ESCAPING, COMPRESSING, LATER,     NOT_AT_ALL};
     for (size_t i = 0; i < COUNT(hows); i++) {
         /* A plaintext request through an HTTP proxy is answered by the proxy itself. */
@@ -474,7 +471,7 @@ TEST(no_password_of_a_proxy_stays_in_memory) {
 }
 
 /* Options alone: replaced, taken back, refused, freed. */
-TEST(options_leave_no_secret) {
+TEST(freed_options_leave_no_secret) {
     new_secrets();
     refold_options *options = refold_options_new();
     set_key(options);
@@ -487,7 +484,7 @@ TEST(options_leave_no_secret) {
     CHECK_FOUND(needle_of(TOKEN));
     refold_error *error = NULL;
     CHECK(refold_client_new(options, &error) == NULL);
-    check_error_tells_none(error);
+    check_error_has_no_secret(error);
     refold_error_free(error);
     refold_options_set_api_key(options, NULL, NULL);
     CHECK_GONE(needle_of(KEY));
@@ -498,7 +495,7 @@ TEST(options_leave_no_secret) {
     set_key(options);
     set_proxy(options, HTTP_PROXY, "no host", PASSWORD);
     CHECK(refold_client_new(options, &error) == NULL);
-    check_error_tells_none(error);
+    check_error_has_no_secret(error);
     refold_error_free(error);
     refold_options_free(options);
     check_none_is_left();
@@ -512,7 +509,7 @@ static void forget_variable(const char *name) {
     unsetenv(name);
 }
 
-TEST(what_the_environment_gave_is_wiped_as_well) {
+TEST(secrets_from_the_environment_are_wiped) {
     new_secrets();
     struct place place = place_open((struct manner){NORMALLY, HTTP_PROXY, true, false});
     struct secret_text key;
@@ -561,7 +558,7 @@ TEST(failures_leave_no_secret) {
         refold_error *error = NULL;
         CHECK(get(client, &error) == NULL);
         CHECK_INT(refold_error_code(error), i == 3 ? REFOLD_ERROR_TLS : REFOLD_ERROR_CONNECT);
-        check_error_tells_none(error);
+        check_error_has_no_secret(error);
         refold_client_free(client);
         refold_error_free(error);
         check_none_is_left();

@@ -45,43 +45,43 @@ static void end_storm(void) {
     signal(SIGALRM, SIG_DFL);
 }
 
-/* The calls that a signal may interrupt anywhere ------------------------------------------------------- */
+/* The calls that a signal may interrupt anywhere --------------------------------------------------------- */
 
-static void answer_late(struct exchange *exchange) {
-    exchange_answer(exchange, &(struct answer){.body = COMPLETED, .delay_ms = 3});
+static void respond_late(struct exchange *exchange) {
+    exchange_respond(exchange, &(struct response){.body = COMPLETED, .delay_ms = 3});
 }
 
-static void answer_late_and_close(struct exchange *exchange) {
-    exchange_answer(exchange, &(struct answer){.body = COMPLETED, .delay_ms = 2, .ending = CLOSE});
+static void respond_late_and_close(struct exchange *exchange) {
+    exchange_respond(exchange, &(struct response){.body = COMPLETED, .delay_ms = 2, .ending = CLOSE});
 }
 
-static void drip_answer(struct exchange *exchange) {
-    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 23\r\n\r\n" COMPLETED;
-    exchange_drip(exchange, answer, sizeof answer - 1, 16, 1);
+static void drip_response(struct exchange *exchange) {
+    static const char response[] = "HTTP/1.1 200 OK\r\nContent-Length: 23\r\n\r\n" COMPLETED;
+    exchange_drip(exchange, response, sizeof response - 1, 16, 1);
 }
 
 static void fail_every_other_time(struct exchange *exchange) {
-    const struct answer failing = {.status = 503, .headers = "Retry-After: 0\r\n", .delay_ms = 2};
+    const struct response failing = {.status = 503, .headers = "Retry-After: 0\r\n", .delay_ms = 2};
     if (exchange_index(exchange) % 2 == 0)
-        exchange_answer(exchange, &failing);
+        exchange_respond(exchange, &failing);
     else
-        answer_late(exchange);
+        respond_late(exchange);
 }
 
 static void run_for_a_while(struct exchange *exchange) {
     bool over = exchange_index(exchange) % 4 == 3;
-    exchange_answer(exchange, &(struct answer){.body = over ? COMPLETED : RUNNING, .delay_ms = 2});
+    exchange_respond(exchange, &(struct response){.body = over ? COMPLETED : RUNNING, .delay_ms = 2});
 }
 
 /* 4 MB, for which both sides have to wait many times. */
-static void answer_at_length(struct exchange *exchange) {
+static void respond_at_length(struct exchange *exchange) {
     enum { LENGTH = 4 << 20 };
     char *body = malloc(LENGTH);
     if (body == NULL)
         abort();
     memset(body, ' ', LENGTH);
     memcpy(body, COMPLETED, sizeof COMPLETED - 1);
-    exchange_answer(exchange, &(struct answer){.body = body, .length = LENGTH});
+    exchange_respond(exchange, &(struct response){.body = body, .length = LENGTH});
     free(body);
 }
 
@@ -105,22 +105,22 @@ static const struct {
     bool secure, is_looked_up, waits;
     int calls;
 } rows[] = {
-    {.name = "plain", .handler = answer_late, .calls = CALLS},
-    {.name = "TLS", .handler = answer_late, .secure = true, .calls = CALLS},
-    {.name = "dripping", .handler = drip_answer, .calls = CALLS / 4},
-    {.name = "dripping in TLS", .handler = drip_answer, .secure = true, .calls = CALLS / 4},
-    {.name = "new connections", .handler = answer_late_and_close, .calls = CALLS},
-    {.name = "new TLS sessions", .handler = answer_late_and_close, .secure = true, .calls = CALLS},
-    {.name = "new lookups", .handler = answer_late_and_close, .is_looked_up = true, .calls = CALLS / 2},
+    {.name = "plain", .handler = respond_late, .calls = CALLS},
+    {.name = "TLS", .handler = respond_late, .secure = true, .calls = CALLS},
+    {.name = "dripping", .handler = drip_response, .calls = CALLS / 4},
+    {.name = "dripping in TLS", .handler = drip_response, .secure = true, .calls = CALLS / 4},
+    {.name = "new connections", .handler = respond_late_and_close, .calls = CALLS},
+    {.name = "new TLS sessions", .handler = respond_late_and_close, .secure = true, .calls = CALLS},
+    {.name = "new lookups", .handler = respond_late_and_close, .is_looked_up = true, .calls = CALLS / 2},
     {.name = "a SOCKS proxy",
-     .handler = answer_late_and_close,
+     .handler = respond_late_and_close,
      .connected = greet_slowly,
      .proxy = "socks5h://",
      .calls = CALLS / 4},
     {.name = "retries", .handler = fail_every_other_time, .calls = CALLS},
     {.name = "waits", .handler = run_for_a_while, .waits = true, .calls = CALLS / 10},
-    {.name = "large bodies", .handler = answer_at_length, .calls = 3},
-    {.name = "large bodies in TLS", .handler = answer_at_length, .secure = true, .calls = 3},
+    {.name = "large bodies", .handler = respond_at_length, .calls = 3},
+    {.name = "large bodies in TLS", .handler = respond_at_length, .secure = true, .calls = 3},
 };
 
 static refold_client *client_for(size_t row, struct server *server) {
@@ -135,7 +135,7 @@ static refold_client *client_for(size_t row, struct server *server) {
     refold_options_set_max_retries(options, 1);
     if (rows[row].proxy != NULL)
         refold_options_set_proxy(options, proxy);
-    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+    lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
     free(url);
     free(proxy);
     return client_of(options);
@@ -154,7 +154,7 @@ static void make_calls(size_t row, const refold_client *client) {
     }
 }
 
-TEST(no_call_fails_for_a_signal) {
+TEST(signals_fail_no_call) {
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct server_options options = {.handler = rows[i].handler, .connected = rows[i].connected};
         options.certificate = rows[i].secure ? "good" : NULL;
@@ -173,23 +173,23 @@ TEST(no_call_fails_for_a_signal) {
     CHECK(!lookup_took_signals());
 }
 
-TEST(signals_neither_shorten_nor_lengthen_a_time_out) {
+TEST(signals_do_not_change_a_timeout) {
     struct dead_port *hole = black_hole(NULL);
-    struct server *server = serve_answers(1, &(struct answer){.silent = true, .ending = HOLD});
+    struct server *server = serve_responses(1, &(struct response){.silent = true, .ending = HOLD});
     const char *const urls[] = {dead_port_url(hole), server_url(server)};
     for (size_t i = 0; i < COUNT(urls); i++) {
         refold_options *options = test_options(urls[i]);
         refold_options_set_timeout_ms(options, 200);
         refold_client *client = client_of(options);
-        struct tries tries = {.most_ms = 300};
+        struct timing timing = {.max_ms = 300};
         check_case("%s", urls[i]);
-        while (CHECK_AGAIN(tries)) {
+        while (CHECK_AGAIN(timing)) {
             begin_storm();
             int64_t began = now_us();
             CHECK_INT(get_code(client), REFOLD_ERROR_TIMEOUT);
-            tries.us = now_us() - began;
+            timing.us = now_us() - began;
             end_storm();
-            CHECK(tries.us >= 200 * 1000);
+            CHECK(timing.us >= 200 * 1000);
             CHECK(seen_by_caller >= 20);
         }
         refold_client_free(client);
@@ -202,10 +202,10 @@ static void drop_the_first(struct exchange *exchange) {
     if (exchange_index(exchange) == 0)
         exchange_reset(exchange);
     else
-        answer_late(exchange);
+        respond_late(exchange);
 }
 
-TEST(signals_neither_shorten_nor_end_a_pause) {
+TEST(signals_do_not_change_a_pause) {
     struct server *server = serve(&(struct server_options){.handler = drop_the_first});
     refold_options *options = test_options(server_url(server));
     refold_options_set_max_retries(options, 1);
@@ -222,7 +222,7 @@ TEST(signals_neither_shorten_nor_end_a_pause) {
 }
 
 /* The library changes nothing of how the process takes signals. */
-TEST(the_process_takes_signals_as_before) {
+TEST(signal_dispositions_and_masks_are_unchanged) {
     enum { SIGNALS = 65 };
     struct sigaction before[SIGNALS], after;
     sigset_t blocked_before, blocked_after;
@@ -248,7 +248,7 @@ TEST(the_process_takes_signals_as_before) {
     CHECK(before[SIGPIPE].sa_handler == SIG_DFL);
 }
 
-/* SIGPIPE ---------------------------------------------------------------------------------------------- */
+/* SIGPIPE ------------------------------------------------------------------------------------------------ */
 
 /* A connection that the server has half closed and then reset gives EPIPE, and SIGPIPE, to whoever sends on
  * it. It has to happen between two steps of the client: its `send`, which stands here, waits for it. */
@@ -300,8 +300,8 @@ static void trap_at_once(struct exchange *exchange) {
         spring(exchange);
 }
 
-static void trap_after_an_answer(struct exchange *exchange) {
-    exchange_answer(exchange, &(struct answer){.body = COMPLETED});
+static void trap_after_a_response(struct exchange *exchange) {
+    exchange_respond(exchange, &(struct response){.body = COMPLETED});
     if (exchange_connection(exchange) == 0)
         spring(exchange);
 }
@@ -318,11 +318,11 @@ static const struct {
     {"a request on a TLS session in use", true, false, 1, REFOLD_OK, REFOLD_OK},
 };
 
-TEST(a_broken_pipe_kills_nobody) {
+TEST(a_broken_pipe_raises_no_signal) {
     for (size_t i = 0; i < COUNT(traps); i++) {
         trap = (struct trap){.wanted = event_new(), .settled = event_new()};
         caller = pthread_self();
-        struct server_options options = {.handler = traps[i].at_once ? answer_late : trap_after_an_answer,
+        struct server_options options = {.handler = traps[i].at_once ? respond_late : trap_after_a_response,
                                          .connected = traps[i].at_once ? trap_at_once : NULL};
         options.certificate = traps[i].secure ? "good" : NULL;
         struct server *server = serve(&options);
@@ -367,7 +367,7 @@ static void call_in_vain(void *client) {
     }
 }
 
-TEST(a_reset_at_any_moment_kills_nobody) {
+TEST(a_reset_at_any_moment_raises_no_signal) {
     for (int secure = 0; secure < 2; secure++) {
         struct server *server = serve(&(struct server_options){.connected = reset_somewhere});
         char *url = text_of("%s://127.0.0.1:%u", secure ? "https" : "http", server_port(server));
@@ -379,7 +379,7 @@ TEST(a_reset_at_any_moment_kills_nobody) {
     }
 }
 
-/* Cancelled threads ------------------------------------------------------------------------------------ */
+/* Cancelled threads -------------------------------------------------------------------------------------- */
 
 struct victim {
     const char *name;
@@ -433,7 +433,7 @@ static void *be_cancelled(void *data) {
     return NULL;
 }
 
-TEST(a_thread_that_is_cancelled_ends_after_the_call) {
+TEST(a_cancelled_thread_ends_after_the_call) {
     struct victim victims[] = {
         {"a call that waits", get_one, .want = REFOLD_ERROR_CANCELLED},
         {"a wait that waits", wait_for_one, .want = REFOLD_ERROR_CANCELLED},
@@ -445,8 +445,8 @@ TEST(a_thread_that_is_cancelled_ends_after_the_call) {
     certificate_path("ca.pem");
     for (size_t i = 0; i < COUNT(victims); i++) {
         struct victim *victim = &victims[i];
-        struct answer answers[] = {{.body = COMPLETED}, {.silent = true, .ending = HOLD}};
-        struct server *server = serve_answers(2, answers);
+        struct response responses[] = {{.body = COMPLETED}, {.silent = true, .ending = HOLD}};
+        struct server *server = serve_responses(2, responses);
         pthread_t thread;
         void *result = NULL;
         check_case("%s", victim->name);

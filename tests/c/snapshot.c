@@ -8,7 +8,7 @@
 
 /* What is an execution ----------------------------------------------------------------------------------- */
 
-TEST(bodies_that_are_executions) {
+TEST(documents_with_a_status_are_executions) {
     static const char *const bodies[] = {
         "{\"status\":\"\"}",
         " \t\r\n{ \"status\" : \"RUNNING\" } \t\r\n",
@@ -56,7 +56,7 @@ static void expect_invalid(const char *json, size_t length, size_t place) {
 }
 
 /* Valid JSON, but no execution; where the reason lies is left open. */
-TEST(other_documents_are_no_executions) {
+TEST(other_documents_are_rejected) {
     static const char *const bodies[] = {"null",
                                          "true",
                                          "7",
@@ -145,7 +145,7 @@ static const struct {
                  {"\"\x80\"", 1}};
 
 /* Wherever it stands: in a field that nobody knows, in an output, as the name that a typed field gives. */
-TEST(what_is_malformed_anywhere_fails_the_parse) {
+TEST(malformed_json_anywhere_fails_the_parse) {
     static const char *const before[] = {
         "{\"status\": \"RUNNING\", \"unknown\": ",
         "{\"status\": \"RUNNING\", \"nodes\": [{\"latest_output\": {\"a\": [0, ",
@@ -163,7 +163,7 @@ TEST(what_is_malformed_anywhere_fails_the_parse) {
     }
 }
 
-TEST(one_document_and_nothing_else) {
+TEST(data_after_the_document_is_rejected) {
     static const struct {
         const char *body;
         size_t place;
@@ -189,7 +189,7 @@ TEST(one_document_and_nothing_else) {
 
 /* A fault behind many lines: whether the place is told as line and column or as a count, the message names
  * it. */
-TEST(the_place_of_a_fault_is_told_across_lines) {
+TEST(parse_errors_report_line_and_position) {
     refold_error *error = UNREAD_ERROR;
     const char *body = "{\n\"status\": \"RUNNING\",\n\"a\": 01}";
     CHECK(refold_parse_execution(body, strlen(body), &error) == NULL);
@@ -199,7 +199,7 @@ TEST(the_place_of_a_fault_is_told_across_lines) {
     refold_error_free(error);
 }
 
-TEST(the_text_is_copied) {
+TEST(parsing_copies_the_text) {
     char body[] = "{\"status\": \"RUNNING\", \"name\": \"a name\"}";
     refold_execution *execution = refold_parse_execution(body, strlen(body), NULL);
     memset(body, 'x', sizeof body);
@@ -269,7 +269,7 @@ static char *member_of(const char *key, const char *value) {
     return text_of("\"%s\": %.*s%s%s", key, (int)(again - value), value, key, again + 3);
 }
 
-TEST(strings_of_an_execution) {
+TEST(execution_strings_are_returned) {
     for (size_t i = 0; i < COUNT(string_values) * COUNT(execution_strings); i++) {
         size_t field = i % COUNT(execution_strings), value = i / COUNT(execution_strings);
         char *member = member_of(execution_strings[field].key, string_values[value].sent);
@@ -285,7 +285,7 @@ TEST(strings_of_an_execution) {
     }
 }
 
-TEST(strings_of_a_node) {
+TEST(node_strings_are_returned) {
     for (size_t i = 0; i < COUNT(string_values) * COUNT(node_strings); i++) {
         size_t field = i % COUNT(node_strings), value = i / COUNT(node_strings);
         char *member = member_of(node_strings[field].key, string_values[value].sent);
@@ -302,7 +302,7 @@ TEST(strings_of_a_node) {
 }
 
 /* A text that ends at U+0000 for C is whole in the JSON view. */
-TEST(a_nul_in_a_string) {
+TEST(strings_with_nul_end_there_for_c) {
     size_t length = 0;
     refold_execution *execution =
         parsed("{\"status\": \"RUN\\u0000NING\", \"a\\u0000b\": 7, \"name\": \"\\u0000\\u0000\"}");
@@ -345,7 +345,7 @@ static const struct {
               {"COMPLETED ", REFOLD_STATE_UNKNOWN, true, true, false, "UNKNOWN"},
               {"SUCCESS", REFOLD_STATE_UNKNOWN, true, true, false, "UNKNOWN"}};
 
-TEST(states) {
+TEST(every_status_has_its_state) {
     for (size_t i = 0; i < COUNT(states); i++) {
         char *body = text_of("{\"status\": \"%s\", \"nodes\": [{\"node_status\": \"%s\"}]}", states[i].status,
                              states[i].status);
@@ -409,7 +409,7 @@ static const struct {
               {"maximum_attempts", refold_node_maximum_attempts},
               {"execution_time", refold_node_execution_time_ms}};
 
-TEST(numbers_are_read_tolerantly) {
+TEST(integers_are_accepted_in_any_notation) {
     for (size_t i = 0; i < COUNT(numbers) * COUNT(counts); i++) {
         size_t field = i % COUNT(counts), value = i / COUNT(counts);
         char *body = text_of("{\"status\": \"RUNNING\", \"nodes\": [{\"%s\": %s}]}", counts[field].key,
@@ -478,7 +478,7 @@ static int count_fields(const refold_execution *execution) {
 
 /* A key that differs from one that has a meaning, in any letter, or in two whose differences are equal, is
  * another one. */
-TEST(keys_that_resemble_others_have_no_meaning) {
+TEST(similar_keys_are_ignored) {
     enum { EXECUTION_FIELDS = 10, NODE_FIELDS = 10, FARTHEST = 16 };
     static const char *const keys[] = {"_id",
                                        "name",
@@ -529,7 +529,7 @@ TEST(keys_that_resemble_others_have_no_meaning) {
     free(body);
 }
 
-TEST(percentages_and_bools) {
+TEST(percentages_and_bools_are_returned) {
     static const struct {
         const char *sent;
         double percentage;
@@ -562,7 +562,7 @@ TEST(percentages_and_bools) {
     }
 }
 
-TEST(outputs_and_inputs_are_any_value) {
+TEST(outputs_and_inputs_may_be_any_value) {
     static const char *const values[] = {"{}",    "[]",    "{\"a\": [1, {\"b\": null}]}", "\"text\"", "7",
                                          "false", "[[[]]]"};
     static const refold_json_type types[] = {REFOLD_JSON_OBJECT, REFOLD_JSON_ARRAY,  REFOLD_JSON_OBJECT,
@@ -589,7 +589,7 @@ TEST(outputs_and_inputs_are_any_value) {
 
 /* Nodes -------------------------------------------------------------------------------------------------- */
 
-TEST(nodes_that_are_not_an_array_are_none) {
+TEST(nodes_of_another_type_are_absent) {
     static const char *const values[] = {
         "null", "7", "\"[]\"", "{\"0\": {}}", "true", "[]", "[{}], \"nodes\": 7", "[{}], \"nodes\": []"};
     for (size_t i = 0; i < COUNT(values); i++) {
@@ -604,7 +604,7 @@ TEST(nodes_that_are_not_an_array_are_none) {
     }
 }
 
-TEST(indexes_agree_with_the_json) {
+TEST(node_indexes_match_the_json) {
     refold_execution *execution = parsed(
         "{\"nodes\": [{\"node_id\": \"dropped\"}], \"status\": \"RUNNING\", \"nodes\": "
         "[{\"node_id\": \"a\"}, null, 7, [{\"node_id\": \"inner\"}], \"text\", {\"node_id\": \"b\"}]}");
@@ -624,7 +624,7 @@ TEST(indexes_agree_with_the_json) {
     refold_execution_free(execution);
 }
 
-TEST(of_equal_ids_the_first) {
+TEST(the_first_of_equal_ids_is_found) {
     refold_execution *execution = parsed("{\"status\": \"RUNNING\", \"nodes\": [{\"node_id\": \"x\"}, "
                                          "{\"node_id\": \"\\u0061\", \"node_name\": \"one\"}, "
                                          "{\"node_id\": \"a\", \"node_name\": \"two\"}, {\"node_id\": \"\"}, "
@@ -638,7 +638,7 @@ TEST(of_equal_ids_the_first) {
     refold_execution_free(execution);
 }
 
-TEST(the_documented_answer) {
+TEST(the_documented_response_is_read) {
     refold_execution *execution = parsed("{\"name\": \"Execution for workflow 6a106ba44480b80424a65289\", "
                                          "\"org_id\": \"6500a1b2c3d4e5f6a7b8c9d0\", "
                                          "\"environment\": \"test\", \"status\": \"COMPLETED\", "
@@ -669,7 +669,7 @@ TEST(the_documented_answer) {
 
 /* JSON views --------------------------------------------------------------------------------------------- */
 
-TEST(repeated_keys) {
+TEST(the_last_of_repeated_keys_is_found) {
     refold_execution *execution =
         parsed("{\"status\": \"RUNNING\", \"a\": 1, \"b\": 2, \"\\u0061\": {\"c\": 3, \"c\": 4}}");
     const refold_json *json = refold_execution_json(execution);
@@ -686,7 +686,7 @@ TEST(repeated_keys) {
 }
 
 /* Many members, all looked up: repeated, escaped and plain. */
-TEST(objects_of_any_size) {
+TEST(members_are_found_in_objects_of_any_size) {
     enum { MEMBERS = 3000 };
     char *body = malloc(MEMBERS * 60 + 100);
     size_t at = (size_t)sprintf(body, "{\"status\": \"RUNNING\", \"o\": {");
@@ -717,7 +717,7 @@ TEST(objects_of_any_size) {
     "\"i\\\\j\": 5, \"k\\\"l\": 6, \" \": 7, \"m~n\": 8, \"~1\": 9, \"0\": 10, \"deep\": {\"\": {\"\": "     \
     "11}, \"-\": 12}}"
 
-TEST(pointers) {
+TEST(json_pointers_are_resolved) {
     static const struct {
         const char *pointer, *want; /* the text of the value; NULL: none */
     } cases[] = {{"/foo", "[\"bar\", \"baz\", [7]]"},
@@ -769,7 +769,7 @@ TEST(pointers) {
     refold_execution_free(execution);
 }
 
-TEST(keys_and_values_in_order) {
+TEST(members_keep_their_order) {
     size_t length = 0;
     refold_execution *execution =
         parsed("{\"status\": \"\", \"z\": [10, 20, 30], \"a\\n\\u00fc\": {}, \"\": []}");
@@ -816,7 +816,7 @@ TEST(raw_and_text_are_the_servers_bytes) {
 }
 
 /* A known field of another type reads as absent, while the JSON view shows it as it came. */
-TEST(the_view_shows_what_typed_fields_hide) {
+TEST(the_json_view_exposes_what_typed_fields_hide) {
     refold_execution *execution = parsed(
         "{\"status\": \"RUNNING\", \"name\": [1], \"nodes\": {\"a\": 1}, \"completion_percentage\": \"7\"}");
     const refold_json *json = refold_execution_json(execution);
@@ -829,7 +829,7 @@ TEST(the_view_shows_what_typed_fields_hide) {
 
 /* Large and deep ----------------------------------------------------------------------------------------- */
 
-enum { SMALL_STACK = 128 * 1024 };
+enum { STACK_BYTES = 128 * 1024 };
 
 /* `depth` values within each other, each opened and closed by these. */
 static char *nested(const char *open, const char *core, const char *close, size_t depth) {
@@ -878,7 +878,7 @@ TEST(no_depth_overflows_the_stack) {
                                        {"[[],[],", "[]", "]", "/2", 100000, 1}};
     for (size_t i = 0; i < COUNT(cases); i++) {
         check_case("%s", cases[i].open);
-        run_on_stack(SMALL_STACK, read_deep, &cases[i]);
+        run_on_stack(STACK_BYTES, read_deep, &cases[i]);
     }
 }
 
@@ -900,22 +900,22 @@ static void fail_deep(void *data) {
     }
 }
 
-TEST(no_depth_of_a_bad_body_overflows_the_stack) { run_on_stack(SMALL_STACK, fail_deep, NULL); }
+TEST(no_depth_of_invalid_json_overflows_the_stack) { run_on_stack(STACK_BYTES, fail_deep, NULL); }
 
 /* A body of so many nodes, each with this output. */
 static char *body_of_nodes(size_t nodes, const char *output, size_t *length) {
-    size_t room = nodes * (strlen(output) + 160) + 200;
-    char *body = malloc(room);
+    size_t capacity = nodes * (strlen(output) + 160) + 200;
+    char *body = malloc(capacity);
     if (body == NULL)
         abort();
-    size_t at = (size_t)snprintf(body, room, "{\"status\": \"COMPLETED\", \"nodes\": [");
+    size_t at = (size_t)snprintf(body, capacity, "{\"status\": \"COMPLETED\", \"nodes\": [");
     for (size_t i = 0; i < nodes; i++)
         at += (size_t)snprintf(
-            body + at, room - at,
+            body + at, capacity - at,
             "%s{\"node_id\": \"node-%zu\", \"node_name\": \"Node %zu\", \"node_status\": \"Success\", "
             "\"execution_time\": %zu, \"latest_output\": %s}",
             i == 0 ? "" : ",", i, i, i, output);
-    at += (size_t)snprintf(body + at, room - at, "], \"name\": \"the end\"}");
+    at += (size_t)snprintf(body + at, capacity - at, "], \"name\": \"the end\"}");
     *length = at;
     return body;
 }
@@ -951,7 +951,7 @@ static void read_many(void *data) {
     refold_execution_free(execution);
 }
 
-TEST(a_hundred_thousand_nodes) { run_on_stack(SMALL_STACK, read_many, NULL); }
+TEST(a_hundred_thousand_nodes_can_be_read) { run_on_stack(STACK_BYTES, read_many, NULL); }
 
 static void read_large(void *data) {
     (void)data;
@@ -979,10 +979,10 @@ static void read_large(void *data) {
     free(text);
 }
 
-TEST(a_body_of_100_mb) { run_on_stack(SMALL_STACK, read_large, NULL); }
+TEST(a_document_of_100_mb_can_be_read) { run_on_stack(STACK_BYTES, read_large, NULL); }
 
 /* What was looked at is freed with the execution: parsing the same again and again takes no more memory. */
-TEST(nothing_is_left_of_an_execution) {
+TEST(a_freed_execution_leaves_no_memory) {
     size_t length = 0;
     char *body = body_of_nodes(1000, "{\"a\": [1, 2, \"thr\\u0065e\"], \"b\": {\"c\": \"d\"}}", &length);
     int64_t settled = 0;
@@ -1032,7 +1032,7 @@ static void read_all_of_it(void *data) {
 }
 
 /* All look at everything first, at once; all are shown the same. */
-TEST(reading_is_safe_from_many_threads) {
+TEST(reading_is_safe_on_many_threads) {
     size_t length = 0;
     char *body = body_of_nodes(SHARED_NODES, "{\"\\u0061\": [1, 2, \"thr\\u0065e\"]}", &length);
     for (int round = 0; round < (check_is_slow() ? 2 : 50); round++) {
@@ -1049,7 +1049,7 @@ TEST(reading_is_safe_from_many_threads) {
     free(body);
 }
 
-TEST(a_state_is_the_same_at_every_look) {
+TEST(a_state_is_the_same_at_every_access) {
     refold_execution *execution =
         parsed("{\"status\": \"TIMED_OUT\", \"nodes\": [{\"node_status\": \"Rejected\"}, {}]}");
     for (int look = 0; look < 3; look++) {
@@ -1073,7 +1073,7 @@ static void look_into(const refold_json *value) {
     }
 }
 
-TEST(arrays_and_objects_are_nothing_else_once_they_were_looked_into) {
+TEST(containers_keep_their_type_after_access) {
     refold_execution *execution = parsed("{\"status\": \"RUNNING\", \"nodes\": [{\"a\": \"b\", "
                                          "\"latest_output\": [\"c\"], \"input_data\": {\"d\": \"e\"}}]}");
     const refold_node *node = refold_execution_node(execution, 0);

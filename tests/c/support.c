@@ -48,10 +48,10 @@ static void ask(struct server *server, char *text, size_t size) {
     close(connected);
 }
 
-TEST(answers_look_as_the_script_says) {
+TEST(responses_follow_the_script) {
     static const struct {
         const char *name;
-        struct answer answer;
+        struct response response;
         const char *want;
         int error;
     } cases[] = {
@@ -82,7 +82,7 @@ TEST(answers_look_as_the_script_says) {
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         char text[400];
-        struct server *server = serve_answers(1, &cases[i].answer);
+        struct server *server = serve_responses(1, &cases[i].response);
         check_case("%s", cases[i].name);
         ask(server, text, sizeof text);
         CHECK_INT(errno, cases[i].error);
@@ -117,7 +117,7 @@ TEST(requests_are_counted_and_their_heads_kept) {
     server_stop(server);
 }
 
-TEST(a_port_that_somebody_has_gives_no_server) {
+TEST(an_occupied_port_yields_no_server) {
     struct server *server = serve_body("{}");
     int descriptors = descriptor_count();
     CHECK(serve(&(struct server_options){.port = server_port(server)}) == NULL);
@@ -131,7 +131,7 @@ static void drip(struct exchange *exchange) {
     CHECK(!exchange_send_text(exchange, "late"));
 }
 
-TEST(bytes_drip) {
+TEST(bytes_are_sent_at_the_given_pace) {
     char text[80];
     struct server *server = serve(&(struct server_options){.handler = drip});
     int64_t before = now_ms();
@@ -146,7 +146,7 @@ static void await_close(struct exchange *exchange) {
     event_add(exchange_data(exchange), 1);
 }
 
-TEST(the_end_of_a_client_is_an_event) {
+TEST(a_closing_client_is_an_event) {
     struct event *closed = event_new();
     struct server *server = serve(&(struct server_options){.handler = await_close, .data = closed});
     int connected = connect_to(server_port(server));
@@ -159,11 +159,11 @@ TEST(the_end_of_a_client_is_an_event) {
     event_free(closed);
 }
 
-TEST(what_is_held_goes_on_when_released) {
+TEST(held_exchanges_continue_when_released) {
     char text[80];
     struct server *server =
-        serve_answers(2, (struct answer[]){{.raw = true, .body = "one", .ending = HOLD},
-                                           {.raw = true, .body = "two", .ending = CLOSE}});
+        serve_responses(2, (struct response[]){{.raw = true, .body = "one", .ending = HOLD},
+                                               {.raw = true, .body = "two", .ending = CLOSE}});
     int connected = connect_to(server_port(server));
     CHECK(write(connected, REQUEST REQUEST, 2 * strlen(REQUEST)) > 0);
     CHECK(server_await_requests(server, 1, 1000));
@@ -192,9 +192,9 @@ TEST(a_server_may_accept_late_or_never) {
 static void ignore_the_client(struct exchange *exchange) { exchange_pause(exchange, 60000); }
 
 TEST(stopping_ends_every_wait) {
-    static const struct answer holding = {.silent = true, .ending = HOLD};
+    static const struct response holding = {.silent = true, .ending = HOLD};
     static const struct server_options servers[] = {{.handler = ignore_the_client},
-                                                    {.answers = &holding, .answer_count = 1},
+                                                    {.responses = &holding, .response_count = 1},
                                                     {.connected = ignore_the_client}};
     int threads = thread_count();
     for (size_t i = 0; i < COUNT(servers); i++) {
@@ -212,7 +212,7 @@ TEST(stopping_ends_every_wait) {
     CHECK(await_threads(threads, 1000));
 }
 
-TEST(dead_ports_are_dead) {
+TEST(dead_ports_do_not_respond) {
     struct dead_port *port = refusing_port(NULL);
     CHECK_INT(connect_to(dead_port_number(port)), -1);
     CHECK_INT(errno, ECONNREFUSED);
@@ -251,9 +251,10 @@ static void talk_tls(struct server *server, const char *want, int maximum) {
     close(connected);
 }
 
-TEST(servers_speak_tls) {
-    static const struct answer answer = {.body = "secret", .ending = CLOSE};
-    struct server_options options = {.answers = &answer, .answer_count = 1, .minimum_tls = TLS1_3_VERSION};
+TEST(servers_support_tls) {
+    static const struct response response = {.body = "secret", .ending = CLOSE};
+    struct server_options options = {
+        .responses = &response, .response_count = 1, .minimum_tls = TLS1_3_VERSION};
     options.certificate = "good";
     struct server *server = serve(&options);
     CHECK(strncmp(server_url(server), "https://127.0.0.1:", 18) == 0);
@@ -276,10 +277,10 @@ static void connect_often(void *data) {
         ask(data, text, sizeof text);
 }
 
-TEST(many_connections_at_once_leave_nothing_behind) {
+TEST(many_concurrent_connections_leak_nothing) {
     int descriptors = descriptor_count();
     int threads = thread_count();
-    struct server *server = serve_answers(1, &(struct answer){.body = "{}", .ending = CLOSE});
+    struct server *server = serve_responses(1, &(struct response){.body = "{}", .ending = CLOSE});
     run_on_threads(8, connect_often, server, 0);
     CHECK_INT(server_requests(server), 160);
     CHECK_INT(server_connections(server), 160);
@@ -326,13 +327,13 @@ static void run_self(const char *test, char *said, size_t size, int *status) {
 }
 
 /* Late, missed, and in time: the third of four that are allowed. */
-TEST(one_try_in_time_is_enough) {
+TEST(one_attempt_in_time_is_enough) {
     int made = 0;
-    for (struct tries tries = {.most_ms = 1, .allowed = 4}; CHECK_AGAIN(tries); made++) {
-        CHECK_INT(tries.made, made);
-        tries.us = made == 0 ? 1000 * check_patience() + 1 : 1000;
+    for (struct timing timing = {.max_ms = 1, .allowed = 4}; CHECK_AGAIN(timing); made++) {
+        CHECK_INT(timing.made, made);
+        timing.us = made == 0 ? 1000 * check_patience() + 1 : 1000;
         if (made == 1)
-            check_missed(&tries, "by chance");
+            check_missed(&timing, "by chance");
     }
     CHECK_INT(made, 3);
 }
@@ -347,10 +348,10 @@ static void fail_in_every_way(void) {
     CHECK_LACKS("text", "ex");
     CHECK_BETWEEN(3, 4, 5);
     CHECK_DOUBLE(0.5, 0.25);
-    for (struct tries tries = {.most_ms = 1}; CHECK_AGAIN(tries);)
-        tries.us = 1000 * check_patience() + 5 - tries.made;
-    for (struct tries tries = {.most_ms = 1}; CHECK_AGAIN(tries);)
-        check_missed(&tries, "number %d", tries.made);
+    for (struct timing timing = {.max_ms = 1}; CHECK_AGAIN(timing);)
+        timing.us = 1000 * check_patience() + 5 - timing.made;
+    for (struct timing timing = {.max_ms = 1}; CHECK_AGAIN(timing);)
+        check_missed(&timing, "number %d", timing.made);
     REQUIRE(1 == 2);
     FAIL("not reached");
 }
@@ -360,7 +361,7 @@ static void hang(void) {
     pause_ms(60000 * check_patience());
 }
 
-/* Tests that fail on purpose exist only in the processes that failures_are_failures starts. */
+/* Tests that fail on purpose exist only in the processes that failed_checks_are_reported starts. */
 __attribute__((constructor)) static void register_failing_tests(void) {
     static struct check_test failing = {"failing", fail_in_every_way, NULL};
     static struct check_test hanging = {"hanging", hang, NULL};
@@ -370,7 +371,7 @@ __attribute__((constructor)) static void register_failing_tests(void) {
     check_register(&hanging);
 }
 
-TEST(failures_are_failures) {
+TEST(failed_checks_are_reported) {
     char said[4000];
     int status = 0;
     run_self("failing", said, sizeof said, &status);
@@ -384,9 +385,9 @@ TEST(failures_are_failures) {
     CHECK_CONTAINS(said, "which holds \"ex\"");
     CHECK_CONTAINS(said, "3 is 3, wanted 4 to 5");
     CHECK_CONTAINS(said, "0.5 is 0.5, wanted 0.25");
-    CHECK_CONTAINS(said, "the best of 5 tries took");
-    CHECK_CONTAINS(said, "none of 5 tries came to what is timed: number 4");
-    CHECK_CONTAINS(said, "1 == 2 is not so");
+    CHECK_CONTAINS(said, "the best of 5 attempts took");
+    CHECK_CONTAINS(said, "none of 5 attempts reached the operation to be timed: number 4");
+    CHECK_CONTAINS(said, "1 == 2 is false");
     CHECK_LACKS(said, "not reached");
     CHECK_CONTAINS(said, "\n0 passed, 1 failed\n");
     run_self("hanging", said, sizeof said, &status);

@@ -13,10 +13,10 @@
 #include <unistd.h>
 
 static struct server *serve_tls(const char *certificate, struct server_options options) {
-    static const struct answer completed = {.body = COMPLETED};
+    static const struct response completed = {.body = COMPLETED};
     options.certificate = certificate;
-    options.answers = &completed;
-    options.answer_count = 1;
+    options.responses = &completed;
+    options.response_count = 1;
     return serve(&options);
 }
 
@@ -29,7 +29,7 @@ static char *file_text(const char *path) {
     return text;
 }
 
-/* Where trust comes from -------------------------------------------------------------------------------- */
+/* Where trust comes from --------------------------------------------------------------------------------- */
 
 struct trust {
     const char *name;
@@ -83,7 +83,7 @@ TEST(trust_comes_from_the_caller_and_the_environment) {
     server_stop(server);
 }
 
-TEST(directories_of_roots_are_a_list) {
+TEST(ssl_cert_dir_is_a_list) {
     struct server *server = serve_tls("good", (struct server_options){0});
     char *list = text_of("/nowhere::%s:", certificate_path("hashed"));
     setenv("SSL_CERT_DIR", list, 1);
@@ -110,13 +110,13 @@ static const char *refusal_of_forged(const struct server *server) {
 }
 
 static const char BAD_SIGNATURE[] = "not valid (bad signature)",
-                  NOBODY[] = "an authority that is not trusted";
+                  UNTRUSTED[] = "an authority that is not trusted";
 
-TEST(public_authorities_are_trusted_unless_others_are_named) {
+TEST(public_roots_are_trusted_unless_replaced) {
     struct server *server = serve_tls("forged", (struct server_options){0});
     CHECK_CONTAINS(refusal_of_forged(server), BAD_SIGNATURE);
     setenv("SSL_CERT_FILE", certificate_path("ca.pem"), 1);
-    CHECK_CONTAINS(refusal_of_forged(server), NOBODY);
+    CHECK_CONTAINS(refusal_of_forged(server), UNTRUSTED);
     unsetenv("SSL_CERT_FILE");
     server_stop(server);
 }
@@ -129,7 +129,7 @@ static bool leave_the_system(const char *folder) {
 }
 
 /* "Bundled roots where the system has none." */
-TEST(where_the_system_has_no_roots_there_are_bundled_ones) {
+TEST(bundled_roots_are_the_fallback) {
     struct server *server = serve_tls("forged", (struct server_options){0});
     char folder[] = "/tmp/empty-XXXXXX";
     REQUIRE(mkdtemp(folder) != NULL);
@@ -148,8 +148,7 @@ TEST(where_the_system_has_no_roots_there_are_bundled_ones) {
     server_stop(server);
 }
 
-/* Who is refused, and how ---------------------------------------------------------------------------------
- */
+/* Who is refused, and how -------------------------------------------------------------------------------- */
 
 static void hang_up(struct exchange *exchange) { exchange_close(exchange); }
 
@@ -159,18 +158,18 @@ static void hang_up_in_the_hello(struct exchange *exchange) {
     exchange_reset(exchange);
 }
 
-static void hang_up_in_the_answer(struct exchange *exchange) {
+static void hang_up_in_the_response(struct exchange *exchange) {
     char hello[600];
     exchange_read(exchange, hello, sizeof hello);
     exchange_send(exchange, "\x16\x03\x03\x00\x7a\x02\x00", 7);
     exchange_close(exchange);
 }
 
-static void answer_in_plain(struct exchange *exchange) {
-    exchange_answer(exchange, &(struct answer){.status = 400, .body = "{}", .ending = CLOSE});
+static void respond_in_plaintext(struct exchange *exchange) {
+    exchange_respond(exchange, &(struct response){.status = 400, .body = "{}", .ending = CLOSE});
 }
 
-static void answer_nonsense(struct exchange *exchange) {
+static void respond_nonsense(struct exchange *exchange) {
     exchange_send(exchange, "\x16\x03\x03\x00\x04\x02\x00\x00\x00", 9);
     exchange_await_close(exchange);
 }
@@ -181,21 +180,21 @@ struct refusal {
     const char *trusted; /* NULL: ca.pem */
     struct server_options options;
     refold_code code;
-    const char *told;
+    const char *message;
     bool is_retried;
 };
 
 static const struct refusal refusals[] = {
-    {"expired", "expired", .code = REFOLD_ERROR_TLS, .told = "has expired"},
-    {"early", "early", .code = REFOLD_ERROR_TLS, .told = "is not valid yet"},
-    {"wrong host", "wrong-host", .code = REFOLD_ERROR_TLS, .told = "is for another host name"},
-    {"unknown authority", "unknown", .code = REFOLD_ERROR_TLS, .told = "an authority that is not trusted"},
-    {"self-signed", "self-signed", .code = REFOLD_ERROR_TLS, .told = "an authority that is not trusted"},
-    {"own root, unknown", "own-root", .code = REFOLD_ERROR_TLS, .told = "is that of an authority"},
+    {"expired", "expired", .code = REFOLD_ERROR_TLS, .message = "has expired"},
+    {"early", "early", .code = REFOLD_ERROR_TLS, .message = "is not valid yet"},
+    {"wrong host", "wrong-host", .code = REFOLD_ERROR_TLS, .message = "is for another host name"},
+    {"unknown authority", "unknown", .code = REFOLD_ERROR_TLS, .message = "an authority that is not trusted"},
+    {"self-signed", "self-signed", .code = REFOLD_ERROR_TLS, .message = "an authority that is not trusted"},
+    {"own root, unknown", "own-root", .code = REFOLD_ERROR_TLS, .message = "is that of an authority"},
     {"own root, trusted", "own-root", "own-root.pem", .code = REFOLD_ERROR_TLS,
-     .told = "is that of an authority"},
+     .message = "is that of an authority"},
     {"demanding", "demanding", .code = REFOLD_ERROR_TLS,
-     .told = "is not valid (unsupported critical extension"},
+     .message = "is not valid (unsupported critical extension"},
     {"another address",
      "good",
      NULL,
@@ -220,17 +219,17 @@ static const struct refusal refusals[] = {
     {"plain HTTP",
      "good",
      NULL,
-     {.connected = answer_in_plain},
+     {.connected = respond_in_plaintext},
      REFOLD_ERROR_TLS,
      "does not speak TLS",
      false},
-    {"nonsense", "good", NULL, {.connected = answer_nonsense}, REFOLD_ERROR_TLS, "not valid TLS (", false},
+    {"nonsense", "good", NULL, {.connected = respond_nonsense}, REFOLD_ERROR_TLS, "not valid TLS (", false},
     {"closed", "good", NULL, {.connected = hang_up}, REFOLD_ERROR_TRANSPORT, "TLS handshake", true},
     {"reset", "good", NULL, {.connected = hang_up_in_the_hello}, REFOLD_ERROR_TRANSPORT, "reset", true},
     {"cut",
      "good",
      NULL,
-     {.connected = hang_up_in_the_answer},
+     {.connected = hang_up_in_the_response},
      REFOLD_ERROR_TRANSPORT,
      "TLS handshake",
      true},
@@ -248,7 +247,7 @@ static void check_refusal(void *data) {
     refold_client *client = client_of(options);
     refold_error *error = NULL;
     CHECK(get(client, &error) == NULL);
-    CHECK_ERROR(error, refusal->code, refusal->told);
+    CHECK_ERROR(error, refusal->code, refusal->message);
     CHECK_CONTAINS(refold_error_message(error), strstr(server_url(server), "//") + 2);
     const char *const debug_prints[] = {"Error", "Other(", "Invalid", "Some(", "::", "{"};
     for (size_t i = 0; i < COUNT(debug_prints); i++)
@@ -263,7 +262,7 @@ static void check_refusal(void *data) {
     server_stop(server);
 }
 
-TEST(who_is_not_trusted_is_told_why) {
+TEST(the_reason_of_distrust_is_reported) {
     const struct refusal *each[COUNT(refusals)];
     certificate_path("ca.pem");
     for (size_t i = 0; i < COUNT(refusals); i++) {
@@ -280,7 +279,7 @@ TEST(who_is_not_trusted_is_told_why) {
 
 /* "No way to switch verification off": what loosens other rules does not touch this one, nor do the variables
  * by which other programs are told. */
-TEST(nothing_switches_verification_off) {
+TEST(nothing_disables_verification) {
     static const char *const variables[] = {
         "REFOLD_INSECURE",  "REFOLD_ALLOW_PLAINTEXT",       "CURL_INSECURE",
         "SSL_NO_VERIFY",    "NODE_TLS_REJECT_UNAUTHORIZED", "GIT_SSL_NO_VERIFY",
@@ -299,8 +298,7 @@ TEST(nothing_switches_verification_off) {
     server_stop(server);
 }
 
-/* Who is trusted -------------------------------------------------------------------------------------------
- */
+/* Who is trusted ----------------------------------------------------------------------------------------- */
 
 struct welcome {
     const char *name;
@@ -338,8 +336,7 @@ TEST(servers_with_the_right_certificate_are_trusted) {
     }
 }
 
-/* nginx between -------------------------------------------------------------------------------------------
- */
+/* nginx between ------------------------------------------------------------------------------------------ */
 
 static const char NGINX[] =
     "daemon off; master_process off; pid @FOLDER@/pid; error_log @FOLDER@/error.log;\n"
@@ -395,7 +392,7 @@ static int lines_of(const char *log) {
     return count;
 }
 
-TEST(nginx_keeps_the_connection_and_compresses) {
+TEST(nginx_connections_are_kept_and_compressed) {
     char *padding = repeated("the same over and over ", 5000);
     char *body = text_of("{\"status\": \"COMPLETED\", \"name\": \"%s\"}", padding);
     struct server *server = serve_body(body);
@@ -463,7 +460,7 @@ TEST(nginx_closing_idle_connections_fails_no_call) {
 }
 
 /* A server that wants plain HTTP on the port: nginx answers a TLS hello with a page. */
-TEST(a_plain_nginx_is_told_apart) {
+TEST(plaintext_http_is_recognized) {
     struct peer *nginx =
         peer_start("exec nginx -c @FOLDER@/conf -e @FOLDER@/error.log",
                    "daemon off; master_process off; pid @FOLDER@/pid; events {}\n"

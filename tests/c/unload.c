@@ -96,8 +96,8 @@ static void visit(void *url) {
 }
 
 static struct server *serve_document(bool is_secure) {
-    static const struct answer answer = {.body = DOCUMENT};
-    struct server_options options = {.answers = &answer, .answer_count = 1};
+    static const struct response response = {.body = DOCUMENT};
+    struct server_options options = {.responses = &response, .response_count = 1};
     options.certificate = is_secure ? "good" : NULL;
     certificate_path("ca.pem");
     return serve(&options);
@@ -111,7 +111,7 @@ static char *url_of(const struct server *server) {
 }
 
 /* The first test, as later ones may leave it loaded. */
-TEST(this_program_is_not_linked_with_it) { CHECK(!is_loaded()); }
+TEST(this_program_does_not_link_the_library) { CHECK(!is_loaded()); }
 
 static int mappings(void) {
     char line[1000];
@@ -132,7 +132,7 @@ enum { KEPT = 256 << 10 };
 enum { KEPT = 2048 };
 #endif
 
-TEST(a_thousand_rounds_leave_nothing) {
+TEST(a_thousand_loads_leak_nothing) {
     enum { ROUNDS = 1000, FIRST = 100 };
     struct server *servers[] = {serve_document(false), serve_document(true)};
     char *urls[] = {url_of(servers[0]), url_of(servers[1])};
@@ -165,7 +165,7 @@ static void visit_often(void *url) {
         visit(url);
 }
 
-TEST(threads_load_and_unload_it_at_once) {
+TEST(threads_may_load_and_unload_concurrently) {
     struct server *server = serve_document(true);
     char *url = url_of(server);
     run_on_threads(8, visit_often, url, 0);
@@ -188,7 +188,7 @@ static void *end_late(void *data) {
 }
 
 /* A thread that has made calls ends after the last dlclose. */
-TEST(threads_may_end_after_it_was_unloaded) {
+TEST(threads_may_end_after_unloading) {
     enum { THREADS = 8 };
     struct server *server = serve_document(true);
     struct late late = {.url = url_of(server), .called = event_new(), .closed = event_new()};
@@ -209,7 +209,7 @@ TEST(threads_may_end_after_it_was_unloaded) {
 }
 
 /* Objects live on where the library is loaded again: it has never been away, or is the same. */
-TEST(objects_outlive_an_unload) {
+TEST(objects_outlive_unloading) {
     struct server *server = serve_document(false);
     char *url = url_of(server);
     struct library library, again;

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define NAMED(status, name) "{\"status\": \"" status "\", \"name\": \"" name "\"}"
+#define SNAPSHOT(status, name) "{\"status\": \"" status "\", \"name\": \"" name "\"}"
 #define AT_ONCE "Retry-After: 0\r\n"
 
 /* A client that polls this server every `interval` milliseconds, without retries. */
@@ -50,11 +50,11 @@ static refold_execution *wait_seeing(refold_client *client, struct seen *seen, u
 }
 
 TEST(polls_until_the_status_is_final) {
-    static const struct answer answers[] = {{.body = NAMED("RUNNING", "one")},
-                                            {.body = NAMED("RUNNING", "two")},
-                                            {.body = NAMED("STOPPING", "three")},
-                                            {.body = NAMED("COMPLETED", "four")}};
-    struct server *server = serve_answers(COUNT(answers), answers);
+    static const struct response responses[] = {{.body = SNAPSHOT("RUNNING", "one")},
+                                                {.body = SNAPSHOT("RUNNING", "two")},
+                                                {.body = SNAPSHOT("STOPPING", "three")},
+                                                {.body = SNAPSHOT("COMPLETED", "four")}};
+    struct server *server = serve_responses(COUNT(responses), responses);
     refold_client *client = poller_of(server, 10);
     struct seen seen = {0};
     refold_execution *execution = wait_seeing(client, &seen, 0, REFOLD_OK);
@@ -73,7 +73,7 @@ TEST(polls_until_the_status_is_final) {
     server_stop(server);
 }
 
-TEST(a_run_that_ends_badly_is_a_result) {
+TEST(a_failed_run_is_a_successful_wait) {
     static const struct {
         const char *status;
         refold_state state;
@@ -83,7 +83,7 @@ TEST(a_run_that_ends_badly_is_a_result) {
                  {"TIMED_OUT", REFOLD_STATE_TIMED_OUT}};
     for (size_t i = 0; i < COUNT(cases); i++) {
         char *body = text_of("{\"status\": \"%s\"}", cases[i].status);
-        struct server *server = serve_answers(2, (struct answer[]){{.body = RUNNING}, {.body = body}});
+        struct server *server = serve_responses(2, (struct response[]){{.body = RUNNING}, {.body = body}});
         refold_client *client = poller_of(server, 10);
         struct seen seen = {0};
         check_case("%s", cases[i].status);
@@ -103,7 +103,7 @@ TEST(an_unknown_status_is_not_final) {
                                            "Success", "SKIPPED"};
     for (size_t i = 0; i < COUNT(statuses); i++) {
         char *body = text_of("{\"status\": \"%s\"}", statuses[i]);
-        struct server *server = serve_answers(2, (struct answer[]){{.body = body}, {.body = COMPLETED}});
+        struct server *server = serve_responses(2, (struct response[]){{.body = body}, {.body = COMPLETED}});
         refold_client *client = poller_of(server, 10);
         struct seen seen = {0};
         check_case("%s", statuses[i]);
@@ -115,8 +115,8 @@ TEST(an_unknown_status_is_not_final) {
     }
 }
 
-TEST(nobody_needs_to_look_on) {
-    struct server *server = serve_answers(2, (struct answer[]){{.body = RUNNING}, {.body = COMPLETED}});
+TEST(the_callback_is_optional) {
+    struct server *server = serve_responses(2, (struct response[]){{.body = RUNNING}, {.body = COMPLETED}});
     refold_client *client = poller_of(server, 10);
     refold_error *error = UNREAD_ERROR;
     refold_execution *execution = refold_wait_execution(client, TEST_ID, 0, NULL, &server, NULL, &error);
@@ -133,8 +133,8 @@ enum { INTERVAL = 40, LATE = 90 };
 
 /* How many microseconds later than wanted the last request after a pause of one wait came; none may come
  * early. */
-static int64_t latest_of(const struct answer *answers, const int64_t *want, size_t count) {
-    struct server *server = serve_answers(count + 1, answers);
+static int64_t latest_of(const struct response *responses, const int64_t *want, size_t count) {
+    struct server *server = serve_responses(count + 1, responses);
     refold_client *client = poller_of(server, INTERVAL);
     struct seen seen = {0};
     int64_t latest = 0;
@@ -151,8 +151,8 @@ static int64_t latest_of(const struct answer *answers, const int64_t *want, size
     return latest * 1000;
 }
 
-/* What the pause before the last of these answers takes in a wait; `least_ms` at least. */
-static int64_t last_pause_of(refold_client *client, struct server *server, size_t count, int64_t least_ms) {
+/* What the pause before the last of these answers takes in a wait; `min_ms` at least. */
+static int64_t last_pause_of(refold_client *client, struct server *server, size_t count, int64_t min_ms) {
     struct seen seen = {0};
     refold_execution_free(wait_seeing(client, &seen, 0, REFOLD_OK));
     refold_client_free(client);
@@ -160,58 +160,60 @@ static int64_t last_pause_of(refold_client *client, struct server *server, size_
     int64_t took = server_request_ms(server, count - 1) - server_request_ms(server, count - 2);
     server_stop(server);
     CHECK_INT(seen.count, 2);
-    CHECK(took >= least_ms);
+    CHECK(took >= min_ms);
     return took * 1000;
 }
 
-static void check_pauses(const struct answer *answers, const int64_t *want, size_t count) {
-    struct tries tries = {.most_ms = LATE};
-    while (CHECK_AGAIN(tries))
-        tries.us = latest_of(answers, want, count);
+static void check_pauses(const struct response *responses, const int64_t *want, size_t count) {
+    struct timing timing = {.max_ms = LATE};
+    while (CHECK_AGAIN(timing))
+        timing.us = latest_of(responses, want, count);
 }
 
 /* Half as long again each time the body came back the same, ten times at most. */
 TEST(pauses_grow_while_nothing_changes) {
     static const int64_t want[] = {40, 60, 90, 135, 202, 303, 400, 400};
-    struct answer answers[COUNT(want) + 1];
-    for (size_t i = 0; i < COUNT(answers); i++)
-        answers[i] = (struct answer){.body = i == COUNT(want) ? COMPLETED : RUNNING};
-    check_pauses(answers, want, COUNT(want));
+    struct response responses[COUNT(want) + 1];
+    for (size_t i = 0; i < COUNT(responses); i++)
+        responses[i] = (struct response){.body = i == COUNT(want) ? COMPLETED : RUNNING};
+    check_pauses(responses, want, COUNT(want));
 }
 
-TEST(a_change_brings_short_pauses_back) {
+TEST(a_change_resets_the_pause) {
     static const int64_t want[] = {40, 60, 90, 40, 60, 40, 40};
-    static const struct answer answers[] = {{.body = NAMED("RUNNING", "a")}, {.body = NAMED("RUNNING", "a")},
-                                            {.body = NAMED("RUNNING", "a")}, {.body = NAMED("RUNNING", "b")},
-                                            {.body = NAMED("RUNNING", "b")}, {.body = NAMED("RUNNING", "a")},
-                                            {.body = NAMED("RUNNING", "b")}, {.body = COMPLETED}};
-    check_pauses(answers, want, COUNT(want));
+    static const struct response responses[] = {
+        {.body = SNAPSHOT("RUNNING", "a")}, {.body = SNAPSHOT("RUNNING", "a")},
+        {.body = SNAPSHOT("RUNNING", "a")}, {.body = SNAPSHOT("RUNNING", "b")},
+        {.body = SNAPSHOT("RUNNING", "b")}, {.body = SNAPSHOT("RUNNING", "a")},
+        {.body = SNAPSHOT("RUNNING", "b")}, {.body = COMPLETED}};
+    check_pauses(responses, want, COUNT(want));
 }
 
 TEST(one_second_is_the_default_pause) {
-    struct tries tries = {.most_ms = 1250};
-    while (CHECK_AGAIN(tries)) {
-        struct server *server = serve_answers(2, (struct answer[]){{.body = RUNNING}, {.body = COMPLETED}});
-        tries.us = last_pause_of(client_to(server), server, 2, 998);
+    struct timing timing = {.max_ms = 1250};
+    while (CHECK_AGAIN(timing)) {
+        struct server *server =
+            serve_responses(2, (struct response[]){{.body = RUNNING}, {.body = COMPLETED}});
+        timing.us = last_pause_of(client_to(server), server, 2, 998);
     }
 }
 
-TEST(retry_after_of_a_snapshot_is_kept) {
-    struct tries tries = {.most_ms = 1300};
-    while (CHECK_AGAIN(tries)) {
-        struct server *server = serve_answers(
-            2, (struct answer[]){{.body = RUNNING, .headers = "Retry-After: 1\r\n"}, {.body = COMPLETED}});
-        tries.us = last_pause_of(poller_of(server, 10), server, 2, 990);
+TEST(retry_after_of_a_snapshot_is_honored) {
+    struct timing timing = {.max_ms = 1300};
+    while (CHECK_AGAIN(timing)) {
+        struct server *server = serve_responses(
+            2, (struct response[]){{.body = RUNNING, .headers = "Retry-After: 1\r\n"}, {.body = COMPLETED}});
+        timing.us = last_pause_of(poller_of(server, 10), server, 2, 990);
     }
 }
 
-TEST(retry_after_of_a_failed_poll_is_kept) {
-    struct tries tries = {.most_ms = 1300};
-    while (CHECK_AGAIN(tries)) {
-        struct server *server = serve_answers(
-            3, (struct answer[]){
+TEST(retry_after_of_a_failed_poll_is_honored) {
+    struct timing timing = {.max_ms = 1300};
+    while (CHECK_AGAIN(timing)) {
+        struct server *server = serve_responses(
+            3, (struct response[]){
                    {.body = RUNNING}, {.status = 429, .headers = "Retry-After: 1\r\n"}, {.body = COMPLETED}});
-        tries.us = last_pause_of(poller_of(server, 10), server, 3, 990);
+        timing.us = last_pause_of(poller_of(server, 10), server, 3, 990);
     }
 }
 
@@ -254,10 +256,11 @@ static unsigned char give_byte(const refold_execution *execution, void *user_dat
     return given_byte;
 }
 
-TEST(a_bool_of_the_callback_is_a_byte) {
+TEST(any_nonzero_byte_of_the_callback_is_true) {
     static const unsigned char bytes[] = {0, 1, 2, 3, 127, 128, 254, 255};
     for (size_t i = 0; i < COUNT(bytes); i++) {
-        struct server *server = serve_answers(2, (struct answer[]){{.body = RUNNING}, {.body = COMPLETED}});
+        struct server *server =
+            serve_responses(2, (struct response[]){{.body = RUNNING}, {.body = COMPLETED}});
         refold_client *client = poller_of(server, 10);
         refold_error *error = UNREAD_ERROR;
         int calls = 0;
@@ -282,8 +285,8 @@ static bool keep(const refold_execution *execution, void *user_data) {
 }
 
 TEST(the_callback_may_keep_a_snapshot) {
-    struct server *server = serve_answers(
-        2, (struct answer[]){{.body = NAMED("RUNNING", "kept")}, {.body = NAMED("COMPLETED", "last")}});
+    struct server *server = serve_responses(2, (struct response[]){{.body = SNAPSHOT("RUNNING", "kept")},
+                                                                   {.body = SNAPSHOT("COMPLETED", "last")}});
     refold_client *client = poller_of(server, 10);
     struct seen seen = {0};
     refold_error *error = UNREAD_ERROR;
@@ -319,14 +322,14 @@ static bool call_again(const refold_execution *execution, void *user_data) {
     return true;
 }
 
-static void answer_by_id(struct exchange *exchange) {
+static void respond_by_id(struct exchange *exchange) {
     bool runs = strstr(head_line(exchange_head(exchange)), TEST_ID) != NULL && exchange_index(exchange) < 4;
-    exchange_answer(exchange, &(struct answer){.body = runs ? RUNNING : COMPLETED});
+    exchange_respond(exchange, &(struct response){.body = runs ? RUNNING : COMPLETED});
 }
 
 /* No lock and no connection is held while the callback runs: one connection is enough for both. */
 TEST(the_callback_may_use_the_same_client_and_token) {
-    struct server *server = serve(&(struct server_options){.handler = answer_by_id});
+    struct server *server = serve(&(struct server_options){.handler = respond_by_id});
     struct caller caller = {.client = poller_of(server, 10), .cancel = refold_cancel_new()};
     refold_error *error = UNREAD_ERROR;
     refold_execution *execution =
@@ -365,21 +368,21 @@ TEST(the_callback_may_trigger_the_token) {
 
 /* The end of the time ------------------------------------------------------------------------------------ */
 
-TEST(the_time_out_bounds_the_wait) {
+TEST(the_timeout_bounds_the_wait) {
     struct server *server = serve_body(RUNNING);
     refold_client *client = poller_of(server, 30);
-    struct tries tries = {.most_ms = 400};
-    while (CHECK_AGAIN(tries)) {
+    struct timing timing = {.max_ms = 400};
+    while (CHECK_AGAIN(timing)) {
         struct seen seen = {0};
         refold_error *error = UNREAD_ERROR;
         int64_t began = now_us();
         CHECK(refold_wait_execution(client, TEST_ID, 300, see, &seen, NULL, &error) == NULL);
-        tries.us = now_us() - began;
-        CHECK(tries.us >= 200 * 1000);
+        timing.us = now_us() - began;
+        CHECK(timing.us >= 200 * 1000);
         CHECK_ERROR(error, REFOLD_ERROR_TIMEOUT, "300");
         CHECK(refold_error_is_retryable(error));
         if (seen.count < 2)
-            check_missed(&tries, "%d polls were answered", seen.count);
+            check_missed(&timing, "%d polls were answered", seen.count);
         refold_error_free(error);
     }
     refold_client_free(client);
@@ -388,19 +391,19 @@ TEST(the_time_out_bounds_the_wait) {
 
 /* Two polls of two tries each; after them comes a long pause. The status is one that no message may tell. */
 #define ECHO "{\"status\": \"PAUSED by " TEST_KEY
-static const struct answer echoing_answers[] = {{.status = 503, .headers = AT_ONCE},
-                                                {.body = RUNNING},
-                                                {.status = 503, .headers = AT_ONCE},
-                                                {.body = NULL, .headers = "Retry-After: 30\r\n"}};
+static const struct response echoing_responses[] = {{.status = 503, .headers = AT_ONCE},
+                                                    {.body = RUNNING},
+                                                    {.status = 503, .headers = AT_ONCE},
+                                                    {.body = NULL, .headers = "Retry-After: 30\r\n"}};
 
 /* The error of a wait that gets these answers; to be freed. */
 static refold_error *error_of_echoing_wait(uint64_t timeout_ms, int stop_at) {
     char *filler = repeated("waiting ", 1000);
     char *body = text_of(ECHO " %s\"}", filler);
-    struct answer answers[COUNT(echoing_answers)];
-    memcpy(answers, echoing_answers, sizeof answers);
-    answers[COUNT(answers) - 1].body = body;
-    struct server *server = serve_answers(COUNT(answers), answers);
+    struct response responses[COUNT(echoing_responses)];
+    memcpy(responses, echoing_responses, sizeof responses);
+    responses[COUNT(responses) - 1].body = body;
+    struct server *server = serve_responses(COUNT(responses), responses);
     refold_options *options = test_options(server_url(server));
     refold_options_set_poll_interval_ms(options, 10);
     refold_options_set_max_retries(options, 1);
@@ -409,7 +412,7 @@ static refold_error *error_of_echoing_wait(uint64_t timeout_ms, int stop_at) {
     refold_error *error = UNREAD_ERROR;
     CHECK(refold_wait_execution(client, TEST_ID, timeout_ms, see, &seen, NULL, &error) == NULL);
     CHECK_INT(seen.count, 2);
-    CHECK_INT(server_requests(server), COUNT(answers));
+    CHECK_INT(server_requests(server), COUNT(responses));
     refold_client_free(client);
     server_stop(server);
     free(body);
@@ -417,7 +420,7 @@ static refold_error *error_of_echoing_wait(uint64_t timeout_ms, int stop_at) {
     return error;
 }
 
-TEST(the_last_status_is_told_shortened_and_without_the_key) {
+TEST(the_last_status_is_reported_cut_and_redacted) {
     refold_error *error = error_of_echoing_wait(1000, 0);
     CHECK_ERROR(error, REFOLD_ERROR_TIMEOUT, "PAUSED by ***");
     CHECK_LACKS(refold_error_message(error), TEST_KEY);
@@ -425,50 +428,50 @@ TEST(the_last_status_is_told_shortened_and_without_the_key) {
     refold_error_free(error);
 }
 
-TEST(a_wait_that_ends_early_counts_the_tries_of_all_polls) {
+TEST(an_ended_wait_counts_the_attempts_of_all_polls) {
     check_case("out of time");
     refold_error *error = error_of_echoing_wait(1000, 0);
-    CHECK_INT(refold_error_attempts(error), COUNT(echoing_answers));
+    CHECK_INT(refold_error_attempts(error), COUNT(echoing_responses));
     EXPECT_ERROR(error, REFOLD_ERROR_TIMEOUT, NULL);
     check_case("stopped by the callback");
     error = error_of_echoing_wait(0, 2);
-    CHECK_INT(refold_error_attempts(error), COUNT(echoing_answers));
+    CHECK_INT(refold_error_attempts(error), COUNT(echoing_responses));
     EXPECT_ERROR(error, REFOLD_ERROR_CANCELLED, NULL);
 }
 
 /* A wait of 300 ms that gets RUNNING and then this answer: what it takes. */
-static void try_second_poll(struct tries *tries, struct answer second, refold_error **error) {
-    struct server *server = serve_answers(2, (struct answer[]){{.body = RUNNING}, second});
+static void time_second_poll(struct timing *timing, struct response second, refold_error **error) {
+    struct server *server = serve_responses(2, (struct response[]){{.body = RUNNING}, second});
     refold_client *client = poller_of(server, 10);
     struct seen seen = {0};
     *error = UNREAD_ERROR;
     int64_t began = now_us();
     CHECK(refold_wait_execution(client, TEST_ID, 300, see, &seen, NULL, error) == NULL);
-    tries->us = now_us() - began;
+    timing->us = now_us() - began;
     CHECK(*error != NULL);
     CHECK(seen.count <= 1);
     CHECK(server_requests(server) <= 2);
     if (seen.count < 1 || server_requests(server) < 2)
-        check_missed(tries, "only %zu polls", server_requests(server));
+        check_missed(timing, "only %zu polls", server_requests(server));
     refold_client_free(client);
     server_stop(server);
 }
 
-TEST(the_time_out_bounds_a_poll) {
-    struct tries tries = {.most_ms = 400};
-    while (CHECK_AGAIN(tries)) {
+TEST(the_timeout_bounds_a_poll) {
+    struct timing timing = {.max_ms = 400};
+    while (CHECK_AGAIN(timing)) {
         refold_error *error;
-        try_second_poll(&tries, (struct answer){.silent = true, .ending = HOLD}, &error);
-        CHECK(tries.us >= 300 * 1000);
+        time_second_poll(&timing, (struct response){.silent = true, .ending = HOLD}, &error);
+        CHECK(timing.us >= 300 * 1000);
         EXPECT_ERROR(error, REFOLD_ERROR_TIMEOUT, NULL);
     }
 }
 
-TEST(the_time_out_bounds_a_retry_after) {
-    struct tries tries = {.most_ms = 400};
-    while (CHECK_AGAIN(tries)) {
+TEST(the_timeout_bounds_a_retry_after) {
+    struct timing timing = {.max_ms = 400};
+    while (CHECK_AGAIN(timing)) {
         refold_error *error;
-        try_second_poll(&tries, (struct answer){.status = 429, .headers = "Retry-After: 30\r\n"}, &error);
+        time_second_poll(&timing, (struct response){.status = 429, .headers = "Retry-After: 30\r\n"}, &error);
         refold_error_free(error);
     }
 }
@@ -476,14 +479,14 @@ TEST(the_time_out_bounds_a_retry_after) {
 /* Failures ----------------------------------------------------------------------------------------------- */
 
 /* The options' time-out is a poll's: it is waited out, the fifth time in a row, too, the sixth not. */
-TEST(polls_that_take_too_long_are_waited_out) {
-    static const struct answer silent = {.silent = true, .ending = HOLD};
+TEST(polls_that_time_out_are_tolerated) {
+    static const struct response silent = {.silent = true, .ending = HOLD};
     for (size_t failures = 1; failures <= 6; failures += 1 + 3 * (failures == 1)) {
-        struct answer answers[9] = {{.body = RUNNING}};
+        struct response responses[9] = {{.body = RUNNING}};
         for (size_t i = 1; i <= failures; i++)
-            answers[i] = silent;
-        answers[failures + 1] = (struct answer){.body = COMPLETED};
-        struct server *server = serve_answers(failures + 2, answers);
+            responses[i] = silent;
+        responses[failures + 1] = (struct response){.body = COMPLETED};
+        struct server *server = serve_responses(failures + 2, responses);
         refold_options *options = test_options(server_url(server));
         refold_options_set_poll_interval_ms(options, 10);
         refold_options_set_timeout_ms(options, 300 * (uint64_t)check_patience());
@@ -497,25 +500,25 @@ TEST(polls_that_take_too_long_are_waited_out) {
     }
 }
 
-static const struct answer passing_failures[] = {{.status = 408, .headers = AT_ONCE},
-                                                 {.status = 429, .headers = AT_ONCE},
-                                                 {.status = 500, .headers = AT_ONCE},
-                                                 {.status = 502, .headers = AT_ONCE},
-                                                 {.status = 503, .headers = AT_ONCE},
-                                                 {.status = 504, .headers = AT_ONCE},
-                                                 {.silent = true, .ending = CLOSE},
-                                                 {.silent = true, .ending = RESET},
-                                                 {.body = COMPLETED, .is_cut = true, .cut = 3}};
+static const struct response passing_failures[] = {{.status = 408, .headers = AT_ONCE},
+                                                   {.status = 429, .headers = AT_ONCE},
+                                                   {.status = 500, .headers = AT_ONCE},
+                                                   {.status = 502, .headers = AT_ONCE},
+                                                   {.status = 503, .headers = AT_ONCE},
+                                                   {.status = 504, .headers = AT_ONCE},
+                                                   {.silent = true, .ending = CLOSE},
+                                                   {.silent = true, .ending = RESET},
+                                                   {.body = COMPLETED, .is_cut = true, .cut = 3}};
 
 /* Up to 5 in a row; the row begins anew after each success. */
-TEST(passing_failures_are_waited_out) {
+TEST(transient_poll_failures_are_tolerated) {
     for (size_t kind = 0; kind < COUNT(passing_failures); kind++) {
-        struct answer answers[13];
-        for (size_t i = 0; i < COUNT(answers); i++)
-            answers[i] = passing_failures[kind];
-        answers[5] = (struct answer){.body = RUNNING};
-        answers[11] = (struct answer){.body = NAMED("COMPLETED", "last")};
-        struct server *server = serve_answers(COUNT(answers), answers);
+        struct response responses[13];
+        for (size_t i = 0; i < COUNT(responses); i++)
+            responses[i] = passing_failures[kind];
+        responses[5] = (struct response){.body = RUNNING};
+        responses[11] = (struct response){.body = SNAPSHOT("COMPLETED", "last")};
+        struct server *server = serve_responses(COUNT(responses), responses);
         refold_client *client = poller_of(server, 10);
         struct seen seen = {0};
         check_case("%zu: %d", kind, passing_failures[kind].status);
@@ -533,10 +536,11 @@ TEST(the_sixth_failure_in_a_row_ends_the_wait) {
     for (size_t kind = 0; kind < COUNT(passing_failures); kind++) {
         /* Closed: what fails is a fresh connection, and not one that went stale, which would cost one request
          * more. */
-        struct answer answers[8] = {{.body = RUNNING, .headers = "Connection: close\r\n", .ending = CLOSE}};
-        for (size_t i = 1; i < COUNT(answers); i++)
-            answers[i] = passing_failures[kind];
-        struct server *server = serve_answers(COUNT(answers), answers);
+        struct response responses[8] = {
+            {.body = RUNNING, .headers = "Connection: close\r\n", .ending = CLOSE}};
+        for (size_t i = 1; i < COUNT(responses); i++)
+            responses[i] = passing_failures[kind];
+        struct server *server = serve_responses(COUNT(responses), responses);
         refold_client *client = poller_of(server, 10);
         struct seen seen = {0};
         check_case("%zu: %d", kind, passing_failures[kind].status);
@@ -550,7 +554,7 @@ TEST(the_sixth_failure_in_a_row_ends_the_wait) {
 
 TEST(other_failures_end_the_wait) {
     static const struct {
-        struct answer answer;
+        struct response response;
         refold_code want;
     } cases[] = {{{.status = 401}, 401},
                  {{.status = 404, .body = "{\"message\": \"m\"}"}, 404},
@@ -559,8 +563,8 @@ TEST(other_failures_end_the_wait) {
                  {{.body = "{}"}, REFOLD_ERROR_INVALID_RESPONSE},
                  {{.body = "<html>"}, REFOLD_ERROR_INVALID_RESPONSE}};
     for (size_t i = 0; i < COUNT(cases); i++) {
-        struct answer answers[] = {{.body = RUNNING}, cases[i].answer, {.body = COMPLETED}};
-        struct server *server = serve_answers(COUNT(answers), answers);
+        struct response responses[] = {{.body = RUNNING}, cases[i].response, {.body = COMPLETED}};
+        struct server *server = serve_responses(COUNT(responses), responses);
         refold_client *client = poller_of(server, 10);
         struct seen seen = {0};
         check_case("%d", cases[i].want);
@@ -574,12 +578,12 @@ TEST(other_failures_end_the_wait) {
 
 /* "Each poll is one call under the options, retries included." */
 TEST(each_poll_has_its_retries) {
-    static const struct answer answers[] = {{.status = 503, .headers = AT_ONCE},
-                                            {.status = 503, .headers = AT_ONCE},
-                                            {.body = RUNNING},
-                                            {.status = 503, .headers = AT_ONCE},
-                                            {.body = COMPLETED}};
-    struct server *server = serve_answers(COUNT(answers), answers);
+    static const struct response responses[] = {{.status = 503, .headers = AT_ONCE},
+                                                {.status = 503, .headers = AT_ONCE},
+                                                {.body = RUNNING},
+                                                {.status = 503, .headers = AT_ONCE},
+                                                {.body = COMPLETED}};
+    struct server *server = serve_responses(COUNT(responses), responses);
     refold_options *options = test_options(server_url(server));
     refold_options_set_poll_interval_ms(options, 10);
     refold_options_set_max_retries(options, 2);
@@ -594,7 +598,7 @@ TEST(each_poll_has_its_retries) {
 
 /* Six polls of three tries each. */
 TEST(retries_do_not_count_as_failed_polls) {
-    struct server *server = serve_answers(1, &(struct answer){.status = 503, .headers = AT_ONCE});
+    struct server *server = serve_responses(1, &(struct response){.status = 503, .headers = AT_ONCE});
     refold_options *options = test_options(server_url(server));
     refold_options_set_poll_interval_ms(options, 10);
     refold_options_set_max_retries(options, 2);
@@ -615,8 +619,8 @@ static bool renew_token(const refold_execution *execution, void *user_data) {
     return true;
 }
 
-TEST(a_new_token_serves_the_next_poll) {
-    struct server *server = serve_answers(2, (struct answer[]){{.body = RUNNING}, {.body = COMPLETED}});
+TEST(a_new_token_applies_to_the_next_poll) {
+    struct server *server = serve_responses(2, (struct response[]){{.body = RUNNING}, {.body = COMPLETED}});
     refold_options *options = test_options(server_url(server));
     refold_options_set_api_key(options, NULL, NULL);
     refold_options_set_session_token(options, "first");
@@ -664,8 +668,8 @@ static int64_t cancel_the_pause(void) {
     return took;
 }
 
-TEST(a_token_ends_the_pause) {
-    struct tries tries = {.most_ms = 400};
-    while (CHECK_AGAIN(tries))
-        tries.us = cancel_the_pause();
+TEST(cancelling_ends_the_pause) {
+    struct timing timing = {.max_ms = 400};
+    while (CHECK_AGAIN(timing))
+        timing.us = cancel_the_pause();
 }

@@ -104,7 +104,7 @@ TEST(an_error_without_a_response_has_no_fields) {
 }
 
 TEST(an_error_body_is_raw_bytes) {
-    answer gateway = status(502, "<p>\0\xff</p>");
+    response gateway = status(502, "<p>\0\xff</p>");
     gateway.length = 9;
     const scripted_server server(gateway);
     const refold::error error = error_of([&] { server.client().get("an-id"); });

@@ -72,28 +72,28 @@ public:
     }
 
 private:
-    scripted_server(std::initializer_list<answer> responses, std::size_t count)
-        : server_(serve_answers(count, responses.begin())) {}
+    scripted_server(std::initializer_list<response> responses, std::size_t count)
+        : server_(serve_responses(count, responses.begin())) {}
 
     server *server_;
 };
 
-inline answer body(const char *text) {
-    answer response{};
+inline response body(const char *text) {
+    response response{};
     response.body = text;
     return response;
 }
 
-inline answer status(int status, const char *text, const char *headers = nullptr) {
-    answer response = body(text);
+inline response status(int status, const char *text, const char *headers = nullptr) {
+    response response = body(text);
     response.status = status;
     response.headers = headers;
     return response;
 }
 
 // No response at all, until the client or the server closes the connection.
-inline answer silence() {
-    answer response{};
+inline response silence() {
+    response response{};
     response.silent = true;
     response.ending = HOLD;
     return response;

@@ -8,12 +8,12 @@ programs_for() {
         src/retry.rs) echo retries errors waiting ;;
         src/options.rs)
             echo arguments requests errors tls
-            echo deadline:all_tries_share_the_time_out deadline:the_earlier_of_both_time_outs_counts
+            echo deadline:all_attempts_share_the_timeout deadline:the_earlier_of_both_timeouts_counts
             echo retries proxy waiting
             ;;
         src/cancel.rs)
-            echo fork:a_token_triggered_in_a_child_disturbs_nothing_in_the_parent
-            echo fork:a_token_triggered_in_the_parent_disturbs_nothing_in_a_child
+            echo fork:a_token_triggered_in_a_child_has_no_effect_in_the_parent
+            echo fork:a_token_triggered_in_the_parent_has_no_effect_in_a_child
             echo fork:a_childs_own_token_cancels_its_calls
             echo cancel deadline
             ;;

@@ -1,8 +1,8 @@
-/* The soak: many threads with shared and own clients call servers that misbehave, and cancel at random
- * moments. Every call must end in an allowed way, and memory, descriptors and threads must return to where
- * they were.
+/* A soak test: many threads make calls on shared clients and on their own, against servers that misbehave,
+ * and cancel at random moments. Every call must end in an expected way, and memory, descriptors and threads
+ * must return to where they were.
  *
- * Reads SOAK_SECONDS, the duration, and SOAK_SEED, of the random numbers, from the environment. */
+ * The environment sets the duration, SOAK_SECONDS, and the seed of the random numbers, SOAK_SEED. */
 #define _GNU_SOURCE
 #include "client.h"
 #include "lookup.h"
@@ -19,7 +19,7 @@
 
 enum { WORKERS = 16, SHARED = UNRULY_SERVERS + 1, EVERY_MS = 10000, DEADLINE_MS = 400 };
 
-/* Counters --------------------------------------------------------------------------------------------- */
+/* What is counted ---------------------------------------------------------------------------------------- */
 
 enum counter { CALLS, GOOD, STATUSES, CANCELLED, TIMEOUTS, REFUSED, BROKEN, USELESS, CLIENTS, COUNTERS };
 static const char *const counter_names[COUNTERS] = {"calls",   "good",   "statuses", "cancelled", "timeouts",
@@ -30,11 +30,11 @@ static void count(enum counter counter) { atomic_fetch_add(&counters[counter], 1
 
 /* The state of the process at one moment. */
 struct figures {
-    int64_t resident, in_use; /* bytes; the latter in all arenas of the allocator */
+    int64_t resident, in_use; /* bytes; `in_use` is the allocator's, in all arenas */
     int descriptors, threads;
 };
 
-/* The last number of an element in a report of malloc_info, which ends with the sums over all arenas. */
+/* The last value of this element in a malloc_info() report, which ends with the sums over all arenas. */
 static int64_t last_size(const char *report, const char *element) {
     int64_t size = 0;
     for (const char *at = report; (at = strstr(at, element)) != NULL; at++) {
@@ -78,9 +78,9 @@ static void print_figures(const char *name, const struct figures *figures) {
     fflush(stdout);
 }
 
-/* The soak --------------------------------------------------------------------------------------------- */
+/* The soak ----------------------------------------------------------------------------------------------- */
 
-/* A token in use, and the time at which to trigger it. */
+/* A token in use, and when to trigger it. */
 struct appointment {
     pthread_mutex_t lock;
     refold_cancel *cancel; /* NULL: none */
@@ -92,7 +92,7 @@ struct soak {
     refold_client *shared[SHARED];
     struct appointment appointments[WORKERS];
     _Atomic bool ends;
-    /* All workers pause between two waits at the gate. */
+    /* The workers wait between two waits at the gate. */
     _Atomic bool pauses;
     pthread_barrier_t gate;
 };
@@ -124,7 +124,7 @@ static refold_client *client_of_soak(const struct soak *soak, int number, uint32
     return client_of(options);
 }
 
-/* Results of calls ------------------------------------------------------------------------------------- */
+/* What comes of calls ------------------------------------------------------------------------------------ */
 
 static void check_code(const refold_error *error, bool may_be_cancelled) {
     refold_code code = refold_error_code(error);
@@ -147,7 +147,7 @@ static void check_code(const refold_error *error, bool may_be_cancelled) {
         FAIL("the code is %d: %s", code, refold_error_message(error));
 }
 
-/* Checks that it is complete, and that accessors return its values. */
+/* Checks that the execution is complete and every accessor returns what was sent. */
 static void check_execution(const refold_execution *execution, uint64_t *random) {
     const refold_json *json = refold_execution_json(execution);
     size_t nodes = refold_execution_node_count(execution), length = 0;
@@ -175,9 +175,9 @@ static void end_call(struct worker *worker, refold_execution *execution, refold_
     refold_error_free(error);
 }
 
-/* The workers ----------------------------------------------------------------------------------------- */
+/* What workers do ---------------------------------------------------------------------------------------- */
 
-static bool on_progress(const refold_execution *execution, void *data) {
+static bool check_snapshot(const refold_execution *execution, void *data) {
     struct worker *worker = data;
     refold_execution *kept = refold_execution_retain(execution);
     check_execution(kept, &worker->random);
@@ -191,13 +191,13 @@ static void call_once(struct worker *worker, const refold_client *client, refold
     bool waits = random_below(&worker->random, 5) == 0;
     if (waits)
         execution = refold_wait_execution(client, TEST_ID, 1 + random_below(&worker->random, DEADLINE_MS),
-                                          on_progress, worker, cancel, &error);
+                                          check_snapshot, worker, cancel, &error);
     else
         execution = refold_get_execution(client, TEST_ID, cancel, &error);
     end_call(worker, execution, error, cancel != NULL || waits);
 }
 
-/* With a token that another thread triggers before or during the call, or not at all. */
+/* With a token that another thread triggers before or during the call, or never. */
 static void call_cancelled(struct worker *worker, const refold_client *client) {
     struct appointment *appointment = &worker->soak->appointments[worker->number];
     refold_cancel *cancel = refold_cancel_new();
@@ -276,9 +276,9 @@ static void *trigger(void *data) {
     return NULL;
 }
 
-/* From beginning to end -------------------------------------------------------------------------------- */
+/* From beginning to end ---------------------------------------------------------------------------------- */
 
-/* The figures while all workers pause. The shared clients keep their connections. */
+/* The figures while no worker makes a call. The shared clients keep their connections. */
 static struct figures figures_at_rest(struct soak *soak, int threads) {
     soak->pauses = true;
     pthread_barrier_wait(&soak->gate);
@@ -313,8 +313,8 @@ static void free_shared(struct soak *soak) {
         refold_client_free(soak->shared[i]);
 }
 
-/* The figures after a first use of everything, when everything is freed again. */
-static struct figures figures_at_the_beginning(struct soak *soak, uint64_t seed) {
+/* The figures after each operation was made and everything freed: the baseline. */
+static struct figures baseline_figures(struct soak *soak, uint64_t seed) {
     struct worker worker = {.soak = soak, .random = seed};
     open_shared(soak);
     for (int i = 0; i < 200; i++)
@@ -324,15 +324,14 @@ static struct figures figures_at_the_beginning(struct soak *soak, uint64_t seed)
     return figures_now();
 }
 
-static void check_growth(const char *name, int64_t before, int64_t after, int64_t allowed) {
-    printf("%s: %" PRId64 " before, %" PRId64 " after, %" PRId64 " more allowed\n", name, before, after,
-           allowed);
-    if (after > before + allowed)
+static void check_growth(const char *name, int64_t before, int64_t after, int64_t max) {
+    printf("%s: %" PRId64 " before, %" PRId64 " after, %" PRId64 " more allowed\n", name, before, after, max);
+    if (after > before + max)
         FAIL("%s has grown", name);
 }
 
-/* N threads need at most N connections per client, and each of them may be in use, or idle with its buffers
- * and TLS session. The allocator has an arena per thread, which keeps the memory of the largest response. */
+/* N threads on one client need at most N connections, each in use, or idle with its buffers and its TLS
+ * session. The allocator has an arena per thread, which keeps the memory of the largest response. */
 enum {
     CONNECTIONS = WORKERS * SHARED,
     CONNECTION_BYTES = 64 * 1024,
@@ -343,7 +342,7 @@ static void run_soak(struct soak *soak, uint64_t seed, int64_t seconds) {
     struct worker workers[WORKERS];
     pthread_t threads[WORKERS], trigger_thread;
     int64_t begun = now_ms(), warming_ms = seconds > 120 ? 60000 : seconds * 1000 / 3;
-    struct figures empty = figures_at_the_beginning(soak, seed);
+    struct figures empty = baseline_figures(soak, seed);
     print_figures("empty", &empty);
     open_shared(soak);
     for (int i = 0; i < WORKERS; i++) {
@@ -377,7 +376,7 @@ static void run_soak(struct soak *soak, uint64_t seed, int64_t seconds) {
     check_growth("bytes in use at the end", empty.in_use, end.in_use, 256 * 1024);
 }
 
-TEST(nothing_is_left_of_many_calls) {
+TEST(many_calls_leak_nothing) {
     static struct soak soak;
     int64_t seconds = number_of("SOAK_SECONDS", 60);
     uint64_t seed = (uint64_t)number_of("SOAK_SEED", 1);
@@ -386,7 +385,7 @@ TEST(nothing_is_left_of_many_calls) {
     pthread_barrier_init(&soak.gate, NULL, WORKERS + 1);
     for (int i = 0; i < WORKERS; i++)
         pthread_mutex_init(&soak.appointments[i].lock, NULL);
-    lookup_answer((struct lookup){.addresses = {"127.0.0.1"}});
+    lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
     setenv("SSL_CERT_FILE", certificate_path("ca.pem"), 1); /* Loading the system's roots is slow. */
     run_soak(&soak, seed, seconds);
     unruly_stop(soak.unruly);

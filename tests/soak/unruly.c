@@ -11,16 +11,16 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Executions ------------------------------------------------------------------------------------------- */
+/* Executions --------------------------------------------------------------------------------------------- */
 
-/* Each contains its number of nodes, and ends with a mark that it is complete. */
+/* Each body holds its node count, and "is_whole" at its end. */
 #define NODE                                                                                                 \
     "{\"node_id\": \"n\", \"node_name\": \"a \\\"node\\\"\", \"node_status\": \"Success\", "                 \
     "\"latest_output\": {\"list\": [1, 2, {\"deep\": \"\\u00fc\"}]}}"
 
 enum { SIZES = 9, MAX_NODES = 4096 };
 
-/* By size, by whether the run has ended, and by whether it is compressed. */
+/* Indexed by size, whether the run has ended, and whether it is compressed. */
 static struct bytes bodies[SIZES][2][2];
 
 static void make_bodies(void) {
@@ -39,7 +39,7 @@ static void make_bodies(void) {
     }
 }
 
-/* Mostly small; the largest sizes recur twice a minute. */
+/* Mostly small; the maximum rises and falls twice a minute. */
 static int size_now(uint64_t *state) {
     enum { PERIOD_MS = 30000 };
     int64_t place = now_ms() % PERIOD_MS;
@@ -51,29 +51,29 @@ static int size_now(uint64_t *state) {
     return size;
 }
 
-/* Responses -------------------------------------------------------------------------------------------- */
+/* Responses ---------------------------------------------------------------------------------------------- */
 
-static void answer_well(struct exchange *exchange, uint64_t *state, struct answer *answer) {
+static void respond_well(struct exchange *exchange, uint64_t *state, struct response *response) {
     bool is_packed = random_below(state, 3) == 0;
     const struct bytes *body = &bodies[size_now(state)][random_below(state, 2)][is_packed];
-    answer->body = body->start;
-    answer->length = body->length;
-    answer->framing = (enum framing)random_below(state, 3);
-    answer->headers = is_packed ? "Content-Encoding: gzip\r\n" : NULL;
-    exchange_answer(exchange, answer);
+    response->body = body->start;
+    response->length = body->length;
+    response->framing = (enum framing)random_below(state, 3);
+    response->headers = is_packed ? "Content-Encoding: gzip\r\n" : NULL;
+    exchange_respond(exchange, response);
 }
 
-static void answer_in_part(struct exchange *exchange, uint64_t *state, enum ending ending) {
-    struct answer answer = {.is_cut = true, .cut = random_below(state, 2000), .ending = ending};
-    answer_well(exchange, state, &answer);
+static void respond_in_part(struct exchange *exchange, uint64_t *state, enum ending ending) {
+    struct response response = {.is_cut = true, .cut = random_below(state, 2000), .ending = ending};
+    respond_well(exchange, state, &response);
 }
 
-static void answer_late(struct exchange *exchange, uint64_t *state) {
-    struct answer answer = {.delay_ms = random_below(state, 40)};
-    answer_well(exchange, state, &answer);
+static void respond_late(struct exchange *exchange, uint64_t *state) {
+    struct response response = {.delay_ms = random_below(state, 40)};
+    respond_well(exchange, state, &response);
 }
 
-static void answer_slowly(struct exchange *exchange, uint64_t *state) {
+static void respond_slowly(struct exchange *exchange, uint64_t *state) {
     const struct bytes *body = &bodies[0][1][0];
     char head[60];
     snprintf(head, sizeof head, "Content-Length: %zu\r\n", body->length);
@@ -81,21 +81,21 @@ static void answer_slowly(struct exchange *exchange, uint64_t *state) {
     exchange_drip(exchange, body->start, body->length, body->length / 4, random_below(state, 20));
 }
 
-/* Echoes the secret of the request, which no message may contain. */
-static void answer_with_an_error(struct exchange *exchange, uint64_t *state) {
+/* Echoes the secret, which no message may show. */
+static void respond_with_an_error(struct exchange *exchange, uint64_t *state) {
     static const int statuses[] = {301, 400, 401, 404, 429, 500, 502, 503};
     const char *key = head_value(exchange_head(exchange), "x-api-key");
     char *body =
         text_of("{\"message\": \"no %s\", \"error_code\": \"CODE\"}", key == NULL ? TEST_TOKEN : key);
-    struct answer answer = {.status = statuses[random_below(state, COUNT(statuses))],
-                            .framing = (enum framing)random_below(state, 3),
-                            .headers = "Retry-After: 0\r\n",
-                            .body = body};
-    exchange_answer(exchange, &answer);
+    struct response response = {.status = statuses[random_below(state, COUNT(statuses))],
+                                .framing = (enum framing)random_below(state, 3),
+                                .headers = "Retry-After: 0\r\n",
+                                .body = body};
+    exchange_respond(exchange, &response);
     free(body);
 }
 
-static void answer_with_nonsense(struct exchange *exchange, uint64_t *state) {
+static void respond_with_nonsense(struct exchange *exchange, uint64_t *state) {
     static const char *const texts[] = {"SSH-2.0-OpenSSH_9.2\r\n\r\n",
                                         "HTTP/1.1 200 OK\r\nno colon\r\n\r\n{}",
                                         "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n<html",
@@ -105,32 +105,32 @@ static void answer_with_nonsense(struct exchange *exchange, uint64_t *state) {
 }
 
 static void say_nothing(struct exchange *exchange, enum ending ending) {
-    exchange_answer(exchange, &(struct answer){.silent = true, .ending = ending});
+    exchange_respond(exchange, &(struct response){.silent = true, .ending = ending});
 }
 
-/* 70 of 100 responses are correct. */
+/* 70 % of the responses are valid. */
 static void misbehave(struct exchange *exchange) {
     const uint64_t *seed = exchange_data(exchange);
     uint64_t state = *seed + (exchange_connection(exchange) << 32) + exchange_index(exchange);
     unsigned number = random_below(&state, 100);
     if (number < 70)
-        answer_well(exchange, &state, &(struct answer){.status = 200});
+        respond_well(exchange, &state, &(struct response){.status = 200});
     else if (number < 74)
-        answer_late(exchange, &state);
+        respond_late(exchange, &state);
     else if (number < 76)
-        answer_slowly(exchange, &state);
+        respond_slowly(exchange, &state);
     else if (number < 84)
-        answer_with_an_error(exchange, &state);
+        respond_with_an_error(exchange, &state);
     else if (number < 94)
-        answer_in_part(exchange, &state,
-                       (enum ending[]){CLOSE, TRUNCATE, RESET, HALF_CLOSE, HOLD}[number % 5]);
+        respond_in_part(exchange, &state,
+                        (enum ending[]){CLOSE, TRUNCATE, RESET, HALF_CLOSE, HOLD}[number % 5]);
     else if (number < 98)
         say_nothing(exchange, (enum ending[]){CLOSE, RESET, HALF_CLOSE, HOLD}[number % 4]);
     else
-        answer_with_nonsense(exchange, &state);
+        respond_with_nonsense(exchange, &state);
 }
 
-/* The servers ------------------------------------------------------------------------------------------ */
+/* The servers -------------------------------------------------------------------------------------------- */
 
 struct unruly {
     struct remote *remote;
@@ -154,10 +154,10 @@ static struct server *serve_unruly(uint64_t *seed, int number, uint16_t port) {
 struct fleet {
     uint64_t seed;
     struct server *servers[UNRULY_SERVERS];
-    struct dead_port *ports[UNRULY_SERVERS]; /* reserved while the servers are stopped */
+    struct dead_port *ports[UNRULY_SERVERS]; /* reserve the ports while the servers are stopped */
 };
 
-/* Stops one server at a time for a moment. */
+/* Stops and restarts one server at a time. */
 static void *restart_servers(void *data) {
     struct fleet *fleet = data;
     uint64_t state = fleet->seed;
@@ -171,7 +171,7 @@ static void *restart_servers(void *data) {
     return NULL;
 }
 
-static void serve_fleet(const void *data, char *told, size_t size) {
+static void serve_fleet(const void *data, char *info, size_t size) {
     static struct fleet fleet;
     const struct order *order = data;
     pthread_t thread;
@@ -182,7 +182,7 @@ static void serve_fleet(const void *data, char *told, size_t size) {
         fleet.ports[i] = refusing_port(NULL);
         fleet.servers[i] = serve_unruly(&fleet.seed, i, dead_port_number(fleet.ports[i]));
     }
-    snprintf(told, size, "%u %u %u %u", server_port(fleet.servers[0]), server_port(fleet.servers[1]),
+    snprintf(info, size, "%u %u %u %u", server_port(fleet.servers[0]), server_port(fleet.servers[1]),
              server_port(fleet.servers[2]), server_port(fleet.servers[3]));
     if (pthread_create(&thread, NULL, restart_servers, &fleet) != 0)
         abort();
@@ -195,7 +195,7 @@ struct unruly *unruly_start(uint64_t seed, int seconds) {
         abort();
     certificate_path("good.pem");
     unruly->remote = remote_start(serve_fleet, &order);
-    if (sscanf(remote_told(unruly->remote), "%u %u %u %u", &unruly->ports[0], &unruly->ports[1],
+    if (sscanf(remote_info(unruly->remote), "%u %u %u %u", &unruly->ports[0], &unruly->ports[1],
                &unruly->ports[2], &unruly->ports[3]) != UNRULY_SERVERS)
         abort();
     return unruly;

@@ -1,5 +1,5 @@
-/* The system's connect, which the library calls, too. In a file of its own, as every program with a server
- * has it. */
+/* Replaces the connect() that the library calls. This is a file of its own because every program with a test
+ * server includes it. */
 #define _DEFAULT_SOURCE
 #include "attempts.h"
 

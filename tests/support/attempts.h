@@ -1,13 +1,15 @@
-/* Attempts to connect: nobody at the other end could tell of those that are under way. */
+/* Replaces connect() in programs that include this, to observe attempts to connect that the other end cannot
+ * see. */
 #ifndef ATTEMPTS_H
 #define ATTEMPTS_H
 
 #include "check.h"
 
-/* Adds one to the event for each attempt from now on that does not fail at once; NULL: no more. */
+/* From now on, adds 1 to `event` for each attempt that does not fail at once. NULL stops this. */
 void note_attempts(struct event *event);
 
-/* How much the system takes, on connections from now on, while the other side reads nothing; 0: as usual. */
+/* Limits the send buffer of later connections to this many bytes, so that a peer that does not read blocks
+ * the sender early; 0 restores the system's default. */
 void limit_sending(int bytes);
 
 #endif

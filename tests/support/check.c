@@ -69,7 +69,7 @@ bool check_fail(const char *file, int line, const char *format, ...) {
     return false;
 }
 
-/* A string as it is shown in a report: quoted, escaped and cut. */
+/* A string as shown in reports: quoted, escaped and truncated. */
 struct shown {
     char text[400];
 };
@@ -98,7 +98,7 @@ static struct shown show(const char *bytes, size_t length) {
 static struct shown show_text(const char *text) { return show(text, text == NULL ? 0 : strlen(text)); }
 
 bool check_true(bool held, const char *file, int line, const char *expression) {
-    return held || check_fail(file, line, "%s is not so", expression);
+    return held || check_fail(file, line, "%s is false", expression);
 }
 
 bool check_int(int64_t got, int64_t want, const char *file, int line, const char *expression) {
@@ -168,45 +168,46 @@ static bool in_valgrind;
 
 bool check_in_valgrind(void) { return in_valgrind; }
 
-void check_missed(struct tries *tries, const char *format, ...) {
+void check_missed(struct timing *timing, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    tries->has_missed = true;
-    vsnprintf(tries->missed, sizeof tries->missed, format, arguments);
+    timing->has_missed = true;
+    vsnprintf(timing->missed, sizeof timing->missed, format, arguments);
     va_end(arguments);
 }
 
-/* Notes what the last try took: was it in time? */
-static bool has_held(struct tries *tries) {
-    bool counts = !tries->has_missed;
-    tries->made++;
-    if (counts && tries->us < tries->best_us)
-        tries->best_us = tries->us;
-    return counts && tries->us <= tries->most_ms * 1000 * patience;
+/* Records an attempt and returns whether it was in time. */
+static bool has_held(struct timing *timing) {
+    bool counts = !timing->has_missed;
+    timing->made++;
+    if (counts && timing->us < timing->best_us)
+        timing->best_us = timing->us;
+    return counts && timing->us <= timing->max_ms * 1000 * patience;
 }
 
-bool check_again(struct tries *tries, const char *file, int line) {
-    int allowed = tries->allowed == 0 ? 5 : tries->allowed;
-    if (!tries->has_begun) {
-        tries->has_begun = true;
-        tries->best_us = INT64_MAX;
+bool check_again(struct timing *timing, const char *file, int line) {
+    int allowed = timing->allowed == 0 ? 5 : timing->allowed;
+    if (!timing->has_begun) {
+        timing->has_begun = true;
+        timing->best_us = INT64_MAX;
         return true;
     }
-    if (has_held(tries))
+    if (has_held(timing))
         return false;
-    if (tries->made < allowed) {
-        tries->has_missed = false;
+    if (timing->made < allowed) {
+        timing->has_missed = false;
         return true;
     }
-    if (tries->best_us == INT64_MAX)
-        check_fail(file, line, "none of %d tries came to what is timed: %s", allowed, tries->missed);
+    if (timing->best_us == INT64_MAX)
+        check_fail(file, line, "none of %d attempts reached the operation to be timed: %s", allowed,
+                   timing->missed);
     else
-        check_fail(file, line, "the best of %d tries took %" PRId64 " us, wanted %" PRId64 " at most",
-                   allowed, tries->best_us, tries->most_ms * 1000 * patience);
+        check_fail(file, line, "the best of %d attempts took %" PRId64 " us, wanted %" PRId64 " at most",
+                   allowed, timing->best_us, timing->max_ms * 1000 * patience);
     return false;
 }
 
-/* Conditions ------------------------------------------------------------------------------------------- */
+/* Conditions --------------------------------------------------------------------------------------------- */
 
 void condition_init(pthread_cond_t *condition) {
     pthread_condattr_t attributes;
@@ -270,7 +271,7 @@ int event_count(struct event *event) {
 
 /* The process -------------------------------------------------------------------------------------------- */
 
-/* Counting waits until a descriptor that is just being opened has been marked. */
+/* Held while a descriptor is opened and marked, so that counting waits for both. */
 static pthread_mutex_t descriptors_lock = PTHREAD_MUTEX_INITIALIZER;
 enum { MARKED_DESCRIPTORS = 65536 };
 static bool owned[MARKED_DESCRIPTORS];
@@ -279,9 +280,9 @@ static const char OWN_THREAD[] = "check-support";
 
 void own_thread(void) { prctl(PR_SET_NAME, OWN_THREAD); }
 
-int own_taken(int (*take)(void *data), void *data) {
+int open_owned(int (*open)(void *data), void *data) {
     pthread_mutex_lock(&descriptors_lock);
-    int descriptor = take(data);
+    int descriptor = open(data);
     int because = errno;
     if (descriptor >= 0 && descriptor < MARKED_DESCRIPTORS)
         owned[descriptor] = true;
@@ -292,7 +293,7 @@ int own_taken(int (*take)(void *data), void *data) {
 
 static int same_descriptor(void *descriptor) { return *(int *)descriptor; }
 
-int own_descriptor(int descriptor) { return own_taken(same_descriptor, &descriptor); }
+int own_descriptor(int descriptor) { return open_owned(same_descriptor, &descriptor); }
 
 void close_owned(int descriptor) {
     if (descriptor < 0)
@@ -334,7 +335,7 @@ static bool is_own_thread(const char *task) {
     snprintf(path, sizeof path, "/proc/self/task/%s/comm", task);
     FILE *file = fopen(path, "r");
     if (file == NULL)
-        return true; /* It has ended meanwhile. */
+        return true; /* The thread has ended. */
     bool read = fgets(name, sizeof name, file) != NULL;
     fclose(file);
     return !read || strncmp(name, OWN_THREAD, sizeof OWN_THREAD - 1) == 0;
@@ -398,11 +399,10 @@ static struct job make_job(void (*work)(void *), void *data, pthread_barrier_t *
     return job;
 }
 
-/* The stack is mapped here: one that the C library hands out may be a larger one that an ended thread left
- * behind. */
+/* Maps the stack here because the C library may reuse a larger one of an ended thread. */
 void run_on_stack(size_t stack_bytes, void (*work)(void *data), void *data) {
 #ifdef CHECK_SANITIZED
-    stack_bytes *= 8; /* The instrumentation surrounds each variable with room. */
+    stack_bytes *= 8; /* The instrumentation pads each variable. */
 #endif
     size_t guard = (size_t)sysconf(_SC_PAGESIZE);
     char *stack = mmap(NULL, guard + stack_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -426,12 +426,12 @@ void run_on_stack(size_t stack_bytes, void (*work)(void *data), void *data) {
 }
 
 void run_on_threads(int count, void (*work)(void *data), void *data, size_t size) {
-    enum { MOST = 64 };
-    pthread_t threads[MOST];
-    struct job jobs[MOST];
+    enum { MAX_THREADS = 64 };
+    pthread_t threads[MAX_THREADS];
+    struct job jobs[MAX_THREADS];
     pthread_barrier_t start;
-    if (count > MOST)
-        count = MOST;
+    if (count > MAX_THREADS)
+        count = MAX_THREADS;
     pthread_barrier_init(&start, NULL, (unsigned)count);
     for (int i = 0; i < count; i++) {
         jobs[i] = make_job(work, (char *)data + (size_t)i * size, &start);
@@ -445,12 +445,12 @@ void run_on_threads(int count, void (*work)(void *data), void *data, size_t size
 
 /* The watchdog ------------------------------------------------------------------------------------------- */
 
-/* Seconds. Only what hangs takes so long, on a busy machine, too. */
-enum { LONGEST_TEST = 300 };
+/* Long enough that on a busy machine, too, only a hanging test exceeds it. */
+enum { MAX_TEST_SECONDS = 300 };
 
 static pthread_mutex_t limit_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t limit_changed;
-static int64_t limit_at; /* milliseconds; 0: the program is done */
+static int64_t limit_at; /* milliseconds; 0: all tests have run */
 static int passed_tests, failed_tests;
 
 static void set_limit(int64_t at) {
@@ -488,7 +488,7 @@ static pthread_t start_watchdog(void) {
     pthread_t thread;
     sigset_t all, before;
     condition_init(&limit_changed);
-    check_limit(LONGEST_TEST);
+    check_limit(MAX_TEST_SECONDS);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     if (pthread_create(&thread, NULL, watch, NULL) != 0)
@@ -520,7 +520,7 @@ static void run_test(const struct check_test *test) {
     running = test->name;
     failures = 0;
     pthread_mutex_unlock(&report_lock);
-    check_limit(LONGEST_TEST);
+    check_limit(MAX_TEST_SECONDS);
     check_case(NULL);
     test->run();
     pthread_mutex_lock(&report_lock);

@@ -72,7 +72,7 @@ refold_error *client_error(refold_options *options) {
     refold_client *client = refold_client_new(options, &error);
     refold_options_free(options);
     if (client != NULL)
-        FAIL("a client came about");
+        FAIL("a client was created");
     CHECK((client == NULL) == (error != NULL));
     refold_client_free(client);
     return error;
@@ -90,7 +90,7 @@ bool check_error(const refold_error *error, refold_code code, const char *part, 
     return part == NULL || check_contains(message, part, true, file, line, "message");
 }
 
-/* The length of the sequence that this byte begins; 0: none. */
+/* The length of the UTF-8 sequence that starts with this byte; 0: invalid. */
 static int sequence_length(unsigned char first) {
     if (first < 0x80)
         return 1;
@@ -105,9 +105,9 @@ bool is_utf8(const char *text) {
     const unsigned char *at = (const unsigned char *)text;
     while (*at != '\0') {
         int length = sequence_length(*at);
-        bool odd = (at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
-                   (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f);
-        if (length == 0 || odd)
+        bool malformed = (at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
+                         (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f);
+        if (length == 0 || malformed)
             return false;
         for (int i = 1; i < length; i++)
             if ((at[i] & 0xc0) != 0x80)

@@ -1,5 +1,4 @@
-/* What most tests of the library need: options and clients that talk to a scripted server, and checks of
- * errors. */
+/* Shared by most tests of the library: options and clients for a scripted server, and checks of errors. */
 #ifndef CLIENT_H
 #define CLIENT_H
 
@@ -12,39 +11,38 @@
 #define TEST_TOKEN "header.the-token-of-the-tests.signature"
 #define TEST_ID "6a106ba44480b80424a65289"
 
-/* The smallest execution there is, and one that runs. */
+/* Minimal executions. */
 #define COMPLETED "{\"status\": \"COMPLETED\"}"
 #define RUNNING "{\"status\": \"RUNNING\"}"
 
-/* With key and account, this base URL (NULL: the default), no retries, and 20 s to answer (times the
- * patience). */
+/* Options with TEST_KEY and TEST_ACCOUNT, this base URL (NULL: the default), no retries, and a timeout of 20
+ * s (times the patience). */
 refold_options *test_options(const char *base_url);
-/* The client of these options, which are freed; a failure is a failed check, and NULL. */
+/* Creates a client and frees the options. On failure, fails the test and returns NULL. */
 refold_client *client_of(refold_options *options);
 refold_client *client_to(struct server *server); /* client_of(test_options(server_url(server))) */
 
-/* The client trusts the authority that has signed the certificate "good" of the tests' servers. */
+/* Like client_to(); the client trusts the authority that signed the certificate "good". */
 refold_client *trusting_client(struct server *server);
 
-/* Gets TEST_ID: the execution, or NULL and the error. The same with the pointer given as the rule wants it:
- * set before. */
+/* Gets TEST_ID. Returns the execution, or NULL with `*error` set; checks that exactly one of them is set. */
 refold_execution *get(const refold_client *client, refold_error **error);
-/* The same, where it must go well: a failed check otherwise. */
+/* Like get(); fails the test if the call fails. */
 refold_execution *must_get(const refold_client *client);
-/* One call of this client, which has to give COMPLETED; frees the client. */
+/* Makes one call, which must return COMPLETED, and frees the client. */
 void must_complete(refold_client *client);
-/* Gets, frees what came, and gives the code. */
+/* Makes one call and returns its code. */
 refold_code get_code(const refold_client *client);
 
-/* Makes a client of these options, which are freed, expecting a failure: gives the error (a failed check and
- * NULL when a client came about). */
+/* Expects that creating a client fails: returns the error, and frees the options. Fails the test if a client
+ * is created. */
 refold_error *client_error(refold_options *options);
 
-/* The error is there, has this code, and its message is UTF-8, not empty, and holds `part` (NULL: whatever).
- */
+/* Checks that the error exists, has this code, and has a non-empty UTF-8 message that contains `part` (NULL:
+ * any message). */
 bool check_error(const refold_error *error, refold_code code, const char *part, const char *file, int line);
 #define CHECK_ERROR(error, code, part) check_error((error), (code), (part), __FILE__, __LINE__)
-/* The same, and frees the error. */
+/* Like CHECK_ERROR, and frees the error. */
 #define EXPECT_ERROR(error, code, part)                                                                      \
     do {                                                                                                     \
         refold_error *expected_ = (error);                                                                   \
@@ -54,15 +52,15 @@ bool check_error(const refold_error *error, refold_code code, const char *part, 
 
 bool is_utf8(const char *text);
 
-/* A pointer that no function may read: what stands in *error before a call. */
+/* An invalid pointer, stored in *error before a call: no function may read it. */
 #define UNREAD_ERROR ((refold_error *)(uintptr_t)0x5a5a)
 
-/* Text of any length, made with printf's formats; to be freed. */
+/* printf to a new string, freed by the caller. */
 char *text_of(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* `count` times the same; to be freed. */
+/* `part` repeated `count` times, freed by the caller. */
 char *repeated(const char *part, size_t count);
 
-/* Parses a text that must be an execution: a failed check and NULL otherwise. */
+/* Parses an execution. On failure, fails the test and returns NULL. */
 refold_execution *parsed(const char *json);
 
 #endif

@@ -13,7 +13,7 @@ static _Thread_local bool follows;
 static _Atomic int64_t advance;
 static _Atomic(clock_function *) real;
 
-void clock_follow(bool moved) { follows = moved; }
+void clock_follow(bool advanced) { follows = advanced; }
 
 void clock_advance(int64_t milliseconds) { advance += milliseconds; }
 

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <zlib.h>
 
-struct bytes gzip_as(const void *plain, size_t length, int level, bool decorated) {
-    z_stream stream = {.next_in = (Bytef *)(uintptr_t)plain, .avail_in = (uInt)length};
+struct bytes gzip_as(const void *data, size_t length, int level, bool decorated) {
+    z_stream stream = {.next_in = (Bytef *)(uintptr_t)data, .avail_in = (uInt)length};
     gz_header header = {.text = 1,
                         .time = 1,
                         .extra = (Bytef *)"extra",
@@ -28,6 +28,6 @@ struct bytes gzip_as(const void *plain, size_t length, int level, bool decorated
     return packed;
 }
 
-struct bytes gzip_of(const void *plain, size_t length) {
-    return gzip_as(plain, length, 9, false);
+struct bytes gzip_of(const void *data, size_t length) {
+    return gzip_as(data, length, 9, false);
 }

@@ -1,4 +1,4 @@
-/* Bodies as gzip packs them. */
+/* Compression of response bodies with gzip. */
 #ifndef GZIP_H
 #define GZIP_H
 
@@ -6,13 +6,13 @@
 #include <stddef.h>
 
 struct bytes {
-    char *start; /* to be freed */
+    char *start; /* freed by the caller */
     size_t length;
 };
 
-/* As small as it gets. */
-struct bytes gzip_of(const void *plain, size_t length);
-/* With zlib's level, and with all that a header can hold where `decorated` is true. */
-struct bytes gzip_as(const void *plain, size_t length, int level, bool decorated);
+/* Compresses at the highest level. */
+struct bytes gzip_of(const void *data, size_t length);
+/* Compresses at the given zlib level; `decorated` adds every optional field of a gzip header. */
+struct bytes gzip_as(const void *data, size_t length, int level, bool decorated);
 
 #endif

@@ -13,7 +13,7 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed;
 static pthread_once_t made = PTHREAD_ONCE_INIT;
-static struct lookup answer = {.error = EAI_NONAME};
+static struct lookup scripted = {.error = EAI_NONAME};
 static int generation, count, running;
 static bool took_signals;
 static char last_name[256];
@@ -30,9 +30,9 @@ static void release_lock(void) {
     pthread_mutex_unlock(&lock);
 }
 
-void lookup_answer(struct lookup lookup) {
+void lookup_script(struct lookup lookup) {
     take_lock();
-    answer = lookup;
+    scripted = lookup;
     count = 0;
     release_lock();
 }
@@ -40,9 +40,9 @@ void lookup_answer(struct lookup lookup) {
 void lookup_release(void) {
     take_lock();
     generation++;
-    /* A thread that has not come so far when its call gives up must not wait, either. */
-    if (answer.silent)
-        answer = (struct lookup){.error = EAI_AGAIN};
+    /* Lookups that begin after their call has given up must not block, either. */
+    if (scripted.silent)
+        scripted = (struct lookup){.error = EAI_AGAIN};
     pthread_cond_broadcast(&changed);
     while (running > 0)
         pthread_cond_wait(&changed, &lock);
@@ -65,9 +65,9 @@ bool lookup_await_running(int wanted, int64_t limit_ms) {
     take_lock();
     while (running < wanted && condition_await(&changed, &lock, until))
         continue;
-    bool came = running >= wanted;
+    bool reached = running >= wanted;
     release_lock();
-    return came;
+    return reached;
 }
 
 const char *lookup_name(void) {
@@ -113,14 +113,14 @@ static struct addrinfo *make_entry(const char *text, int kind) {
     return &entry->info;
 }
 
-/* Waits as told, and gives what there is to answer. */
-static struct lookup take_answer(const char *name) {
+/* Waits if the lookup is silent, and returns its result. */
+static struct lookup wait_for_result(const char *name) {
     sigset_t blocked;
     take_lock();
     pthread_sigmask(SIG_SETMASK, NULL, &blocked);
     took_signals |= sigismember(&blocked, SIGALRM) == 0 || sigismember(&blocked, SIGINT) == 0;
     snprintf(last_name, sizeof last_name, "%s", name);
-    struct lookup own = answer;
+    struct lookup own = scripted;
     int begun = generation;
     count++;
     running++;
@@ -135,7 +135,7 @@ static struct lookup take_answer(const char *name) {
 int getaddrinfo(const char *restrict name, const char *restrict service,
                 const struct addrinfo *restrict hints, struct addrinfo **restrict list) {
     (void)service;
-    struct lookup own = take_answer(name);
+    struct lookup own = wait_for_result(name);
     if (own.silent)
         return EAI_AGAIN;
     if (own.error != 0) {

@@ -1,30 +1,30 @@
-/* A name service that answers as told: getaddrinfo of every program that includes this. Names are never asked
- * of anybody. Before the first lookup_answer() no name exists. */
+/* A scripted name service: replaces getaddrinfo() in programs that include this, so no lookup leaves the
+ * process. Until the first lookup_script() no name exists. */
 #ifndef LOOKUP_H
 #define LOOKUP_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Every field may be left out: a name without an address. */
+/* The result of a lookup. With every field left out: a name without an address. */
 struct lookup {
-    const char *addresses[8]; /* numeric, handed out in this order */
-    int error;                /* EAI_AGAIN, ...: this instead */
-    int number;               /* errno, which EAI_SYSTEM points at */
-    bool silent;              /* nothing before lookup_release(), and then EAI_AGAIN */
+    const char *addresses[8]; /* numeric, returned in this order */
+    int error;                /* EAI_AGAIN, ...: returned instead of the addresses */
+    int number;               /* errno to set, for EAI_SYSTEM */
+    bool silent;              /* block until lookup_release(), then fail with EAI_AGAIN */
 };
 
-/* What lookups that begin from now on get; counting begins anew. */
-void lookup_answer(struct lookup lookup);
-/* Ends the silent ones, and those still to come, and waits until all that run are over. */
+/* Sets the result of lookups that begin from now on, and resets lookup_count(). */
+void lookup_script(struct lookup lookup);
+/* Ends all silent lookups, also those yet to begin, and waits until no lookup is running. */
 void lookup_release(void);
-int lookup_count(void);   /* begun since lookup_answer() */
-int lookup_running(void); /* of all that were ever begun */
-/* Waits until at least so many run; false after the time limit (stretched by the patience). */
+int lookup_count(void);   /* lookups begun since lookup_script() */
+int lookup_running(void); /* lookups in progress, whenever they began */
+/* Waits until at least `count` lookups are running; false after the time limit (times the patience). */
 bool lookup_await_running(int count, int64_t limit_ms);
-/* The name that was asked for last; "": none yet. */
+/* The name that was looked up last; "" before the first lookup. */
 const char *lookup_name(void);
-/* Has any lookup run on a thread that takes signals? */
+/* Whether any lookup ran on a thread that does not block signals. */
 bool lookup_took_signals(void);
 
 #endif

@@ -19,8 +19,8 @@
 
 struct peer {
     pid_t process; /* 0: ended */
-    /* Held as long as the peer is there. It does not listen, so that a program that reuses addresses may, as
-     * every daemon does. */
+    /* Reserves the port until peer_stop(). It does not listen, so a program that sets SO_REUSEADDR, as every
+     * daemon does, can. */
     struct dead_port *port;
     char folder[40];
 };
@@ -30,7 +30,7 @@ static void give_up(const char *why) {
     abort();
 }
 
-/* The text with @PORT@ and @FOLDER@ filled in; to be freed. */
+/* The text with @PORT@ and @FOLDER@ replaced, freed by the caller. */
 static char *filled_in(const struct peer *peer, const char *text) {
     char *whole = NULL;
     size_t length = 0;
@@ -56,7 +56,7 @@ static void write_configuration(const struct peer *peer, const char *text) {
     free(whole);
 }
 
-/* The child ends with the thread that forked it, which is the one that runs the tests. */
+/* The death signal follows the thread that forked, here the one that runs the tests. */
 static void become(const struct peer *peer, char *command) {
     sigset_t none;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -77,7 +77,7 @@ static bool has_ended(struct peer *peer) {
     return true;
 }
 
-static bool answers(const struct peer *peer) {
+static bool is_listening(const struct peer *peer) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(peer_port(peer))};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -86,15 +86,15 @@ static bool answers(const struct peer *peer) {
     return connected == 0;
 }
 
-static void await_answer(struct peer *peer) {
+static void await_listening(struct peer *peer) {
     int64_t until = now_ms() + 20000 * check_patience();
-    while (!answers(peer)) {
+    while (!is_listening(peer)) {
         if (has_ended(peer)) {
             char *log = peer_file(peer, "log");
             give_up(log[0] == '\0' ? "it does not start" : log);
         }
         if (now_ms() > until)
-            give_up("its port does not answer");
+            give_up("its port accepts no connection");
         pause_ms(5);
     }
 }
@@ -117,7 +117,7 @@ struct peer *peer_start(const char *command, const char *configuration) {
     free(whole);
     if (peer->process < 0)
         give_up("no process for it");
-    await_answer(peer);
+    await_listening(peer);
     return peer;
 }
 

@@ -1,5 +1,5 @@
-/* Real programs as peers: each is started on a free port of 127.0.0.1, and goes when it is stopped or this
- * program ends, however that ends. */
+/* Real programs as peers. Each listens on a free port of 127.0.0.1 and ends when it is stopped, or with this
+ * program, however that ends. */
 #ifndef PEERS_H
 #define PEERS_H
 
@@ -7,16 +7,16 @@
 
 struct peer;
 
-/* Runs the command, by the shell, in a folder of its own in which `configuration` stands as the file `conf`
- * (NULL: none), and waits until its port answers. In both texts @PORT@ stands for the port and @FOLDER@ for
- * the folder. Ends the program when the peer does not start. */
+/* Runs a shell command in a new temporary folder and waits until its port accepts connections. The folder
+ * holds `configuration` as the file `conf`, unless it is NULL. Replaces @PORT@ and @FOLDER@ in both texts.
+ * Aborts this program if the peer does not start. */
 struct peer *peer_start(const char *command, const char *configuration);
 uint16_t peer_port(const struct peer *peer);
-/* What a file of its folder holds, to be freed; empty where there is none. */
+/* The content of a file in its folder, freed by the caller; empty if there is no such file. */
 char *peer_file(const struct peer *peer, const char *name);
-/* Lets the peer end in order, and waits for it; its folder stays. */
+/* Asks the peer to terminate and waits until it has; its folder remains. */
 void peer_end(struct peer *peer);
-/* The same, and removes the folder. NULL is allowed. */
+/* Like peer_end(), and removes the folder. `peer` may be NULL. */
 void peer_stop(struct peer *peer);
 
 #endif

@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { DRIP_MS = 10, LARGE_KEY = 16 << 20, SMALL_BUFFER = 65536 };
+enum { DRIP_MS = 10, LARGE_KEY = 16 << 20, SEND_BUFFER_BYTES = 65536 };
 
 static void reach(struct exchange *exchange) { event_add(exchange_data(exchange), 1); }
 
@@ -21,7 +21,7 @@ static void keep_silent(struct exchange *exchange) {
     exchange_close(exchange);
 }
 
-/* Sends `first`, then `drop` again and again, at most for as long as a test may last. */
+/* Sends `first`, then `drop` repeatedly until the client or the server ends. */
 static void drip_after(struct exchange *exchange, const char *first, const char *drop) {
     exchange_send_text(exchange, first);
     reach(exchange);
@@ -30,7 +30,7 @@ static void drip_after(struct exchange *exchange, const char *first, const char 
     exchange_close(exchange);
 }
 
-/* Before a header -------------------------------------------------------------------------------------- */
+/* Before a header ---------------------------------------------------------------------------------------- */
 
 static bool hear_something(struct exchange *exchange) {
     char byte;
@@ -42,7 +42,7 @@ static void leave_handshake(struct exchange *exchange) {
         keep_silent(exchange);
 }
 
-/* A record that holds a ServerHello of 16,000 bytes, which begins well. */
+/* A record with a ServerHello of 16,000 bytes, valid so far. */
 static void drip_handshake(struct exchange *exchange) {
     static const char start[] = {0x16, 3, 3, 0x3e, (char)0x84, 2, 0, 0x3e, (char)0x80, 3, 3};
     if (!hear_something(exchange) || !exchange_send(exchange, start, sizeof start))
@@ -64,7 +64,7 @@ static void leave_socks(struct exchange *exchange) {
         keep_silent(exchange);
 }
 
-/* Agrees to the method that was offered, and reads what follows. */
+/* Accepts the offered method and reads the first byte of what follows. */
 static bool greet_socks(struct exchange *exchange) {
     char greeting[3];
     if (!exchange_read_exactly(exchange, greeting, sizeof greeting))
@@ -82,7 +82,7 @@ static void drip_socks(struct exchange *exchange) {
         drip_after(exchange, "", "a");
 }
 
-/* Header and body -------------------------------------------------------------------------------------- */
+/* Header and body ---------------------------------------------------------------------------------------- */
 
 #define OK_LINE "HTTP/1.1 200 OK\r\n"
 
@@ -107,16 +107,16 @@ static void drip_chunks(struct exchange *exchange) {
 
 static void drip_until_close(struct exchange *exchange) { drip_after(exchange, OK_LINE "\r\n{", " "); }
 
-/* Sends the block until the client has had enough, but no faster than 64 MB/s. */
+/* Sends the block until the client closes, at 64 MB/s at most. */
 static void flood(struct exchange *exchange, const char *headers, const char *start, size_t start_length,
                   const char *block, size_t block_length) {
-    char portion[65536];
-    for (size_t at = 0; at + block_length <= sizeof portion; at += block_length)
-        memcpy(portion + at, block, block_length);
+    char chunk[65536];
+    for (size_t at = 0; at + block_length <= sizeof chunk; at += block_length)
+        memcpy(chunk + at, block, block_length);
     exchange_send_text(exchange, headers);
     exchange_send(exchange, start, start_length);
     reach(exchange);
-    while (exchange_send(exchange, portion, sizeof portion / block_length * block_length) &&
+    while (exchange_send(exchange, chunk, sizeof chunk / block_length * block_length) &&
            exchange_pause(exchange, 1))
         continue;
     exchange_close(exchange);
@@ -124,44 +124,44 @@ static void flood(struct exchange *exchange, const char *headers, const char *st
 
 static void flood_body(struct exchange *exchange) { flood(exchange, OK_LINE "\r\n", "{", 1, " ", 1); }
 
-/* The stream never ends and never holds a byte: its blocks are stored ones of length 0. */
+/* An endless stream of empty stored blocks, which decompresses to nothing. */
 static void flood_gzip(struct exchange *exchange) {
     static const char start[] = {0x1f, (char)0x8b, 8, 0, 0, 0, 0, 0, 0, 3};
     static const char block[] = {0, 0, 0, (char)0xff, (char)0xff};
     flood(exchange, OK_LINE "Content-Encoding: gzip\r\n\r\n", start, sizeof start, block, sizeof block);
 }
 
-static void answer_once(struct exchange *exchange) {
+static void respond_once(struct exchange *exchange) {
     if (exchange_index(exchange) == 0)
-        exchange_answer(exchange, &(struct answer){.body = RUNNING});
+        exchange_respond(exchange, &(struct response){.body = RUNNING});
     else
         keep_silent(exchange);
 }
 
 static void ask_for_patience(struct exchange *exchange) {
-    exchange_answer(exchange, &(struct answer){.status = 503, .headers = "Retry-After: 30\r\n"});
+    exchange_respond(exchange, &(struct response){.status = 503, .headers = "Retry-After: 30\r\n"});
     reach(exchange);
 }
 
 static void stay_running(struct exchange *exchange) {
-    exchange_answer(exchange, &(struct answer){.body = RUNNING, .headers = "Retry-After: 30\r\n"});
+    exchange_respond(exchange, &(struct response){.body = RUNNING, .headers = "Retry-After: 30\r\n"});
     reach(exchange);
 }
 
-/* The table -------------------------------------------------------------------------------------------- */
+/* The table ---------------------------------------------------------------------------------------------- */
 
-#define LOOKUP .told = "while looking up the host name", .is_connecting = true, .has_lookup = true
-#define TLS .told = "in the TLS handshake", .is_connecting = true, .scheme = "https"
-#define PROXY .told = "while requesting a tunnel from the proxy", .is_connecting = true, .scheme = "https"
-#define SENDING .told = "while sending the request"
-#define HEADER .told = "while waiting for the response"
-#define BODY .told = "while receiving the response"
+#define LOOKUP .message = "while looking up the host name", .is_connecting = true, .has_lookup = true
+#define TLS .message = "in the TLS handshake", .is_connecting = true, .scheme = "https"
+#define PROXY .message = "while requesting a tunnel from the proxy", .is_connecting = true, .scheme = "https"
+#define SENDING .message = "while sending the request"
+#define HEADER .message = "while waiting for the response"
+#define BODY .message = "while receiving the response"
 
 const struct phase phases[] = {
     {"a lookup", LOOKUP},
     {"the lookup of a proxy", LOOKUP, .scheme = "https", .proxy = "http://"},
     {"a lookup for a SOCKS proxy", LOOKUP, .proxy = "socks5://"},
-    {"a connection", .told = "while connecting", .is_connecting = true, .has_silent_address = true},
+    {"a connection", .message = "while connecting", .is_connecting = true, .has_silent_address = true},
     {"a silent TLS handshake", TLS, .connected = leave_handshake},
     {"a dripping TLS handshake", TLS, .connected = drip_handshake},
     {"a silent TLS handshake in a tunnel", TLS, .proxy = "http://", .handler = leave_tunnel},
@@ -172,13 +172,13 @@ const struct phase phases[] = {
      .connected = leave_socks_later},
     {"a SOCKS proxy silent after the request", PROXY, .proxy = "socks5h://", .connected = leave_socks_later},
     {"a dripping SOCKS proxy", PROXY, .proxy = "socks5h://", .connected = drip_socks},
-    {"a request that nobody reads", SENDING, .has_large_request = true},
+    {"a request that the server does not read", SENDING, .has_large_request = true},
     {"a silent header", HEADER, .handler = keep_silent},
-    {"a silent header on a connection in use", HEADER, .is_warm = true, .handler = answer_once},
+    {"a silent header on a connection in use", HEADER, .is_warm = true, .handler = respond_once},
     {"a silent header in TLS", HEADER, .has_tls = true, .handler = keep_silent},
     {"a dripping header", HEADER, .handler = drip_header},
     {"a dripping header in TLS", HEADER, .has_tls = true, .handler = drip_header},
-    {"endless interim answers", HEADER, .handler = drip_hints},
+    {"endless interim responses", HEADER, .handler = drip_hints},
     {"a silent body", BODY, .handler = leave_body},
     {"a dripping body", BODY, .handler = drip_body},
     {"a dripping body in TLS", BODY, .has_tls = true, .handler = drip_body},
@@ -186,11 +186,11 @@ const struct phase phases[] = {
     {"a body that drips until it closes", BODY, .handler = drip_until_close},
     {"an endless body", BODY, .handler = flood_body},
     {"an endless body that decompresses to nothing", BODY, .handler = flood_gzip},
-    {"the pause between tries", .told = "in the pause before the next attempt", .occurrence = BETWEEN_TRIES,
-     .handler = ask_for_patience},
-    {"the pause between polls", .told = "in the pause before the next poll", .occurrence = WHILE_POLLING,
+    {"the pause between attempts", .message = "in the pause before the next attempt",
+     .occurrence = BETWEEN_ATTEMPTS, .handler = ask_for_patience},
+    {"the pause between polls", .message = "in the pause before the next poll", .occurrence = WHILE_POLLING,
      .handler = stay_running},
-    {"a later poll", HEADER, .occurrence = WHILE_POLLING, .handler = answer_once},
+    {"a later poll", HEADER, .occurrence = WHILE_POLLING, .handler = respond_once},
 };
 const size_t phase_count = COUNT(phases);
 
@@ -218,9 +218,9 @@ struct scene scene_open(const struct phase *phase) {
                  is_looked_up ? "proxy.invalid" : "127.0.0.1", port);
     }
     if (phase->has_lookup)
-        lookup_answer((struct lookup){.silent = true});
+        lookup_script((struct lookup){.silent = true});
     note_attempts(phase->has_silent_address || phase->has_large_request ? scene.reached : NULL);
-    limit_sending(phase->has_large_request ? SMALL_BUFFER : 0);
+    limit_sending(phase->has_large_request ? SEND_BUFFER_BYTES : 0);
     return scene;
 }
 

@@ -9,21 +9,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_TARGETS = 256 };
+enum { MAX_TARGETS = 256 };
 
 struct proxy {
     struct proxy_options options;
     struct server *server;
     pthread_mutex_t lock;
     /* guarded by lock: */
-    char *targets[MOST_TARGETS];
+    char *targets[MAX_TARGETS];
     size_t count;
     int address_type;
 };
 
 static void note_target(struct proxy *proxy, const char *target, int address_type) {
     pthread_mutex_lock(&proxy->lock);
-    if (proxy->count < MOST_TARGETS)
+    if (proxy->count < MAX_TARGETS)
         proxy->targets[proxy->count++] = strdup(target);
     proxy->address_type = address_type;
     pthread_mutex_unlock(&proxy->lock);
@@ -33,7 +33,7 @@ static uint16_t port_of(const char *target) { return (uint16_t)atoi(strrchr(targ
 
 /* HTTP --------------------------------------------------------------------------------------------------- */
 
-static bool is_welcome(const struct proxy *proxy, const char *head) {
+static bool is_authorized(const struct proxy *proxy, const char *head) {
     const char *got = head_value(head, "Proxy-Authorization");
     if (proxy->options.user == NULL)
         return got == NULL;
@@ -48,21 +48,22 @@ static void serve_http(struct exchange *exchange) {
     char method[16] = "", target[1000] = "";
     sscanf(exchange_head(exchange), "%15s %999s", method, target);
     note_target(proxy, target, 0);
-    if (!is_welcome(proxy, exchange_head(exchange))) {
-        exchange_answer(exchange, &(struct answer){.status = 407,
-                                                   .headers = "Proxy-Authenticate: Basic realm=\"proxy\"\r\n",
-                                                   .body = "{\"message\": \"the proxy's own words\"}"});
+    if (!is_authorized(proxy, exchange_head(exchange))) {
+        exchange_respond(exchange,
+                         &(struct response){.status = 407,
+                                            .headers = "Proxy-Authenticate: Basic realm=\"proxy\"\r\n",
+                                            .body = "{\"message\": \"the proxy's own words\"}"});
     } else if (strcmp(method, "CONNECT") == 0) {
         exchange_send_text(exchange, "HTTP/1.1 200 Connection established\r\n\r\n");
         exchange_relay(exchange, port_of(target));
     } else {
-        exchange_answer(exchange, &(struct answer){.body = "{\"status\": \"COMPLETED\"}"});
+        exchange_respond(exchange, &(struct response){.body = "{\"status\": \"COMPLETED\"}"});
     }
 }
 
 /* SOCKS5 ------------------------------------------------------------------------------------------------- */
 
-/* Reads a length and as many bytes, as text. */
+/* Reads a string that its length precedes. */
 static bool read_text(struct exchange *exchange, char text[256]) {
     unsigned char length;
     if (!exchange_read_exactly(exchange, &length, 1) || !exchange_read_exactly(exchange, text, length))
@@ -75,9 +76,9 @@ static bool log_in(struct exchange *exchange, const struct proxy_options *option
     char version, user[256], password[256];
     bool read = exchange_read_exactly(exchange, &version, 1) && read_text(exchange, user) &&
                 read_text(exchange, password);
-    bool welcome =
+    bool authorized =
         read && version == 1 && strcmp(user, options->user) == 0 && strcmp(password, options->password) == 0;
-    return exchange_send(exchange, welcome ? "\1\0" : "\1\1", 2) && welcome;
+    return exchange_send(exchange, authorized ? "\1\0" : "\1\1", 2) && authorized;
 }
 
 static bool greet(struct exchange *exchange, const struct proxy_options *options) {
@@ -118,7 +119,7 @@ static void serve_socks(struct exchange *exchange) {
     int address_type;
     if (greet(exchange, &proxy->options) && read_target(exchange, target, &address_type)) {
         note_target(proxy, target, address_type);
-        /* Where it connects from: by IPv6 where it was given a name. */
+        /* The bound address: IPv6 if the request had a host name. */
         char reply[22] = {5, 0, 0, address_type == 3 ? 4 : 1};
         exchange_send(exchange, reply, address_type == 3 ? 22 : 10);
         exchange_relay(exchange, port_of(target));

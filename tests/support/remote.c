@@ -12,20 +12,20 @@
 
 struct remote {
     pid_t process;
-    char told[400];
+    char info[400];
 };
 
 static void serve_remotely(int out, void (*serve)(const void *, char *, size_t), const void *data) {
     struct remote remote = {0};
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    serve(data, remote.told, sizeof remote.told);
-    if (write(out, remote.told, sizeof remote.told) != sizeof remote.told)
+    serve(data, remote.info, sizeof remote.info);
+    if (write(out, remote.info, sizeof remote.info) != sizeof remote.info)
         _exit(1);
     for (;;)
         pause();
 }
 
-struct remote *remote_start(void (*serve)(const void *data, char *told, size_t size), const void *data) {
+struct remote *remote_start(void (*serve)(const void *data, char *info, size_t size), const void *data) {
     struct remote *remote = calloc(1, sizeof *remote);
     int ends[2];
     if (remote == NULL || pipe2(ends, O_CLOEXEC) != 0)
@@ -35,7 +35,7 @@ struct remote *remote_start(void (*serve)(const void *data, char *told, size_t s
     if (remote->process == 0)
         serve_remotely(ends[1], serve, data);
     close(ends[1]);
-    if (read(ends[0], remote->told, sizeof remote->told) != sizeof remote->told) {
+    if (read(ends[0], remote->info, sizeof remote->info) != sizeof remote->info) {
         fprintf(stderr, "remote server: it did not start\n");
         abort();
     }
@@ -43,7 +43,7 @@ struct remote *remote_start(void (*serve)(const void *data, char *told, size_t s
     return remote;
 }
 
-const char *remote_told(const struct remote *remote) { return remote->told; }
+const char *remote_info(const struct remote *remote) { return remote->info; }
 
 void remote_stop(struct remote *remote) {
     kill(remote->process, SIGKILL);

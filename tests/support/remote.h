@@ -1,4 +1,4 @@
-/* Servers in a process of their own: for tests that search their own memory, or use up what a process has. */
+/* Servers in a child process, for tests that scan their own memory or exhaust the process's resources. */
 #ifndef REMOTE_H
 #define REMOTE_H
 
@@ -6,10 +6,10 @@
 
 struct remote;
 
-/* In a child, `serve(data, told, size)` starts servers and writes into `told` what this process has to know
- * of them, their ports, say. The child goes with this program at the latest. */
-struct remote *remote_start(void (*serve)(const void *data, char *told, size_t size), const void *data);
-const char *remote_told(const struct remote *remote);
+/* Forks a child that runs `serve(data, info, size)`: it starts servers and writes to `info` what the parent
+ * has to know, such as their ports. The child ends with this program at the latest. */
+struct remote *remote_start(void (*serve)(const void *data, char *info, size_t size), const void *data);
+const char *remote_info(const struct remote *remote);
 void remote_stop(struct remote *remote);
 
 #endif

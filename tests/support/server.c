@@ -65,27 +65,26 @@ static socklen_t address_of(const char *text, uint16_t port, union any_address *
     return sizeof address->v4;
 }
 
-static int take_socket(void *family) {
+static int open_socket(void *family) {
     return socket(*(int *)family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 }
 
-static int take_eventfd(void *unused) {
+static int open_eventfd(void *unused) {
     (void)unused;
     return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 }
 
-static int take_connection(void *listener) {
+static int open_connection(void *listener) {
     return accept4(*(int *)listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 }
 
-/* Binds a socket to a free port, or to `wanted`; gives the port in `port`. -1: somebody has the wanted
- * one. */
+/* Binds a socket to a free port, or to `wanted`, and stores the port. Returns -1 if `wanted` is in use. */
 static int bound_socket(const char *where, uint16_t wanted, uint16_t *port) {
     union any_address address;
     socklen_t length = address_of(where, wanted, &address);
     int family = address.any.sa_family;
     int on = 1;
-    int bound = must_not_fail(own_taken(take_socket, &family));
+    int bound = must_not_fail(open_owned(open_socket, &family));
     must_not_fail(setsockopt(bound, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on));
     if (bind(bound, &address.any, length) < 0) {
         if (wanted == 0 || errno != EADDRINUSE)
@@ -115,7 +114,7 @@ static bool is_thrown(int descriptor) {
     return poll(&poller, 1, 0) == 1;
 }
 
-/* What a server is --------------------------------------------------------------------------------------- */
+/* Servers and exchanges ---------------------------------------------------------------------------------- */
 
 struct request {
     char *head;
@@ -129,23 +128,23 @@ struct exchange {
     pthread_t thread;
     bool finished; /* guarded by the server's lock */
     int socket;    /* -1: closed */
-    SSL *tls;      /* NULL: plain, or not yet */
+    SSL *tls;      /* NULL: no TLS, or not yet */
     size_t connection;
     size_t index;
-    const char *head; /* of the request at hand */
-    char *own_head;   /* the same, where the server keeps none */
+    const char *head; /* of the current request */
+    char *own_head;   /* the same, if the server keeps no heads */
     char *waiting;    /* bytes read, not yet consumed */
     size_t waiting_length;
 };
 
 struct server {
     struct server_options options;
-    struct answer *answers;
+    struct response *responses;
     char url[80];
     uint16_t port;
     int listener;
-    int stop;    /* readable: being stopped */
-    int release; /* readable: nothing is held any more */
+    int stop;    /* readable once the server is being stopped */
+    int release; /* readable once everything is released */
     SSL_CTX *tls;
     pthread_t acceptor;
     pthread_mutex_t lock;
@@ -153,7 +152,7 @@ struct server {
     /* guarded by lock: */
     struct exchange *exchanges;
     struct request *requests;
-    size_t request_count, request_room;
+    size_t request_count, request_capacity;
     size_t connections, open, handshakes;
     uint64_t received, sent;
 };
@@ -172,7 +171,8 @@ static void server_changed(struct server *server) { pthread_cond_broadcast(&serv
 
 enum woken { READY, STOPPED, TIME_OVER, RELEASED };
 
-/* Waits for the socket, the server's end, the release (where asked for) or the time; -1: no time limit. */
+/* Waits until the socket is ready, the server stops, it is released (if `release` is set) or the time is over
+ * (-1: no limit). */
 static enum woken wait_for(struct exchange *exchange, short events, bool release, int64_t limit_ms) {
     struct server *server = exchange->server;
     int64_t until = now_ms() + limit_ms;
@@ -193,7 +193,7 @@ static enum woken wait_for(struct exchange *exchange, short events, bool release
     }
 }
 
-/* After an operation that would have blocked. */
+/* For an operation that would have blocked. */
 static bool wait_again(struct exchange *exchange, short events) {
     return wait_for(exchange, events, false, -1) == READY;
 }
@@ -216,14 +216,14 @@ static void drop_socket(struct exchange *exchange) {
     LOCKED(exchange->server, exchange->server->open--);
 }
 
-void exchange_say_goodbye(struct exchange *exchange) {
+void exchange_close_notify(struct exchange *exchange) {
     if (exchange->tls != NULL && SSL_is_init_finished(exchange->tls)) {
         ERR_clear_error();
         SSL_shutdown(exchange->tls);
     }
 }
 
-/* shutdown reaches the client also where a forked child still holds a copy of the socket. */
+/* shutdown() reaches the client even if a forked child holds a copy of the socket. */
 void exchange_truncate(struct exchange *exchange) {
     if (exchange->socket < 0)
         return;
@@ -234,7 +234,7 @@ void exchange_truncate(struct exchange *exchange) {
 void exchange_close(struct exchange *exchange) {
     if (exchange->socket < 0)
         return;
-    exchange_say_goodbye(exchange);
+    exchange_close_notify(exchange);
     exchange_truncate(exchange);
 }
 
@@ -249,13 +249,13 @@ void exchange_reset(struct exchange *exchange) {
 void exchange_half_close(struct exchange *exchange) {
     if (exchange->socket < 0)
         return;
-    exchange_say_goodbye(exchange);
+    exchange_close_notify(exchange);
     shutdown(exchange->socket, SHUT_WR);
 }
 
 /* Bytes -------------------------------------------------------------------------------------------------- */
 
-/* Reads once; 0: the end, for whatever reason. */
+/* Reads once; 0: closed, failed or stopped. */
 static size_t receive(struct exchange *exchange, void *buffer, size_t size) {
     while (exchange->socket >= 0) {
         ssize_t count;
@@ -351,7 +351,8 @@ bool exchange_drip(struct exchange *exchange, const void *bytes, size_t length, 
     return true;
 }
 
-/* Has the client closed? What it sent is dropped; below TLS, for a client may close without a word. */
+/* Whether the client has closed. Discards what it sent, and ignores TLS, because a client may close without a
+ * close_notify. */
 static bool is_closed_by_client(struct exchange *exchange) {
     char dropped[4096];
     for (;;) {
@@ -363,7 +364,7 @@ static bool is_closed_by_client(struct exchange *exchange) {
     }
 }
 
-/* Waits until the client closes (READY), and where asked for, for the release. */
+/* Waits until the client closes (READY) or, if `release` is set, until the release. */
 static enum woken watch_client(struct exchange *exchange, bool release) {
     while (exchange->socket >= 0) {
         enum woken woken = wait_for(exchange, POLLIN | POLLRDHUP, release, -1);
@@ -383,7 +384,7 @@ bool exchange_await_close(struct exchange *exchange) {
 
 /* Relays ------------------------------------------------------------------------------------------------- */
 
-/* Sends it all, however long the other side takes; false: the end. */
+/* Sends all bytes, however long the other side takes; false: it closed, or the server stops. */
 static bool push(struct exchange *exchange, int to, const char *bytes, size_t count) {
     for (size_t at = 0; at < count;) {
         struct pollfd pollers[] = {{.fd = exchange->server->stop, .events = POLLIN},
@@ -399,8 +400,8 @@ static bool push(struct exchange *exchange, int to, const char *bytes, size_t co
 
 enum passage { PASSES, ENDED, BROKEN };
 
-/* Hands on what has come from one side to the other. */
-static enum passage hand_on(struct exchange *exchange, int from, int to, relay_admit *admit) {
+/* Copies what is available from one side to the other. */
+static enum passage copy_once(struct exchange *exchange, int from, int to, relay_admit *admit) {
     char bytes[16384];
     ssize_t count = recv(from, bytes, sizeof bytes, 0);
     if (count <= 0)
@@ -413,8 +414,8 @@ static enum passage hand_on(struct exchange *exchange, int from, int to, relay_a
     return admitted < (size_t)count ? BROKEN : PASSES;
 }
 
-/* Hands on both ways, until it does not go on. */
-static enum passage pass_both_ways(struct exchange *exchange, int there, relay_admit *admit) {
+/* Copies in both directions until the relay ends or breaks. */
+static enum passage copy_both_ways(struct exchange *exchange, int there, relay_admit *admit) {
     enum passage passage = PASSES;
     int here = exchange->socket;
     while (passage == PASSES) {
@@ -425,9 +426,9 @@ static enum passage pass_both_ways(struct exchange *exchange, int there, relay_a
         if (pollers[0].revents != 0)
             return ENDED;
         if (pollers[1].revents != 0)
-            passage = hand_on(exchange, here, there, admit);
+            passage = copy_once(exchange, here, there, admit);
         if (passage == PASSES && pollers[2].revents != 0)
-            passage = hand_on(exchange, there, here, admit);
+            passage = copy_once(exchange, there, here, admit);
     }
     return passage;
 }
@@ -436,9 +437,9 @@ bool exchange_relay_in_part(struct exchange *exchange, uint16_t port, relay_admi
     union any_address address;
     socklen_t length = address_of(NULL, port, &address);
     int family = address.any.sa_family;
-    int there = must_not_fail(own_taken(take_socket, &family));
+    int there = must_not_fail(open_owned(open_socket, &family));
     bool open = connect(there, &address.any, length) == 0 || errno == EINPROGRESS;
-    enum passage passage = open && exchange->socket >= 0 ? pass_both_ways(exchange, there, admit) : ENDED;
+    enum passage passage = open && exchange->socket >= 0 ? copy_both_ways(exchange, there, admit) : ENDED;
     close_owned(there);
     if (passage != BROKEN)
         exchange_close(exchange);
@@ -449,7 +450,7 @@ void exchange_relay(struct exchange *exchange, uint16_t port) {
     exchange_relay_in_part(exchange, port, NULL);
 }
 
-/* Answers ------------------------------------------------------------------------------------------------ */
+/* Responses ---------------------------------------------------------------------------------------------- */
 
 static const char *reason_of(int status) {
     static const struct {
@@ -477,10 +478,10 @@ static const char *reason_of(int status) {
     for (size_t i = 0; i < COUNT(reasons); i++)
         if (reasons[i].status == status)
             return reasons[i].reason;
-    return "Whatever";
+    return "Unknown";
 }
 
-/* Sends what printf would print, however long. */
+/* Sends the output of printf, of any length. */
 static bool send_format(struct exchange *exchange, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 static bool send_format(struct exchange *exchange, const char *format, ...) {
@@ -504,39 +505,39 @@ bool exchange_send_chunk(struct exchange *exchange, const void *bytes, size_t le
            (length == 0 || exchange_send(exchange, bytes, length)) && exchange_send_text(exchange, "\r\n");
 }
 
-static bool send_answer_head(struct exchange *exchange, const struct answer *answer, size_t length) {
-    const char *type = answer->type == NULL ? "application/json" : answer->type;
+static bool send_response_head(struct exchange *exchange, const struct response *response, size_t length) {
+    const char *type = response->type == NULL ? "application/json" : response->type;
     char framing[64] = "";
     char type_line[200] = "";
     char *headers = NULL;
-    if (answer->framing == BY_LENGTH)
+    if (response->framing == BY_LENGTH)
         snprintf(framing, sizeof framing, "Content-Length: %zu\r\n", length);
-    else if (answer->framing == CHUNKED)
+    else if (response->framing == CHUNKED)
         strcpy(framing, "Transfer-Encoding: chunked\r\n");
-    else if (answer->framing == UNTIL_CLOSE)
+    else if (response->framing == UNTIL_CLOSE)
         strcpy(framing, "Connection: close\r\n");
     if (type[0] != '\0')
         snprintf(type_line, sizeof type_line, "Content-Type: %s\r\n", type);
-    const char *more = answer->headers == NULL ? "" : answer->headers;
+    const char *more = response->headers == NULL ? "" : response->headers;
     must_not_fail(asprintf(&headers, "%s%s%s", framing, type_line, more));
-    bool sent = exchange_send_head(exchange, answer->status == 0 ? 200 : answer->status, headers);
+    bool sent = exchange_send_head(exchange, response->status == 0 ? 200 : response->status, headers);
     free(headers);
     return sent;
 }
 
-static bool send_answer_body(struct exchange *exchange, const struct answer *answer, const char *body,
-                             size_t length) {
-    size_t sent = answer->is_cut && answer->cut < length ? answer->cut : length;
-    if (answer->raw || answer->framing != CHUNKED)
+static bool send_response_body(struct exchange *exchange, const struct response *response, const char *body,
+                               size_t length) {
+    size_t sent = response->is_cut && response->cut < length ? response->cut : length;
+    if (response->raw || response->framing != CHUNKED)
         return exchange_send(exchange, body, sent);
     if (length > 0 && !(send_format(exchange, "%zx\r\n", length) && exchange_send(exchange, body, sent)))
         return false;
-    return answer->is_cut || exchange_send_text(exchange, length > 0 ? "\r\n0\r\n\r\n" : "0\r\n\r\n");
+    return response->is_cut || exchange_send_text(exchange, length > 0 ? "\r\n0\r\n\r\n" : "0\r\n\r\n");
 }
 
-static void end_answer(struct exchange *exchange, const struct answer *answer) {
-    enum ending ending = answer->ending;
-    if (ending == KEEP && (answer->is_cut || (answer->framing == UNTIL_CLOSE && !answer->raw)))
+static void end_response(struct exchange *exchange, const struct response *response) {
+    enum ending ending = response->ending;
+    if (ending == KEEP && (response->is_cut || (response->framing == UNTIL_CLOSE && !response->raw)))
         ending = CLOSE;
     if (ending == CLOSE)
         exchange_close(exchange);
@@ -552,30 +553,31 @@ static void end_answer(struct exchange *exchange, const struct answer *answer) {
         exchange_close(exchange);
 }
 
-bool exchange_answer(struct exchange *exchange, const struct answer *answer) {
-    const char *body = answer->body == NULL ? "" : answer->body;
-    size_t length = answer->length == 0 ? strlen(body) : answer->length;
-    if (answer->delay_ms > 0 && !exchange_pause(exchange, answer->delay_ms))
+bool exchange_respond(struct exchange *exchange, const struct response *response) {
+    const char *body = response->body == NULL ? "" : response->body;
+    size_t length = response->length == 0 ? strlen(body) : response->length;
+    if (response->delay_ms > 0 && !exchange_pause(exchange, response->delay_ms))
         return false;
-    bool sent = answer->silent || ((answer->raw || send_answer_head(exchange, answer, length)) &&
-                                   send_answer_body(exchange, answer, body, length));
-    end_answer(exchange, answer);
+    bool sent = response->silent || ((response->raw || send_response_head(exchange, response, length)) &&
+                                     send_response_body(exchange, response, body, length));
+    end_response(exchange, response);
     return sent;
 }
 
-static void answer_from_list(struct exchange *exchange) {
+static void respond_from_list(struct exchange *exchange) {
     const struct server_options *options = &exchange->server->options;
-    size_t last = options->answer_count - 1;
-    exchange_answer(exchange, &exchange->server->answers[exchange->index < last ? exchange->index : last]);
+    size_t last = options->response_count - 1;
+    exchange_respond(exchange, &exchange->server->responses[exchange->index < last ? exchange->index : last]);
 }
 
 /* A connection ------------------------------------------------------------------------------------------- */
 
-/* Under the server's lock. */
+/* The caller holds the server's lock. */
 static void keep_request(struct server *server, size_t index, struct request request) {
-    if (index == server->request_room) {
-        server->request_room = server->request_room == 0 ? 64 : 2 * server->request_room;
-        server->requests = must(realloc(server->requests, server->request_room * sizeof *server->requests));
+    if (index == server->request_capacity) {
+        server->request_capacity = server->request_capacity == 0 ? 64 : 2 * server->request_capacity;
+        server->requests =
+            must(realloc(server->requests, server->request_capacity * sizeof *server->requests));
     }
     server->requests[index] = request;
 }
@@ -596,7 +598,7 @@ static void note_request(struct exchange *exchange, char *head) {
     }
 }
 
-/* Reads up to the empty line and notes the head; what was read past it waits. */
+/* Reads up to the empty line and records the head; what follows stays in `waiting`. */
 static bool read_request(struct exchange *exchange) {
     for (;;) {
         char *end = memmem(exchange->waiting, exchange->waiting_length, "\r\n\r\n", 4);
@@ -609,8 +611,9 @@ static bool read_request(struct exchange *exchange) {
             note_request(exchange, head);
             return true;
         }
-        size_t room = HEAD_LIMIT - exchange->waiting_length;
-        size_t count = room == 0 ? 0 : receive(exchange, exchange->waiting + exchange->waiting_length, room);
+        size_t capacity = HEAD_LIMIT - exchange->waiting_length;
+        size_t count =
+            capacity == 0 ? 0 : receive(exchange, exchange->waiting + exchange->waiting_length, capacity);
         if (count == 0)
             return false;
         exchange->waiting_length += count;
@@ -634,8 +637,8 @@ static bool begin_tls(struct exchange *exchange) {
             return false;
     }
     LOCKED(server, server->handshakes++);
-    if (server->options.agreed != NULL)
-        server->options.agreed(exchange);
+    if (server->options.handshake_done != NULL)
+        server->options.handshake_done(exchange);
     return true;
 }
 
@@ -669,7 +672,7 @@ static pthread_t start_thread(void *(*work)(void *), void *data) {
     return thread;
 }
 
-/* Joins the threads of connections that are over, or of all. */
+/* Joins the threads of finished connections, or of all. */
 static void join_connections(struct server *server, bool all) {
     struct exchange *done = NULL;
     pthread_mutex_lock(&server->lock);
@@ -719,16 +722,16 @@ static void *accept_connections(void *data) {
         if (pollers[0].revents != 0)
             return NULL;
         pollers[1].fd = server->listener;
-        int connected = own_taken(take_connection, &server->listener);
+        int connected = open_owned(open_connection, &server->listener);
         if (connected >= 0)
             begin_connection(server, connected);
         else if (errno == EMFILE || errno == ENFILE)
-            poll(pollers, 1, 5); /* A test may use up all descriptors; one will come back. */
+            poll(pollers, 1, 5); /* A test may exhaust the descriptors; retry until one is free. */
         join_connections(server, false);
     }
 }
 
-/* The acceptor, and with it every thread of the server, blocks all signals: they belong to the test. */
+/* The acceptor blocks all signals, and all threads of the server inherit that: signals belong to the test. */
 static void start_acceptor(struct server *server) {
     sigset_t all, before;
     sigfillset(&all);
@@ -756,15 +759,15 @@ static SSL_CTX *make_tls(const struct server_options *options) {
 }
 
 static void choose_handler(struct server *server) {
-    static const struct answer nothing = {.body = "{}"};
+    static const struct response nothing = {.body = "{}"};
     struct server_options *options = &server->options;
-    const struct answer *answers = options->answer_count == 0 ? &nothing : options->answers;
-    if (options->answer_count == 0)
-        options->answer_count = 1;
-    server->answers = must(calloc(options->answer_count, sizeof *answers));
-    memcpy(server->answers, answers, options->answer_count * sizeof *answers);
+    const struct response *responses = options->response_count == 0 ? &nothing : options->responses;
+    if (options->response_count == 0)
+        options->response_count = 1;
+    server->responses = must(calloc(options->response_count, sizeof *responses));
+    memcpy(server->responses, responses, options->response_count * sizeof *responses);
     if (options->handler == NULL)
-        options->handler = answer_from_list;
+        options->handler = respond_from_list;
 }
 
 struct server *serve(const struct server_options *options) {
@@ -781,8 +784,8 @@ struct server *serve(const struct server_options *options) {
         server->tls = make_tls(options);
     pthread_mutex_init(&server->lock, NULL);
     condition_init(&server->changed);
-    server->stop = must_not_fail(own_taken(take_eventfd, NULL));
-    server->release = must_not_fail(own_taken(take_eventfd, NULL));
+    server->stop = must_not_fail(open_owned(open_eventfd, NULL));
+    server->release = must_not_fail(open_owned(open_eventfd, NULL));
     must_not_fail(listen(server->listener, 1024));
     write_url(server->url, sizeof server->url, server->tls == NULL ? "http" : "https", options->address,
               server->port);
@@ -790,12 +793,12 @@ struct server *serve(const struct server_options *options) {
     return server;
 }
 
-struct server *serve_answers(size_t count, const struct answer *answers) {
-    return serve(&(struct server_options){.answers = answers, .answer_count = count});
+struct server *serve_responses(size_t count, const struct response *responses) {
+    return serve(&(struct server_options){.responses = responses, .response_count = count});
 }
 
 struct server *serve_body(const char *body) {
-    return serve_answers(1, &(struct answer){.body = body});
+    return serve_responses(1, &(struct response){.body = body});
 }
 
 void server_release(struct server *server) { throw_switch(server->release); }
@@ -814,7 +817,7 @@ void server_stop(struct server *server) {
     for (size_t i = 0; server->requests != NULL && i < server->request_count; i++)
         free(server->requests[i].head);
     free(server->requests);
-    free(server->answers);
+    free(server->responses);
     pthread_cond_destroy(&server->changed);
     pthread_mutex_destroy(&server->lock);
     free(server);
@@ -860,35 +863,35 @@ size_t server_request_connection(struct server *server, size_t index) {
     return request_at(server, index).connection;
 }
 
-struct awaited {
+struct counts {
     size_t connections, requests, open;
 };
 
-static bool has_come(const struct server *server, const struct awaited *awaited) {
-    return server->connections >= awaited->connections && server->request_count >= awaited->requests &&
-           server->open <= awaited->open;
+static bool has_reached(const struct server *server, const struct counts *counts) {
+    return server->connections >= counts->connections && server->request_count >= counts->requests &&
+           server->open <= counts->open;
 }
 
-static bool await(struct server *server, struct awaited awaited, int64_t limit_ms) {
+static bool await_counts(struct server *server, struct counts counts, int64_t limit_ms) {
     int64_t until = now_ms() + limit_ms * check_patience();
     pthread_mutex_lock(&server->lock);
-    while (!has_come(server, &awaited) && condition_await(&server->changed, &server->lock, until))
+    while (!has_reached(server, &counts) && condition_await(&server->changed, &server->lock, until))
         continue;
-    bool came = has_come(server, &awaited);
+    bool reached = has_reached(server, &counts);
     pthread_mutex_unlock(&server->lock);
-    return came;
+    return reached;
 }
 
 bool server_await_connections(struct server *server, size_t count, int64_t limit_ms) {
-    return await(server, (struct awaited){.connections = count, .open = SIZE_MAX}, limit_ms);
+    return await_counts(server, (struct counts){.connections = count, .open = SIZE_MAX}, limit_ms);
 }
 
 bool server_await_requests(struct server *server, size_t count, int64_t limit_ms) {
-    return await(server, (struct awaited){.requests = count, .open = SIZE_MAX}, limit_ms);
+    return await_counts(server, (struct counts){.requests = count, .open = SIZE_MAX}, limit_ms);
 }
 
 bool server_await_open(struct server *server, size_t count, int64_t limit_ms) {
-    return await(server, (struct awaited){.open = count}, limit_ms);
+    return await_counts(server, (struct counts){.open = count}, limit_ms);
 }
 
 struct server *exchange_server(const struct exchange *exchange) {
@@ -915,7 +918,7 @@ static const char *kept_copy(const char *text, size_t length) {
 
 const char *head_line(const char *head) { return head == NULL ? NULL : kept_copy(head, strcspn(head, "\r")); }
 
-/* The value's first byte in the next line that bears this name, from `line` on; NULL: none. */
+/* The value of the first header of this name after `line`; NULL: none. */
 static const char *find_header(const char *line, const char *name) {
     size_t length = strlen(name);
     for (line = strstr(line, "\r\n"); line != NULL && line[2] != '\r'; line = strstr(line + 2, "\r\n")) {
@@ -946,7 +949,7 @@ size_t head_count(const char *head, const char *name) {
 struct dead_port {
     char url[80];
     uint16_t number;
-    int sockets[4]; /* the listener, and what fills its backlog */
+    int sockets[4]; /* the listener, and connections that fill its backlog */
 };
 
 static struct dead_port *dead_port(const char *address) {
@@ -958,12 +961,12 @@ static struct dead_port *dead_port(const char *address) {
     return port;
 }
 
-/* Bound, but not listening. */
+/* The socket is bound but does not listen. */
 struct dead_port *refusing_port(const char *address) {
     return dead_port(address);
 }
 
-/* A backlog of 0 holds one connection; the kernel drops further attempts. */
+/* A backlog of 0 holds one connection; the kernel drops further SYNs. */
 struct dead_port *black_hole(const char *where) {
     struct dead_port *port = dead_port(where);
     union any_address address;
@@ -971,7 +974,7 @@ struct dead_port *black_hole(const char *where) {
     int family = address.any.sa_family;
     must_not_fail(listen(port->sockets[0], 0));
     for (size_t i = 1; i < COUNT(port->sockets); i++) {
-        port->sockets[i] = must_not_fail(own_taken(take_socket, &family));
+        port->sockets[i] = must_not_fail(open_owned(open_socket, &family));
         if (connect(port->sockets[i], &address.any, length) < 0 && errno != EINPROGRESS)
             must_not_fail(-1);
     }

@@ -1,11 +1,10 @@
 /* A scripted HTTP server for tests. It runs in threads of the test program, on loopback, on a port of its
  * own.
  *
- * The short way is a list of answers, one a request (on whatever connection), the last one for all that
- * follow:
+ * The short way is a list of responses, one for each request on any connection; the last one repeats:
  *
- *     struct server *server = serve_answers(2, (struct answer[]){{.status = 503}, {.body = "{\"status\":
- * \"RUNNING\"}"}});
+ *     struct response responses[] = {{.status = 503}, {.body = "{\"status\": \"RUNNING\"}"}};
+ *     struct server *server = serve_responses(2, responses);
  *     ... call server_url(server) ...
  *     CHECK(server_await_requests(server, 2, 1000));
  *     CHECK_STR(head_value(server_head(server, 0), "accept-encoding"), "gzip");
@@ -19,13 +18,13 @@
  *     }
  *     struct server *server = serve(&(struct server_options){.handler = drip});
  *
- * When the handler returns, the connection waits for its next request, unless it has been closed. All waiting
- * inside a handler must be done with the functions below: they end when the server is stopped. They give
- * false when the connection is gone or the server is being stopped; a handler may ignore that, for everything
- * after it does nothing.
+ * When the handler returns, the connection waits for its next request, unless the handler closed it. A
+ * handler may block only in the functions below, because they return when the server is stopped. They return
+ * false when the connection is closed or the server is being stopped; a handler may ignore that, since all
+ * later calls then do nothing.
  *
- * Functions that cannot fail but for want of resources end the program when they do. The server's threads
- * block all signals and take no part in thread_count() and descriptor_count().
+ * Functions that can fail only for lack of resources abort the program. The server's threads block all
+ * signals and are not counted by thread_count(), nor its descriptors by descriptor_count().
  */
 #ifndef SERVER_H
 #define SERVER_H
@@ -41,38 +40,37 @@ extern "C" {
 struct server;
 struct exchange;
 
-/* Answers ------------------------------------------------------------------------------------------------ */
+/* Responses ---------------------------------------------------------------------------------------------- */
 
 enum framing {
     BY_LENGTH, /* Content-Length */
     CHUNKED,   /* one chunk, then the last */
     UNTIL_CLOSE,
-    NO_FRAMING /* the answer's headers say what they like; the connection stays */
+    NO_FRAMING /* no such header; the connection stays open */
 };
 
 enum ending {
-    KEEP,       /* wait for the next request; UNTIL_CLOSE: as CLOSE */
-    CLOSE,      /* in order; with TLS: close_notify first */
-    TRUNCATE,   /* with TLS: FIN without close_notify; else as CLOSE */
+    KEEP,       /* wait for the next request; with UNTIL_CLOSE, like CLOSE */
+    CLOSE,      /* close cleanly, with TLS after a close_notify */
+    TRUNCATE,   /* FIN without a close_notify; without TLS, like CLOSE */
     RESET,      /* RST */
-    HALF_CLOSE, /* FIN, then read on until the client closes */
-    HOLD        /* nothing more, until the client closes or server_release */
+    HALF_CLOSE, /* FIN, then read until the client closes */
+    HOLD        /* send nothing more until the client closes or server_release() */
 };
 
-/* Every field may be left out. */
-struct answer {
+/* Every field may be omitted. */
+struct response {
     int status;          /* 0: 200 */
-    const char *headers; /* further lines, each with its \r\n */
+    const char *headers; /* further header lines, each with its \r\n */
     const char *body;
-    size_t length;    /* of the body; 0: its strlen */
+    size_t length;    /* of the body; 0: strlen(body) */
     const char *type; /* Content-Type; NULL: application/json; "": none */
     enum framing framing;
-    bool raw;    /* body is all that is sent, head included */
-    bool silent; /* nothing is sent, only `ending` happens */
-    bool is_cut; /* only the first `cut` bytes of the body (with CHUNKED: of a chunk that announces the whole)
-                    are sent, */
-    size_t cut;  /* then `ending` (KEEP: CLOSE) happens */
-    int64_t delay_ms; /* before anything is sent */
+    bool raw;    /* `body` is the whole response, head included */
+    bool silent; /* send nothing, only apply `ending` */
+    bool is_cut; /* announce the whole body but send only its first `cut` bytes; KEEP is then CLOSE */
+    size_t cut;
+    int64_t delay_ms; /* before the response */
     enum ending ending;
 };
 
@@ -80,106 +78,107 @@ struct answer {
 
 struct server_options {
     const char *address;     /* NULL: 127.0.0.1; else another address of 127.0.0.0/8, or ::1 */
-    uint16_t port;           /* 0: any free one; else, where somebody has it, there is no server: NULL */
-    const char *certificate; /* "good", "expired", ... of certificate_path(), with its key; NULL: no TLS */
-    int minimum_tls;         /* 0, TLS1_2_VERSION, ... of <openssl/ssl.h>; TLS below 1.2 is possible, too */
+    uint16_t port;           /* 0: any free port; serve() returns NULL if the port is in use */
+    const char *certificate; /* "good", "expired", ...: see certificate_path(); NULL: no TLS */
+    int minimum_tls;         /* 0, TLS1_2_VERSION, ... of <openssl/ssl.h>; versions below 1.2 work, too */
     int maximum_tls;
     /* Called on each new connection, before TLS and before anything is read; may be NULL. */
     void (*connected)(struct exchange *exchange);
-    /* Called when a TLS session has come about, before a request is read; may be NULL. */
-    void (*agreed)(struct exchange *exchange);
-    /* Called for each request. NULL: the answers. */
+    /* Called after each TLS handshake, before a request is read; may be NULL. */
+    void (*handshake_done)(struct exchange *exchange);
+    /* Called for each request. NULL: sends the responses. */
     void (*handler)(struct exchange *exchange);
-    const struct answer *answers; /* copied; what they point at is not */
-    size_t answer_count;
+    const struct response *responses; /* copied, but not the texts they point to */
+    size_t response_count;
     void *data;     /* for the callbacks */
-    bool unserved;  /* connections are established by the kernel, but not accepted before server_release */
-    bool forgetful; /* requests are counted, but neither head nor time is kept: for those that run for long */
+    bool unserved;  /* accept no connection before server_release(); the kernel still establishes them */
+    bool forgetful; /* count requests but keep neither their heads nor times: for long runs */
 };
 
 struct server *serve(const struct server_options *options);
-struct server *serve_answers(size_t count, const struct answer *answers);
-struct server *serve_body(const char *body); /* 200 and this body, always */
-/* Ends every wait, joins all threads, closes all. What server_head and server_url gave is gone. NULL is
- * allowed. */
+struct server *serve_responses(size_t count, const struct response *responses);
+struct server *serve_body(const char *body); /* 200 and this body, for every request */
+/* Ends every wait, joins all threads and closes all connections. Invalidates what server_head() and
+ * server_url() returned. `server` may be NULL. */
 void server_stop(struct server *server);
-/* Lets go whatever is held: `unserved`, HOLD, exchange_hold; from now on nothing is held. */
+/* Releases everything that is held (`unserved`, HOLD, exchange_hold()), now and later. */
 void server_release(struct server *server);
 
-const char *server_url(
-    const struct server *server); /* "http://127.0.0.1:40000", "https://[::1]:40000"; no slash at the end */
+/* "http://127.0.0.1:40000" or "https://[::1]:40000", without a slash at the end. */
+const char *server_url(const struct server *server);
 uint16_t server_port(const struct server *server);
 void *server_data(const struct server *server);
 
-/* What happened so far. */
-size_t server_connections(struct server *server); /* accepted */
-size_t server_open(struct server *server);        /* of those, still open on the server's side */
-size_t server_handshakes(struct server *server);  /* TLS sessions that came about */
-size_t server_requests(struct server *server);    /* whose head has been read */
-uint64_t server_received(struct server *server);  /* bytes, without TLS's own */
+/* What has happened so far. */
+size_t server_connections(struct server *server); /* connections accepted */
+size_t server_open(struct server *server);        /* of these, the ones the server has not closed */
+size_t server_handshakes(struct server *server);  /* completed TLS handshakes */
+size_t server_requests(struct server *server);    /* requests whose head was read */
+uint64_t server_received(struct server *server);  /* bytes, without TLS overhead */
 uint64_t server_sent(struct server *server);
-/* The head of request `index`, byte for byte, with the empty line at its end; NULL: not there. Valid until
- * server_stop. */
+/* The head of request `index`, byte for byte, including the empty line; NULL: no such request. Valid until
+ * server_stop(). */
 const char *server_head(struct server *server, size_t index);
-int64_t server_request_ms(struct server *server,
-                          size_t index); /* now_ms() when its head was complete; -1: not there */
-size_t server_request_connection(struct server *server,
-                                 size_t index); /* on which connection it came, from 0 */
+/* now_ms() when the head was complete; -1: no such request. */
+int64_t server_request_ms(struct server *server, size_t index);
+/* The number of the request's connection, from 0. */
+size_t server_request_connection(struct server *server, size_t index);
 
-/* Each waits for an event, up to a limit (stretched by the patience), and gives false when it did not come.
- */
-bool server_await_connections(struct server *server, size_t count,
-                              int64_t limit_ms); /* at least so many accepted */
-bool server_await_requests(struct server *server, size_t count,
-                           int64_t limit_ms);                                  /* at least so many requests */
-bool server_await_open(struct server *server, size_t count, int64_t limit_ms); /* at most so many open */
+/* Each waits until the condition holds and returns false after the limit (times the patience). */
+/* At least `count` connections accepted. */
+bool server_await_connections(struct server *server, size_t count, int64_t limit_ms);
+/* At least `count` requests read. */
+bool server_await_requests(struct server *server, size_t count, int64_t limit_ms);
+/* At most `count` connections open. */
+bool server_await_open(struct server *server, size_t count, int64_t limit_ms);
 
 /* Heads -------------------------------------------------------------------------------------------------- */
 
-/* "GET /path HTTP/1.1"; then the value of a header, its name compared without case, the first of several;
- * NULL: none. Both stay valid until the thread's next 8 such calls. */
+/* The request line, "GET /path HTTP/1.1", and the value of the first header of this name (in any case); NULL:
+ * none. Each result stays valid for the thread's next 7 such calls. */
 const char *head_line(const char *head);
 const char *head_value(const char *head, const char *name);
-size_t head_count(const char *head, const char *name); /* how many lines bear this name */
+size_t head_count(const char *head, const char *name); /* the number of headers of this name */
 
 /* Inside a handler --------------------------------------------------------------------------------------- */
 
 struct server *exchange_server(const struct exchange *exchange);
 void *exchange_data(const struct exchange *exchange);        /* server_options.data */
-size_t exchange_index(const struct exchange *exchange);      /* the request's number on the server, from 0 */
-size_t exchange_connection(const struct exchange *exchange); /* the connection's number, from 0 */
+size_t exchange_index(const struct exchange *exchange);      /* the number of the request, from 0 */
+size_t exchange_connection(const struct exchange *exchange); /* the number of the connection, from 0 */
 const char *exchange_head(const struct exchange *exchange);  /* NULL in `connected` */
 
-/* Plain or TLS, as the server is; inside `connected`, always plain. */
-size_t exchange_read(struct exchange *exchange, void *buffer,
-                     size_t size); /* what is there, at least 1 byte; 0: the end */
+/* These use TLS if the server does, but not in `connected`. */
+/* Reads what is available, at least 1 byte; 0: the end. */
+size_t exchange_read(struct exchange *exchange, void *buffer, size_t size);
 bool exchange_read_exactly(struct exchange *exchange, void *buffer, size_t size);
 bool exchange_send(struct exchange *exchange, const void *bytes, size_t length);
 bool exchange_send_text(struct exchange *exchange, const char *text);
-/* With TLS: past it, as no server should; and its goodbye, after which the connection stays as it is. */
+/* Sends bytes to the socket directly, bypassing TLS, as no server should. */
 bool exchange_send_below_tls(struct exchange *exchange, const void *bytes, size_t length);
-/* What is sent is kept back, and goes out at once when this ends. */
+/* Holds back whatever is sent until called with false, which sends it all at once. */
 void exchange_keep_back(struct exchange *exchange, bool keep_back);
-void exchange_say_goodbye(struct exchange *exchange);
+/* Sends a close_notify and leaves the connection open. */
+void exchange_close_notify(struct exchange *exchange);
 /* Status line, `headers` (lines with \r\n, or NULL) and the empty line. */
 bool exchange_send_head(struct exchange *exchange, int status, const char *headers);
-bool exchange_send_chunk(struct exchange *exchange, const void *bytes,
-                         size_t length); /* length 0: the last chunk */
-/* `step` bytes at a time, with a pause before each but the first. */
+/* Length 0: the last chunk. */
+bool exchange_send_chunk(struct exchange *exchange, const void *bytes, size_t length);
+/* Sends `step` bytes at a time, with a pause between them. */
 bool exchange_drip(struct exchange *exchange, const void *bytes, size_t length, size_t step,
                    int64_t interval_ms);
-bool exchange_answer(struct exchange *exchange, const struct answer *answer);
+bool exchange_respond(struct exchange *exchange, const struct response *response);
 bool exchange_pause(struct exchange *exchange, int64_t milliseconds);
-bool exchange_hold(
-    struct exchange *exchange); /* until server_release; false: the client closed, or stopped */
-bool exchange_await_close(
-    struct exchange *exchange); /* until the client closes or resets; what it sends is dropped */
-/* Connects to a port of 127.0.0.1 and hands all bytes on, both ways, until either side ends or the server is
- * stopped; then closes both. Plain bytes: for servers that play a proxy. */
+/* Waits for server_release(); false: the client closed first, or the server is being stopped. */
+bool exchange_hold(struct exchange *exchange);
+/* Waits until the client closes or resets the connection, discards what it sends, then closes. */
+bool exchange_await_close(struct exchange *exchange);
+/* Connects to a port of 127.0.0.1 and copies bytes in both directions, without TLS, until either side closes
+ * or the server is stopped; then closes both. For servers that act as a proxy. */
 void exchange_relay(struct exchange *exchange, uint16_t port);
-/* The same, for a relay that breaks: `admit` is asked before bytes are handed on, to the client or to the
- * server, how many of them may pass. Where it holds some back, the others still pass, and the relay ends with
- * true, the client's connection being open as before; false: it ended by itself, as above. */
+/* Like exchange_relay(), but can break: `admit` returns how many of the next `count` bytes may pass. If that
+ * is fewer, these still pass, then the relay ends: the function returns true and leaves the client's
+ * connection open. Returns false if the relay ended otherwise. */
 typedef size_t relay_admit(struct exchange *exchange, bool to_client, size_t count);
 bool exchange_relay_in_part(struct exchange *exchange, uint16_t port, relay_admit *admit);
 void exchange_close(struct exchange *exchange);
@@ -187,22 +186,22 @@ void exchange_truncate(struct exchange *exchange);
 void exchange_reset(struct exchange *exchange);
 void exchange_half_close(struct exchange *exchange);
 
-/* Ports where nobody answers ----------------------------------------------------------------------------- */
+/* Ports that do not respond ------------------------------------------------------------------------------ */
 
 struct dead_port;
-struct dead_port *
-refusing_port(const char *address); /* connection refused; the port stays taken. NULL: 127.0.0.1 */
-struct dead_port *
-black_hole(const char *address); /* a full backlog: attempts to connect get no reply at all */
+/* Reserves a port that refuses connections. The address NULL is 127.0.0.1, also below. */
+struct dead_port *refusing_port(const char *address);
+/* Opens a port whose backlog is full, so that attempts to connect get no reply at all. */
+struct dead_port *black_hole(const char *address);
 const char *dead_port_url(const struct dead_port *port); /* "http://127.0.0.1:40000" */
 uint16_t dead_port_number(const struct dead_port *port);
 void dead_port_free(struct dead_port *port);
 
 /* Certificates ------------------------------------------------------------------------------------------- */
 
-/* The path of a file that certificates.sh makes: "ca.pem", "good.pem", "good.key", ... They are made at the
- * first call, in a folder that goes when the program ends, unless CHECK_CERTIFICATES names a folder that has
- * them. For the main thread; the result stays valid. */
+/* The path of a file made by certificates.sh: "ca.pem", "good.pem", "good.key", ... Unless CHECK_CERTIFICATES
+ * is the folder that has them, the first call makes them in a folder that is removed when the program ends.
+ * For the main thread only; the result stays valid. */
 const char *certificate_path(const char *file);
 
 #ifdef __cplusplus
