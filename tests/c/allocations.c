@@ -137,7 +137,7 @@ struct operation {
     const char *name;
     struct bytes (*text)(void);
     /* Returns the code of a call; for a read, REFOLD_OK if it found the value, else RESOURCE. */
-    refold_code (*run)(const void *of);
+    refold_code (*run)(const void *argument);
     /* Makes the argument of `run`; NULL: the text itself. */
     const void *(*prepare)(const struct operation *operation, const struct server *server,
                            const struct bytes *text);
@@ -160,7 +160,7 @@ static const void *make_client(const struct operation *operation, const struct s
     return client_of(options);
 }
 
-static refold_code freed(refold_execution *execution, refold_error *error) {
+static refold_code release(refold_execution *execution, refold_error *error) {
     refold_code code = refold_error_code(error);
     if ((execution == NULL) != (error != NULL) || (error != NULL && refold_error_message(error)[0] == '\0'))
         abort();
@@ -172,7 +172,7 @@ static refold_code freed(refold_execution *execution, refold_error *error) {
 static refold_code call(const void *client) {
     refold_error *error = NULL;
     refold_execution *execution = refold_get_execution(client, TEST_ID, NULL, &error);
-    return freed(execution, error);
+    return release(execution, error);
 }
 
 static bool keep_waiting(const refold_execution *execution, void *data) {
@@ -181,29 +181,29 @@ static bool keep_waiting(const refold_execution *execution, void *data) {
     return true;
 }
 
-static refold_code follow_for(const void *client, uint64_t timeout_ms) {
+static refold_code wait_for(const void *client, uint64_t timeout_ms) {
     refold_error *error = NULL;
     refold_execution *execution =
         refold_wait_execution(client, TEST_ID, timeout_ms, keep_waiting, NULL, NULL, &error);
-    return freed(execution, error);
+    return release(execution, error);
 }
 
-static refold_code follow(const void *client) { return follow_for(client, 0); }
+static refold_code wait_forever(const void *client) { return wait_for(client, 0); }
 
 /* Ends before the next poll. */
-static refold_code follow_shortly(const void *client) {
-    return follow_for(client, check_in_valgrind() ? 900 : 100);
+static refold_code wait_briefly(const void *client) {
+    return wait_for(client, check_in_valgrind() ? 900 : 100);
 }
 
 static refold_code parse(const void *data) {
     const struct bytes *text = data;
     refold_error *error = NULL;
     refold_execution *execution = refold_parse_execution(text->start, text->length, &error);
-    return freed(execution, error);
+    return release(execution, error);
 }
 
-static const void *parse_well(const struct operation *operation, const struct server *server,
-                              const struct bytes *text) {
+static const void *parse_first(const struct operation *operation, const struct server *server,
+                               const struct bytes *text) {
     (void)operation;
     (void)server;
     return refold_parse_execution(text->start, text->length, NULL);
@@ -256,7 +256,7 @@ static refold_code follow_pointer(const void *execution) {
 }
 
 #define CALL .run = call, .prepare = make_client
-#define READ .prepare = parse_well
+#define READ .prepare = parse_first
 #define CODE(number) .code = (number), .status = (number), .keeps_code = true
 
 static const struct operation calls[] = {
@@ -273,12 +273,12 @@ static const struct operation calls[] = {
     {"a call, an envelope, gzip", envelope_text, CALL, CODE(404), .is_packed = true},
     {"a call, an envelope in chunks", envelope_text, CALL, CODE(500), .framing = CHUNKED},
     {"a call, a page", page_text, CALL, CODE(502)},
-    {"a wait", nodes_text, .run = follow, .prepare = make_client},
-    {"a wait, polls that fail", envelope_text, .run = follow, .prepare = make_client, CODE(503),
+    {"a wait", nodes_text, .run = wait_forever, .prepare = make_client},
+    {"a wait, polls that fail", envelope_text, .run = wait_forever, .prepare = make_client, CODE(503),
      .poll_interval_ms = 10},
-    {"a wait, a long status", status_text, .run = follow_shortly, .prepare = make_client,
+    {"a wait, a long status", status_text, .run = wait_briefly, .prepare = make_client,
      .code = REFOLD_ERROR_TIMEOUT},
-    {"a wait, an envelope at its end", envelope_text, .run = follow_shortly, .prepare = make_client,
+    {"a wait, an envelope at its end", envelope_text, .run = wait_briefly, .prepare = make_client,
      .code = REFOLD_ERROR_TIMEOUT, .status = 503},
 };
 
@@ -312,15 +312,15 @@ static void run_out_of_memory(const struct operation *operation, const struct se
                               const struct bytes *text, size_t first, size_t last, struct outcome *outcome) {
     alarm((unsigned)(30 * check_patience()));
     close_all_owned();
-    const void *of = operation->prepare == NULL ? text : operation->prepare(operation, server, text);
+    const void *argument = operation->prepare == NULL ? text : operation->prepare(operation, server, text);
     memory.first_failing = first;
     memory.last_failing = last;
-    memory.large = operation->prepare == parse_well ? LARGE_FOR_READING : LARGE;
+    memory.large = operation->prepare == parse_first ? LARGE_FOR_READING : LARGE;
     memory.is_limited = true;
-    outcome->without_memory = operation->run(of);
+    outcome->without_memory = operation->run(argument);
     memory.is_limited = false;
     outcome->has_failed = memory.has_failed;
-    outcome->with_memory = operation->run(of);
+    outcome->with_memory = operation->run(argument);
     _exit(0);
 }
 
@@ -365,14 +365,14 @@ static void fail_each_allocation(const struct operation *operation, struct outco
         free(unpacked.start);
     }
     struct server *server = serve_operation(operation, &text);
-    size_t alone = 0, together = 0;
+    size_t single = 0, all = 0;
     fflush(stdout);
     check_limit(60);
-    while (alone < max && check_out_of_memory(operation, server, &text, alone, alone, outcome))
-        alone++;
-    while (together < max && check_out_of_memory(operation, server, &text, together, SIZE_MAX, outcome))
-        together++;
-    CHECK(alone > 0 && together > 0);
+    while (single < max && check_out_of_memory(operation, server, &text, single, single, outcome))
+        single++;
+    while (all < max && check_out_of_memory(operation, server, &text, all, SIZE_MAX, outcome))
+        all++;
+    CHECK(single > 0 && all > 0);
     server_stop(server);
     free(text.start);
 }

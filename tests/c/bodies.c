@@ -13,7 +13,7 @@
 /* 40 (0x28) bytes. */
 #define BODY "{\"status\": \"COMPLETED\", \"name\": \"whole\"}"
 
-static struct bytes joined(const void *one, size_t one_length, const void *other, size_t other_length) {
+static struct bytes concatenated(const void *one, size_t one_length, const void *other, size_t other_length) {
     struct bytes bytes = {.start = malloc(one_length + other_length + 1),
                           .length = one_length + other_length};
     if (bytes.start == NULL)
@@ -26,7 +26,7 @@ static struct bytes joined(const void *one, size_t one_length, const void *other
 
 /* A response with this head and body. */
 static struct bytes response_of(const char *head, const void *body, size_t length) {
-    return joined(head, strlen(head), body, length);
+    return concatenated(head, strlen(head), body, length);
 }
 
 /* What a server sends to every request, and how it ends. */
@@ -135,7 +135,7 @@ static const struct {
     {"chunks and a length",
      OK_LINE "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n28\r\n" BODY "\r\n" LAST_CHUNK, HOLD},
     {"until close", OK_LINE "\r\n" BODY, CLOSE},
-    {"until close, as it says", OK_LINE "Connection: close\r\n\r\n" BODY, CLOSE},
+    {"until close, announced", OK_LINE "Connection: close\r\n\r\n" BODY, CLOSE},
     {"until half closed", OK_LINE "\r\n" BODY, HALF_CLOSE},
     {"a length and closed", OK_LINE "Content-Length: 40\r\nConnection: close\r\n\r\n" BODY, CLOSE},
     {"chunks and closed",
@@ -144,7 +144,7 @@ static const struct {
     {"identity as the framing, half closed", OK_LINE "Transfer-Encoding: identity\r\n\r\n" BODY, HALF_CLOSE},
     {"identity as the framing of HTTP/1.0", "HTTP/1.0 200 OK\r\nTransfer-Encoding: identity\r\n\r\n" BODY,
      CLOSE},
-    {"HTTP/1.0 that says it closes", "HTTP/1.0 200 OK\r\nConnection: close\r\n\r\n" BODY, CLOSE},
+    {"HTTP/1.0, announcing the close", "HTTP/1.0 200 OK\r\nConnection: close\r\n\r\n" BODY, CLOSE},
     {"HTTP/1.0 until half closed", "HTTP/1.0 200 OK\r\n\r\n" BODY, HALF_CLOSE},
     {"HTTP/1.0 until close", "HTTP/1.0 200 OK\r\n\r\n" BODY, CLOSE},
     {"HTTP/1.0 with a length", "HTTP/1.0 200 OK\r\nContent-Length: 40\r\n\r\n" BODY, CLOSE},
@@ -189,7 +189,7 @@ TEST(gzip_is_requested_and_decoded) {
         gzip_of(BODY, 40), gzip_as(BODY, 40, 0, false), gzip_as(BODY, 40, 1, true), {NULL, 0}};
     /* Two gzip members make one body (RFC 1952, 2.2). */
     struct bytes one = gzip_of(BODY, 10), other = gzip_as(BODY + 10, 30, 9, true);
-    bodies[3] = joined(one.start, one.length, other.start, other.length);
+    bodies[3] = concatenated(one.start, one.length, other.start, other.length);
     free(one.start);
     free(other.start);
     for (size_t i = 0; i < 2 * COUNT(bodies); i++) {
@@ -202,7 +202,7 @@ TEST(gzip_is_requested_and_decoded) {
             "HTTP/1.1 100 Continue\r\n\r\n" OK_LINE "Content-Encoding: \tX-gzip \r\n\r\n";
         char *in_chunks = text_of(
             OK_LINE "Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n%zx\r\n", body.length);
-        struct bytes chunk = joined(body.start, body.length, "\r\n" LAST_CHUNK, 7);
+        struct bytes chunk = concatenated(body.start, body.length, "\r\n" LAST_CHUNK, 7);
         struct script scripts[] = {
             {.response = response_of(with_length, body.start, body.length), .ending = HOLD},
             {.response = response_of(until_close, body.start, body.length), .ending = CLOSE},
@@ -273,7 +273,7 @@ static void check_cuts(const char *name, struct bytes response, bool secure, enu
     for (size_t cut = 0; cut < response.length; cut++) {
         bool retryable;
         refold_code code = call(client, &retryable);
-        check_case("%s, %s, cut after %zu of %zu", name, secure ? "TLS" : "plain", cut, response.length);
+        check_case("%s, %s, cut after %zu of %zu", name, secure ? "TLS" : "plaintext", cut, response.length);
         if (cut >= first && code != REFOLD_ERROR_TRANSPORT)
             FAIL("the code is %d", code);
         if (cut >= first)
@@ -291,7 +291,7 @@ TEST(a_truncated_body_is_never_accepted) {
     struct bytes packed_response = response_of(packed_head, packed.start, packed.length);
     char *chunked_head =
         text_of(OK_LINE "Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n%zx\r\n", packed.length);
-    struct bytes chunk = joined(packed.start, packed.length, "\r\n0\r\nA: b\r\n\r\n", 13);
+    struct bytes chunk = concatenated(packed.start, packed.length, "\r\n0\r\nA: b\r\n\r\n", 13);
     struct bytes chunked_response = response_of(chunked_head, chunk.start, chunk.length);
     const char *length = OK_LINE "Content-Length: 40\r\n\r\n" BODY;
     const char *chunks = OK_LINE "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n27;a=b\r\n\"status\": "
@@ -549,7 +549,7 @@ TEST(headers_are_limited_to_128_fields) {
         char *fields = repeated("A: b\r\n", i % 2 == 0 ? 127 : 128);
         char *text = text_of("%s" OK_LINE "%sContent-Length: 40\r\n\r\n" BODY, before[i / 2], fields);
         struct script script = {.response = {text, strlen(text)}, .ending = HOLD};
-        check_case("%s%zu fields", i / 2 == 0 ? "" : "an interim answer and ", 128 + i % 2);
+        check_case("%s%zu fields", i / 2 == 0 ? "" : "an interim response and ", 128 + i % 2);
         CHECK_INT(call_script(script, false, 0), i % 2 == 0 ? REFOLD_OK : REFOLD_ERROR_RESPONSE_TOO_LARGE);
         free(text);
         free(fields);
@@ -584,7 +584,7 @@ TEST(the_response_limit_is_exact) {
         struct bytes response = i % 4 == 3 ? response_of(packed_head, packed.start, packed.length)
                                            : response_of(head, body.start, body.length);
         if (i % 4 == 2) {
-            struct bytes whole = joined(response.start, response.length, "\r\n" LAST_CHUNK, 7);
+            struct bytes whole = concatenated(response.start, response.length, "\r\n" LAST_CHUNK, 7);
             free(response.start);
             response = whole;
         }
@@ -744,7 +744,7 @@ TEST(nodes_stay_within_the_memory_limit) {
             response = (struct response){
                 .body = packed.start, .length = packed.length, .headers = "Content-Encoding: gzip\r\n"};
         struct server *server = serve(&(struct server_options){.responses = &response, .response_count = 1});
-        check_case("%zu nodes, %s", counts[i / 2], i % 2 ? "gzip" : "plain");
+        check_case("%zu nodes, %s", counts[i / 2], i % 2 ? "gzip" : "identity");
         /* One limit for the body, one for the nodes. */
         check_memory(server, i / 2 == 0 ? REFOLD_OK : REFOLD_ERROR_RESPONSE_TOO_LARGE, 2 * MEMORY_LIMIT);
         server_stop(server);

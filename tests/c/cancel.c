@@ -386,7 +386,7 @@ TEST(a_signal_handler_may_trigger_a_token) {
     server_stop(server);
 }
 
-static void storm(int number) {
+static void trigger_and_count(int number) {
     int kept = errno;
     (void)number;
     handled++;
@@ -415,7 +415,7 @@ TEST(triggering_is_safe_wherever_a_signal_interrupts) {
     struct target target = {.thread = pthread_self()};
     pthread_t thread;
     handlers_token = refold_cancel_new();
-    handle_signals(SIGUSR1, storm);
+    handle_signals(SIGUSR1, trigger_and_count);
     int before = handled;
     pthread_create(&thread, NULL, send_signals, &target);
     while (handled < before + 200) {

@@ -56,7 +56,7 @@ static struct outcome timed_wait(const refold_client *client, uint64_t timeout_m
     return outcome_of(execution, error, began);
 }
 
-static struct outcome pass_bound(const struct phase *phase, enum bound bound) {
+static struct outcome exceed_bound(const struct phase *phase, enum bound bound) {
     struct scene scene = scene_open(phase);
     refold_options *options = scene_options(&scene);
     if (bound == WHOLE_CALL)
@@ -91,7 +91,7 @@ static void check_bound(const struct phase *phase, enum bound bound) {
     struct timing timing = {.max_ms = limit_ms() + LATE_MS};
     check_case("%s", phase->name);
     while (CHECK_AGAIN(timing)) {
-        struct outcome outcome = pass_bound(phase, bound);
+        struct outcome outcome = exceed_bound(phase, bound);
         check_outcome(bound, &outcome);
         timing.us = outcome.us;
         if (bound != WAIT && strstr(outcome.message, phase->message) == NULL)
@@ -352,17 +352,17 @@ TEST(each_poll_has_its_own_timeout) {
 /* No timeout, and the defaults --------------------------------------------------------------------------- */
 
 /* The arguments of a thread that advances the clock. */
-struct later {
+struct clock_step {
     struct server *server;
     struct event *reached;
     int64_t advance_ms;
 };
 
 static void *advance_clock(void *data) {
-    struct later *later = data;
-    event_await(later->reached, 1, 10000);
-    clock_advance(later->advance_ms);
-    server_release(later->server);
+    struct clock_step *clock_step = data;
+    event_await(clock_step->reached, 1, 10000);
+    clock_advance(clock_step->advance_ms);
+    server_release(clock_step->server);
     return NULL;
 }
 
@@ -384,13 +384,14 @@ static void connect_when_released(struct exchange *exchange) {
 }
 
 /* Makes a call and advances its clock by `advance_ms` before the server continues. */
-static struct outcome call_for_long(refold_options *options, struct server *server, struct event *reached,
-                                    int64_t advance_ms, bool waits, uint64_t wait_ms) {
-    struct later later = {.server = server, .reached = reached, .advance_ms = advance_ms};
+static struct outcome call_with_advanced_clock(refold_options *options, struct server *server,
+                                               struct event *reached, int64_t advance_ms, bool waits,
+                                               uint64_t wait_ms) {
+    struct clock_step clock_step = {.server = server, .reached = reached, .advance_ms = advance_ms};
     refold_client *client = client_of(options);
     pthread_t thread;
     clock_follow(true);
-    pthread_create(&thread, NULL, advance_clock, &later);
+    pthread_create(&thread, NULL, advance_clock, &clock_step);
     struct outcome outcome = waits ? timed_wait(client, wait_ms) : timed_get(client);
     pthread_join(thread, NULL);
     clock_follow(false);
@@ -436,8 +437,8 @@ TEST(zero_is_no_timeout_and_the_default_is_30_seconds) {
         refold_options_set_base_url(options, server_url(server));
         if (rows[i].timeout_ms != UNSET)
             refold_options_set_timeout_ms(options, rows[i].timeout_ms);
-        struct outcome outcome =
-            call_for_long(options, server, reached, rows[i].advance_ms, rows[i].waits, rows[i].wait_ms);
+        struct outcome outcome = call_with_advanced_clock(options, server, reached, rows[i].advance_ms,
+                                                          rows[i].waits, rows[i].wait_ms);
         if (outcome.code != rows[i].code)
             FAIL("the code is %d: %s", outcome.code, outcome.message);
         server_stop(server);
@@ -464,7 +465,8 @@ TEST(the_default_connect_timeout_is_ten_seconds) {
         refold_options_set_timeout_ms(options, (uint64_t)rows[i].advance_ms + 300);
         if (rows[i].connecting != UNSET)
             refold_options_set_connect_timeout_ms(options, rows[i].connecting);
-        struct outcome outcome = call_for_long(options, server, reached, rows[i].advance_ms, false, 0);
+        struct outcome outcome =
+            call_with_advanced_clock(options, server, reached, rows[i].advance_ms, false, 0);
         if (outcome.code != rows[i].code)
             FAIL("the code is %d: %s", outcome.code, outcome.message);
         server_stop(server);

@@ -156,7 +156,7 @@ TEST(a_request_id_header_is_the_fallback) {
     }
 }
 
-/* Other answers ------------------------------------------------------------------------------------------ */
+/* Other responses ---------------------------------------------------------------------------------------- */
 
 TEST(gateways_are_identified) {
     static const struct {
@@ -414,7 +414,7 @@ TEST(a_connection_lost_before_the_response_is_a_transport_error) {
     }
 }
 
-/* No answer ---------------------------------------------------------------------------------------------- */
+/* No response -------------------------------------------------------------------------------------------- */
 
 TEST(a_refused_connection_is_a_connect_error) {
     struct dead_port *port = refusing_port(NULL);
@@ -694,7 +694,7 @@ TEST(secrets_cut_by_the_body_limit_are_redacted) {
     }
 }
 
-static void use_odd_key(refold_options *options) {
+static void use_unusual_key(refold_options *options) {
     refold_options_set_api_key(options, "quote\"slash/umlaut\xc3\xbc-end", "account");
 }
 
@@ -707,7 +707,7 @@ TEST(escaped_secrets_are_redacted) {
     };
     for (size_t i = 0; i < COUNT(bodies); i++) {
         check_case("%s", bodies[i]);
-        refold_error *error = error_of(&(struct response){.status = 401, .body = bodies[i]}, use_odd_key);
+        refold_error *error = error_of(&(struct response){.status = 401, .body = bodies[i]}, use_unusual_key);
         CHECK_STR(refold_error_message(error), "bad key ***.");
         CHECK_LACKS(refold_error_body(error, NULL), "umlaut");
         refold_error_free(error);

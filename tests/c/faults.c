@@ -385,7 +385,7 @@ TEST(plaintext_connections_may_break_at_any_byte) {
 }
 
 /* TLS is slow, so the three faults alternate from byte to byte, starting with another one for each row. */
-static size_t break_in_turns(struct path *path, struct plan plan, size_t row) {
+static size_t break_in_rotation(struct path *path, struct plan plan, size_t row) {
     size_t step = plan.step, max = 0;
     plan.step = 3 * step;
     for (size_t way = 0; way < 3; way++) {
@@ -406,7 +406,7 @@ TEST(requests_may_break_at_any_byte) {
         struct path path;
         path_open(&path, plan.secure, 0);
         if (plan.secure)
-            CHECK(break_in_turns(&path, plan, 0) > MIN_BYTES);
+            CHECK(break_in_rotation(&path, plan, 0) > MIN_BYTES);
         for (size_t way = 0; !plan.secure && way < 3; way++) {
             plan.way = (enum way)way;
             CHECK(break_everywhere(&path, &plan) > MIN_BYTES);
@@ -426,10 +426,10 @@ TEST(tls_connections_may_break_at_any_byte) {
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct plan plan = {.row = &rows[i], .secure = true, .step = usual_step()};
         if (i == 0)
-            CHECK(break_in_turns(&path, plan, i) > 400);
+            CHECK(break_in_rotation(&path, plan, i) > 400);
         plan.idle = true;
         if (needs_every_byte(plan.row))
-            CHECK(break_in_turns(&path, plan, i) > strlen(plan.row->head));
+            CHECK(break_in_rotation(&path, plan, i) > strlen(plan.row->head));
     }
     path_close(&path);
 }
@@ -441,7 +441,7 @@ TEST(full_handshakes_may_break_at_any_byte) {
             .row = &rows[0], .secure = true, .is_single_use = true, .step = i == 0 ? usual_step() : 5};
         struct path path;
         path_open(&path, true, i == 0 ? 0 : TLS1_2_VERSION);
-        CHECK(break_in_turns(&path, plan, 0) > 700);
+        CHECK(break_in_rotation(&path, plan, 0) > 700);
         path_close(&path);
     }
 }

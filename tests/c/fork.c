@@ -17,12 +17,12 @@
 
 /* Process ids -------------------------------------------------------------------------------------------- */
 
-static bool all_are_one; /* getpid() returns the same id in all processes */
+static bool ids_are_equal; /* getpid() returns the same id in all processes */
 
-static int own_number(void) { return (int)syscall(SYS_getpid); }
+static int process_id(void) { return (int)syscall(SYS_getpid); }
 
 /* A child may have its parent's process id: in another namespace, or once all other ids have been used. */
-pid_t getpid(void) { return all_are_one ? 1 : own_number(); }
+pid_t getpid(void) { return ids_are_equal ? 1 : process_id(); }
 
 /* A server that records who uses which connection -------------------------------------------------------- */
 
@@ -48,7 +48,7 @@ static void respond_with_id(struct exchange *exchange) {
     book->strangers += book->owners[connection] != atoi(id);
     pthread_mutex_unlock(&book->lock);
     snprintf(body, sizeof body, "{\"_id\": \"%s\", \"status\": \"COMPLETED\"}", id);
-    int64_t delay_ms = atoi(id) == own_number() ? book->delay_ms : 0;
+    int64_t delay_ms = atoi(id) == process_id() ? book->delay_ms : 0;
     exchange_respond(exchange, &(struct response){.body = body, .delay_ms = delay_ms});
 }
 
@@ -71,7 +71,7 @@ static refold_options *options_to(const struct server *server) {
 static bool gets_own_execution(const refold_client *client, int thread, int call, refold_code *why) {
     char id[100];
     refold_error *error = NULL;
-    snprintf(id, sizeof id, "%d-%d-%d", (int)own_number(), thread, call);
+    snprintf(id, sizeof id, "%d-%d-%d", (int)process_id(), thread, call);
     refold_execution *execution = refold_get_execution(client, id, NULL, &error);
     bool right = execution != NULL && strcmp(refold_execution_id(execution), id) == 0;
     *why = refold_error_code(error);
@@ -82,7 +82,7 @@ static bool gets_own_execution(const refold_client *client, int thread, int call
 
 /* Children ----------------------------------------------------------------------------------------------- */
 
-enum { CHILD_IS_WELL = 0, CHILD_SECONDS = 20 };
+enum { CHILD_SUCCEEDED = 0, CHILD_SECONDS = 20 };
 
 /* The work of a child; returns its exit status. */
 typedef int child_function(void *data);
@@ -109,7 +109,7 @@ static void check_child(pid_t child) {
         FAIL("a child %s (signal %d)", WTERMSIG(status) == SIGALRM ? "hangs" : "was killed",
              WTERMSIG(status));
     else
-        CHECK_INT(WEXITSTATUS(status), CHILD_IS_WELL);
+        CHECK_INT(WEXITSTATUS(status), CHILD_SUCCEEDED);
 }
 
 /* Fewer under valgrind, which is slow; faults that depend on timing show in the usual runs. */
@@ -146,7 +146,7 @@ static int call_in_child(void *data) {
             return why == REFOLD_OK ? 99 : why < 0 ? -why : 100;
     /* Freeing the client in a child affects only the child. */
     refold_client_free(family->client);
-    return CHILD_IS_WELL;
+    return CHILD_SUCCEEDED;
 }
 
 static void fork_while_calls_run(bool is_secure) {
@@ -184,12 +184,12 @@ TEST(parent_and_children_use_one_client_at_once_over_tls) { fork_while_calls_run
 
 static int free_client(void *data) {
     refold_client_free(*(refold_client **)data);
-    return CHILD_IS_WELL;
+    return CHILD_SUCCEEDED;
 }
 
 static int call_once(void *data) {
     refold_code why;
-    return gets_own_execution(*(refold_client **)data, 0, 0, &why) ? CHILD_IS_WELL : 1;
+    return gets_own_execution(*(refold_client **)data, 0, 0, &why) ? CHILD_SUCCEEDED : 1;
 }
 
 static int call_and_free(void *data) {
@@ -205,7 +205,7 @@ static int call_in_grandchild(void *data) {
         _exit(call_and_free(data));
     if (waitpid(grandchild, &of_grandchild, 0) < 0 || of_grandchild != 0)
         return 2;
-    return status != CHILD_IS_WELL ? status : call_and_free(data);
+    return status != CHILD_SUCCEEDED ? status : call_and_free(data);
 }
 
 /* The parent's idle connection is unchanged: no byte and no close_notify was sent on it, whatever a child
@@ -223,28 +223,28 @@ TEST(a_child_leaves_the_parents_connection_alone) {
     static struct book book;
     for (size_t i = 0; i < 4 * COUNT(rows); i++) {
         size_t row = i / 4;
-        all_are_one = i % 2 == 1;
+        ids_are_equal = i % 2 == 1;
         bool is_secure = i / 2 % 2 == 1;
-        check_case("%s%s%s", rows[row].name, is_secure ? ", TLS" : "", all_are_one ? ", same number" : "");
+        check_case("%s%s%s", rows[row].name, is_secure ? ", TLS" : "", ids_are_equal ? ", same number" : "");
         struct server *server = serve_ids(&book, is_secure);
         refold_client *client = client_of(options_to(server));
-        CHECK_INT(call_once(&client), CHILD_IS_WELL);
+        CHECK_INT(call_once(&client), CHILD_SUCCEEDED);
         uint64_t received = server_received(server);
         if (rows[row].work != NULL)
             check_child(begin_child(rows[row].work, &client));
         if (rows[row].connections == 0)
             CHECK_INT(server_received(server), received);
-        CHECK_INT(call_once(&client), CHILD_IS_WELL);
+        CHECK_INT(call_once(&client), CHILD_SUCCEEDED);
         CHECK_INT(server_connections(server), 1 + rows[row].connections);
         CHECK_INT(server_request_connection(server, server_requests(server) - 1), 0);
         CHECK_INT(book.strangers, 0);
         refold_client_free(client);
         server_stop(server);
     }
-    all_are_one = false;
+    ids_are_equal = false;
 }
 
-static int make_and_use_a_client(void *data) {
+static int create_and_use_client(void *data) {
     refold_client *client = refold_client_new(data, NULL);
     return client == NULL ? 3 : call_and_free(&client);
 }
@@ -255,7 +255,7 @@ TEST(a_child_can_create_its_own_clients) {
     struct server *server = serve_ids(&book, true);
     refold_options *options = options_to(server);
     for (int i = 0; i < 5; i++)
-        check_child(begin_child(make_and_use_a_client, options));
+        check_child(begin_child(create_and_use_client, options));
     refold_options_free(options);
     server_stop(server);
 }
@@ -271,7 +271,7 @@ TEST(a_child_can_look_up_names) {
     lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
     for (int i = 0; i < 5; i++)
         check_child(begin_child(call_and_free, &client));
-    CHECK_INT(call_and_free(&client), CHILD_IS_WELL);
+    CHECK_INT(call_and_free(&client), CHILD_SUCCEEDED);
     free(url);
     server_stop(server);
 }
@@ -304,7 +304,7 @@ static void *call_until_resolved(void *data) {
 }
 
 /* Runs until it is killed. */
-static int live_on(void *data) {
+static int run_until_killed(void *data) {
     (void)data;
     while (pause() != 0)
         continue;
@@ -321,7 +321,7 @@ TEST(a_lookup_running_at_a_fork_ends_its_call_in_the_parent) {
         lookup_script((struct lookup){.silent = true});
         pthread_create(&thread, NULL, call_until_resolved, &call);
         CHECK(lookup_await_running(1, 5000));
-        pid_t child = begin_child(live_on, NULL);
+        pid_t child = begin_child(run_until_killed, NULL);
         CHECK_INT(event_count(call.done), round - 1);
         int64_t released_at = now_ms();
         lookup_release();
@@ -345,8 +345,8 @@ TEST(a_freed_client_closes_connections_a_child_inherited) {
         struct server *server = serve_ids(&book, secure);
         refold_client *client = client_of(options_to(server));
         check_case("%s", secure ? "TLS" : "plaintext");
-        CHECK_INT(call_once(&client), CHILD_IS_WELL);
-        pid_t child = begin_child(live_on, NULL);
+        CHECK_INT(call_once(&client), CHILD_SUCCEEDED);
+        pid_t child = begin_child(run_until_killed, NULL);
         refold_client_free(client);
         CHECK(server_await_open(server, 0, 5000));
         int status = 0;
@@ -380,13 +380,13 @@ static void *call_and_hold(void *data) {
 
 static int trigger(void *data) {
     refold_cancel_trigger(data);
-    return refold_cancel_is_triggered(data) ? CHILD_IS_WELL : 4;
+    return refold_cancel_is_triggered(data) ? CHILD_SUCCEEDED : 4;
 }
 
 static int trigger_and_free(void *data) {
     refold_cancel_trigger(data);
     refold_cancel_free(data);
-    return CHILD_IS_WELL;
+    return CHILD_SUCCEEDED;
 }
 
 static void hold(struct exchange *exchange) {
@@ -423,13 +423,13 @@ static int64_t trigger_in_children(void) {
 
 TEST(a_token_triggered_in_a_child_has_no_effect_in_the_parent) {
     for (int i = 0; i < 2; i++) {
-        all_are_one = i == 1;
-        check_case("%s", all_are_one ? "same number" : "as usual");
+        ids_are_equal = i == 1;
+        check_case("%s", ids_are_equal ? "same number" : "as usual");
         struct timing timing = {.max_ms = 50};
         while (CHECK_AGAIN(timing))
             timing.us = 1000 * trigger_in_children();
     }
-    all_are_one = false;
+    ids_are_equal = false;
 }
 
 static int call_with_token(void *data) {
@@ -438,7 +438,7 @@ static int call_with_token(void *data) {
     refold_execution *execution = refold_get_execution(call->client, "1-child", call->cancel, &error);
     int status = execution == NULL                   ? -refold_error_code(error)
                  : work_ms() > 30 * check_patience() ? 50 /* it used the CPU instead of waiting */
-                                                     : CHILD_IS_WELL;
+                                                     : CHILD_SUCCEEDED;
     refold_execution_free(execution);
     refold_error_free(error);
     return status;
@@ -469,7 +469,7 @@ static int cancel_own_call(void *data) {
     pause_ms(50);
     refold_cancel_trigger(call.cancel);
     pthread_join(thread, NULL);
-    return call.code == REFOLD_ERROR_CANCELLED ? CHILD_IS_WELL : 6;
+    return call.code == REFOLD_ERROR_CANCELLED ? CHILD_SUCCEEDED : 6;
 }
 
 TEST(a_childs_own_token_cancels_its_calls) {
@@ -494,7 +494,7 @@ static void *set_tokens_until_over(void *data) {
     return NULL;
 }
 
-static int set_a_token_and_call(void *data) {
+static int set_token_and_call(void *data) {
     struct family *family = data;
     refold_code why;
     if (!gets_own_execution(family->client, 0, 0, &why))
@@ -504,7 +504,7 @@ static int set_a_token_and_call(void *data) {
     if (!gets_own_execution(family->client, 0, 1, &why))
         return 40 - why;
     refold_client_free(family->client);
-    return CHILD_IS_WELL;
+    return CHILD_SUCCEEDED;
 }
 
 /* The client works in a child even if another thread was setting a token at the moment of the fork. */
@@ -520,7 +520,7 @@ TEST(session_tokens_may_be_set_while_the_process_forks) {
     for (size_t i = 0; i < COUNT(threads); i++)
         pthread_create(&threads[i], NULL, set_tokens_until_over, &family);
     for (int i = 0; i < forks; i++)
-        check_child(begin_child(set_a_token_and_call, &family));
+        check_child(begin_child(set_token_and_call, &family));
     family.is_over = true;
     for (size_t i = 0; i < COUNT(threads); i++)
         pthread_join(threads[i], NULL);
@@ -553,7 +553,7 @@ static char *many_nodes(void) {
     return text;
 }
 
-static bool is_read_well(const refold_execution *execution) {
+static bool can_read_all(const refold_execution *execution) {
     for (int i = 0; i < NODES; i++) {
         char id[20], want[20];
         snprintf(id, sizeof id, "n%d", i);
@@ -576,7 +576,7 @@ struct reading {
 static void *read_until_over(void *data) {
     struct reading *reading = data;
     while (!atomic_load(&reading->is_over)) {
-        CHECK(is_read_well(reading->execution));
+        CHECK(can_read_all(reading->execution));
         atomic_fetch_add(&reading->read, 1);
     }
     return NULL;
@@ -584,10 +584,10 @@ static void *read_until_over(void *data) {
 
 static int read_in_child(void *data) {
     struct reading *reading = data;
-    if (!is_read_well(reading->execution))
+    if (!can_read_all(reading->execution))
         return 7;
     refold_execution_free(reading->execution);
-    return CHILD_IS_WELL;
+    return CHILD_SUCCEEDED;
 }
 
 /* A child reads and frees an execution that threads of its parent are reading for the first time. */
@@ -652,7 +652,7 @@ static int access_in_child(void *data) {
     if (!is_read_completely(access->execution))
         return 8;
     refold_execution_free(access->execution);
-    return CHILD_IS_WELL;
+    return CHILD_SUCCEEDED;
 }
 
 /* No child waits for a cache that a thread of its parent was writing at the moment of the fork. */

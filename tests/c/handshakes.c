@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void hang_up(struct exchange *exchange) { exchange_close(exchange); }
+static void close_connection(struct exchange *exchange) { exchange_close(exchange); }
 
 /* Makes one call over TLS, trusting the test authority, and checks its code and the number of connections. */
 static void call_tls(struct server_options server_options, refold_code want, size_t connections,
@@ -31,7 +31,7 @@ TEST(lost_handshakes_are_retried_but_not_bad_certificates) {
     struct server_options options = {.responses = &(struct response){.body = COMPLETED}, .response_count = 1};
     options.certificate = "good";
     call_tls(options, REFOLD_OK, 1, false);
-    options.connected = hang_up;
+    options.connected = close_connection;
     struct server *server = serve(&options);
     refold_options *client_options = test_options(server_url(server));
     refold_options_set_max_retries(client_options, 1);
@@ -53,7 +53,7 @@ TEST(lost_handshakes_are_retried_but_not_bad_certificates) {
 }
 
 /* Sends the fatal alert "access denied", as a server does that requires client certificates. */
-static void refuse(struct exchange *exchange) {
+static void send_access_denied(struct exchange *exchange) {
     char hello;
     exchange_read(exchange, &hello, 1);
     exchange_send(exchange, "\x15\3\3\0\2\2\x31", 7);
@@ -61,7 +61,7 @@ static void refuse(struct exchange *exchange) {
 }
 
 /* Sends the last message of a server's handshake first. */
-static void begin_at_the_end(struct exchange *exchange) {
+static void send_last_message_first(struct exchange *exchange) {
     char hello;
     exchange_read(exchange, &hello, 1);
     exchange_send(exchange, "\x16\3\3\0\4\x0e\0\0\0", 9);
@@ -69,22 +69,22 @@ static void begin_at_the_end(struct exchange *exchange) {
 }
 
 /* Sends a hello of nearly 64 KiB, one byte per record: keeping the records needs six times as much memory. */
-static void greet_at_length(struct exchange *exchange) {
+static void send_hello_in_tiny_records(struct exchange *exchange) {
     static const char record[] = {0x16, 3, 3, 0, 1, 'a'};
-    enum { COUNT_OF_RECORDS = 60000 };
-    char *records = calloc(COUNT_OF_RECORDS, sizeof record);
+    enum { RECORDS = 60000 };
+    char *records = calloc(RECORDS, sizeof record);
     char hello;
-    for (size_t i = 0; i < COUNT_OF_RECORDS; i++)
+    for (size_t i = 0; i < RECORDS; i++)
         memcpy(records + i * sizeof record, record, sizeof record);
     exchange_read(exchange, &hello, 1);
     exchange_send(exchange, "\x16\3\3\0\4\2\0\xff\xf0", 9);
-    exchange_send(exchange, records, COUNT_OF_RECORDS * sizeof record);
+    exchange_send(exchange, records, RECORDS * sizeof record);
     free(records);
     exchange_await_close(exchange);
 }
 
 /* Sends a record that is not encrypted with the session's keys. */
-static void send_a_forged_record(struct exchange *exchange) {
+static void send_forged_record(struct exchange *exchange) {
     static const char record[5 + 64] = {0x17, 3, 3, 0, 64};
     exchange_send_below_tls(exchange, record, sizeof record);
     exchange_await_close(exchange);
@@ -102,25 +102,25 @@ static refold_error *tls_error(struct server_options server_options) {
 }
 
 TEST(an_alert_in_the_handshake_is_reported) {
-    refold_error *error = tls_error((struct server_options){.connected = refuse});
+    refold_error *error = tls_error((struct server_options){.connected = send_access_denied});
     CHECK(!refold_error_is_retryable(error));
     EXPECT_ERROR(error, REFOLD_ERROR_TLS, "the server refused the handshake (access denied)");
 }
 
 TEST(a_protocol_violation_is_reported) {
-    refold_error *error = tls_error((struct server_options){.connected = begin_at_the_end});
+    refold_error *error = tls_error((struct server_options){.connected = send_last_message_first});
     CHECK(!refold_error_is_retryable(error));
     EXPECT_ERROR(error, REFOLD_ERROR_TLS, "its messages arrived in the wrong order");
 }
 
 TEST(a_handshake_message_in_too_many_records_is_rejected) {
-    refold_error *error = tls_error((struct server_options){.connected = greet_at_length});
+    refold_error *error = tls_error((struct server_options){.connected = send_hello_in_tiny_records});
     CHECK(!refold_error_is_retryable(error));
     EXPECT_ERROR(error, REFOLD_ERROR_TLS, "payload too large");
 }
 
 TEST(a_forged_record_fails_the_connection) {
-    refold_error *error = tls_error((struct server_options){.handler = send_a_forged_record});
+    refold_error *error = tls_error((struct server_options){.handler = send_forged_record});
     CHECK(refold_error_is_retryable(error));
     EXPECT_ERROR(error, REFOLD_ERROR_TRANSPORT, "the received data is not valid TLS");
 }
@@ -211,22 +211,22 @@ TEST(responses_may_arrive_in_records_of_any_size) {
     }
 }
 
-static void keep_back(struct exchange *exchange) { exchange_keep_back(exchange, true); }
+static void cork(struct exchange *exchange) { exchange_cork(exchange, true); }
 
 static void respond_at_once(struct exchange *exchange) {
     exchange_respond(exchange, &(struct response){.body = COMPLETED});
-    exchange_keep_back(exchange, false);
+    exchange_cork(exchange, false);
 }
 
 /* Sends the fatal alert "internal error". TLS 1.3 would have to encrypt it, so there it is invalid. */
-static void alert_at_once(struct exchange *exchange) {
+static void send_alert(struct exchange *exchange) {
     exchange_send_below_tls(exchange, "\x15\3\3\0\2\2\x50", 7);
-    exchange_keep_back(exchange, false);
+    exchange_cork(exchange, false);
 }
 
-static void respond_and_alert(struct exchange *exchange) {
+static void respond_then_alert(struct exchange *exchange) {
     exchange_respond(exchange, &(struct response){.body = COMPLETED});
-    alert_at_once(exchange);
+    send_alert(exchange);
 }
 
 static void stop_responding(struct exchange *exchange) { (void)exchange; }
@@ -237,8 +237,8 @@ TEST(a_response_sent_before_the_request_is_accepted) {
     for (int i = 0; i < 20; i++) {
         struct server *server = serve_version(
             versions[i % 2],
-            (struct server_options){.connected = i % 2 == 0 ? keep_back : NULL,
-                                    .handshake_done = i / 2 % 2 == 0 ? respond_at_once : respond_and_alert,
+            (struct server_options){.connected = i % 2 == 0 ? cork : NULL,
+                                    .handshake_done = i / 2 % 2 == 0 ? respond_at_once : respond_then_alert,
                                     .handler = stop_responding});
         refold_client *client = trusting_client(server);
         check_case("TLS 1.%d%s", 2 + i % 2, i / 2 % 2 == 0 ? "" : ", and an alert");
@@ -249,8 +249,8 @@ TEST(a_response_sent_before_the_request_is_accepted) {
     }
 }
 
-static void alert_and_wait(struct exchange *exchange) {
-    alert_at_once(exchange);
+static void send_alert_and_wait(struct exchange *exchange) {
+    send_alert(exchange);
     exchange_await_close(exchange);
 }
 
@@ -259,8 +259,8 @@ static void alert_and_wait(struct exchange *exchange) {
 TEST(an_alert_after_the_handshake_is_no_handshake_failure) {
     for (int i = 0; i < 4; i++) {
         struct server *server =
-            serve_version(versions[i % 2], (struct server_options){.connected = i % 2 == 0 ? keep_back : NULL,
-                                                                   .handshake_done = alert_and_wait,
+            serve_version(versions[i % 2], (struct server_options){.connected = i % 2 == 0 ? cork : NULL,
+                                                                   .handshake_done = send_alert_and_wait,
                                                                    .handler = stop_responding});
         refold_client *client = trusting_client(server);
         refold_error *error = NULL;
@@ -273,16 +273,16 @@ TEST(an_alert_after_the_handshake_is_no_handshake_failure) {
     }
 }
 
-static void respond_and_forge(struct exchange *exchange) {
+static void respond_then_forge(struct exchange *exchange) {
     exchange_respond(exchange, &(struct response){.body = COMPLETED});
-    send_a_forged_record(exchange);
+    send_forged_record(exchange);
 }
 
 TEST(a_complete_response_counts_whatever_follows_it) {
     enum { CALLS = 20 };
     for (size_t i = 0; i < COUNT(versions); i++) {
         struct server *server =
-            serve_version(versions[i], (struct server_options){.handler = respond_and_forge});
+            serve_version(versions[i], (struct server_options){.handler = respond_then_forge});
         refold_client *client = trusting_client(server);
         for (int call = 0; call < CALLS; call++)
             CHECK_INT(get_code(client), REFOLD_OK);

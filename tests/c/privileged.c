@@ -9,12 +9,12 @@
 #include <sys/auxv.h>
 
 static atomic_bool is_privileged;
-static atomic_int asked;
+static atomic_int lookups;
 
 unsigned long getauxval(unsigned long type) {
     static unsigned long (*real)(unsigned long);
     if (type == AT_SECURE) {
-        asked++;
+        lookups++;
         return is_privileged;
     }
     if (!real)
@@ -46,7 +46,7 @@ TEST(credential_variables_are_ignored_with_privileges) {
     is_privileged = true;
     EXPECT_ERROR(client_error(refold_options_new_from_env()), REFOLD_ERROR_INVALID_ARGUMENT,
                  "credentials are missing");
-    CHECK(asked > 0);
+    CHECK(lookups > 0);
     is_privileged = false;
     refold_client_free(client_of(refold_options_new_from_env()));
     unsetenv("REFOLD_API_KEY");

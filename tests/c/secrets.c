@@ -276,11 +276,11 @@ static void response(struct exchange *exchange) {
 
 static void respond_as_scripted(struct exchange *exchange) {
     bool is_followed = ((const struct manner *)exchange_data(exchange))->is_followed;
-    exchange_keep_back(exchange, is_followed);
+    exchange_cork(exchange, is_followed);
     response(exchange);
     if (is_followed)
         exchange_send_below_tls(exchange, "\x17", 1);
-    exchange_keep_back(exchange, false);
+    exchange_cork(exchange, false);
 }
 
 /* Tells two host:port, the server's and the proxy's. */

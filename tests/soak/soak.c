@@ -21,9 +21,9 @@ enum { WORKERS = 16, SHARED = UNRULY_SERVERS + 1, EVERY_MS = 10000, DEADLINE_MS 
 
 /* What is counted ---------------------------------------------------------------------------------------- */
 
-enum counter { CALLS, GOOD, STATUSES, CANCELLED, TIMEOUTS, REFUSED, BROKEN, USELESS, CLIENTS, COUNTERS };
+enum counter { CALLS, GOOD, STATUSES, CANCELLED, TIMEOUTS, REFUSED, BROKEN, UNUSABLE, CLIENTS, COUNTERS };
 static const char *const counter_names[COUNTERS] = {"calls",   "good",   "statuses", "cancelled", "timeouts",
-                                                    "refused", "broken", "useless",  "clients"};
+                                                    "refused", "broken", "unusable", "clients"};
 static _Atomic uint64_t counters[COUNTERS];
 
 static void count(enum counter counter) { atomic_fetch_add(&counters[counter], 1); }
@@ -81,7 +81,7 @@ static void print_figures(const char *name, const struct figures *figures) {
 /* The soak ----------------------------------------------------------------------------------------------- */
 
 /* A token in use, and when to trigger it. */
-struct appointment {
+struct scheduled_trigger {
     pthread_mutex_t lock;
     refold_cancel *cancel; /* NULL: none */
     int64_t at_us;
@@ -90,7 +90,7 @@ struct appointment {
 struct soak {
     struct unruly *unruly;
     refold_client *shared[SHARED];
-    struct appointment appointments[WORKERS];
+    struct scheduled_trigger scheduled_triggers[WORKERS];
     _Atomic bool ends;
     /* The workers wait between two waits at the gate. */
     _Atomic bool pauses;
@@ -142,7 +142,7 @@ static void check_code(const refold_error *error, bool may_be_cancelled) {
     else if (code == REFOLD_ERROR_TRANSPORT)
         count(BROKEN);
     else if (code == REFOLD_ERROR_INVALID_RESPONSE)
-        count(USELESS);
+        count(UNUSABLE);
     else
         FAIL("the code is %d: %s", code, refold_error_message(error));
 }
@@ -199,16 +199,16 @@ static void call_once(struct worker *worker, const refold_client *client, refold
 
 /* With a token that another thread triggers before or during the call, or never. */
 static void call_cancelled(struct worker *worker, const refold_client *client) {
-    struct appointment *appointment = &worker->soak->appointments[worker->number];
+    struct scheduled_trigger *scheduled_trigger = &worker->soak->scheduled_triggers[worker->number];
     refold_cancel *cancel = refold_cancel_new();
-    pthread_mutex_lock(&appointment->lock);
-    appointment->cancel = cancel;
-    appointment->at_us = now_us() + random_below(&worker->random, 5000);
-    pthread_mutex_unlock(&appointment->lock);
+    pthread_mutex_lock(&scheduled_trigger->lock);
+    scheduled_trigger->cancel = cancel;
+    scheduled_trigger->at_us = now_us() + random_below(&worker->random, 5000);
+    pthread_mutex_unlock(&scheduled_trigger->lock);
     call_once(worker, client, cancel);
-    pthread_mutex_lock(&appointment->lock);
-    appointment->cancel = NULL;
-    pthread_mutex_unlock(&appointment->lock);
+    pthread_mutex_lock(&scheduled_trigger->lock);
+    scheduled_trigger->cancel = NULL;
+    pthread_mutex_unlock(&scheduled_trigger->lock);
     refold_cancel_free(cancel);
 }
 
@@ -220,7 +220,7 @@ static void call_with_own_client(struct worker *worker) {
     refold_client_free(client);
 }
 
-static void parse_something(struct worker *worker) {
+static void parse_any(struct worker *worker) {
     static const char *const texts[] = {"{\"status\": \"RUNNING\", \"nodes\": [{}, null, [[[1]]]]}", "[", "",
                                         "{\"status\": 7}", "{\"status\": \"\\ud800\", \"status\": \"x\"}"};
     const char *text = texts[random_below(&worker->random, COUNT(texts))];
@@ -232,7 +232,7 @@ static void parse_something(struct worker *worker) {
     refold_error_free(error);
 }
 
-static void do_something(struct worker *worker) {
+static void run_random_operation(struct worker *worker) {
     const struct soak *soak = worker->soak;
     unsigned number = random_below(&worker->random, 100);
     const refold_client *shared = soak->shared[random_below(&worker->random, SHARED)];
@@ -243,7 +243,7 @@ static void do_something(struct worker *worker) {
     else if (number < 95)
         call_with_own_client(worker);
     else if (number < 98)
-        parse_something(worker);
+        parse_any(worker);
     else
         CHECK_INT(refold_client_set_session_token(soak->shared[1], TEST_TOKEN), REFOLD_OK);
 }
@@ -252,7 +252,7 @@ static void *work(void *data) {
     struct worker *worker = data;
     struct soak *soak = worker->soak;
     while (!soak->ends) {
-        do_something(worker);
+        run_random_operation(worker);
         if (soak->pauses) {
             pthread_barrier_wait(&soak->gate);
             pthread_barrier_wait(&soak->gate);
@@ -265,11 +265,11 @@ static void *trigger(void *data) {
     struct soak *soak = data;
     while (!soak->ends) {
         for (int i = 0; i < WORKERS; i++) {
-            struct appointment *appointment = &soak->appointments[i];
-            pthread_mutex_lock(&appointment->lock);
-            if (appointment->cancel != NULL && now_us() >= appointment->at_us)
-                refold_cancel_trigger(appointment->cancel);
-            pthread_mutex_unlock(&appointment->lock);
+            struct scheduled_trigger *scheduled_trigger = &soak->scheduled_triggers[i];
+            pthread_mutex_lock(&scheduled_trigger->lock);
+            if (scheduled_trigger->cancel != NULL && now_us() >= scheduled_trigger->at_us)
+                refold_cancel_trigger(scheduled_trigger->cancel);
+            pthread_mutex_unlock(&scheduled_trigger->lock);
         }
         pause_ms(1);
     }
@@ -318,7 +318,7 @@ static struct figures baseline_figures(struct soak *soak, uint64_t seed) {
     struct worker worker = {.soak = soak, .random = seed};
     open_shared(soak);
     for (int i = 0; i < 200; i++)
-        do_something(&worker);
+        run_random_operation(&worker);
     free_shared(soak);
     CHECK(await_threads(1, 5000));
     return figures_now();
@@ -384,7 +384,7 @@ TEST(many_calls_leak_nothing) {
     soak.unruly = unruly_start(seed, (int)seconds + 120);
     pthread_barrier_init(&soak.gate, NULL, WORKERS + 1);
     for (int i = 0; i < WORKERS; i++)
-        pthread_mutex_init(&soak.appointments[i].lock, NULL);
+        pthread_mutex_init(&soak.scheduled_triggers[i].lock, NULL);
     lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
     setenv("SSL_CERT_FILE", certificate_path("ca.pem"), 1); /* Loading the system's roots is slow. */
     run_soak(&soak, seed, seconds);

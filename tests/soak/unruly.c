@@ -137,7 +137,7 @@ struct unruly {
     unsigned ports[UNRULY_SERVERS];
 };
 
-struct order {
+struct settings {
     uint64_t seed;
     int seconds;
 };
@@ -173,10 +173,10 @@ static void *restart_servers(void *data) {
 
 static void serve_fleet(const void *data, char *info, size_t size) {
     static struct fleet fleet;
-    const struct order *order = data;
+    const struct settings *settings = data;
     pthread_t thread;
-    alarm((unsigned)order->seconds);
-    fleet.seed = order->seed;
+    alarm((unsigned)settings->seconds);
+    fleet.seed = settings->seed;
     make_bodies();
     for (int i = 0; i < UNRULY_SERVERS; i++) {
         fleet.ports[i] = refusing_port(NULL);
@@ -190,11 +190,11 @@ static void serve_fleet(const void *data, char *info, size_t size) {
 
 struct unruly *unruly_start(uint64_t seed, int seconds) {
     struct unruly *unruly = calloc(1, sizeof *unruly);
-    struct order order = {seed, seconds};
+    struct settings settings = {seed, seconds};
     if (unruly == NULL)
         abort();
     certificate_path("good.pem");
-    unruly->remote = remote_start(serve_fleet, &order);
+    unruly->remote = remote_start(serve_fleet, &settings);
     if (sscanf(remote_info(unruly->remote), "%u %u %u %u", &unruly->ports[0], &unruly->ports[1],
                &unruly->ports[2], &unruly->ports[3]) != UNRULY_SERVERS)
         abort();

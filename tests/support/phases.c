@@ -13,10 +13,10 @@
 
 enum { DRIP_MS = 10, LARGE_KEY = 16 << 20, SEND_BUFFER_BYTES = 65536 };
 
-static void reach(struct exchange *exchange) { event_add(exchange_data(exchange), 1); }
+static void mark_reached(struct exchange *exchange) { event_add(exchange_data(exchange), 1); }
 
 static void keep_silent(struct exchange *exchange) {
-    reach(exchange);
+    mark_reached(exchange);
     exchange_hold(exchange);
     exchange_close(exchange);
 }
@@ -24,7 +24,7 @@ static void keep_silent(struct exchange *exchange) {
 /* Sends `first`, then `drop` repeatedly until the client or the server ends. */
 static void drip_after(struct exchange *exchange, const char *first, const char *drop) {
     exchange_send_text(exchange, first);
-    reach(exchange);
+    mark_reached(exchange);
     while (exchange_pause(exchange, DRIP_MS) && exchange_send_text(exchange, drop))
         continue;
     exchange_close(exchange);
@@ -32,33 +32,33 @@ static void drip_after(struct exchange *exchange, const char *first, const char 
 
 /* Before a header ---------------------------------------------------------------------------------------- */
 
-static bool hear_something(struct exchange *exchange) {
+static bool read_one_byte(struct exchange *exchange) {
     char byte;
     return exchange_read(exchange, &byte, 1) == 1;
 }
 
-static void leave_handshake(struct exchange *exchange) {
-    if (hear_something(exchange))
+static void stall_handshake(struct exchange *exchange) {
+    if (read_one_byte(exchange))
         keep_silent(exchange);
 }
 
 /* A record with a ServerHello of 16,000 bytes, valid so far. */
 static void drip_handshake(struct exchange *exchange) {
     static const char start[] = {0x16, 3, 3, 0x3e, (char)0x84, 2, 0, 0x3e, (char)0x80, 3, 3};
-    if (!hear_something(exchange) || !exchange_send(exchange, start, sizeof start))
+    if (!read_one_byte(exchange) || !exchange_send(exchange, start, sizeof start))
         return;
     drip_after(exchange, "", "a");
 }
 
 static void drip_tunnel(struct exchange *exchange) { drip_after(exchange, "HTTP/1.1 200 OK\r\nA: ", "a"); }
 
-static void leave_tunnel(struct exchange *exchange) {
+static void stall_tunnel(struct exchange *exchange) {
     exchange_send_text(exchange, "HTTP/1.1 200 OK\r\n\r\n");
-    leave_handshake(exchange);
+    stall_handshake(exchange);
     exchange_close(exchange);
 }
 
-static void leave_socks(struct exchange *exchange) {
+static void stall_socks_greeting(struct exchange *exchange) {
     char greeting[3];
     if (exchange_read_exactly(exchange, greeting, sizeof greeting))
         keep_silent(exchange);
@@ -69,10 +69,10 @@ static bool greet_socks(struct exchange *exchange) {
     char greeting[3];
     if (!exchange_read_exactly(exchange, greeting, sizeof greeting))
         return false;
-    return exchange_send(exchange, (char[]){5, greeting[2]}, 2) && hear_something(exchange);
+    return exchange_send(exchange, (char[]){5, greeting[2]}, 2) && read_one_byte(exchange);
 }
 
-static void leave_socks_later(struct exchange *exchange) {
+static void stall_socks_request(struct exchange *exchange) {
     if (greet_socks(exchange))
         keep_silent(exchange);
 }
@@ -92,7 +92,7 @@ static void drip_hints(struct exchange *exchange) {
     drip_after(exchange, "", "HTTP/1.1 103 Early Hints\r\n\r\n");
 }
 
-static void leave_body(struct exchange *exchange) {
+static void stall_body(struct exchange *exchange) {
     exchange_send_text(exchange, OK_LINE "Content-Length: 100\r\n\r\n{");
     keep_silent(exchange);
 }
@@ -115,7 +115,7 @@ static void flood(struct exchange *exchange, const char *headers, const char *st
         memcpy(chunk + at, block, block_length);
     exchange_send_text(exchange, headers);
     exchange_send(exchange, start, start_length);
-    reach(exchange);
+    mark_reached(exchange);
     while (exchange_send(exchange, chunk, sizeof chunk / block_length * block_length) &&
            exchange_pause(exchange, 1))
         continue;
@@ -138,14 +138,14 @@ static void respond_once(struct exchange *exchange) {
         keep_silent(exchange);
 }
 
-static void ask_for_patience(struct exchange *exchange) {
+static void send_retry_after(struct exchange *exchange) {
     exchange_respond(exchange, &(struct response){.status = 503, .headers = "Retry-After: 30\r\n"});
-    reach(exchange);
+    mark_reached(exchange);
 }
 
 static void stay_running(struct exchange *exchange) {
     exchange_respond(exchange, &(struct response){.body = RUNNING, .headers = "Retry-After: 30\r\n"});
-    reach(exchange);
+    mark_reached(exchange);
 }
 
 /* The table ---------------------------------------------------------------------------------------------- */
@@ -162,15 +162,16 @@ const struct phase phases[] = {
     {"the lookup of a proxy", LOOKUP, .scheme = "https", .proxy = "http://"},
     {"a lookup for a SOCKS proxy", LOOKUP, .proxy = "socks5://"},
     {"a connection", .message = "while connecting", .is_connecting = true, .has_silent_address = true},
-    {"a silent TLS handshake", TLS, .connected = leave_handshake},
+    {"a silent TLS handshake", TLS, .connected = stall_handshake},
     {"a dripping TLS handshake", TLS, .connected = drip_handshake},
-    {"a silent TLS handshake in a tunnel", TLS, .proxy = "http://", .handler = leave_tunnel},
+    {"a silent TLS handshake in a tunnel", TLS, .proxy = "http://", .handler = stall_tunnel},
     {"a silent CONNECT proxy", PROXY, .proxy = "http://", .handler = keep_silent},
     {"a dripping CONNECT proxy", PROXY, .proxy = "http://", .handler = drip_tunnel},
-    {"a silent SOCKS proxy", PROXY, .proxy = "socks5h://", .connected = leave_socks},
+    {"a silent SOCKS proxy", PROXY, .proxy = "socks5h://", .connected = stall_socks_greeting},
     {"a SOCKS proxy silent after the login", PROXY, .proxy = "socks5h://user:word@",
-     .connected = leave_socks_later},
-    {"a SOCKS proxy silent after the request", PROXY, .proxy = "socks5h://", .connected = leave_socks_later},
+     .connected = stall_socks_request},
+    {"a SOCKS proxy silent after the request", PROXY, .proxy = "socks5h://",
+     .connected = stall_socks_request},
     {"a dripping SOCKS proxy", PROXY, .proxy = "socks5h://", .connected = drip_socks},
     {"a request that the server does not read", SENDING, .has_large_request = true},
     {"a silent header", HEADER, .handler = keep_silent},
@@ -179,15 +180,20 @@ const struct phase phases[] = {
     {"a dripping header", HEADER, .handler = drip_header},
     {"a dripping header in TLS", HEADER, .has_tls = true, .handler = drip_header},
     {"endless interim responses", HEADER, .handler = drip_hints},
-    {"a silent body", BODY, .handler = leave_body},
+    {"a silent body", BODY, .handler = stall_body},
     {"a dripping body", BODY, .handler = drip_body},
     {"a dripping body in TLS", BODY, .has_tls = true, .handler = drip_body},
     {"dripping chunks", BODY, .handler = drip_chunks},
     {"a body that drips until it closes", BODY, .handler = drip_until_close},
     {"an endless body", BODY, .handler = flood_body},
     {"an endless body that decompresses to nothing", BODY, .handler = flood_gzip},
+<<<<<<< HEAD
     {"the pause between attempts", .message = "in the pause before the next attempt",
      .occurrence = BETWEEN_ATTEMPTS, .handler = ask_for_patience},
+=======
+    {"the pause between attempts", .message = "in the pause before another try",
+     .occurrence = BETWEEN_ATTEMPTS, .handler = send_retry_after},
+>>>>>>> c44a2989d0291073fb3ac407e9eb01e6c8b6fc9c
     {"the pause between polls", .message = "in the pause before the next poll", .occurrence = WHILE_POLLING,
      .handler = stay_running},
     {"a later poll", HEADER, .occurrence = WHILE_POLLING, .handler = respond_once},

@@ -23,7 +23,7 @@
 
 enum { HEAD_LIMIT = 256 * 1024, STACK_BYTES = 512 * 1024 };
 
-static void *must(void *memory) {
+static void *must_allocate(void *memory) {
     if (memory == NULL) {
         perror("test server");
         abort();
@@ -103,13 +103,13 @@ static void write_url(char *url, size_t size, const char *scheme, const char *ad
     snprintf(url, size, "%s://%s%s%s:%u", scheme, bracketed ? "[" : "", host, bracketed ? "]" : "", port);
 }
 
-static void throw_switch(int descriptor) {
+static void signal_eventfd(int descriptor) {
     uint64_t one = 1;
     if (write(descriptor, &one, sizeof one) != sizeof one && errno != EAGAIN)
         must_not_fail(-1);
 }
 
-static bool is_thrown(int descriptor) {
+static bool is_signalled(int descriptor) {
     struct pollfd poller = {.fd = descriptor, .events = POLLIN};
     return poll(&poller, 1, 0) == 1;
 }
@@ -132,9 +132,9 @@ struct exchange {
     size_t connection;
     size_t index;
     const char *head; /* of the current request */
-    char *own_head;   /* the same, if the server keeps no heads */
-    char *waiting;    /* bytes read, not yet consumed */
-    size_t waiting_length;
+    char *owned_head; /* the same, if the server keeps no heads */
+    char *unread;     /* bytes read, not yet consumed */
+    size_t unread_length;
 };
 
 struct server {
@@ -169,11 +169,11 @@ static void server_changed(struct server *server) { pthread_cond_broadcast(&serv
 
 /* Waiting inside a connection ---------------------------------------------------------------------------- */
 
-enum woken { READY, STOPPED, TIME_OVER, RELEASED };
+enum wakeup { READY, STOPPED, TIMED_OUT, RELEASED };
 
 /* Waits until the socket is ready, the server stops, it is released (if `release` is set) or the time is over
  * (-1: no limit). */
-static enum woken wait_for(struct exchange *exchange, short events, bool release, int64_t limit_ms) {
+static enum wakeup wait_for(struct exchange *exchange, short events, bool release, int64_t limit_ms) {
     struct server *server = exchange->server;
     int64_t until = now_ms() + limit_ms;
     for (;;) {
@@ -189,7 +189,7 @@ static enum woken wait_for(struct exchange *exchange, short events, bool release
         if (pollers[2].revents != 0)
             return READY;
         if (count == 0 && limit_ms >= 0 && now_ms() >= until)
-            return TIME_OVER;
+            return TIMED_OUT;
     }
 }
 
@@ -278,12 +278,12 @@ static size_t receive(struct exchange *exchange, void *buffer, size_t size) {
 }
 
 size_t exchange_read(struct exchange *exchange, void *buffer, size_t size) {
-    size_t count = exchange->waiting_length < size ? exchange->waiting_length : size;
+    size_t count = exchange->unread_length < size ? exchange->unread_length : size;
     if (count == 0)
         return receive(exchange, buffer, size);
-    memcpy(buffer, exchange->waiting, count);
-    exchange->waiting_length -= count;
-    memmove(exchange->waiting, exchange->waiting + count, exchange->waiting_length);
+    memcpy(buffer, exchange->unread, count);
+    exchange->unread_length -= count;
+    memmove(exchange->unread, exchange->unread + count, exchange->unread_length);
     return count;
 }
 
@@ -329,14 +329,14 @@ bool exchange_send_below_tls(struct exchange *exchange, const void *bytes, size_
     return sent;
 }
 
-void exchange_keep_back(struct exchange *exchange, bool keep_back) {
-    int value = keep_back;
+void exchange_cork(struct exchange *exchange, bool corked) {
+    int value = corked;
     if (exchange->socket >= 0)
         setsockopt(exchange->socket, IPPROTO_TCP, TCP_CORK, &value, sizeof value);
 }
 
 bool exchange_pause(struct exchange *exchange, int64_t milliseconds) {
-    return wait_for(exchange, 0, false, milliseconds) == TIME_OVER;
+    return wait_for(exchange, 0, false, milliseconds) == TIMED_OUT;
 }
 
 bool exchange_drip(struct exchange *exchange, const void *bytes, size_t length, size_t step,
@@ -365,11 +365,11 @@ static bool is_closed_by_client(struct exchange *exchange) {
 }
 
 /* Waits until the client closes (READY) or, if `release` is set, until the release. */
-static enum woken watch_client(struct exchange *exchange, bool release) {
+static enum wakeup watch_client(struct exchange *exchange, bool release) {
     while (exchange->socket >= 0) {
-        enum woken woken = wait_for(exchange, POLLIN | POLLRDHUP, release, -1);
-        if (woken != READY || is_closed_by_client(exchange))
-            return woken;
+        enum wakeup wakeup = wait_for(exchange, POLLIN | POLLRDHUP, release, -1);
+        if (wakeup != READY || is_closed_by_client(exchange))
+            return wakeup;
     }
     return READY;
 }
@@ -573,50 +573,50 @@ static void respond_from_list(struct exchange *exchange) {
 /* A connection ------------------------------------------------------------------------------------------- */
 
 /* The caller holds the server's lock. */
-static void keep_request(struct server *server, size_t index, struct request request) {
+static void store_request(struct server *server, size_t index, struct request request) {
     if (index == server->request_capacity) {
         server->request_capacity = server->request_capacity == 0 ? 64 : 2 * server->request_capacity;
         server->requests =
-            must(realloc(server->requests, server->request_capacity * sizeof *server->requests));
+            must_allocate(realloc(server->requests, server->request_capacity * sizeof *server->requests));
     }
     server->requests[index] = request;
 }
 
-static void note_request(struct exchange *exchange, char *head) {
+static void record_request(struct exchange *exchange, char *head) {
     struct server *server = exchange->server;
     pthread_mutex_lock(&server->lock);
     exchange->index = server->request_count++;
     if (!server->options.forgetful)
-        keep_request(server, exchange->index,
-                     (struct request){.head = head, .at_ms = now_ms(), .connection = exchange->connection});
+        store_request(server, exchange->index,
+                      (struct request){.head = head, .at_ms = now_ms(), .connection = exchange->connection});
     server_changed(server);
     pthread_mutex_unlock(&server->lock);
     exchange->head = head;
     if (server->options.forgetful) {
-        free(exchange->own_head);
-        exchange->own_head = head;
+        free(exchange->owned_head);
+        exchange->owned_head = head;
     }
 }
 
-/* Reads up to the empty line and records the head; what follows stays in `waiting`. */
+/* Reads up to the empty line and records the head; what follows stays in `unread`. */
 static bool read_request(struct exchange *exchange) {
     for (;;) {
-        char *end = memmem(exchange->waiting, exchange->waiting_length, "\r\n\r\n", 4);
+        char *end = memmem(exchange->unread, exchange->unread_length, "\r\n\r\n", 4);
         if (end != NULL) {
-            size_t length = (size_t)(end + 4 - exchange->waiting);
-            char *head = must(calloc(1, length + 1));
-            memcpy(head, exchange->waiting, length);
-            exchange->waiting_length -= length;
-            memmove(exchange->waiting, exchange->waiting + length, exchange->waiting_length);
-            note_request(exchange, head);
+            size_t length = (size_t)(end + 4 - exchange->unread);
+            char *head = must_allocate(calloc(1, length + 1));
+            memcpy(head, exchange->unread, length);
+            exchange->unread_length -= length;
+            memmove(exchange->unread, exchange->unread + length, exchange->unread_length);
+            record_request(exchange, head);
             return true;
         }
-        size_t capacity = HEAD_LIMIT - exchange->waiting_length;
+        size_t capacity = HEAD_LIMIT - exchange->unread_length;
         size_t count =
-            capacity == 0 ? 0 : receive(exchange, exchange->waiting + exchange->waiting_length, capacity);
+            capacity == 0 ? 0 : receive(exchange, exchange->unread + exchange->unread_length, capacity);
         if (count == 0)
             return false;
-        exchange->waiting_length += count;
+        exchange->unread_length += count;
     }
 }
 
@@ -626,7 +626,7 @@ static bool begin_tls(struct exchange *exchange) {
         return exchange->socket >= 0;
     if (exchange->socket < 0)
         return false;
-    exchange->tls = must(SSL_new(server->tls));
+    exchange->tls = must_allocate(SSL_new(server->tls));
     SSL_set_fd(exchange->tls, exchange->socket);
     for (;;) {
         ERR_clear_error();
@@ -642,19 +642,19 @@ static bool begin_tls(struct exchange *exchange) {
     return true;
 }
 
-static void *converse(void *data) {
+static void *serve_connection(void *data) {
     struct exchange *exchange = data;
     struct server *server = exchange->server;
     own_thread();
-    exchange->waiting = must(malloc(HEAD_LIMIT));
+    exchange->unread = must_allocate(malloc(HEAD_LIMIT));
     if (server->options.connected != NULL)
         server->options.connected(exchange);
     if (begin_tls(exchange))
-        while (exchange->socket >= 0 && !is_thrown(server->stop) && read_request(exchange))
+        while (exchange->socket >= 0 && !is_signalled(server->stop) && read_request(exchange))
             server->options.handler(exchange);
     exchange_close(exchange);
-    free(exchange->waiting);
-    free(exchange->own_head);
+    free(exchange->unread);
+    free(exchange->owned_head);
     LOCKED(server, exchange->finished = true);
     return NULL;
 }
@@ -697,7 +697,7 @@ static void join_connections(struct server *server, bool all) {
 
 static void begin_connection(struct server *server, int connected) {
     int on = 1;
-    struct exchange *exchange = must(calloc(1, sizeof *exchange));
+    struct exchange *exchange = must_allocate(calloc(1, sizeof *exchange));
     setsockopt(connected, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     exchange->server = server;
     exchange->socket = connected;
@@ -706,7 +706,7 @@ static void begin_connection(struct server *server, int connected) {
     server->open++;
     exchange->next = server->exchanges;
     server->exchanges = exchange;
-    exchange->thread = start_thread(converse, exchange);
+    exchange->thread = start_thread(serve_connection, exchange);
     server_changed(server);
     pthread_mutex_unlock(&server->lock);
 }
@@ -741,7 +741,7 @@ static void start_acceptor(struct server *server) {
 }
 
 static SSL_CTX *make_tls(const struct server_options *options) {
-    SSL_CTX *tls = must(SSL_CTX_new(TLS_server_method()));
+    SSL_CTX *tls = must_allocate(SSL_CTX_new(TLS_server_method()));
     if (options->minimum_tls != 0 && options->minimum_tls < TLS1_2_VERSION)
         SSL_CTX_set_cipher_list(tls, "ALL:@SECLEVEL=0");
     SSL_CTX_set_min_proto_version(tls, options->minimum_tls);
@@ -764,7 +764,7 @@ static void choose_handler(struct server *server) {
     const struct response *responses = options->response_count == 0 ? &nothing : options->responses;
     if (options->response_count == 0)
         options->response_count = 1;
-    server->responses = must(calloc(options->response_count, sizeof *responses));
+    server->responses = must_allocate(calloc(options->response_count, sizeof *responses));
     memcpy(server->responses, responses, options->response_count * sizeof *responses);
     if (options->handler == NULL)
         options->handler = respond_from_list;
@@ -775,7 +775,7 @@ struct server *serve(const struct server_options *options) {
     int listener = bound_socket(options->address, options->port, &port);
     if (listener < 0)
         return NULL;
-    struct server *server = must(calloc(1, sizeof *server));
+    struct server *server = must_allocate(calloc(1, sizeof *server));
     server->options = *options;
     server->listener = listener;
     server->port = port;
@@ -801,12 +801,12 @@ struct server *serve_body(const char *body) {
     return serve_responses(1, &(struct response){.body = body});
 }
 
-void server_release(struct server *server) { throw_switch(server->release); }
+void server_release(struct server *server) { signal_eventfd(server->release); }
 
 void server_stop(struct server *server) {
     if (server == NULL)
         return;
-    throw_switch(server->stop);
+    signal_eventfd(server->stop);
     pthread_join(server->acceptor, NULL);
     join_connections(server, true);
     close_owned(server->listener);
@@ -908,7 +908,7 @@ const char *exchange_head(const struct exchange *exchange) { return exchange->he
 
 /* Heads -------------------------------------------------------------------------------------------------- */
 
-static const char *kept_copy(const char *text, size_t length) {
+static const char *temporary_copy(const char *text, size_t length) {
     static _Thread_local char copies[8][4096];
     static _Thread_local unsigned next;
     char *copy = copies[next++ % COUNT(copies)];
@@ -916,7 +916,9 @@ static const char *kept_copy(const char *text, size_t length) {
     return copy;
 }
 
-const char *head_line(const char *head) { return head == NULL ? NULL : kept_copy(head, strcspn(head, "\r")); }
+const char *head_line(const char *head) {
+    return head == NULL ? NULL : temporary_copy(head, strcspn(head, "\r"));
+}
 
 /* The value of the first header of this name after `line`; NULL: none. */
 static const char *find_header(const char *line, const char *name) {
@@ -934,7 +936,7 @@ const char *head_value(const char *head, const char *name) {
     if (value == NULL)
         return NULL;
     value += strspn(value, " \t");
-    return kept_copy(value, strcspn(value, "\r"));
+    return temporary_copy(value, strcspn(value, "\r"));
 }
 
 size_t head_count(const char *head, const char *name) {
@@ -953,7 +955,7 @@ struct dead_port {
 };
 
 static struct dead_port *dead_port(const char *address) {
-    struct dead_port *port = must(calloc(1, sizeof *port));
+    struct dead_port *port = must_allocate(calloc(1, sizeof *port));
     for (size_t i = 1; i < COUNT(port->sockets); i++)
         port->sockets[i] = -1;
     port->sockets[0] = bound_socket(address, 0, &port->number);
@@ -1014,7 +1016,7 @@ const char *certificate_path(const char *file) {
         const char *given = getenv("CHECK_CERTIFICATES");
         snprintf(certificates, sizeof certificates, "%s", given == NULL ? "/tmp/certificates-XXXXXX" : given);
         if (given == NULL) {
-            must(mkdtemp(certificates));
+            must_allocate(mkdtemp(certificates));
             atexit(remove_certificates);
             run_command("sh '" SUPPORT_DIR "/certificates.sh' '%s'", certificates);
         }

@@ -157,7 +157,7 @@ bool exchange_send_text(struct exchange *exchange, const char *text);
 /* Sends bytes to the socket directly, bypassing TLS, as no server should. */
 bool exchange_send_below_tls(struct exchange *exchange, const void *bytes, size_t length);
 /* Holds back whatever is sent until called with false, which sends it all at once. */
-void exchange_keep_back(struct exchange *exchange, bool keep_back);
+void exchange_cork(struct exchange *exchange, bool corked);
 /* Sends a close_notify and leaves the connection open. */
 void exchange_close_notify(struct exchange *exchange);
 /* Status line, `headers` (lines with \r\n, or NULL) and the empty line. */
