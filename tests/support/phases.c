@@ -187,13 +187,8 @@ const struct phase phases[] = {
     {"a body that drips until it closes", BODY, .handler = drip_until_close},
     {"an endless body", BODY, .handler = flood_body},
     {"an endless body that decompresses to nothing", BODY, .handler = flood_gzip},
-<<<<<<< HEAD
     {"the pause between attempts", .message = "in the pause before the next attempt",
-     .occurrence = BETWEEN_ATTEMPTS, .handler = ask_for_patience},
-=======
-    {"the pause between attempts", .message = "in the pause before another try",
      .occurrence = BETWEEN_ATTEMPTS, .handler = send_retry_after},
->>>>>>> c44a2989d0291073fb3ac407e9eb01e6c8b6fc9c
     {"the pause between polls", .message = "in the pause before the next poll", .occurrence = WHILE_POLLING,
      .handler = stay_running},
     {"a later poll", HEADER, .occurrence = WHILE_POLLING, .handler = respond_once},
