@@ -232,7 +232,8 @@ TEST(signal_dispositions_and_masks_are_unchanged) {
     sigemptyset(&blocked_after);
     pthread_sigmask(SIG_SETMASK, NULL, &blocked_before);
     struct server *server = serve_body(COMPLETED);
-    refold_client *client = client_for(6, server); /* the row with lookups, for which the library starts threads */
+    refold_client *client =
+        client_for(6, server); /* the row with lookups, for which the library starts threads */
     make_calls(6, client);
     refold_client_free(client);
     server_stop(server);

@@ -71,7 +71,8 @@ static refold_client *client_that_trusts(const struct trust *trust, const char *
     return client;
 }
 
-/* Trusted are the system's roots, or SSL_CERT_FILE and SSL_CERT_DIR in their place, and the caller's own. */
+/* The library trusts the system's roots, or SSL_CERT_FILE and SSL_CERT_DIR instead, and the caller's roots.
+ */
 TEST(trust_comes_from_the_caller_and_the_environment) {
     struct server *server = serve_tls("good", (struct server_options){0});
     for (size_t i = 0; i < COUNT(trusts); i++) {
@@ -190,7 +191,8 @@ static const struct rejection rejections[] = {
     {"wrong host", "wrong-host", .code = REFOLD_ERROR_TLS, .message = "is for another host name"},
     {"unknown authority", "unknown", .code = REFOLD_ERROR_TLS, .message = "an authority that is not trusted"},
     {"self-signed", "self-signed", .code = REFOLD_ERROR_TLS, .message = "an authority that is not trusted"},
-    {"an authority's certificate, untrusted", "own-root", .code = REFOLD_ERROR_TLS, .message = "is that of an authority"},
+    {"an authority's certificate, untrusted", "own-root", .code = REFOLD_ERROR_TLS,
+     .message = "is that of an authority"},
     {"an authority's certificate, trusted", "own-root", "own-root.pem", .code = REFOLD_ERROR_TLS,
      .message = "is that of an authority"},
     {"unknown critical extension", "demanding", .code = REFOLD_ERROR_TLS,

@@ -124,7 +124,7 @@ static int mappings(void) {
     return count;
 }
 
-/* In KiB: the server's records of 900 requests, and memory that the allocator retains. A sanitizer's allocator
+/* The server's records of 900 requests, and memory that the allocator retains. The allocator of a sanitizer
  * also retains freed blocks. */
 #ifdef CHECK_SANITIZED
 enum { MAX_GROWTH_KIB = 256 << 10 };
