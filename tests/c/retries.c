@@ -242,7 +242,7 @@ TEST(refused_connections_are_retried) {
     dead_port_free(port);
 }
 
-static void time_out_once(struct timing *timing) {
+static void measure_timeout(struct timing *timing) {
     struct server *server = serve_responses(1, &(struct response){.silent = true, .ending = HOLD});
     refold_options *options = test_options(server_url(server));
     refold_options_set_max_retries(options, 3);
@@ -267,7 +267,7 @@ static void time_out_once(struct timing *timing) {
 TEST(timeouts_are_not_retried) {
     struct timing timing = {.max_ms = 300};
     while (CHECK_AGAIN(timing))
-        time_out_once(&timing);
+        measure_timeout(&timing);
 }
 
 TEST(cancelled_calls_are_not_retried) {

@@ -478,8 +478,8 @@ TEST(the_timeout_bounds_a_retry_after) {
 
 /* Failures ----------------------------------------------------------------------------------------------- */
 
-/* timeout_ms bounds each poll. Up to five polls in a row may time out; the sixth ends the wait. */
-TEST(polls_that_time_out_are_tolerated) {
+/* timeout_ms bounds each poll. Up to five timeouts in a row are tolerated; the sixth ends the wait. */
+TEST(poll_timeouts_are_tolerated) {
     static const struct response silent = {.silent = true, .ending = HOLD};
     for (size_t failures = 1; failures <= 6; failures += 1 + 3 * (failures == 1)) {
         struct response responses[9] = {{.body = RUNNING}};
