@@ -1,4 +1,4 @@
-/* Secrets: the library leaves no copy of one in memory, and reports none.
+/* Secrets: the library leaves no copy in memory, and no error contains one.
  *
  * These tests search the memory of their own process. The server therefore runs in a child, and here a secret
  * exists in clear only while a setter is called: it is computed from its number and searched for in masked
