@@ -12,8 +12,6 @@ pub mod config;
 mod connect;
 mod connection;
 pub mod credentials;
-// Not named as its file, so that `ureq` is the crate everywhere.
-#[path = "ureq.rs"]
 mod engine;
 mod exchange;
 mod failure;
@@ -33,7 +31,7 @@ use std::time::Duration;
 use rustls::RootCertStore;
 
 use crate::context::CallContext;
-use crate::error::message::wire as message;
+use crate::error::message::{argument, wire as message};
 use crate::error::{Error, ErrorKind, Phase};
 use crate::secret::Secret;
 use crate::sys::fork::PerProcess;
@@ -75,7 +73,7 @@ struct Connections {
 impl Http {
     /// Connects to nothing yet.
     pub fn new(config: &HttpConfig) -> Result<Http, Error> {
-        let refused = |reason| Error::invalid_argument(format!("base_url: {reason}"));
+        let refused = |reason: String| Error::invalid_argument(argument::invalid_base_url(&reason));
         let base = config.base.clone();
         if base.secure {
             tls::server_name(&base.host).map_err(refused)?;
