@@ -73,8 +73,8 @@ impl PollSchedule {
     /// row have failed.
     pub fn after_failure(&mut self, error: &Error) -> Option<Duration> {
         self.failures += 1;
-        let is_waited_out = error.is_retryable() && self.failures <= MAX_FAILED_POLLS;
-        is_waited_out.then(|| self.pause.max(error.retry_after().unwrap_or_default()))
+        let is_tolerated = error.is_retryable() && self.failures <= MAX_FAILED_POLLS;
+        is_tolerated.then(|| self.pause.max(error.retry_after().unwrap_or_default()))
     }
 }
 
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn five_failures_in_a_row_are_waited_out() {
+    fn five_failures_in_a_row_are_tolerated() {
         let mut schedule = PollSchedule::new(Duration::from_millis(10));
         (0..5).for_each(|_| assert!(schedule.after_failure(&status(503, None)).is_some()));
         assert_eq!(schedule.after_failure(&status(503, None)), None);

@@ -78,10 +78,10 @@ fn transient_statuses_alone_are_waited_out() {
 fn transient_failures_and_timeouts_alone_are_waited_out() {
     for (kind, is_transient) in failures() {
         let client = client(vec![failure(kind.clone()), snapshot("COMPLETED")]);
-        let is_waited_out = is_transient || matches!(kind, ErrorKind::Timeout { .. });
+        let is_tolerated = is_transient || matches!(kind, ErrorKind::Timeout { .. });
         match client.wait_for_one(0) {
-            Ok(_) => assert!(is_waited_out, "{kind:?}"),
-            Err(error) => assert_eq!((error.kind(), is_waited_out), (&kind, false)),
+            Ok(_) => assert!(is_tolerated, "{kind:?}"),
+            Err(error) => assert_eq!((error.kind(), is_tolerated), (&kind, false)),
         }
     }
 }
