@@ -148,7 +148,7 @@ impl Connection {
     pub fn probe(&mut self) -> bool {
         match &mut self.stream {
             Stream::Plaintext { socket, .. } => socket.has_no_late_data(),
-            Stream::Tls { socket, session } => session.has_no_late_data(socket),
+            Stream::Tls { socket, session } => session.probe(socket),
         }
     }
 }

@@ -117,8 +117,9 @@ impl Session {
         }
     }
 
-    /// Whether nothing has arrived except messages of TLS itself, such as session tickets. Reads those.
-    pub fn has_no_late_data(&mut self, socket: &mut Socket) -> bool {
+    /// Checks that nothing has arrived on an idle connection except messages of TLS itself, such as session tickets. Reads
+    /// and processes these.
+    pub fn probe(&mut self, socket: &mut Socket) -> bool {
         let buffer = self.records.input_append_buf();
         let capacity = buffer.len();
         match socket.receive_now(buffer) {
