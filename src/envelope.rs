@@ -10,15 +10,11 @@ use crate::redact::Redactor;
 /// How much of a body an error keeps, in bytes.
 const MAX_KEPT_BODY: usize = 64 << 10;
 
-/// How many bytes of JSON can encode one byte of a secret (`\\u0041`).
-const MAX_ESCAPE: usize = 6;
-
 /// Makes an error of a response. Secrets that the server echoed are redacted, and text for which there is not enough memory
 /// is omitted.
 pub fn into_error(response: Response, kind: ErrorKind, redactor: &Redactor) -> Error {
     // The body of a 2xx response can have any size, so no more of it is scanned than is kept.
-    let limit =
-        if response.is_success() { MAX_KEPT_BODY + MAX_ESCAPE * redactor.max_length() } else { usize::MAX };
+    let limit = if response.is_success() { MAX_KEPT_BODY + redactor.max_echo_length() } else { usize::MAX };
     let (envelope, body) = split(response.body, limit);
     let request_id = response.request_id.map(into_text);
     let redact = |text: String| redactor.redact(text.into_bytes()).map(into_text);

@@ -33,9 +33,10 @@ impl Redactor {
         Redactor { secrets }
     }
 
-    /// The length of the longest secret, in bytes.
-    pub fn max_length(&self) -> usize {
-        self.secrets.iter().map(|secret| secret.bytes().len()).max().unwrap_or(0)
+    /// The maximum number of bytes in which a server can echo one of the secrets.
+    pub fn max_echo_length(&self) -> usize {
+        let lengths = self.secrets.iter().map(|secret| secret.bytes().len());
+        MAX_ESCAPE * lengths.max().unwrap_or(0)
     }
 
     /// Replaces each secret in `text` by `***`, whether or not it is escaped as in a JSON string. Returns `None` if
@@ -54,6 +55,7 @@ impl Redactor {
     pub fn redact_truncated(&self, text: Vec<u8>) -> Vec<u8> {
         let mut text = self.redact(text).unwrap_or_default();
         let start_of_prefix = |secret: &Secret| {
+            // An incomplete escape can follow the prefix.
             let max_length = MAX_ESCAPE * (secret.bytes().len() + 1);
             let earliest = text.len().saturating_sub(max_length);
             (earliest..text.len()).find(|start| is_prefix(&text[*start..], secret.bytes()))
