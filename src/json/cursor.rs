@@ -1,22 +1,6 @@
 //! A cursor over valid JSON, which steps over values without parsing them.
 
-use std::ops::Range;
-
 use super::scan::{self, Extent};
-
-impl Extent {
-    /// Whether it has no bytes. Every value has some, so an empty extent represents an absent value.
-    #[inline]
-    pub(crate) fn is_empty(self) -> bool {
-        self.start == self.end
-    }
-
-    /// The bytes; `None` if there are none.
-    #[inline]
-    pub(crate) fn range(self) -> Option<Range<usize>> {
-        (!self.is_empty()).then_some(self.start..self.end)
-    }
-}
 
 /// A position in a text that is valid JSON. On any other text it only promises to stop at the end.
 pub(crate) struct Cursor<'a> {

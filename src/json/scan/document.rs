@@ -2,6 +2,7 @@
 
 use super::validator::{Extent, Update, Validator};
 use super::{Fault, dispatch};
+use crate::alloc::try_reserve_exact;
 use crate::sys::memory::prefer_huge_pages;
 
 /// Bytes copied before they are validated: few enough to stay in the first-level cache.
@@ -59,7 +60,8 @@ impl JsonBuffer {
 
     /// Reserves memory for `size` bytes in all. Returns `None` if there is not enough.
     pub fn reserve(&mut self, size: usize) -> Option<()> {
-        self.bytes.try_reserve_exact(size.saturating_sub(self.bytes.len())).ok()?;
+        let additional = size.saturating_sub(self.bytes.len());
+        try_reserve_exact(&mut self.bytes, additional)?;
         prefer_huge_pages(&mut self.bytes);
         Some(())
     }

@@ -40,8 +40,6 @@ pub use self::document::{Document, InvalidDocument, JsonBuffer};
 pub use self::search::{container_end, copy_verbatim, next_escape, scalar_end, skip_whitespace, string_end};
 pub use self::validator::Extent;
 
-/// An alias of [`copy_verbatim`].
-
 /// Why a text is not a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {

@@ -71,6 +71,8 @@
 //!
 //! A block passes a few bits on to the next one (`Carry`), so the text may arrive in chunks of any size.
 
+use std::ops::Range;
+
 use super::Fault;
 use super::masks::{
     BATCH, EMPTY, Masks, NO_ERROR, after, after_skipping, escape_starts, first_bit, pop_lowest_bit,
@@ -95,13 +97,27 @@ const DEEP_STACK: u64 = 2 << EXTENT_LEVELS;
 /// The smallest stack that has no bit left for another bracket.
 const FULL_STACK: u64 = 1 << 63;
 
-/// Start and end of an array or object.
+/// The start and the end of a part of a text, such as an array or object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Extent {
-    /// Offset of the opening bracket.
+    /// Offset of its first byte.
     pub start: usize,
-    /// Offset after the closing bracket.
+    /// Offset after its last byte.
     pub end: usize,
+}
+
+impl Extent {
+    /// Whether it has no bytes. Every value has some, so an empty extent represents an absent value.
+    #[inline]
+    pub(crate) fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+
+    /// The bytes; `None` if there are none.
+    #[inline]
+    pub(crate) fn range(self) -> Option<Range<usize>> {
+        (!self.is_empty()).then_some(self.start..self.end)
+    }
 }
 
 /// The state after the blocks processed so far.
