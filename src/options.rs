@@ -213,7 +213,7 @@ impl Options {
             Some(url) if url.bytes().is_empty() => return Ok(None),
             Some(url) => utf8("proxy", url.bytes())?,
         };
-        let proxy = Proxy::parse(url).map_err(|why| format!("proxy {why}"))?;
+        let proxy = Proxy::parse(url).map_err(|reason| argument::invalid_proxy("proxy", reason))?;
         if !base.secure && !self.allow_plaintext && !proxy.host.is_loopback() {
             return Err(argument::REMOTE_PROXY_FOR_PLAINTEXT.into());
         }

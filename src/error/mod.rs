@@ -1,7 +1,7 @@
 //! The failures of a call, as the C interface reports them. `code` has their numbers, `message` their sentences.
 
 mod code;
-pub mod message;
+pub(crate) mod message;
 
 use std::borrow::Cow;
 use std::time::Duration;

@@ -11,6 +11,7 @@ use super::guard::call;
 use super::handle::{as_ptr, clone_arc};
 use super::string::{CBool, bytes_in, string_in};
 use crate::error::Error;
+use crate::error::message::argument;
 use crate::execution::{Execution, ParseErrorKind};
 use crate::json::scan::JsonBuffer;
 use crate::options::DEFAULT_MAX_RESPONSE_BYTES;
@@ -141,9 +142,11 @@ pub unsafe extern "C" fn refold_parse_execution(
     unsafe {
         call(error, || {
             let text = bytes_in(json, length).ok_or_else(|| {
-                let message =
-                    if json.is_null() { "json is NULL" } else { "length is larger than any object" };
-                Error::invalid_argument(message)
+                Error::invalid_argument(if json.is_null() {
+                    argument::is_null("json")
+                } else {
+                    argument::LENGTH_TOO_LARGE.into()
+                })
             })?;
             let text = JsonBuffer::copy_of(text).ok_or_else(|| parse_error(ParseErrorKind::OutOfMemory))?;
             let execution = Execution::parse(text, None, DEFAULT_MAX_RESPONSE_BYTES)
@@ -154,5 +157,5 @@ pub unsafe extern "C" fn refold_parse_execution(
 }
 
 fn no_client() -> Error {
-    Error::invalid_argument("client is NULL")
+    Error::invalid_argument(argument::is_null("client"))
 }

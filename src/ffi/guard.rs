@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::error::{ErrorHandle, refold_error};
 use super::handle::{Handle, Owner, into_raw, write};
-use crate::error::Error;
+use crate::error::{Error, message};
 use crate::sys::thread::without_cancellation;
 
 /// Runs the body of an exported function. Returns `empty` if it panics.
@@ -85,8 +85,7 @@ fn record_location(panic: &PanicHookInfo<'_>) {
 
 fn internal_error() -> Error {
     let location = PANIC_LOCATION.try_with(Cell::take).ok().flatten();
-    let location = location.as_deref().unwrap_or("an unknown place");
-    Error::internal(format!("a defect at {location} stopped the call; please report it"))
+    Error::internal(message::panicked(location.as_deref()))
 }
 
 #[cfg(test)]

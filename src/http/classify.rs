@@ -6,7 +6,7 @@ use super::failure::{Failure, HEADER_TOO_LARGE, UreqError};
 use super::proxy::Proxy;
 use super::response::{BodyError, BodyFault};
 use crate::context::Interruption;
-use crate::error::message::wire as message;
+use crate::error::message::{connect, document, wire as message};
 use crate::error::{ErrorKind, Phase, is_transient_status};
 
 impl Http {
@@ -39,7 +39,7 @@ impl Http {
         BodyFault::Failed(match error {
             BodyError::Encoded(encoding) => return BodyFault::Encoded(encoding),
             BodyError::TooLarge => ErrorKind::TooLarge { limit: self.max_response_bytes },
-            BodyError::OutOfMemory => ErrorKind::Resource(message::BODY_EXCEEDS_MEMORY.into()),
+            BodyError::OutOfMemory => ErrorKind::Resource(document::RESPONSE_DOES_NOT_FIT.into()),
             BodyError::GzipCutOff => self.lost(message::GZIP_CUT_OFF.into()),
             BodyError::InvalidGzip => ErrorKind::InvalidResponse(message::INVALID_GZIP.into()),
             BodyError::Interrupted(interruption) => self.interrupted(interruption, exchange.phase),
@@ -56,7 +56,7 @@ impl Http {
     pub(super) fn refused_by_proxy(&self, status: u16) -> ErrorKind {
         let proxy = self.proxy.as_ref().map(Proxy::peer).unwrap_or_default();
         ErrorKind::Connect {
-            peer: format!("the proxy {proxy}"),
+            peer: connect::proxy_peer(&proxy),
             reason: message::responded_with(status),
             refused: !is_transient_status(status.into()),
         }

@@ -10,7 +10,7 @@ pub const ENDS_WITHIN: &str = "it ends within";
 pub const UNEXPECTED: &str = "unexpected character or end";
 /// There was not enough memory to parse a text.
 pub const OUT_OF_MEMORY: &str = "not enough memory";
-/// There was not enough memory to parse a response.
+/// There was not enough memory to receive or parse a response.
 pub const RESPONSE_DOES_NOT_FIT: &str = "memory is used up: the response does not fit";
 
 /// The bytes are not UTF-8.

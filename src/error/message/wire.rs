@@ -16,10 +16,7 @@ pub const INVALID_GZIP: &str = "its body is not valid gzip";
 /// A body in chunks that have no size.
 pub const INVALID_FRAMING: &str = "the framing of its body is invalid";
 
-/// A response within its limit.
-pub const BODY_EXCEEDS_MEMORY: &str = "memory is used up: the response does not fit";
-
-/// A defect: a connection without a failure to report.
+/// An internal error: a connection failed without recording why.
 pub const NO_REASON: &str = "a connection failed without a reason";
 
 /// The peer ended the stream in this phase.
