@@ -1,10 +1,11 @@
 //! HTTP: one GET, with every limit and failure accounted for.
 //!
-//! [`Http::get`] is the story. A slot of the pool carries the exchange, which ureq frames (`ureq.rs`) on a connection of
-//! ours (`connection`), established by `connect` and `tls`. The head of the response is filtered before ureq parses it
-//! (`head_filter`), its body is decoded within limits (`response`), and failures become errors (`classify`).
+//! Start reading at [`Http::get`]. A slot of the pool carries the exchange. ureq does the framing (`engine`), on a
+//! connection of this library (`connection`), which `connect` and `tls` established. The head of the response is
+//! filtered before ureq parses it (`head_filter`), its body is decoded within limits (`response`), and failures become
+//! errors (`classify`).
 //!
-//! May use the JSON buffer, into which bodies are received, and the layers below it.
+//! May use `json::scan`, because bodies are received into its buffer, and the base layer.
 
 mod buffers;
 mod classify;
@@ -57,21 +58,21 @@ pub struct Http {
     /// Header lines of every request.
     header: Arc<str>,
     engine: Engine,
-    /// Full of locks and sockets, so each process has its own.
+    /// Holds locks and sockets, so each process needs its own.
     connections: PerProcess<Connections>,
 }
 
-/// The connections of a process, and how it establishes more.
+/// The idle connections of a process, and how it establishes new ones.
 #[derive(Debug)]
 struct Connections {
-    /// With the TLS sessions that can be resumed.
+    /// Includes the TLS sessions that can be resumed.
     route: Arc<Route>,
     /// Slots with an idle connection.
     idle: Pool<Slot>,
 }
 
 impl Http {
-    /// Connects to nothing yet.
+    /// Opens no connection yet.
     pub fn new(config: &HttpConfig) -> Result<Http, Error> {
         let refused = |reason: String| Error::invalid_argument(argument::invalid_base_url(&reason));
         let base = config.base.clone();
@@ -112,7 +113,7 @@ impl Http {
         self.base.peer()
     }
 
-    /// Gets the response for an execution, whatever its status. Fails if there is none.
+    /// Requests an execution. Returns the response with any status, and fails if there is none.
     pub fn get(
         &self,
         id: &ExecutionId<'_>,
@@ -129,7 +130,7 @@ impl Http {
                 (response, end, head.is_chunked())
             });
             match result {
-                // The slot has lost its connection, and establishes another one for the next attempt.
+                // The idle connection had been closed. The slot establishes a new one.
                 Err(_) if exchange.is_stale() => continue,
                 Err(error) => return Err(self.classify(error, exchange)),
                 Ok((response, end, is_chunked)) => {
@@ -142,7 +143,7 @@ impl Http {
         }
     }
 
-    /// Judges the end of a response.
+    /// Completes a response with what is known after its end: whether the proxy sent it, and whether its body is whole.
     fn finish(
         &self,
         mut response: Response,
@@ -150,14 +151,14 @@ impl Http {
         is_chunked: bool,
         exchange: Exchange,
     ) -> Result<Response, ErrorKind> {
-        // A TLS session hides the response from the proxy, so that only the server can have sent it.
+        // Within a TLS session, only the server can have sent the response.
         let is_forwarded =
             !self.base.secure && self.proxy.as_ref().is_some_and(|proxy| proxy.protocol == Protocol::Http);
         if response.status == 407 && is_forwarded {
             return Err(self.refused_by_proxy(response.status));
         }
         response.fault = match end {
-            // ureq does not notice that the last line of a chunked body is missing.
+            // ureq does not notice if the last line of a chunked body is missing.
             Ok(()) if is_chunked && exchange.has_ended => {
                 Some(BodyFault::Failed(self.lost(message::CLOSED_BEFORE_END.into())))
             }
@@ -167,7 +168,7 @@ impl Http {
         Ok(response)
     }
 
-    /// The secrets that an HTTP proxy gets to see, the longer one first.
+    /// The secrets that the proxy receives, the longer one first.
     pub fn proxy_secrets(&self) -> Vec<Secret> {
         let proxy = self.proxy.as_ref();
         let password = proxy.and_then(|proxy| proxy.login.as_ref()).map(|(_, password)| password.clone());
@@ -185,7 +186,8 @@ mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::thread;
 
-    /// Accepts one connection after the other. Responds to this many requests on each, and closes it unless the client does.
+    /// Accepts one connection after another, and closes each after this many responses, unless the client closes it
+    /// first.
     fn serve(listener: &TcpListener, connections: &[usize]) -> io::Result<()> {
         for requests in connections {
             let (stream, _) = listener.accept()?;
