@@ -1,7 +1,7 @@
 //! Memory: fallible allocation, a write-once cell, and an allocator that zeroes what it frees.
 //!
 //! Memory whose size depends on a response must be reserved with the functions here. They return `None` if there is not
-//! enough, where the standard library would abort the process.
+//! enough memory, where the standard library would abort the process. This module uses no other.
 
 #![allow(unsafe_code)]
 

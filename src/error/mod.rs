@@ -1,4 +1,5 @@
-//! The failures of a call, as the C interface reports them. `code` has their numbers, `message` their sentences.
+//! The failures of a call, as the C interface reports them. `code` has their numbers, `message` their sentences. Every
+//! module may use this one; it uses only `sys` and `alloc`.
 
 mod code;
 pub(crate) mod message;
@@ -37,7 +38,7 @@ pub enum Phase {
 /// What went wrong.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ErrorKind {
-    /// An argument or a setting is invalid: the text names it. Nothing was sent.
+    /// An argument or a setting is invalid. The text names it. Nothing was sent.
     InvalidArgument(String),
     /// The token was cancelled, or the progress callback returned false.
     Cancelled {
@@ -75,7 +76,7 @@ pub enum ErrorKind {
         peer: String,
         /// The reason.
         reason: String,
-        /// Whether the proxy refused, so that something must be changed first, such as the password.
+        /// Whether the proxy refused, so that a setting must be changed first, such as the password.
         refused: bool,
     },
     /// No trusted TLS session could be established.
@@ -117,13 +118,13 @@ pub enum ErrorKind {
     },
     /// The library caught a defect of its own.
     Internal(String),
-    /// Descriptors, threads or memory are exhausted: the text names which.
+    /// A resource is exhausted: descriptors, threads or memory. The text names it.
     Resource(String),
     /// A response with another status than 2xx: [`ResponseDetails`] has its content.
     Status,
 }
 
-/// What an error keeps of a response.
+/// What an error keeps from a response.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ResponseDetails {
     /// The HTTP status.

@@ -18,7 +18,7 @@ use crate::options::DEFAULT_MAX_RESPONSE_BYTES;
 
 /// Fetches an execution with the details of every node.
 ///
-/// Blocks the calling thread, at most for the timeout in the options. Retries as the options specify.
+/// Blocks the calling thread, at most for the timeout set in the options. Retries as the options specify.
 ///
 /// \param execution_id  1 to 256 characters out of A-Z a-z 0-9 - _ . ~ :, but neither "." nor "..". Any other
 ///                      id is rejected, and nothing is sent.
@@ -58,9 +58,9 @@ pub type refold_progress_fn =
 
 /// Polls an execution until its state is final, the timeout expires, or `cancel` is triggered.
 ///
-/// Each poll is one call under the options, with their timeout and retries. The first pause is the interval
-/// set by refold_options_set_poll_interval_ms(). Pauses grow while nothing changes, and are never shorter than
-/// a Retry-After of the server. Retryable failures of a poll are tolerated, up to five in a row.
+/// Each poll is one call with the timeout and the retries of the options. The first pause is the interval set
+/// by refold_options_set_poll_interval_ms(). Pauses grow while nothing changes, and are never shorter than a
+/// Retry-After of the server. Up to five consecutive retryable failures of polls are tolerated.
 ///
 /// `on_progress` is called with every snapshot, including the final one. If it returns false, the wait fails
 /// with REFOLD_ERROR_CANCELLED, except after the final snapshot, when there is nothing left to stop. The

@@ -1,4 +1,4 @@
-//! What is wrong with an argument or a setting. Each sentence begins with its name.
+//! Messages about arguments and settings. Each begins with the name of the argument or setting.
 
 // Any argument ------------------------------------------------------------------------------------------------------
 
@@ -85,7 +85,7 @@ pub fn invalid_execution_id(max_length: usize) -> String {
     )
 }
 
-// The reasons why a proxy URL is refused follow the name of the argument or environment variable.
+// Reasons to refuse a proxy URL. They follow the name of the argument or environment variable.
 pub const PROXY_SCHEME: &str = "must begin with http://, socks5:// or socks5h://";
 pub const PROXY_AUTHORITY: &str = "has no valid host, or a port that is not 1 to 65535";
 pub const PROXY_LOGIN_DELIMITER: &str =

@@ -1,6 +1,6 @@
-//! What went wrong while a connection was being established: lookup, TCP connection, proxy and TLS handshake.
+//! Messages about establishing a connection: lookup, TCP connection, proxy and TLS handshake.
 //!
-//! The reasons follow a prefix that names the host or peer, such as "could not connect to HOST:PORT: ".
+//! Reasons follow a prefix that names the host or peer, such as "could not connect to HOST:PORT: ".
 
 use std::fmt::{self, Display};
 
@@ -25,7 +25,7 @@ pub const NO_SUCH_NAME: &str = "the name does not exist";
 pub const NAME_WITHOUT_ADDRESS: &str = "the name has no address";
 pub const NAME_SERVICE_UNAVAILABLE: &str = "temporary failure of the name service";
 
-/// A code of getaddrinfo() that has no meaning of its own here.
+/// Any other code of getaddrinfo().
 pub fn name_service_failed(code: i32) -> String {
     format!("the name service failed (getaddrinfo: {code})")
 }
@@ -54,7 +54,7 @@ pub fn connect_timeout(limit_ms: u128, phase: Phase) -> String {
     format!("no connection within {limit_ms} ms (connect_timeout_ms): the timeout expired {phase}")
 }
 
-// Proxies. In these "it" is the proxy.
+// Proxies. "It" is the proxy.
 
 pub const PROXY_CLOSED: &str = "it closed the connection";
 pub const NOT_HTTP: &str = "it does not speak HTTP";

@@ -1,4 +1,5 @@
-//! Every sentence that an error can carry. Other modules choose among them and fill in the details.
+//! Every sentence that an error can have, so that their wording is consistent. Other modules select one and supply the
+//! details.
 
 pub mod argument;
 pub mod connect;

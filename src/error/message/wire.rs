@@ -1,4 +1,4 @@
-//! What went wrong on an established connection.
+//! Messages about established connections.
 
 use std::io;
 
@@ -13,7 +13,7 @@ pub const GZIP_CUT_OFF: &str = "the compressed body is cut off";
 /// A body that claims to be gzip.
 pub const INVALID_GZIP: &str = "its body is not valid gzip";
 
-/// A body in chunks that have no size.
+/// A chunked body in which a chunk has no valid size.
 pub const INVALID_FRAMING: &str = "the framing of its body is invalid";
 
 /// An internal error: a connection failed without recording why.
