@@ -264,6 +264,30 @@ impl Error {
 
 impl std::error::Error for Error {}
 
+/// Every kind of failure of an attempt without a response, and whether it is transient.
+#[cfg(test)]
+pub(crate) fn attempt_failures() -> Vec<(ErrorKind, bool)> {
+    let text = || "text".to_string();
+    vec![
+        (ErrorKind::Connect { peer: text(), reason: text(), refused: false }, true),
+        (ErrorKind::Connect { peer: text(), reason: text(), refused: true }, false),
+        (ErrorKind::Transport { peer: text(), reason: text(), lost: true }, true),
+        (ErrorKind::Transport { peer: text(), reason: text(), lost: false }, false),
+        (ErrorKind::Resolve { host: text(), reason: text(), temporary: true }, true),
+        (ErrorKind::Resolve { host: text(), reason: text(), temporary: false }, false),
+        (ErrorKind::Tls { peer: text(), reason: text() }, false),
+        (ErrorKind::Cancelled { phase: Phase::Handshake }, false),
+        (ErrorKind::Timeout { limit: Duration::ZERO, phase: Phase::Sending, peer: text() }, false),
+        (ErrorKind::InvalidArgument(text()), false),
+        (ErrorKind::InvalidResponse(text()), false),
+        (ErrorKind::TooLarge { limit: 1 }, false),
+        (ErrorKind::HeaderTooLarge { bytes: 1, fields: 1 }, false),
+        (ErrorKind::TooManyNodes { limit: 1, bytes_per_node: 1 }, false),
+        (ErrorKind::Resource(text()), false),
+        (ErrorKind::Internal(text()), false),
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -281,27 +305,8 @@ mod tests {
 
     #[test]
     fn only_transient_failures_are_transient() {
-        let text = String::new;
-        let cases = [
-            (ErrorKind::Connect { peer: text(), reason: text(), refused: false }, true),
-            (ErrorKind::Connect { peer: text(), reason: text(), refused: true }, false),
-            (ErrorKind::Transport { peer: text(), reason: text(), lost: true }, true),
-            (ErrorKind::Transport { peer: text(), reason: text(), lost: false }, false),
-            (ErrorKind::Resolve { host: text(), reason: text(), temporary: true }, true),
-            (ErrorKind::Resolve { host: text(), reason: text(), temporary: false }, false),
-            (ErrorKind::Tls { peer: text(), reason: text() }, false),
-            (ErrorKind::Cancelled { phase: Default::default() }, false),
-            (ErrorKind::Timeout { limit: Duration::ZERO, phase: Default::default(), peer: text() }, false),
-            (ErrorKind::InvalidArgument(text()), false),
-            (ErrorKind::InvalidResponse(text()), false),
-            (ErrorKind::WaitTimeout { limit: Duration::ZERO, last: text() }, false),
-            (ErrorKind::TooLarge { limit: 1 }, false),
-            (ErrorKind::HeaderTooLarge { bytes: 1, fields: 1 }, false),
-            (ErrorKind::TooManyNodes { limit: 1, bytes_per_node: 1 }, false),
-            (ErrorKind::Resource(text()), false),
-            (ErrorKind::Internal(text()), false),
-        ];
-        for (kind, expected) in cases {
+        let wait_timeout = (ErrorKind::WaitTimeout { limit: Duration::ZERO, last: String::new() }, false);
+        for (kind, expected) in attempt_failures().into_iter().chain([wait_timeout]) {
             let error = Error::from(kind.clone());
             assert_eq!(error.is_transient(), expected, "{kind:?}");
             // The caller may repeat a call that timed out, but the call itself has no time left to.

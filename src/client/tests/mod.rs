@@ -5,6 +5,7 @@ mod wait;
 
 use super::*;
 use crate::context::virtual_time::VirtualTime;
+use crate::error::attempt_failures;
 use crate::json::scan::JsonBuffer;
 use crate::options::DEFAULT_MAX_RESPONSE_BYTES;
 use std::sync::Mutex;
@@ -155,29 +156,6 @@ fn client(steps: Vec<Step>) -> Client<Script> {
         max_response_bytes: DEFAULT_MAX_RESPONSE_BYTES,
         credentials: CurrentCredentials::new(Arc::new(token)).unwrap(),
     }
-}
-
-/// Every kind of failure without a response, and whether it is transient.
-fn failures() -> Vec<(ErrorKind, bool)> {
-    let text = || "text".to_string();
-    vec![
-        (ErrorKind::Connect { peer: text(), reason: text(), refused: false }, true),
-        (ErrorKind::Connect { peer: text(), reason: text(), refused: true }, false),
-        (ErrorKind::Transport { peer: text(), reason: text(), lost: true }, true),
-        (ErrorKind::Transport { peer: text(), reason: text(), lost: false }, false),
-        (ErrorKind::Resolve { host: text(), reason: text(), temporary: true }, true),
-        (ErrorKind::Resolve { host: text(), reason: text(), temporary: false }, false),
-        (ErrorKind::Tls { peer: text(), reason: text() }, false),
-        (ErrorKind::Cancelled { phase: Phase::Handshake }, false),
-        (ErrorKind::Timeout { limit: ms(1), phase: Phase::Sending, peer: text() }, false),
-        (ErrorKind::InvalidArgument(text()), false),
-        (ErrorKind::InvalidResponse(text()), false),
-        (ErrorKind::TooLarge { limit: 1 }, false),
-        (ErrorKind::HeaderTooLarge { bytes: 1, fields: 1 }, false),
-        (ErrorKind::TooManyNodes { limit: 1, bytes_per_node: 1 }, false),
-        (ErrorKind::Resource(text()), false),
-        (ErrorKind::Internal(text()), false),
-    ]
 }
 
 fn is_transient(status: u16) -> bool {

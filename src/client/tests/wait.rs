@@ -76,7 +76,7 @@ fn transient_statuses_alone_are_waited_out() {
 
 #[test]
 fn transient_failures_and_timeouts_alone_are_waited_out() {
-    for (kind, is_transient) in failures() {
+    for (kind, is_transient) in attempt_failures() {
         let client = client(vec![failure(kind.clone()), snapshot("COMPLETED")]);
         let is_tolerated = is_transient || matches!(kind, ErrorKind::Timeout { .. });
         match client.wait_for_one(0) {
