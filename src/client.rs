@@ -89,13 +89,13 @@ impl Client {
     pub fn new(options: &Options) -> Result<Client, Error> {
         let configuration = options.check()?;
         Ok(Client {
-            transport: Http::new(&configuration.http)?,
             clock: Clock::default(),
             random,
             timeout: configuration.http.timeout,
             max_retries: configuration.max_retries,
             poll_interval: configuration.poll_interval,
             max_response_bytes: configuration.http.max_response_bytes,
+            transport: Http::new(configuration.http)?,
             credentials: CurrentCredentials::new(configuration.credentials)?,
         })
     }

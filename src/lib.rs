@@ -51,7 +51,7 @@ mod http;
 pub mod json;
 pub mod options;
 mod redact;
-pub mod retry;
+mod retry;
 #[cfg(test)]
 #[path = "../tests/support/rng.rs"]
 mod rng;

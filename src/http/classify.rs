@@ -39,7 +39,7 @@ impl Http {
     pub(super) fn classify_body(&self, error: BodyError, exchange: Exchange) -> BodyFault {
         BodyFault::Failed(match error {
             BodyError::Encoded(encoding) => return BodyFault::Encoded(encoding),
-            BodyError::TooLarge => ErrorKind::TooLarge { limit: self.max_response_bytes },
+            BodyError::TooLarge => ErrorKind::TooLarge { limit: self.config.max_response_bytes },
             BodyError::OutOfMemory => ErrorKind::Resource(document::RESPONSE_DOES_NOT_FIT.into()),
             BodyError::GzipCutOff => self.lost(message::GZIP_CUT_OFF.into()),
             BodyError::InvalidGzip => ErrorKind::InvalidResponse(message::INVALID_GZIP.into()),
@@ -55,7 +55,7 @@ impl Http {
 
     /// The error of a request that the proxy did not forward, but responded to itself.
     pub(super) fn refused_by_proxy(&self, status: u16) -> ErrorKind {
-        let proxy = self.proxy.as_ref().map(Proxy::peer).unwrap_or_default();
+        let proxy = self.config.proxy.as_ref().map(Proxy::peer).unwrap_or_default();
         ErrorKind::Connect {
             peer: connect::proxy_peer(&proxy),
             reason: message::responded_with(status),
@@ -67,9 +67,11 @@ impl Http {
     pub fn interrupted(&self, interruption: Interruption, phase: Phase) -> ErrorKind {
         match interruption {
             Interruption::Cancelled => ErrorKind::Cancelled { phase },
-            Interruption::TimedOut => {
-                ErrorKind::Timeout { limit: self.timeout.unwrap_or_default(), phase, peer: self.peer() }
-            }
+            Interruption::TimedOut => ErrorKind::Timeout {
+                limit: self.config.timeout.unwrap_or_default(),
+                phase,
+                peer: self.peer(),
+            },
         }
     }
 }

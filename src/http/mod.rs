@@ -21,15 +21,12 @@ mod pool;
 pub mod proxy;
 mod request;
 pub mod response;
-pub mod retry_after;
-pub mod socket;
+mod retry_after;
+mod socket;
 pub mod tls;
 pub mod url;
 
 use std::sync::Arc;
-use std::time::Duration;
-
-use rustls::RootCertStore;
 
 use crate::context::CallContext;
 use crate::error::message::{argument, wire as message};
@@ -42,19 +39,14 @@ use credentials::Credentials;
 use engine::{Engine, Slot};
 use exchange::Exchange;
 use pool::Pool;
-use proxy::{Protocol, Proxy};
+use proxy::Protocol;
 use response::{BodyError, BodyFault, Response};
-use url::{BaseUrl, ExecutionId};
+use url::ExecutionId;
 
 /// The server that executions are fetched from. Safe for any number of threads, and for the children of a fork.
 #[derive(Debug)]
 pub struct Http {
-    base: BaseUrl,
-    proxy: Option<Proxy>,
-    roots: Option<Arc<RootCertStore>>,
-    connect_timeout: Option<Duration>,
-    timeout: Option<Duration>,
-    max_response_bytes: u64,
+    config: HttpConfig,
     /// Header lines of every request.
     header: Arc<str>,
     engine: Engine,
@@ -73,22 +65,16 @@ struct Connections {
 
 impl Http {
     /// Opens no connection yet.
-    pub fn new(config: &HttpConfig) -> Result<Http, Error> {
+    pub fn new(config: HttpConfig) -> Result<Http, Error> {
         let refused = |reason: String| Error::invalid_argument(argument::invalid_base_url(&reason));
-        let base = config.base.clone();
-        if base.secure {
-            tls::server_name(&base.host).map_err(refused)?;
+        if config.base.secure {
+            tls::server_name(&config.base.host).map_err(refused)?;
         }
         let http = Http {
-            engine: Engine::new(&base.origin()).map_err(refused)?,
-            base,
-            proxy: config.proxy.clone(),
-            roots: config.roots.clone(),
-            connect_timeout: config.connect_timeout,
-            timeout: config.timeout,
-            max_response_bytes: config.max_response_bytes,
             header: request::common_header(&config.user_agent).into(),
+            engine: Engine::new(&config.base.origin()).map_err(refused)?,
             connections: PerProcess::new(),
+            config,
         };
         http.connections()?;
         Ok(http)
@@ -96,12 +82,13 @@ impl Http {
 
     fn connections(&self) -> Result<&Connections, ErrorKind> {
         self.connections.get_or_try_make(|| {
-            let tls = self.roots.as_ref().map(tls::client_config).transpose().map_err(ErrorKind::Internal)?;
+            let HttpConfig { base, proxy, roots, connect_timeout, .. } = &self.config;
+            let tls = roots.as_ref().map(tls::client_config).transpose().map_err(ErrorKind::Internal)?;
             let route = Route {
-                base: self.base.clone(),
-                proxy: self.proxy.clone(),
+                base: base.clone(),
+                proxy: proxy.clone(),
                 tls,
-                connect_timeout: self.connect_timeout,
+                connect_timeout: *connect_timeout,
                 header: self.header.clone(),
             };
             Ok(Connections { route: Arc::new(route), idle: Pool::new() })
@@ -109,8 +96,8 @@ impl Http {
     }
 
     /// The server, as `host:port`.
-    pub fn peer(&self) -> String {
-        self.base.peer()
+    fn peer(&self) -> String {
+        self.config.base.peer()
     }
 
     /// Requests an execution. Returns the response with any status, and fails if there is none.
@@ -121,12 +108,12 @@ impl Http {
         context: &CallContext,
     ) -> Result<Response, ErrorKind> {
         let Connections { route, idle } = self.connections()?;
-        let uri = self.engine.uri(self.base.execution_path(id)).map_err(ErrorKind::Internal)?;
+        let uri = self.engine.uri(self.config.base.execution_path(id)).map_err(ErrorKind::Internal)?;
         let mut slot = idle.take(Slot::probe).unwrap_or_else(|| self.engine.slot(route));
         loop {
             context.check().map_err(|interruption| self.interrupted(interruption, Phase::Starting))?;
             let (result, exchange) = slot.run(&uri, context, credentials, |head, body| {
-                let (response, end) = Response::receive(head, body, self.max_response_bytes, context);
+                let (response, end) = Response::receive(head, body, self.config.max_response_bytes, context);
                 (response, end, head.is_chunked())
             });
             match result {
@@ -152,8 +139,8 @@ impl Http {
         exchange: Exchange,
     ) -> Result<Response, ErrorKind> {
         // Within a TLS session, only the server can have sent the response.
-        let is_forwarded =
-            !self.base.secure && self.proxy.as_ref().is_some_and(|proxy| proxy.protocol == Protocol::Http);
+        let is_forwarded = !self.config.base.secure
+            && self.config.proxy.as_ref().is_some_and(|proxy| proxy.protocol == Protocol::Http);
         if response.status == 407 && is_forwarded {
             return Err(self.refused_by_proxy(response.status));
         }
@@ -170,7 +157,7 @@ impl Http {
 
     /// The secrets that the proxy receives, the longer one first.
     pub fn proxy_secrets(&self) -> Vec<Secret> {
-        let proxy = self.proxy.as_ref();
+        let proxy = self.config.proxy.as_ref();
         let password = proxy.and_then(|proxy| proxy.login.as_ref()).map(|(_, password)| password.clone());
         let login = proxy.and_then(connect::http_proxy::basic_login);
         [login, password].into_iter().flatten().collect()
@@ -185,6 +172,8 @@ mod tests {
     use std::net::TcpListener;
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::thread;
+    use std::time::Duration;
+    use url::BaseUrl;
 
     /// Accepts one connection after another, and closes each after this many responses, unless the client closes it
     /// first.
@@ -205,7 +194,7 @@ mod tests {
     }
 
     fn http_to(listener: &TcpListener) -> Result<Http, Box<dyn std::error::Error>> {
-        Ok(Http::new(&HttpConfig {
+        Ok(Http::new(HttpConfig {
             base: BaseUrl::parse(&format!("http://{}", listener.local_addr()?), false)?,
             timeout: Some(Duration::from_secs(20)),
             connect_timeout: None,
