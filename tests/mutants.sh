@@ -15,7 +15,7 @@ minutes=${1:-60}
 if [ $# -eq 0 ]; then
     # shellcheck disable=SC2046
     set -- $(git ls-files src/retry.rs src/options.rs src/cancel.rs src/state.rs src/execution src/json |
-        grep -v '/tests\.rs$')
+        grep -Ev '/tests(/|\.rs$)')
 fi
 need_rust
 need cc gcc libc6-dev
@@ -86,8 +86,8 @@ esac
 
 note
 
-# asked LIST: the mutants in the files given.
-asked() {
+# of_files LIST: the mutants in the given files.
+of_files() {
     awk -F: -v files=" $files " 'index(files, " " $1 " ")' "$1"
 }
 
@@ -99,8 +99,8 @@ without_reason() {
         !(name in known)'
 }
 
-caught=$(asked "$work/caught" | grep -c . || true)
-asked "$work/missed" | without_reason | sed 's/^/FAIL no test catches: /' >"$work/failures"
+caught=$(of_files "$work/caught" | grep -c . || true)
+of_files "$work/missed" | without_reason | sed 's/^/FAIL no test catches: /' >"$work/failures"
 cat "$work/failures"
 [ "$status" -ne 124 ] || echo "Out of time: the next run continues."
 failed=$(grep -c . "$work/failures" || true)

@@ -11,7 +11,7 @@ static bool on_progress(const refold_execution *snapshot, void *handle) {
     return refoldOnProgress((refold_execution *)snapshot, (uintptr_t)handle);
 }
 
-// The handle is an integer, because Go must not mistake it for one of its pointers; 0 stands for no callback.
+// The handle is an integer, because Go must not mistake it for one of its pointers; 0 means no callback.
 static refold_execution *wait_execution(const refold_client *client, const char *id, uintptr_t handle,
                                         refold_cancel *cancel, refold_error **failure) {
     return refold_wait_execution(client, id, 0, handle ? on_progress : NULL, (void *)handle, cancel, failure);

@@ -307,7 +307,7 @@ class Code(enum.IntEnum):
 class State(enum.IntEnum):
     """The statuses of executions and nodes, which are strings of the server, mapped to one enumeration.
 
-    UNKNOWN stands for absent statuses and for those that the library does not know.
+    UNKNOWN is used for absent statuses and for those that the library does not know.
     """
 
     UNKNOWN = 0

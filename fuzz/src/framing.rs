@@ -1,8 +1,8 @@
-//! Where the body of a response ends, according to RFC 9112.
+//! The body of a response, framed according to RFC 9112.
 
 use crate::peer::Act;
 
-/// All bytes of a response that ends with an orderly end of its connection, else `None`.
+/// All bytes of a response whose connection is not reset or held open, else `None`.
 pub fn sent(acts: &[Act]) -> Option<Vec<u8>> {
     let mut sent = Vec::new();
     for act in acts {
@@ -15,7 +15,7 @@ pub fn sent(acts: &[Act]) -> Option<Vec<u8>> {
     Some(sent)
 }
 
-/// The body: `None` if this is not a simple response, `Some(None)` if the body is cut off.
+/// The body: `None` if the response is not simple, `Some(None)` if the body is truncated.
 pub fn body(response: &[u8]) -> Option<Option<Vec<u8>>> {
     let mut headers = [httparse::EMPTY_HEADER; 128];
     let mut head = httparse::Response::new(&mut headers);
@@ -40,17 +40,17 @@ pub fn body(response: &[u8]) -> Option<Option<Vec<u8>>> {
     }
 }
 
-/// A chunked body; `None`: it is cut off or malformed.
+/// A chunked body; `None` if it is truncated or malformed.
 fn chunks(mut content: &[u8]) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     loop {
         let end = content.windows(2).position(|end| end == b"\r\n")?;
-        // Anything may follow a semicolon.
+        // A semicolon starts a chunk extension, which is ignored.
         let digits = content[..end].split(|byte| *byte == b';').next()?.trim_ascii();
         let size = usize::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
         let chunk = content.get(end + 2..)?;
         if size == 0 {
-            // The last chunk, perhaps trailers, and an empty line.
+            // The last chunk, optional trailers, and an empty line.
             let is_ended = chunk.starts_with(b"\r\n") || chunk.windows(4).any(|end| end == b"\r\n\r\n");
             return is_ended.then_some(body);
         }

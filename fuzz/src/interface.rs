@@ -1,5 +1,4 @@
-//! The C interface with owners that free by themselves, and what the header promises of every result checked on the
-//! way.
+//! Safe wrappers around the C interface that free their objects, and check what the header promises of every result.
 
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::marker::PhantomData;
@@ -22,26 +21,26 @@ pub const TIMEOUT: i32 = -3;
 pub const INVALID_RESPONSE: i32 = -8;
 pub const INTERNAL: i32 = -10;
 
-/// Never NULL, and plain ASCII.
+/// Checks that it is not NULL and is UTF-8.
 pub fn code_name(code: i32) -> &'static str {
     // SAFETY: a constant of the library.
     let name = unsafe { CStr::from_ptr(refold_code_name(code)) };
     name.to_str().expect("a name is text")
 }
 
-/// Of the library.
+/// The version of the library.
 pub fn version() -> &'static str {
     // SAFETY: a constant of the library.
     unsafe { CStr::from_ptr(refold_version()) }.to_str().expect("a version is text")
 }
 
-/// The bytes of a string that may hold U+0000: `length` says where it ends, and a NUL follows.
+/// The `length` bytes of a string that may contain U+0000. Checks that it is NUL-terminated.
 fn bytes<'a>(start: *const c_char, length: usize) -> Option<&'a [u8]> {
     if start.is_null() {
         assert_eq!(length, 0, "a length without a string");
         return None;
     }
-    // SAFETY: the library promises so many bytes, and one more.
+    // SAFETY: the library promises `length` bytes and a NUL.
     let whole = unsafe { slice::from_raw_parts(start.cast::<u8>(), length + 1) };
     assert_eq!(whole[length], 0, "no NUL at the end");
     Some(&whole[..length])
@@ -56,13 +55,13 @@ fn text<'a>(start: *const c_char) -> Option<&'a str> {
     Some(unsafe { CStr::from_ptr(start) }.to_str().expect("a string is UTF-8"))
 }
 
-/// What C can see of a string: what stands before its first NUL.
-pub fn as_c_sees_it(bytes: &[u8]) -> &[u8] {
+/// The part of a string that C sees: up to its first NUL.
+pub fn until_nul(bytes: &[u8]) -> &[u8] {
     bytes.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
 fn c_string(bytes: &[u8]) -> CString {
-    CString::new(as_c_sees_it(bytes)).expect("there is no NUL in it")
+    CString::new(until_nul(bytes)).expect("a string without NUL")
 }
 
 // Values ------------------------------------------------------------------------------------------------------
@@ -71,7 +70,7 @@ fn c_string(bytes: &[u8]) -> CString {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Json<'a>(*const refold_json, PhantomData<&'a ()>);
 
-// SAFETY of the calls below: the pointer was handed out by an execution, which lives for 'a.
+// SAFETY of the calls below: the pointer comes from an execution, which lives for 'a.
 impl<'a> Json<'a> {
     fn new(value: *const refold_json) -> Option<Json<'a>> {
         (!value.is_null()).then_some(Json(value, PhantomData))
@@ -183,7 +182,7 @@ impl<'a> Node<'a> {
         Json::new(unsafe { refold_node_json(self.0) }).expect("a node has a value")
     }
 
-    /// A state that there is.
+    /// Checks that it is an enumerator.
     pub fn state(self) -> i32 {
         known_state(unsafe { refold_node_state(self.0) })
     }
@@ -210,7 +209,7 @@ impl Drop for Execution {
 
 // SAFETY of the calls below: the execution lives as long as its owner.
 impl Execution {
-    /// Of a text in memory.
+    /// Parses a text.
     pub fn parse(json: &[u8]) -> Result<Execution, Failure> {
         received(|error| unsafe { refold_parse_execution(json.as_ptr().cast(), json.len(), error) })
     }
@@ -242,7 +241,7 @@ impl Execution {
         unsafe { refold_execution_completion_percentage(self.0) }
     }
 
-    /// A state that there is.
+    /// Checks that it is an enumerator.
     pub fn state(&self) -> i32 {
         known_state(unsafe { refold_execution_state(self.0) })
     }
@@ -264,7 +263,7 @@ impl Execution {
     }
 }
 
-/// An owner of an error. Its code is a failure's, and none that means a defect of the library.
+/// An owner of an error. Checks that its code is that of a failure, and not INTERNAL.
 pub struct Failure(*mut refold_error);
 
 impl Drop for Failure {
@@ -279,7 +278,7 @@ impl Failure {
     fn new(error: *mut refold_error) -> Failure {
         let failure = Failure(error);
         let code = failure.code();
-        assert!((-11..0).contains(&code) || (100..1000).contains(&code), "no failure's code: {code}");
+        assert!((-11..0).contains(&code) || (100..1000).contains(&code), "not the code of a failure: {code}");
         assert_ne!(code, INTERNAL, "{}", failure.message());
         assert!(!failure.message().is_empty() && failure.retry_after_ms() >= -1);
         failure
@@ -327,11 +326,11 @@ impl Failure {
     }
 }
 
-/// Either an object and no error, or an error and no object; what stood in the error's place before is not read.
+/// Checks that a call returns either an object or an error, and does not read the previous value of `*error`.
 fn made<T>(call: impl FnOnce(*mut *mut refold_error) -> *mut T) -> Result<*mut T, Failure> {
     let mut error = ptr::without_provenance_mut(0x5a5a);
     let object = call(&mut error);
-    assert_eq!(object.is_null(), !error.is_null(), "an object and an error, or neither");
+    assert_eq!(object.is_null(), !error.is_null(), "both an object and an error, or neither");
     if object.is_null() { Err(Failure::new(error)) } else { Ok(object) }
 }
 
@@ -343,7 +342,7 @@ fn received(
 
 // Calls -------------------------------------------------------------------------------------------------------
 
-/// Options that are being set.
+/// An owner of options.
 pub struct Options(*mut refold_options);
 
 impl Drop for Options {
@@ -355,7 +354,7 @@ impl Drop for Options {
 
 type Setter = unsafe extern "C" fn(*mut refold_options, *const c_char);
 
-/// A string for C; NULL for none.
+/// The pointer to a C string, or NULL.
 fn or_null(text: &Option<CString>) -> *const c_char {
     text.as_ref().map_or(ptr::null(), |text| text.as_ptr())
 }
@@ -367,7 +366,7 @@ impl Options {
         Options(refold_options_new())
     }
 
-    /// With a key, and for calls that end soon.
+    /// Options with a key and these timeouts, without retries.
     pub fn with_key(key: &str, base_url: &str, timeout_ms: u64) -> Options {
         let options = Options::new();
         options.api_key(Some(key.as_bytes()), Some(b"someone@example.com"));
@@ -410,7 +409,7 @@ impl Options {
         unsafe { refold_options_set_ca_pem(self.0, start, length) }
     }
 
-    /// Any byte that C may hand in.
+    /// Passes any byte, as C may do.
     pub fn allow_plaintext(&self, allow: u8) {
         // SAFETY: a CBool is a byte of any value.
         unsafe { refold_options_set_allow_plaintext(self.0, std::mem::transmute::<u8, CBool>(allow)) }
@@ -448,7 +447,7 @@ impl Client {
         received(|error| unsafe { refold_get_execution(self.0, id.as_ptr(), ptr::null_mut(), error) })
     }
 
-    /// Waits, but for no second look: `seen` is handed the first snapshot.
+    /// Waits until the first snapshot, which is stored in `seen`.
     pub fn wait_for_first(
         &self,
         id: &[u8],
@@ -458,7 +457,7 @@ impl Client {
         unsafe extern "C" fn keep(execution: *const refold_execution, seen: *mut c_void) -> CBool {
             unsafe {
                 let seen = &mut *seen.cast::<Option<Execution>>();
-                assert!(seen.is_none(), "a look after the last one");
+                assert!(seen.is_none(), "a snapshot after the wait was stopped");
                 *seen = Some(Execution(refold_execution_retain(execution)));
                 std::mem::transmute::<u8, CBool>(0)
             }

@@ -1,5 +1,5 @@
-//! Shared by the fuzz targets: the C interface as a C program sees it, references to compare with, and a scripted peer in
-//! place of the network.
+//! Shared by the fuzz targets: the C interface, reference implementations to compare with, and a scripted peer that
+//! replaces the network.
 
 pub mod framing;
 pub mod interface;
@@ -12,12 +12,11 @@ pub mod walk;
 
 use std::process::abort;
 
-/// To be called once, before the first input.
+/// Must be called once, before the first input.
 ///
-/// The library catches its panics and does not report them. Here each panic is a finding: it is reported, and ends the
-/// process.
+/// The library catches its panics without reporting them. Here each panic is reported and ends the process.
 pub fn prepare() {
-    // The first guarded call installs the library's own hook, once.
+    // The first guarded call installs the library's own hook, which is replaced below.
     interface::code_name(0);
     std::panic::set_hook(Box::new(|panic| {
         eprintln!("{panic}\n{}", std::backtrace::Backtrace::force_capture());

@@ -1,9 +1,8 @@
-//! A scripted peer in place of the network.
+//! A scripted peer that replaces the network.
 //!
-//! The functions of the C library that connect, send, receive and look up names are defined here again, and take their
-//! place: no packet leaves the process, whatever the input. A connection is one end of a socket pair, which is readable
-//! whenever the peer has something to send, so that waiting works as usual. What is received comes from the script, in
-//! chunks that it chooses.
+//! This module overrides the C library's functions that connect, send, receive and look up names, so no packet leaves
+//! the process. A connection is one end of a socket pair, which is readable whenever the peer has something to send, so
+//! waiting works as usual. The script determines the received bytes and their division into chunks.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
@@ -19,7 +18,7 @@ use std::{mem, ptr, slice};
 /// One action of a peer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Act {
-    /// Sends bytes, which are received separately from others.
+    /// Sends bytes as one chunk.
     Send(Vec<u8>),
     /// Sends nothing more, and keeps the connection open.
     Hold,
@@ -33,12 +32,12 @@ pub enum Act {
 /// client waits for it.
 pub type Script = Box<dyn FnMut(&[u8]) -> Vec<Act>>;
 
-/// What happened since the last [`begin`].
+/// The traffic since the last [`begin`].
 #[derive(Default)]
 pub struct Record {
     /// The addresses of connections.
     pub addresses: Vec<SocketAddr>,
-    /// What was sent, per connection.
+    /// The bytes that the client sent, per connection.
     pub sent: Vec<Vec<u8>>,
 }
 
@@ -50,7 +49,7 @@ struct Network {
 }
 
 struct Connection {
-    /// Its position in the record.
+    /// Its index in [`Record::sent`].
     number: usize,
     address: Option<SocketAddr>,
     coming: VecDeque<Act>,
@@ -65,10 +64,10 @@ thread_local! {
     static NETWORK: RefCell<Network> = RefCell::default();
 }
 
-/// The names that were looked up, on threads of their own.
+/// The names that were looked up, which happens on other threads.
 static LOOKED_UP: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Makes sure that the functions below are called in place of the C library's.
+/// Checks that the functions below override those of the C library.
 pub fn prepare() {
     begin(Box::new(|_| vec![]));
     // Nothing should listen on port 9 of this host; if something does, nothing is sent to it.
@@ -78,7 +77,7 @@ pub fn prepare() {
     end();
 }
 
-/// Starts a record, with this script for all peers.
+/// Starts a new record, with this script for all peers.
 pub fn begin(script: Script) {
     LOOKED_UP.lock().expect("a panic ends the process").clear();
     NETWORK.replace(Network { script: Some(script), ..Network::default() });
@@ -134,7 +133,7 @@ impl Connection {
         self.is_readable = is_readable;
     }
 
-    /// Fills the buffer with what can be received.
+    /// Fills the buffer with the next bytes of the script.
     fn send(&mut self, own: c_int, buffer: &mut [u8], is_peek: bool) -> Result<usize, c_int> {
         let received = match self.coming.front_mut() {
             None | Some(Act::Hold) => return Err(libc::EAGAIN),
@@ -182,7 +181,7 @@ fn fail(errno: c_int) -> c_int {
     -1
 }
 
-/// The next definition of a function, which is the C library's.
+/// The C library's definition of a function.
 ///
 /// # Safety
 /// `F` is the type of the function.
@@ -218,7 +217,7 @@ unsafe extern "C" fn connect(fd: c_int, name: *const libc::sockaddr, _: libc::so
         network.record.addresses.extend(address);
         address
     });
-    // Nothing else in this process makes connections.
+    // No other code in this process connects.
     connected.map_or_else(|| fail(libc::ENETUNREACH), |_| 0)
 }
 
@@ -257,7 +256,7 @@ unsafe extern "C" fn getpeername(fd: c_int, name: *mut libc::sockaddr, size: *mu
 
 type SetSockOpt = unsafe extern "C" fn(c_int, c_int, c_int, *const c_void, libc::socklen_t) -> c_int;
 
-/// Of all options only the receive timeout matters here.
+/// Ignores all options except the receive timeout.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn setsockopt(
     fd: c_int,
@@ -292,7 +291,7 @@ unsafe extern "C" fn recv(fd: c_int, buffer: *mut c_void, length: usize, flags: 
     }
     match with_connection(fd, |connection| connection.send(fd, buffer, is_peek)) {
         Some(Ok(received)) => received as isize,
-        // Nothing will come: the pair waits for its receive timeout.
+        // Nothing will arrive: the pair waits for its receive timeout.
         Some(Err(libc::EAGAIN)) if waits => unsafe {
             let next: unsafe extern "C" fn(c_int, *mut c_void, usize, c_int) -> isize = next(c"recv");
             next(fd, buffer.as_mut_ptr().cast(), length, flags)
@@ -330,8 +329,8 @@ unsafe extern "C" fn getaddrinfo(
     list: *mut *mut libc::addrinfo,
 ) -> c_int {
     unsafe {
-        let asked = CStr::from_ptr(name).to_string_lossy().into_owned();
-        LOOKED_UP.lock().expect("a panic ends the process").push(asked);
+        let requested = CStr::from_ptr(name).to_string_lossy().into_owned();
+        LOOKED_UP.lock().expect("a panic ends the process").push(requested);
         let next: GetAddrInfo = next(c"getaddrinfo");
         next(c"127.0.0.1".as_ptr(), service, hints, list)
     }

@@ -1,5 +1,5 @@
-//! The meaning of a document, according to other code than the library's: serde_json for structure and strings, the C
-//! library for doubles, decimal arithmetic on digits for integers, and tinyjson as a second opinion.
+//! Reference implementations for the meaning of a document: serde_json for structure and strings, the C library for
+//! doubles, decimal arithmetic on digits for integers, and tinyjson as a second opinion.
 
 use std::ffi::CString;
 use std::fmt;
@@ -109,7 +109,7 @@ impl<'a> Value<'a> {
         })
     }
 
-    /// The member with this key that was sent last.
+    /// The last member with this key.
     pub fn get(self, key: &str) -> Option<Value<'a>> {
         let members = self.members()?;
         members.iter().rev().find(|(known, _)| known == key.as_bytes()).map(|(_, value)| *value)
@@ -122,7 +122,7 @@ impl<'a> Value<'a> {
         text.map(|text| unsafe { libc::strtod(text.as_ptr(), std::ptr::null_mut()) })
     }
 
-    /// A number without its fraction, saturated at 100 bits.
+    /// A number without its fraction, saturated at 2^100.
     pub fn truncated(self) -> Option<i128> {
         (self.kind() == 2).then(|| truncated(self.0))
     }
@@ -145,7 +145,7 @@ fn truncated(number: &str) -> i128 {
     let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let digits: Vec<u8> = whole.bytes().chain(fraction.bytes()).map(|digit| digit - b'0').collect();
-    // An exponent that does not fit is larger than any text, in the direction of its sign.
+    // An exponent that overflows exceeds the length of any text, in the direction of its sign.
     let exponent = exponent.parse::<i64>().unwrap_or(match exponent.starts_with('-') {
         true => i64::MIN / 2,
         false => i64::MAX / 2,
@@ -167,12 +167,12 @@ fn truncated(number: &str) -> i128 {
 
 // A second opinion --------------------------------------------------------------------------------------------
 
-/// What another library reads, if it accepts the text: it refuses lone surrogates, for example.
+/// The value according to tinyjson, if it accepts the text: it rejects lone surrogates, for example.
 pub fn second_opinion(text: &str) -> Option<JsonValue> {
     text.parse().ok()
 }
 
-/// Whether two opinions on one value agree, except for the values that it contains.
+/// Whether both libraries read the same value, apart from the values that it contains.
 pub fn agrees(value: Value<'_>, opinion: &JsonValue) -> bool {
     match opinion {
         JsonValue::Null => value.kind() == 0,

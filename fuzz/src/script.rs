@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use crate::peer::{Act, Script};
 
-/// The actions after each request. 0xff begins a command: `n` waits for the next request, `p` ends a chunk, `c` closes,
-/// `r` resets, `h` keeps the connection open and silent. Everything else is sent.
+/// The actions after each request. 0xff starts a command: `n` waits for the next request, `p` ends a chunk, `c` closes,
+/// `r` resets, `h` keeps the connection open and silent. All other bytes are sent.
 pub fn responses(script: &[u8]) -> VecDeque<Vec<Act>> {
     let mut responses = VecDeque::from([vec![]]);
     let mut chunk = Vec::new();
@@ -34,7 +34,7 @@ pub fn responses(script: &[u8]) -> VecDeque<Vec<Act>> {
     responses
 }
 
-/// Sends a response to each request, and closes the connection if there are no more.
+/// Sends one response per request, and closes the connection after the last one.
 pub fn play(mut responses: VecDeque<Vec<Act>>) -> Script {
     Box::new(move |_| responses.pop_front().unwrap_or_else(|| vec![Act::Close]))
 }

@@ -1,11 +1,11 @@
-//! Checks that no error contains the key, whatever the server echoed.
+//! Checks that no error contains the key, even if the server echoes it.
 
 use crate::interface::Failure;
 
 /// The key of all calls; the dictionaries contain it.
 pub const KEY: &str = "tk_Q7z-secret";
 
-/// No part of the error contains the key, neither as it is nor with escapes.
+/// Checks that no part of the error contains the key, with or without escapes.
 pub fn check_redaction(failure: &Failure) {
     let texts =
         [Some(failure.message()), failure.http_error_type(), failure.api_code(), failure.request_id()];
@@ -17,7 +17,7 @@ pub fn check_redaction(failure: &Failure) {
     }
 }
 
-/// Whether a text contains the beginning of the key, perhaps with escapes of escapes.
+/// Whether a text contains the start of the key, with up to two levels of escapes.
 pub fn may_contain_key(text: &[u8]) -> bool {
     let once = unescaped(text);
     let beginning = &KEY[..4];

@@ -11,7 +11,7 @@ use rustls::{Error, ServerConfig, ServerConnection, SupportedProtocolVersion};
 
 use crate::peer::{Act, Script};
 
-/// The beginning of a connection's first record, and of no other.
+/// The first bytes of a ClientHello, with which no other record starts.
 const HELLO: [u8; 3] = [22, 3, 1];
 
 /// A certificate and its key.
@@ -42,8 +42,8 @@ pub fn config(
     Arc::new(config)
 }
 
-/// The same script over TLS. What it sends arrives in pieces of this size, whatever the records are. Sending nothing updates
-/// the keys, which only TLS notices.
+/// Runs the script over TLS. The peer's bytes arrive in pieces of this size, independently of the records. An empty
+/// [`Act::Send`] updates the traffic keys.
 pub fn over_tls(config: Arc<ServerConfig>, piece: usize, mut script: Script) -> Script {
     let mut server = None;
     Box::new(move |bytes| {
@@ -61,7 +61,7 @@ pub fn over_tls(config: Arc<ServerConfig>, piece: usize, mut script: Script) -> 
         for act in script(&request) {
             match &act {
                 Act::Send(bytes) if bytes.is_empty() => {
-                    // Only TLS 1.3 has this.
+                    // TLS 1.2 has no key updates.
                     let _ = server.refresh_traffic_keys();
                 }
                 Act::Send(bytes) => server.writer().write_all(bytes).expect("an unlimited buffer"),
@@ -78,7 +78,7 @@ pub fn over_tls(config: Arc<ServerConfig>, piece: usize, mut script: Script) -> 
     })
 }
 
-/// What the client has sent. It must follow the rules of TLS.
+/// The plaintext that the client has sent. Panics if the client violates the protocol.
 fn received(server: &mut ServerConnection, mut bytes: &[u8]) -> Vec<u8> {
     let mut request = Vec::new();
     while !bytes.is_empty() {
@@ -90,7 +90,7 @@ fn received(server: &mut ServerConnection, mut bytes: &[u8]) -> Vec<u8> {
                 server.reader().read_exact(&mut request[start..]).expect("available plaintext");
             }
             Ok(_) | Err(Error::AlertReceived(_)) => {}
-            Err(error) => panic!("the client breaks the rules: {error}"),
+            Err(error) => panic!("the client violates TLS: {error}"),
         }
         if taken == 0 {
             break;

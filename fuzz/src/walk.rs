@@ -1,10 +1,10 @@
-//! Walks through all of an execution with the C interface, and compares each step with the reference.
+//! Reads a whole execution through the C interface and compares each value with the reference.
 
-use crate::interface::{Execution, Json, Node, as_c_sees_it};
+use crate::interface::{Execution, Json, Node, until_nul};
 use crate::reference::{Value, agrees, second_opinion};
 use tinyjson::JsonValue;
 
-/// Choices that depend on the input alone: values must be the same in whatever order they are read.
+/// Pseudorandom choices that depend only on the input. Values must be the same in any order of access.
 pub struct Choices(u64);
 
 impl Choices {
@@ -22,14 +22,19 @@ impl Choices {
 }
 
 /// Checks all fields, nodes and values of an execution against its document.
-pub fn execution(execution: &Execution, document: Value<'_>, asked_id: Option<&str>, choices: &mut Choices) {
+pub fn execution(
+    execution: &Execution,
+    document: Value<'_>,
+    requested_id: Option<&str>,
+    choices: &mut Choices,
+) {
     for (name, found) in execution.texts() {
         let expected = text(document, name);
         let expected = match name {
-            "_id" => expected.or(asked_id.map(|id| id.as_bytes().to_vec())),
+            "_id" => expected.or(requested_id.map(|id| id.as_bytes().to_vec())),
             _ => expected,
         };
-        assert_eq!(found.map(str::as_bytes), expected.as_deref().map(as_c_sees_it), "{name}");
+        assert_eq!(found.map(str::as_bytes), expected.as_deref().map(until_nul), "{name}");
     }
     let percentage = document.get("completion_percentage").and_then(Value::double);
     assert_eq!(execution.completion_percentage(), percentage.unwrap_or(-1.0));
@@ -55,7 +60,7 @@ pub fn execution(execution: &Execution, document: Value<'_>, asked_id: Option<&s
 fn node(found: Node<'_>, element: Value<'_>, choices: &mut Choices) {
     for (name, found) in found.texts() {
         let expected = text(element, name);
-        assert_eq!(found.map(str::as_bytes), expected.as_deref().map(as_c_sees_it), "{name}");
+        assert_eq!(found.map(str::as_bytes), expected.as_deref().map(until_nul), "{name}");
     }
     for (name, found) in found.counts() {
         assert_eq!(found, element.get(name).map_or(-1, Value::count), "{name}");
@@ -89,40 +94,40 @@ fn text(object: Value<'_>, name: &str) -> Option<Vec<u8>> {
     object.get(name)?.string()
 }
 
-/// The position of a text among the known ones, of which empty ones are placeholders.
+/// The index of a text among the known ones, where empty ones are placeholders.
 fn state(text: Option<Vec<u8>>, known: &[&str; 11]) -> i32 {
     let text = text.filter(|text| !text.is_empty());
     text.and_then(|text| known.iter().position(|known| known.as_bytes() == text)).unwrap_or(0) as i32
 }
 
-/// A value that was found, the expected one, the second opinion on it, and the JSON pointer to it from the root, unless a
-/// later member of the same name hides it.
-struct Place<'a, 'r> {
+/// The value that was found, the expected one, the second opinion on it, and the JSON pointer to it from the root,
+/// unless a later member with the same key hides it.
+struct Visit<'a, 'r> {
     found: Json<'a>,
     expected: Value<'r>,
     opinion: Option<&'r JsonValue>,
     pointer: Option<Vec<u8>>,
 }
 
-/// Checks a whole value. Without recursion, because no depth of nesting is refused.
+/// Checks a whole value. Does not recurse, because nesting may have any depth.
 fn value(root: Json<'_>, expected: Value<'_>, choices: &mut Choices) {
     let opinion = second_opinion(expected.0);
-    let mut open = vec![Place { found: root, expected, opinion: opinion.as_ref(), pointer: Some(vec![]) }];
-    while let Some(place) = open.pop() {
-        let mut checks: [fn(&Place); 5] = [kind_and_scalars, string, texts, lookups, length];
+    let mut open = vec![Visit { found: root, expected, opinion: opinion.as_ref(), pointer: Some(vec![]) }];
+    while let Some(visit) = open.pop() {
+        let mut checks: [fn(&Visit); 5] = [kind_and_scalars, string, texts, lookups, length];
         for last in (1..checks.len()).rev() {
             checks.swap(last, choices.below(last + 1));
         }
-        checks.iter().for_each(|check| check(&place));
-        if let Some(pointer) = &place.pointer {
-            assert_eq!(root.pointer(pointer), Some(place.found), "{}", String::from_utf8_lossy(pointer));
+        checks.iter().for_each(|check| check(&visit));
+        if let Some(pointer) = &visit.pointer {
+            assert_eq!(root.pointer(pointer), Some(visit.found), "{}", String::from_utf8_lossy(pointer));
         }
-        step_in(&place, &mut open);
+        push_children(&visit, &mut open);
     }
 }
 
-fn kind_and_scalars(place: &Place) {
-    let Place { found, expected, opinion, .. } = place;
+fn kind_and_scalars(visit: &Visit) {
+    let Visit { found, expected, opinion, .. } = visit;
     assert_eq!(found.kind(), expected.kind());
     assert_eq!(found.bool(), expected.0 == "true");
     assert_eq!(found.double(), expected.double().unwrap_or(0.0));
@@ -131,30 +136,30 @@ fn kind_and_scalars(place: &Place) {
     assert!(opinion.is_none_or(|opinion| agrees(*expected, opinion)), "{opinion:?} of {}", expected.0);
 }
 
-fn string(place: &Place) {
-    let found = place.found.string();
-    assert_eq!(found, place.expected.string().as_deref());
+fn string(visit: &Visit) {
+    let found = visit.found.string();
+    assert_eq!(found, visit.expected.string().as_deref());
     assert!(found.is_none_or(|found| std::str::from_utf8(found).is_ok()));
 }
 
-fn texts(place: &Place) {
-    let text = place.found.text();
-    assert_eq!(text, place.expected.0.as_bytes());
-    assert_eq!(place.found.raw(), text);
-    assert_eq!(place.found.text().as_ptr(), text.as_ptr(), "the copy is made only once");
+fn texts(visit: &Visit) {
+    let text = visit.found.text();
+    assert_eq!(text, visit.expected.0.as_bytes());
+    assert_eq!(visit.found.raw(), text);
+    assert_eq!(visit.found.text().as_ptr(), text.as_ptr(), "the copy is made only once");
 }
 
 /// Lookups by key and by position, successful or not.
-fn lookups(place: &Place) {
-    let found = place.found;
-    for (key, _) in place.expected.members().unwrap_or_default().iter().filter(|(key, _)| !key.contains(&0)) {
+fn lookups(visit: &Visit) {
+    let found = visit.found;
+    for (key, _) in visit.expected.members().unwrap_or_default().iter().filter(|(key, _)| !key.contains(&0)) {
         let same = |index: &usize| found.key_at(*index) == Some(key);
         let last = (0..found.length()).rev().find(same).expect("a key that was sent");
         assert_eq!(found.get(key), found.at(last));
     }
-    // Checked, because the fuzzer derives inputs from what they are compared with.
+    // Not assumed, because the fuzzer derives inputs from the values that they are compared with.
     let absent = "a key that is never sent";
-    if place.expected.get(absent).is_none() {
+    if visit.expected.get(absent).is_none() {
         assert_eq!(found.get(absent.as_bytes()), None);
         assert_eq!(found.pointer(format!("/{absent}").as_bytes()), None);
     }
@@ -162,15 +167,15 @@ fn lookups(place: &Place) {
     for nothing in [&b"no slash"[..], b"/~2", b"/0/~"] {
         assert_eq!(found.pointer(nothing), None);
     }
-    if place.expected.kind() == 4 {
+    if visit.expected.kind() == 4 {
         for no_index in [&b"/"[..], b"/-", b"/-1", b"/+0", b"/00", b"/01", b"/0 ", b"/18446744073709551616"] {
             assert_eq!(found.pointer(no_index), None);
         }
     }
 }
 
-fn length(place: &Place) {
-    let Place { found, expected, .. } = place;
+fn length(visit: &Visit) {
+    let Visit { found, expected, .. } = visit;
     let elements = expected.elements().map(|elements| elements.len());
     let members = expected.members();
     assert_eq!(found.length(), elements.or(members.as_ref().map(Vec::len)).unwrap_or(0));
@@ -181,30 +186,30 @@ fn length(place: &Place) {
 }
 
 /// Queues the values that a value contains.
-fn step_in<'a, 'r>(place: &Place<'a, 'r>, open: &mut Vec<Place<'a, 'r>>) {
-    let inside = |index, expected, opinion, token: Option<Vec<u8>>| Place {
-        found: place.found.at(index).expect("a value below the length"),
+fn push_children<'a, 'r>(visit: &Visit<'a, 'r>, open: &mut Vec<Visit<'a, 'r>>) {
+    let inside = |index, expected, opinion, token: Option<Vec<u8>>| Visit {
+        found: visit.found.at(index).expect("a value below the length"),
         expected,
         opinion,
-        pointer: place
+        pointer: visit
             .pointer
             .as_ref()
             .zip(token)
             .map(|(pointer, token)| [pointer, &b"/"[..], &token].concat()),
     };
-    let list = match place.opinion {
+    let list = match visit.opinion {
         Some(JsonValue::Array(list)) => Some(list),
         _ => None,
     };
-    for (index, element) in place.expected.elements().unwrap_or_default().into_iter().enumerate() {
+    for (index, element) in visit.expected.elements().unwrap_or_default().into_iter().enumerate() {
         let opinion = list.map(|list| &list[index]);
         open.push(inside(index, element, opinion, Some(index.to_string().into_bytes())));
     }
-    let map = match place.opinion {
+    let map = match visit.opinion {
         Some(JsonValue::Object(map)) => Some(map),
         _ => None,
     };
-    let members = place.expected.members().unwrap_or_default();
+    let members = visit.expected.members().unwrap_or_default();
     for (index, (key, member)) in members.iter().enumerate() {
         let is_last = members[index + 1..].iter().all(|(later, _)| later != key);
         let token = (is_last && !key.contains(&0)).then(|| token(key));
@@ -213,7 +218,7 @@ fn step_in<'a, 'r>(place: &Place<'a, 'r>, open: &mut Vec<Place<'a, 'r>>) {
     }
 }
 
-/// A key in the form that a pointer needs (RFC 6901).
+/// A key as a reference token of a JSON pointer (RFC 6901).
 fn token(key: &[u8]) -> Vec<u8> {
     let mut token = Vec::new();
     for byte in key {

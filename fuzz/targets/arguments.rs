@@ -1,16 +1,16 @@
-//! Everything that a caller sets is refused with a reason, or sent exactly as set, and nowhere else.
+//! Each argument is either rejected with a reason, or sent exactly as set and only to its destination.
 //!
-//! An input is a byte of choices followed by the arguments, each ended by 0xff; a missing one is NULL.
+//! An input is a byte of choices followed by the arguments, each terminated by 0xff; a missing one is NULL.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use refold_fuzz::interface::{Client, Failure, INVALID_ARGUMENT, Options, as_c_sees_it};
+use refold_fuzz::interface::{Client, Failure, INVALID_ARGUMENT, Options, until_nul};
 use refold_fuzz::peer::{self, Act, Record};
 use url::Url;
 
-/// Valid for all numbers that a caller sets, except that 9 is too small for an interval. No timeout is so short that it
-/// expires during a lookup.
+/// Numbers that are valid for all options, except that 9 is too small for an interval.
 const NUMBERS: [u64; 4] = [60_000, 0, 9, u64::MAX];
+/// Timeouts, none of which expires during a lookup.
 const TIMEOUTS: [u64; 4] = [60_000, 0, 1 << 40, u64::MAX];
 
 struct Arguments<'a> {
@@ -30,8 +30,8 @@ struct Arguments<'a> {
 fuzz_target!(init: refold_fuzz::prepare(), |input: &[u8]| {
     let Some((choices, rest)) = input.split_first() else { return };
     let mut fields = rest.split(|byte| *byte == 0xff);
-    // For C they end at a NUL, and therefore here, too.
-    let mut next = || fields.next().map(as_c_sees_it);
+    // C strings end at the first NUL.
+    let mut next = || fields.next().map(until_nul);
     let arguments = Arguments {
         choices: *choices,
         base_url: next(),
@@ -50,7 +50,7 @@ fuzz_target!(init: refold_fuzz::prepare(), |input: &[u8]| {
     assert_eq!(peer::end().0.sent.len(), 0, "a client connects before its first call");
     match client {
         Ok(client) => call(&arguments, &client),
-        Err(failure) => check_refusal(&failure),
+        Err(failure) => check_rejection(&failure),
     }
 });
 
@@ -60,11 +60,11 @@ fn options(arguments: &Arguments) -> Options {
     options.api_key(arguments.api_key, arguments.linked_account_id);
     options.session_token(arguments.session_token);
     options.base_url(arguments.base_url);
-    // Never that of the environment.
+    // Never the proxy of the environment.
     options.proxy(arguments.proxy.or(Some(b"")));
     options.user_agent(arguments.user_agent);
     options.ca_pem(arguments.ca_pem);
-    // No file of this machine, whatever the input.
+    // No input may name an existing file.
     let path = arguments.ca_file.map(|path| [b"/dev/null/", path].concat());
     options.ca_file(path.as_deref());
     options.allow_plaintext(arguments.choices & 0xf0);
@@ -74,7 +74,7 @@ fn options(arguments: &Arguments) -> Options {
     options
 }
 
-/// The responses of all kinds of peers: a proxy accepts everything, a server has an execution, and TLS is refused.
+/// The responses of all kinds of peers: a proxy accepts everything, a server has an execution, and TLS is rejected.
 fn respond(request: &[u8]) -> Vec<Act> {
     let response: &[u8] = match request {
         [b'G', ..] => b"HTTP/1.1 200 OK\r\nContent-Length: 22\r\n\r\n{\"status\":\"COMPLETED\"}",
@@ -87,7 +87,7 @@ fn respond(request: &[u8]) -> Vec<Act> {
     vec![Act::Send(response.to_vec())]
 }
 
-fn check_refusal(failure: &Failure) {
+fn check_rejection(failure: &Failure) {
     assert_eq!(failure.code(), INVALID_ARGUMENT, "{}", failure.message());
     assert_eq!((failure.attempts(), failure.http_status(), failure.is_retryable()), (0, 0, false));
     let name = failure.message().split([' ', ':']).next().unwrap_or_default();
@@ -124,7 +124,7 @@ fn call(arguments: &Arguments, client: &Client) {
     let is_id = (1..=256).contains(&id.len()) && id.iter().all(allowed) && id != b"." && id != b"..";
     if !is_id {
         let failure = result.err().expect("an invalid id was accepted");
-        check_refusal(&failure);
+        check_rejection(&failure);
         assert_eq!((record.sent.len(), looked_up.len()), (0, 0));
         return;
     }
@@ -139,7 +139,7 @@ fn call(arguments: &Arguments, client: &Client) {
     }
 }
 
-/// A URL as another library reads it; `None` if that refuses its punycode, which is left to the caller.
+/// A URL as parsed by another library; `None` if that rejects its punycode, which librefold does not check.
 fn reference_url(url: &[u8]) -> Option<Url> {
     match Url::parse(std::str::from_utf8(url).expect("an accepted URL is UTF-8")) {
         Err(url::ParseError::IdnaError) => None,
@@ -147,7 +147,7 @@ fn reference_url(url: &[u8]) -> Option<Url> {
     }
 }
 
-/// Connections go to the host and port of the URL, as another library reads it.
+/// Checks that connections go to the host and port of the URL.
 fn check_address(url: &Url, record: &Record, looked_up: &[String]) {
     let default_port = match url.scheme() {
         "http" => 80,
@@ -215,7 +215,7 @@ fn check_head(
     assert_eq!(found, expected);
 }
 
-/// Leading blanks are not part of a field's value.
+/// The expected User-Agent. Leading whitespace is not part of a field's value.
 fn user_agent(arguments: &Arguments) -> Vec<u8> {
     let own = format!("librefold/{}", refold_fuzz::interface::version());
     match arguments.user_agent.filter(|product| !product.is_empty()) {

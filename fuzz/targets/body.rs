@@ -13,10 +13,10 @@ fuzz_target!(init: refold_fuzz::prepare(), |body: &[u8]| {
     match Execution::parse(body) {
         Ok(execution) => {
             assert!(is_execution, "accepted what is not an execution");
-            walk::execution(&execution, document.expect("it is valid"), None, &mut Choices::of(body));
+            walk::execution(&execution, document.expect("a valid document"), None, &mut Choices::of(body));
         }
         Err(failure) => {
-            assert!(!is_execution, "an execution was refused: {}", failure.message());
+            assert!(!is_execution, "an execution was rejected: {}", failure.message());
             assert_eq!(failure.code(), INVALID_RESPONSE);
             assert!(document.is_none() || !failure.message().contains("not JSON"), "{}", failure.message());
         }

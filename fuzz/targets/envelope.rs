@@ -1,4 +1,4 @@
-//! The body of an error response, all the way from the socket to the fields of the error.
+//! The body of an error response, from the socket to the fields of the error.
 //!
 //! An input is a status of three digits, a line break, and the body.
 #![no_main]
@@ -6,7 +6,7 @@
 use std::cell::OnceCell;
 
 use libfuzzer_sys::fuzz_target;
-use refold_fuzz::interface::{Client, Failure, INVALID_RESPONSE, Options, as_c_sees_it};
+use refold_fuzz::interface::{Client, Failure, INVALID_RESPONSE, Options, until_nul};
 use refold_fuzz::peer::{self, Act};
 use refold_fuzz::reference::Value;
 use refold_fuzz::secrets::{KEY, check_redaction, may_contain_key};
@@ -20,13 +20,13 @@ thread_local! {
 fn client() -> Client {
     Options::with_key(KEY, "http://127.0.0.1:1/", 60_000)
         .client()
-        .unwrap_or_else(|why| panic!("{}", why.message()))
+        .unwrap_or_else(|failure| panic!("{}", failure.message()))
 }
 
 fuzz_target!(init: refold_fuzz::prepare(), |input: &[u8]| {
     let (status, body) = input.split_at_checked(4).unwrap_or((b"500\n", input));
     let status = std::str::from_utf8(&status[..3]).ok().and_then(|digits| digits.parse().ok());
-    // These have no body, and therefore no envelope.
+    // 204 and 304 have no body, and therefore no envelope.
     let status = status.filter(|status| (200..1000).contains(status) && ![204, 304].contains(status));
     let status: u16 = status.unwrap_or(500);
     let head = format!(
@@ -58,8 +58,8 @@ fuzz_target!(init: refold_fuzz::prepare(), |input: &[u8]| {
 fn check_envelope(failure: &Failure, status: u16, body: &[u8]) {
     let envelope = Value::of(body).filter(|value| value.kind() == 5);
     let text = |name: &str| envelope?.get(name)?.string();
-    // What is empty for C counts as absent.
-    let not_empty = |text: &Vec<u8>| !as_c_sees_it(text).is_empty();
+    // A string that is empty for C is absent.
+    let not_empty = |text: &Vec<u8>| !until_nul(text).is_empty();
     let sent = envelope.and_then(|envelope| envelope.get("status_code")).and_then(Value::truncated);
     let sent = sent.filter(|status| (100..1000).contains(status));
     assert_eq!(i128::from(failure.http_status()), sent.unwrap_or(status.into()));
@@ -76,5 +76,5 @@ fn check_envelope(failure: &Failure, status: u16, body: &[u8]) {
 }
 
 fn assert_same(found: Option<&str>, expected: Option<Vec<u8>>) {
-    assert_eq!(found.map(str::as_bytes), expected.as_deref().map(as_c_sees_it));
+    assert_eq!(found.map(str::as_bytes), expected.as_deref().map(until_nul));
 }

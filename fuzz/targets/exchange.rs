@@ -1,4 +1,4 @@
-//! Whatever a server or proxy sends, in chunks of any size, ended at any place.
+//! Any bytes that a server or proxy may send, in chunks of any size, truncated anywhere.
 //!
 //! An input is a byte that selects the route and the calls, followed by a script.
 #![no_main]
@@ -34,7 +34,7 @@ fuzz_target!(init: refold_fuzz::prepare(), |input: &[u8]| {
     let responses = script::responses(script);
     let holds = responses.iter().flatten().any(|act| *act == Act::Hold);
     let retries = if mode & 0x80 != 0 { 2 } else { 0 };
-    // Long enough for everything that arrives at all, and too short for the pause before a retry.
+    // Long enough for everything that arrives, and too short for the pause before a retry.
     let timeout_ms = if holds { 5 } else if retries > 0 { 300 } else { 60_000 };
     let client = client(*mode, timeout_ms, retries);
     let begun = Instant::now();
@@ -50,7 +50,7 @@ fuzz_target!(init: refold_fuzz::prepare(), |input: &[u8]| {
         }
     }
     let limit = if holds || retries > 0 { 2 } else { 60 };
-    assert!(begun.elapsed() < Duration::from_secs(limit), "it took {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(limit), "the calls took {:?}", begun.elapsed());
     drop(client);
     peer::end();
 });
@@ -60,7 +60,7 @@ fn client(mode: u8, timeout_ms: u64, retries: u32) -> Client {
     let options = Options::with_key(KEY, base_url, timeout_ms);
     options.proxy(Some(proxy.as_bytes()));
     options.numbers(timeout_ms, timeout_ms, retries, if mode & 0x40 != 0 { 64 } else { 1 << 16 }, 10);
-    options.client().unwrap_or_else(|why| panic!("{}", why.message()))
+    options.client().unwrap_or_else(|failure| panic!("{}", failure.message()))
 }
 
 fn wait(client: &Client) -> Result<Execution, Failure> {
@@ -84,14 +84,14 @@ fn check_execution(execution: &Execution, input: &[u8]) {
 fn check_failure(failure: &Failure, retries: u32) {
     let code = failure.code();
     assert!(code != INVALID_ARGUMENT && !(200..300).contains(&code), "{code}: {}", failure.message());
-    // A wait continues after some failures. A timeout may expire before the first attempt.
+    // A wait continues after transient failures. A timeout may expire before the first attempt.
     let min = if code == TIMEOUT { 0 } else { 1 };
     let attempts = failure.attempts();
     assert!((min..=6 * (1 + retries)).contains(&attempts), "{attempts} attempts: {}", failure.message());
     check_redaction(failure);
 }
 
-/// An execution is read from a complete body only, with the length that its framing defines.
+/// Checks that only a complete body yields an execution, and with the length that its framing defines.
 fn check_framing(responses: &VecDeque<Vec<Act>>, result: &Result<Execution, Failure>) {
     let Some(sent) = framing::sent(&responses[0]) else { return };
     let Some(expected) = framing::body(&sent) else { return };

@@ -12,7 +12,7 @@ fuzz_target!(init: refold_fuzz::prepare(), |input: &[u8]| {
     let chunk_size = usize::from(*first) * 5 % 89;
     let moved = [&vec![b' '; spaces], text].concat();
     let whole = validate(&moved, moved.len());
-    // The offset of the fault may depend on the chunks: the first one found is reported.
+    // The offset of the fault may depend on the chunks, because the first one found is reported.
     assert_eq!(validate(&moved, chunk_size).is_ok(), whole.is_ok());
     let value = std::str::from_utf8(text).ok().and_then(|text| Value::of(text.as_bytes()));
     assert_eq!(whole.is_ok(), value.is_some());

@@ -1,5 +1,4 @@
-//! TLS changes nothing: whatever a server sends, in records of any size that arrive in any pieces, calls have the same
-//! results as without TLS.
+//! Calls over TLS have the same results as without TLS, for records of any size that arrive in pieces of any size.
 //!
 //! An input is two bytes that select the records, the pieces and the number of calls, followed by a script.
 #![no_main]
@@ -17,7 +16,7 @@ use rustls::version::{TLS12, TLS13};
 
 const ID: &str = "6a106ba44480b80424a65289";
 
-/// The largest possible records, smaller ones, and the smallest that rustls makes.
+/// Record sizes: the maximum, two smaller ones, and the minimum that rustls supports.
 const RECORDS: [Option<usize>; 4] = [None, Some(4096), Some(256), Some(32)];
 
 const PIECES: [usize; 4] = [usize::MAX, 16_401, 100, 1];
@@ -42,7 +41,7 @@ fuzz_target!(init: prepare(), |input: &[u8]| {
     for response in &mut responses {
         // Timing is not tested here.
         response.retain(|act| *act != Act::Hold);
-        // A stream that ends without a close_notify counts as cut off, but only with TLS.
+        // Only with TLS does a stream that ends without a close_notify count as truncated.
         if !matches!(response.last(), Some(Act::Close | Act::Reset)) && mode & 4 != 0 {
             response.push(Act::Close);
         }
@@ -56,15 +55,15 @@ fuzz_target!(init: prepare(), |input: &[u8]| {
     let script = tls::over_tls(config, PIECES[usize::from(form >> 2 & 3)], script::play(responses));
     let encrypted = outcomes(client("https://127.0.0.1:1", max_bytes), calls, script);
     for (plaintext, encrypted) in plaintext.iter().zip(&encrypted) {
-        if mode & 4 == 0 && encrypted.as_ref().is_err_and(|failure| failure.0 == LOST) {
+        if mode & 4 == 0 && encrypted.as_ref().is_err_and(|failure| failure.0 == TRANSPORT) {
             break;
         }
-        assert_eq!(plaintext, encrypted, "TLS has changed the result");
+        assert_eq!(plaintext, encrypted, "the result differs with TLS");
     }
 });
 
-/// REFOLD_ERROR_TRANSPORT.
-const LOST: i32 = -7;
+/// `REFOLD_ERROR_TRANSPORT`.
+const TRANSPORT: i32 = -7;
 
 /// The document, or code, HTTP status and attempts of a failure.
 type Outcome = Result<Vec<u8>, (i32, i32, u32)>;
@@ -77,7 +76,7 @@ fn outcomes(client: Client, calls: usize, script: Script) -> Vec<Outcome> {
         Err(failure) => Err(summary(&failure)),
     });
     let outcomes = outcomes.collect();
-    assert!(begun.elapsed() < Duration::from_secs(60), "it took {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(60), "the calls took {:?}", begun.elapsed());
     drop(client);
     peer::end();
     outcomes
@@ -92,5 +91,5 @@ fn client(base_url: &str, max_bytes: u64) -> Client {
     let options = Options::with_key(KEY, base_url, 60_000);
     options.ca_pem(AUTHORITY.get().map(Vec::as_slice));
     options.numbers(60_000, 60_000, 0, max_bytes, 10);
-    options.client().unwrap_or_else(|why| panic!("{}", why.message()))
+    options.client().unwrap_or_else(|failure| panic!("{}", failure.message()))
 }

@@ -1,6 +1,5 @@
-/* The interface of librefold.so.0, as programs that were built against it rely on it: this compiles if and
- * only if the header still says the same. What stands here is never changed, only added to; another SONAME
- * gets a file of its own. */
+/* The interface that programs built against librefold.so.0 rely on: this compiles if and only if the header
+ * still declares it. Lines are only added, never changed; another SONAME gets its own file. */
 #include <refold.h>
 
 #define HAS_TYPE(value, type)                                                                                \

@@ -339,8 +339,7 @@ TEST(each_poll_has_its_own_timeout) {
     refold_options_set_timeout_ms(options, 500);
     refold_options_set_poll_interval_ms(options, 10);
     refold_client *client = client_of(options);
-    /* A 503 and four polls that time out after 500 ms are tolerated; the sixth failure in a row ends the
-     * wait. */
+    /* A 503 and four timeouts of 500 ms are tolerated; the sixth failure in a row ends the wait. */
     struct outcome outcome = timed_wait(client, 0);
     CHECK_INT(outcome.code, REFOLD_ERROR_TIMEOUT);
     CHECK_INT(server_requests(server), 6);

@@ -249,7 +249,7 @@ TEST(freed_clients_leave_no_descriptor_and_no_thread) {
     server_stop(server);
 }
 
-/* Every kind of use works on a thread with 128 KiB of stack. */
+/* Every operation works on a thread with 128 KiB of stack. */
 static void call_on_stack(void *data) {
     struct server *server = data;
     refold_client *client = client_to(server);

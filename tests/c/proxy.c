@@ -1,4 +1,4 @@
-/* Proxies: scripted ones for what they can do wrong, tinyproxy and microsocks for how they are. */
+/* Proxies: scripted ones for failures, tinyproxy and microsocks for real behaviour. */
 #define _GNU_SOURCE
 #include "client.h"
 #include "lookup.h"
@@ -30,18 +30,18 @@ static refold_options *options_to(const char *url) {
     return options;
 }
 
-/* Ways through ------------------------------------------------------------------------------------------- */
+/* Successful tunnels ------------------------------------------------------------------------------------- */
 
-struct way {
-    const char *proxy; /* its scheme */
+struct tunnel {
+    const char *proxy; /* scheme of the proxy URL */
     const char *base;  /* scheme of the base URL */
-    const char *host;  /* of the base URL */
+    const char *host;  /* host of the base URL */
     bool has_login;
-    const char *asked_host; /* what the proxy is asked for */
-    int address_type;       /* of SOCKS5 */
+    const char *requested_host; /* the host that the proxy is to connect to */
+    int address_type;           /* the address type of the SOCKS5 request */
 };
 
-static const struct way ways[] = {
+static const struct tunnel tunnels[] = {
     {"http", "https", "other.invalid", false, "other.invalid", 0},
     {"http", "https", "other.invalid", true, "other.invalid", 0},
     {"HTTP", "https", "OTHER.invalid", false, "other.invalid", 0},
@@ -56,32 +56,33 @@ static const struct way ways[] = {
     {"socks5", "http", "127.0.0.1", false, "127.0.0.1", 1},
 };
 
-static void check_way(const struct way *way) {
-    check_case("%s over %s to %s%s", way->base, way->proxy, way->host,
-               way->has_login ? ", with a login" : "");
-    bool is_socks = strncmp(way->proxy, "socks", 5) == 0;
-    struct server *server = serve_name(strcmp(way->base, "https") == 0);
-    struct proxy *proxy = proxy_start((struct proxy_options){.is_socks = is_socks,
-                                                             .user = way->has_login ? USER : NULL,
-                                                             .password = way->has_login ? PASSWORD : NULL});
+static void check_tunnel(const struct tunnel *tunnel) {
+    check_case("%s over %s to %s%s", tunnel->base, tunnel->proxy, tunnel->host,
+               tunnel->has_login ? ", with a login" : "");
+    bool is_socks = strncmp(tunnel->proxy, "socks", 5) == 0;
+    struct server *server = serve_name(strcmp(tunnel->base, "https") == 0);
+    struct proxy *proxy =
+        proxy_start((struct proxy_options){.is_socks = is_socks,
+                                           .user = tunnel->has_login ? USER : NULL,
+                                           .password = tunnel->has_login ? PASSWORD : NULL});
     lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
-    char *url = url_of(way->base, way->host, server);
-    char *target = text_of("%s:%u", way->asked_host, server_port(server));
+    char *url = url_of(tunnel->base, tunnel->host, server);
+    char *target = text_of("%s:%u", tunnel->requested_host, server_port(server));
     refold_options *options = options_to(url);
-    refold_options_set_proxy(options, proxy_url(proxy, way->proxy, way->has_login ? LOGIN : NULL));
+    refold_options_set_proxy(options, proxy_url(proxy, tunnel->proxy, tunnel->has_login ? LOGIN : NULL));
     refold_client *client = client_of(options);
     for (int call = 0; call < 3; call++)
         CHECK_INT(get_code(client), REFOLD_OK);
     CHECK_INT(proxy_targets(proxy), 1);
     CHECK_INT(server_connections(proxy_server(proxy)), 1);
     CHECK_STR(proxy_target(proxy, 0), target);
-    CHECK_INT(proxy_address_type(proxy), way->address_type);
+    CHECK_INT(proxy_address_type(proxy), tunnel->address_type);
     CHECK_INT(server_connections(server), 1);
     CHECK_INT(server_requests(server), 3);
     CHECK_STR(head_value(server_head(server, 2), "x-api-key"), TEST_KEY);
     CHECK_STR(head_value(server_head(server, 2), "proxy-authorization"), NULL);
-    /* The proxy looks names up, but for socks5. */
-    CHECK_INT(lookup_count(), strcmp(way->proxy, "socks5") == 0 && way->host[0] == 'o' ? 1 : 0);
+    /* The proxy resolves names, except with socks5. */
+    CHECK_INT(lookup_count(), strcmp(tunnel->proxy, "socks5") == 0 && tunnel->host[0] == 'o' ? 1 : 0);
     if (!is_socks) {
         const char *head = server_head(proxy_server(proxy), 0);
         CHECK_STR(head_value(head, "host"), target);
@@ -96,25 +97,25 @@ static void check_way(const struct way *way) {
 }
 
 TEST(every_kind_of_proxy_reaches_the_server) {
-    for (size_t i = 0; i < COUNT(ways); i++)
-        check_way(&ways[i]);
+    for (size_t i = 0; i < COUNT(tunnels); i++)
+        check_tunnel(&tunnels[i]);
 }
 
-/* "Plaintext with a proxy set": the whole URL in the first line, on a connection that is kept. */
+/* Plaintext requests to an HTTP proxy put the whole URL in the request line, and reuse the connection. */
 TEST(plaintext_requests_carry_the_absolute_url) {
     static const char *const logins[] = {NULL, LOGIN};
     for (size_t i = 0; i < COUNT(logins); i++) {
-        struct proxy_options how = {.user = i == 0 ? NULL : USER, .password = PASSWORD};
-        struct proxy *proxy = proxy_start(how);
-        refold_options *options = options_to("http://nobody.invalid:8080/prefix");
+        struct proxy_options login = {.user = i == 0 ? NULL : USER, .password = PASSWORD};
+        struct proxy *proxy = proxy_start(login);
+        refold_options *options = options_to("http://unknown.invalid:8080/prefix");
         refold_options_set_proxy(options, proxy_url(proxy, "http", logins[i]));
         refold_client *client = client_of(options);
         CHECK_INT(get_code(client), REFOLD_OK);
         CHECK_INT(get_code(client), REFOLD_OK);
         const char *head = server_head(proxy_server(proxy), 1);
         CHECK_STR(head_line(head),
-                  "GET http://nobody.invalid:8080/prefix/api/v2/public/execution/" TEST_ID " HTTP/1.1");
-        CHECK_STR(head_value(head, "host"), "nobody.invalid:8080");
+                  "GET http://unknown.invalid:8080/prefix/api/v2/public/execution/" TEST_ID " HTTP/1.1");
+        CHECK_STR(head_value(head, "host"), "unknown.invalid:8080");
         CHECK_STR(head_value(head, "x-api-key"), TEST_KEY);
         CHECK_INT(server_connections(proxy_server(proxy)), 1);
         refold_client_free(client);
@@ -122,7 +123,7 @@ TEST(plaintext_requests_carry_the_absolute_url) {
     }
 }
 
-/* Sends back all that it was sent. */
+/* Sends the request's head back as the body. */
 static void echo_head(struct exchange *exchange) {
     exchange_respond(exchange, &(struct response){.status = 502, .body = exchange_head(exchange)});
 }
@@ -131,7 +132,7 @@ TEST(an_echoed_proxy_login_is_redacted) {
     static const char login[] = "dXNlcjp0aGUgcGFzc3dvcmQ="; /* user:the password */
     struct server *server = serve(&(struct server_options){.handler = echo_head});
     char *url = text_of("http://user:the%%20password@127.0.0.1:%u", server_port(server));
-    refold_options *options = options_to("http://nobody.invalid");
+    refold_options *options = options_to("http://unknown.invalid");
     refold_options_set_proxy(options, url);
     refold_client *client = client_of(options);
     refold_error *error = NULL;
@@ -150,44 +151,44 @@ TEST(an_echoed_proxy_login_is_redacted) {
 static const char *const proxy_variables[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY",
                                               "http_proxy",  "HTTP_PROXY",  "no_proxy",  "NO_PROXY"};
 
-static void forget_proxies(void) {
+static void unset_proxy_variables(void) {
     for (size_t i = 0; i < COUNT(proxy_variables); i++)
         unsetenv(proxy_variables[i]);
 }
 
-enum route { DIRECT, THROUGH };
+enum route { DIRECT, PROXIED };
 
-struct surroundings {
+struct environment_case {
     const char *name;
-    /* Variables and values in turns; $GOOD stands for the proxy's URL, $BARE for its host and port alone,
-     * $DEAD for one that refuses, $PORT for the server's port. */
+    /* Variables, each followed by its value. In values, $GOOD is replaced by the proxy's URL, $BARE by its
+     * host and port, $DEAD by the URL of a port that refuses connections, and $PORT by the server's port. */
     const char *variables[9];
     const char *base; /* scheme and host; NULL: https://other.invalid */
     enum route route;
     const char *set; /* refold_options_set_proxy; NULL: not called */
 };
 
-static const struct surroundings surroundings[] = {
-    {"nothing", {0}, NULL, DIRECT, NULL},
-    {"https_proxy", {"https_proxy", "$GOOD"}, NULL, THROUGH, NULL},
-    {"HTTPS_PROXY", {"HTTPS_PROXY", "$GOOD"}, NULL, THROUGH, NULL},
-    {"all_proxy", {"all_proxy", "$GOOD"}, NULL, THROUGH, NULL},
-    {"ALL_PROXY", {"ALL_PROXY", "$GOOD"}, NULL, THROUGH, NULL},
-    {"host and port alone", {"HTTPS_PROXY", "$BARE"}, NULL, THROUGH, NULL},
-    {"HTTPS_PROXY first", {"ALL_PROXY", "$DEAD", "HTTPS_PROXY", "$GOOD"}, NULL, THROUGH, NULL},
-    {"HTTPS_PROXY before all_proxy", {"all_proxy", "$DEAD", "HTTPS_PROXY", "$GOOD"}, NULL, THROUGH, NULL},
-    {"empty is absent", {"HTTPS_PROXY", "", "ALL_PROXY", "$GOOD"}, NULL, THROUGH, NULL},
+static const struct environment_case environment_cases[] = {
+    {"no variable", {0}, NULL, DIRECT, NULL},
+    {"https_proxy", {"https_proxy", "$GOOD"}, NULL, PROXIED, NULL},
+    {"HTTPS_PROXY", {"HTTPS_PROXY", "$GOOD"}, NULL, PROXIED, NULL},
+    {"all_proxy", {"all_proxy", "$GOOD"}, NULL, PROXIED, NULL},
+    {"ALL_PROXY", {"ALL_PROXY", "$GOOD"}, NULL, PROXIED, NULL},
+    {"host and port alone", {"HTTPS_PROXY", "$BARE"}, NULL, PROXIED, NULL},
+    {"HTTPS_PROXY precedes ALL_PROXY", {"ALL_PROXY", "$DEAD", "HTTPS_PROXY", "$GOOD"}, NULL, PROXIED, NULL},
+    {"HTTPS_PROXY precedes all_proxy", {"all_proxy", "$DEAD", "HTTPS_PROXY", "$GOOD"}, NULL, PROXIED, NULL},
+    {"an empty variable is unset", {"HTTPS_PROXY", "", "ALL_PROXY", "$GOOD"}, NULL, PROXIED, NULL},
     {"HTTP_PROXY is not read", {"HTTP_PROXY", "$DEAD", "http_proxy", "$DEAD"}, NULL, DIRECT, NULL},
-    {"nor when it makes no sense", {"HTTP_PROXY", "nonsense", "http_proxy", "://"}, NULL, DIRECT, NULL},
-    {"plaintext uses none",
+    {"HTTP_PROXY is not validated", {"HTTP_PROXY", "nonsense", "http_proxy", "://"}, NULL, DIRECT, NULL},
+    {"plaintext URLs use no variable",
      {"HTTP_PROXY", "$DEAD", "http_proxy", "$DEAD", "HTTPS_PROXY", "$DEAD", "ALL_PROXY", "$DEAD"},
      "http://127.0.0.1",
      DIRECT,
      NULL},
-    {"switched off", {"HTTPS_PROXY", "$DEAD", "ALL_PROXY", "$DEAD"}, NULL, DIRECT, ""},
-    {"switched off, whatever it is", {"HTTPS_PROXY", "nonsense"}, NULL, DIRECT, ""},
-    {"set instead", {"HTTPS_PROXY", "$DEAD"}, NULL, THROUGH, "$GOOD"},
-    {"set, NO_PROXY is not asked", {"NO_PROXY", "*"}, NULL, THROUGH, "$GOOD"},
+    {"disabled by the caller", {"HTTPS_PROXY", "$DEAD", "ALL_PROXY", "$DEAD"}, NULL, DIRECT, ""},
+    {"disabled by the caller, variable not validated", {"HTTPS_PROXY", "nonsense"}, NULL, DIRECT, ""},
+    {"the caller's proxy precedes HTTPS_PROXY", {"HTTPS_PROXY", "$DEAD"}, NULL, PROXIED, "$GOOD"},
+    {"NO_PROXY does not apply to the caller's proxy", {"NO_PROXY", "*"}, NULL, PROXIED, "$GOOD"},
 
     {"NO_PROXY *", {"HTTPS_PROXY", "$DEAD", "NO_PROXY", "*"}, NULL, DIRECT, NULL},
     {"no_proxy", {"HTTPS_PROXY", "$DEAD", "no_proxy", "other.invalid"}, NULL, DIRECT, NULL},
@@ -195,7 +196,7 @@ static const struct surroundings surroundings[] = {
     {"a suffix", {"ALL_PROXY", "$DEAD", "NO_PROXY", "invalid"}, NULL, DIRECT, NULL},
     {"with a dot", {"ALL_PROXY", "$DEAD", "NO_PROXY", ".invalid"}, NULL, DIRECT, NULL},
     {"with a star", {"ALL_PROXY", "$DEAD", "NO_PROXY", "*.invalid"}, NULL, DIRECT, NULL},
-    {"with a dot, itself", {"ALL_PROXY", "$DEAD", "NO_PROXY", ".other.invalid"}, NULL, DIRECT, NULL},
+    {"with a dot, the whole name", {"ALL_PROXY", "$DEAD", "NO_PROXY", ".other.invalid"}, NULL, DIRECT, NULL},
     {"in capitals", {"ALL_PROXY", "$DEAD", "NO_PROXY", "OTHER.Invalid"}, NULL, DIRECT, NULL},
     {"spaces", {"ALL_PROXY", "$DEAD", "NO_PROXY", " a.example , other.invalid , b"}, NULL, DIRECT, NULL},
     {"its port", {"ALL_PROXY", "$DEAD", "NO_PROXY", "other.invalid:$PORT"}, NULL, DIRECT, NULL},
@@ -211,85 +212,88 @@ static const struct surroundings surroundings[] = {
      "https://127.0.0.1",
      DIRECT,
      NULL},
-    {"another port", {"ALL_PROXY", "$GOOD", "NO_PROXY", "other.invalid:1"}, NULL, THROUGH, NULL},
-    {"half a name", {"ALL_PROXY", "$GOOD", "NO_PROXY", "ther.invalid"}, NULL, THROUGH, NULL},
-    {"a longer name", {"ALL_PROXY", "$GOOD", "NO_PROXY", "an.other.invalid"}, NULL, THROUGH, NULL},
-    {"its address, where it has a name",
+    {"another port", {"ALL_PROXY", "$GOOD", "NO_PROXY", "other.invalid:1"}, NULL, PROXIED, NULL},
+    {"a suffix that starts within a label",
+     {"ALL_PROXY", "$GOOD", "NO_PROXY", "ther.invalid"},
+     NULL,
+     PROXIED,
+     NULL},
+    {"a longer name", {"ALL_PROXY", "$GOOD", "NO_PROXY", "an.other.invalid"}, NULL, PROXIED, NULL},
+    {"the address of a host given by name",
      {"ALL_PROXY", "$GOOD", "NO_PROXY", "127.0.0.1"},
      NULL,
-     THROUGH,
+     PROXIED,
      NULL},
-    {"another address", {"ALL_PROXY", "$GOOD", "NO_PROXY", "127.0.0.2"}, "https://127.0.0.1", THROUGH, NULL},
-    {"another network", {"ALL_PROXY", "$GOOD", "NO_PROXY", "10.0.0.0/8"}, "https://127.0.0.1", THROUGH, NULL},
-    {"empty", {"ALL_PROXY", "$GOOD", "NO_PROXY", ""}, NULL, THROUGH, NULL},
-    {"nothing but commas", {"ALL_PROXY", "$GOOD", "NO_PROXY", " ,, , "}, NULL, THROUGH, NULL},
-    {"a dot", {"ALL_PROXY", "$GOOD", "NO_PROXY", "."}, NULL, THROUGH, NULL},
+    {"another address", {"ALL_PROXY", "$GOOD", "NO_PROXY", "127.0.0.2"}, "https://127.0.0.1", PROXIED, NULL},
+    {"another network", {"ALL_PROXY", "$GOOD", "NO_PROXY", "10.0.0.0/8"}, "https://127.0.0.1", PROXIED, NULL},
+    {"empty", {"ALL_PROXY", "$GOOD", "NO_PROXY", ""}, NULL, PROXIED, NULL},
+    {"only commas", {"ALL_PROXY", "$GOOD", "NO_PROXY", " ,, , "}, NULL, PROXIED, NULL},
+    {"a dot", {"ALL_PROXY", "$GOOD", "NO_PROXY", "."}, NULL, PROXIED, NULL},
     {"NO_PROXY alone", {"NO_PROXY", "a.example"}, NULL, DIRECT, NULL},
 };
 
-struct places {
+struct peers {
     struct server *server;
     struct proxy *proxy;
     struct dead_port *dead;
 };
 
-/* The value with its places filled in; to be freed. */
-static char *filled_in(const char *value, const struct places *places) {
-    const char *place = strchr(value, '$');
-    if (place == NULL)
+/* The value with its placeholder replaced, freed by the caller. */
+static char *expand(const char *value, const struct peers *peers) {
+    const char *placeholder = strchr(value, '$');
+    if (placeholder == NULL)
         return text_of("%s", value);
-    if (strncmp(place, "$GOOD", 5) == 0)
-        return text_of("%s", proxy_url(places->proxy, "http", NULL));
-    if (strncmp(place, "$BARE", 5) == 0)
-        return text_of("%s", strstr(proxy_url(places->proxy, "http", NULL), "//") + 2);
-    if (strncmp(place, "$DEAD", 5) == 0)
-        return text_of("%s", dead_port_url(places->dead));
-    return text_of("%.*s%u", (int)(place - value), value, server_port(places->server));
+    if (strncmp(placeholder, "$GOOD", 5) == 0)
+        return text_of("%s", proxy_url(peers->proxy, "http", NULL));
+    if (strncmp(placeholder, "$BARE", 5) == 0)
+        return text_of("%s", strstr(proxy_url(peers->proxy, "http", NULL), "//") + 2);
+    if (strncmp(placeholder, "$DEAD", 5) == 0)
+        return text_of("%s", dead_port_url(peers->dead));
+    return text_of("%.*s%u", (int)(placeholder - value), value, server_port(peers->server));
 }
 
-static void surround(const struct surroundings *row, const struct places *places) {
+static void set_variables(const struct environment_case *row, const struct peers *peers) {
     for (size_t i = 0; i + 1 < COUNT(row->variables) && row->variables[i] != NULL; i += 2) {
-        char *value = filled_in(row->variables[i + 1], places);
+        char *value = expand(row->variables[i + 1], peers);
         setenv(row->variables[i], value, 1);
         free(value);
     }
 }
 
-static void check_surroundings(const struct surroundings *row) {
-    struct places places = {.proxy = proxy_start((struct proxy_options){0}), .dead = refusing_port(NULL)};
+static void check_environment(const struct environment_case *row) {
+    struct peers peers = {.proxy = proxy_start((struct proxy_options){0}), .dead = refusing_port(NULL)};
     bool is_name = row->base == NULL;
     bool is_secure = is_name || strncmp(row->base, "https", 5) == 0;
     check_case("%s", row->name);
-    places.server = serve_name(is_secure);
-    char *url = text_of("%s:%u", is_name ? "https://other.invalid" : row->base, server_port(places.server));
+    peers.server = serve_name(is_secure);
+    char *url = text_of("%s:%u", is_name ? "https://other.invalid" : row->base, server_port(peers.server));
     refold_options *options = options_to(url);
-    surround(row, &places);
+    set_variables(row, &peers);
     if (row->set != NULL) {
-        char *set = filled_in(row->set, &places);
+        char *set = expand(row->set, &peers);
         refold_options_set_proxy(options, set);
         free(set);
     }
     refold_client *client = client_of(options);
-    forget_proxies(); /* It has been read. */
-    /* Who is at the other end of an address is not who the certificate names: it is about the way there. */
+    unset_proxy_variables(); /* The client has read them. */
+    /* For an address, the certificate does not match, and the handshake fails after the route is taken. */
     CHECK_INT(get_code(client), is_name || !is_secure ? REFOLD_OK : REFOLD_ERROR_TLS);
-    CHECK_INT(server_connections(places.server), 1);
-    CHECK_INT(proxy_targets(places.proxy), row->route == THROUGH ? 1 : 0);
+    CHECK_INT(server_connections(peers.server), 1);
+    CHECK_INT(proxy_targets(peers.proxy), row->route == PROXIED ? 1 : 0);
     refold_client_free(client);
     free(url);
-    dead_port_free(places.dead);
-    proxy_stop(places.proxy);
-    server_stop(places.server);
+    dead_port_free(peers.dead);
+    proxy_stop(peers.proxy);
+    server_stop(peers.server);
 }
 
 TEST(proxy_variables_are_honored) {
     lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
-    for (size_t i = 0; i < COUNT(surroundings); i++)
-        check_surroundings(&surroundings[i]);
+    for (size_t i = 0; i < COUNT(environment_cases); i++)
+        check_environment(&environment_cases[i]);
 }
 
-/* "A value that does not parse is INVALID_ARGUMENT, never a direct connection", and the password stays
- * hidden. */
+/* An invalid value is INVALID_ARGUMENT, never a direct connection, and the message omits the password. */
 TEST(invalid_proxy_urls_are_rejected) {
     static const char *const values[] = {"nonsense",
                                          "https://user:hush-hush@proxy:1",
@@ -314,7 +318,7 @@ TEST(invalid_proxy_urls_are_rejected) {
         else
             setenv("HTTPS_PROXY", value, 1);
         refold_error *error = client_error(options);
-        forget_proxies();
+        unset_proxy_variables();
         CHECK_ERROR(error, REFOLD_ERROR_INVALID_ARGUMENT, is_set ? "proxy" : "HTTPS_PROXY");
         CHECK_LACKS(refold_error_message(error), "hush");
         refold_error_free(error);
@@ -324,17 +328,17 @@ TEST(invalid_proxy_urls_are_rejected) {
     server_stop(server);
 }
 
-/* What goes wrong ---------------------------------------------------------------------------------------- */
+/* Failing proxies ---------------------------------------------------------------------------------------- */
 
 #define SCRIPT(name, ...)                                                                                    \
     static void name(struct exchange *exchange) {                                                            \
-        char asked[2000];                                                                                    \
-        exchange_read(exchange, asked, sizeof asked);                                                        \
+        char request[2000];                                                                                  \
+        exchange_read(exchange, request, sizeof request);                                                    \
         __VA_ARGS__;                                                                                         \
         exchange_await_close(exchange);                                                                      \
     }
 
-SCRIPT(keep_silent, (void)asked)
+SCRIPT(keep_silent, (void)request)
 SCRIPT(hang_up, exchange_close(exchange))
 SCRIPT(reset, exchange_reset(exchange))
 SCRIPT(respond_407, exchange_send_text(exchange, "HTTP/1.1 407 Who are you?\r\nContent-Length: 0\r\n\r\n"))
@@ -344,29 +348,30 @@ SCRIPT(respond_301,
 SCRIPT(respond_nonsense, exchange_send_text(exchange, "SSH-2.0-OpenSSH\r\n\r\n"))
 SCRIPT(respond_too_long, exchange_send_text(exchange, "HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"))
 SCRIPT(respond_half, exchange_send_text(exchange, "HTTP/1.1 200 OK\r\nA: b\r\n"); exchange_close(exchange))
-SCRIPT(want_no_login, exchange_send(exchange, "\5\0", 2))
-SCRIPT(want_a_login, exchange_send(exchange, "\5\2", 2))
-SCRIPT(want_nothing, exchange_send(exchange, "\5\xff", 2))
-SCRIPT(speak_socks4, exchange_send(exchange, "\0\x5a\0\0\0\0\0\0", 8))
-SCRIPT(refuse_the_login, exchange_send(exchange, "\5\2", 2); exchange_read(exchange, asked, sizeof asked);
+SCRIPT(require_no_login, exchange_send(exchange, "\5\0", 2))
+SCRIPT(require_a_login, exchange_send(exchange, "\5\2", 2))
+SCRIPT(accept_no_method, exchange_send(exchange, "\5\xff", 2))
+SCRIPT(respond_socks4, exchange_send(exchange, "\0\x5a\0\0\0\0\0\0", 8))
+SCRIPT(reject_the_login, exchange_send(exchange, "\5\2", 2); exchange_read(exchange, request, sizeof request);
        exchange_send(exchange, "\1\1", 2))
-SCRIPT(reply_of_another_kind, exchange_send(exchange, "\5\0", 2);
-       exchange_read(exchange, asked, sizeof asked); exchange_send(exchange, "\5\0\0\x09\0\0\0\0\0\0", 10))
+SCRIPT(reply_with_an_unknown_address_type, exchange_send(exchange, "\5\0", 2);
+       exchange_read(exchange, request, sizeof request);
+       exchange_send(exchange, "\5\0\0\x09\0\0\0\0\0\0", 10))
 
-/* A reply that refuses, RFC 1928, section 6. */
+/* An error reply of RFC 1928, section 6. */
 #define SOCKS_REPLY(name, reply)                                                                             \
-    SCRIPT(name, exchange_send(exchange, "\5\0", 2); exchange_read(exchange, asked, sizeof asked);           \
+    SCRIPT(name, exchange_send(exchange, "\5\0", 2); exchange_read(exchange, request, sizeof request);       \
            exchange_send(exchange, "\5" reply "\0\1\0\0\0\0\0\0", 10))
 
-SOCKS_REPLY(fail_somehow, "\1")
-SOCKS_REPLY(refuse_by_rule, "\2")
-SOCKS_REPLY(reach_no_network, "\3")
-SOCKS_REPLY(reach_no_host, "\4")
-SOCKS_REPLY(be_refused, "\5")
-SOCKS_REPLY(go_too_far, "\6")
-SOCKS_REPLY(know_no_command, "\7")
-SOCKS_REPLY(know_no_address, "\10")
-SOCKS_REPLY(fail_oddly, "\11")
+SOCKS_REPLY(reply_general_failure, "\1")
+SOCKS_REPLY(reply_not_allowed, "\2")
+SOCKS_REPLY(reply_network_unreachable, "\3")
+SOCKS_REPLY(reply_host_unreachable, "\4")
+SOCKS_REPLY(reply_connection_refused, "\5")
+SOCKS_REPLY(reply_ttl_expired, "\6")
+SOCKS_REPLY(reply_command_not_supported, "\7")
+SOCKS_REPLY(reply_address_type_not_supported, "\10")
+SOCKS_REPLY(reply_with_an_unknown_code, "\11")
 
 static void respond_endlessly(struct exchange *exchange) {
     static const char line[] = "X-More: and more and more and more and more and more and more and more\r\n";
@@ -377,11 +382,11 @@ static void respond_endlessly(struct exchange *exchange) {
 
 struct failure {
     const char *name;
-    const char *proxy; /* what stands before its host and port */
+    const char *proxy; /* the proxy URL up to host and port */
     void (*script)(struct exchange *exchange);
     const char *message;
     const char *base; /* NULL: https://other.invalid */
-    bool is_final;    /* another try changes nothing */
+    bool is_final;    /* not retryable */
 };
 
 static const struct failure failures[] = {
@@ -393,29 +398,33 @@ static const struct failure failures[] = {
     {"407 to plaintext", "http://user:hush-hush@", respond_407, "407", "http://127.0.0.1:1", true},
     {"502", "http://user:hush-hush@", respond_502, "502", NULL, false},
     {"301", "http://", respond_301, "301", NULL, true},
-    {"no HTTP", "http://", respond_nonsense, "does not speak HTTP", NULL, false},
-    {"more than a response", "http://", respond_too_long, "more than its response", NULL, false},
+    {"not HTTP", "http://", respond_nonsense, "does not speak HTTP", NULL, false},
+    {"data after the response", "http://", respond_too_long, "more than its response", NULL, false},
     {"half a response", "http://", respond_half, "closed the connection", NULL, false},
-    {"no end", "http://", respond_endlessly, "is longer than 16384 bytes", NULL, false},
+    {"an endless response", "http://", respond_endlessly, "is longer than 16384 bytes", NULL, false},
     {"SOCKS5 closes", "socks5h://", hang_up, "closed the connection", NULL, false},
     {"SOCKS5 keeps silent", "socks5h://user:hush-hush@", keep_silent, "connect_timeout_ms", NULL, false},
-    {"SOCKS5 takes no login", "socks5h://user:hush-hush@", want_no_login, "accepts no user", NULL, true},
-    {"SOCKS5 wants a login", "socks5h://", want_a_login, "requires a user", NULL, true},
-    {"SOCKS5 wants neither", "socks5h://", want_nothing, "requires a user", NULL, true},
-    {"SOCKS5 refuses the login", "socks5h://user:hush-hush@", refuse_the_login,
+    {"SOCKS5 accepts no login", "socks5h://user:hush-hush@", require_no_login, "accepts no user", NULL, true},
+    {"SOCKS5 requires a login", "socks5h://", require_a_login, "requires a user", NULL, true},
+    {"SOCKS5 accepts no method", "socks5h://", accept_no_method, "requires a user", NULL, true},
+    {"SOCKS5 rejects the login", "socks5h://user:hush-hush@", reject_the_login,
      "rejected the user or the password", NULL, true},
-    {"SOCKS5 fails", "socks5h://", fail_somehow, "general failure", NULL, false},
-    {"SOCKS5 refuses by rule", "socks5://", refuse_by_rule, "not allowed by its rules", NULL, false},
-    {"SOCKS5 reaches no network", "socks5h://", reach_no_network, "network unreachable", NULL, false},
-    {"SOCKS5 reaches no host", "socks5h://", reach_no_host, "host unreachable", NULL, false},
-    {"SOCKS5 is refused", "socks5h://", be_refused, "connection refused", NULL, false},
-    {"SOCKS5 goes too far", "socks5h://", go_too_far, "time to live expired", NULL, false},
-    {"SOCKS5 knows no such command", "socks5h://", know_no_command, "does not support that", NULL, false},
-    {"SOCKS5 knows no such address", "socks5h://", know_no_address, "does not support that", NULL, false},
-    {"SOCKS5 fails oddly", "socks5h://", fail_oddly, "gives no reason", NULL, false},
-    {"SOCKS5 replies oddly", "socks5h://", reply_of_another_kind, "does not speak SOCKS5", NULL, false},
-    {"SOCKS4", "socks5h://", speak_socks4, "does not speak SOCKS5", NULL, false},
-    {"HTTP where SOCKS5 should be", "socks5h://", respond_502, "does not speak SOCKS5", NULL, false},
+    {"SOCKS5: general failure", "socks5h://", reply_general_failure, "general failure", NULL, false},
+    {"SOCKS5: not allowed", "socks5://", reply_not_allowed, "not allowed by its rules", NULL, false},
+    {"SOCKS5: network unreachable", "socks5h://", reply_network_unreachable, "network unreachable", NULL,
+     false},
+    {"SOCKS5: host unreachable", "socks5h://", reply_host_unreachable, "host unreachable", NULL, false},
+    {"SOCKS5: connection refused", "socks5h://", reply_connection_refused, "connection refused", NULL, false},
+    {"SOCKS5: TTL expired", "socks5h://", reply_ttl_expired, "time to live expired", NULL, false},
+    {"SOCKS5: command not supported", "socks5h://", reply_command_not_supported, "does not support that",
+     NULL, false},
+    {"SOCKS5: address type not supported", "socks5h://", reply_address_type_not_supported,
+     "does not support that", NULL, false},
+    {"SOCKS5: unknown reply code", "socks5h://", reply_with_an_unknown_code, "gives no reason", NULL, false},
+    {"SOCKS5: unknown address type", "socks5h://", reply_with_an_unknown_address_type,
+     "does not speak SOCKS5", NULL, false},
+    {"SOCKS4 in place of SOCKS5", "socks5h://", respond_socks4, "does not speak SOCKS5", NULL, false},
+    {"HTTP in place of SOCKS5", "socks5h://", respond_502, "does not speak SOCKS5", NULL, false},
 };
 
 static void check_failure(void *data) {
@@ -436,7 +445,8 @@ static void check_failure(void *data) {
     CHECK_CONTAINS(refold_error_message(error), where);
     CHECK_INT(refold_error_is_retryable(error), !failure->is_final);
     CHECK_LACKS(refold_error_message(error), "hush");
-    CHECK_LACKS(refold_error_message(error), "aHVzaA"); /* The same in base64, whichever way it falls. */
+    /* The same in base64, at each of its three alignments. */
+    CHECK_LACKS(refold_error_message(error), "aHVzaA");
     CHECK_LACKS(refold_error_message(error), "h1c2g");
     CHECK_LACKS(refold_error_message(error), "odXNo");
     CHECK_INT(server_connections(proxy), 1);
@@ -446,8 +456,8 @@ static void check_failure(void *data) {
     server_stop(proxy);
 }
 
-/* "Refused by the proxy: CONNECT, with the proxy's status in the message", which names the proxy, never its
- * password. */
+/* A failure of the proxy is a CONNECT error, whose message has the proxy's status, host and port, and never
+ * its password. */
 TEST(a_failing_proxy_is_identified) {
     const struct failure *each[COUNT(failures)];
     for (size_t i = 0; i < COUNT(failures); i++)
@@ -456,7 +466,7 @@ TEST(a_failing_proxy_is_identified) {
     run_on_threads(COUNT(failures), check_failure, each, sizeof *each);
 }
 
-/* A proxy that is not there: tried again, as any connection, and never gone past. */
+/* An unreachable proxy is retried like any host; the client never connects directly instead. */
 TEST(a_refusing_proxy_is_not_bypassed) {
     struct server *server = serve_name(true);
     struct dead_port *dead = refusing_port(NULL);
@@ -478,7 +488,7 @@ TEST(a_refusing_proxy_is_not_bypassed) {
     server_stop(server);
 }
 
-/* A 407 of the server itself, seen directly or through a tunnel, is an answer like any other. */
+/* A 407 from the server itself, directly or through a tunnel, is an ordinary response. */
 TEST(a_407_of_the_server_is_not_the_proxys) {
     struct server *server = serve_responses(
         1, &(struct response){.status = 407, .body = "{\"message\": \"the server's own words\"}"});
@@ -498,46 +508,47 @@ TEST(a_407_of_the_server_is_not_the_proxys) {
     server_stop(server);
 }
 
-/* Real ones ---------------------------------------------------------------------------------------------- */
+/* Real proxies ------------------------------------------------------------------------------------------- */
 
 static const char TINYPROXY[] = "Port @PORT@\nListen 127.0.0.1\nTimeout 60\nAllow 127.0.0.1\nMaxClients 20\n"
                                 "LogFile \"@FOLDER@/proxy.log\"\n%s\n";
 
-struct real {
+struct real_proxy {
     const char *name;
     const char *command;
-    const char *configuration; /* what is added to tinyproxy's; NULL: it is not tinyproxy */
+    const char *configuration; /* appended to TINYPROXY; NULL: not tinyproxy */
     const char *scheme, *login;
     refold_code code;
     const char *message;
 };
 
-static const struct real reals[] = {
+static const struct real_proxy real_proxies[] = {
     {"tinyproxy", "exec tinyproxy -d -c conf", "", "http", "", REFOLD_OK, NULL},
     {"tinyproxy with a login", "exec tinyproxy -d -c conf", "BasicAuth user word", "http", "user:word@",
      REFOLD_OK, NULL},
     {"tinyproxy without its login", "exec tinyproxy -d -c conf", "BasicAuth user word", "http", "",
      REFOLD_ERROR_CONNECT, "40"},
-    {"tinyproxy with another login", "exec tinyproxy -d -c conf", "BasicAuth user word", "http",
+    {"tinyproxy with a wrong login", "exec tinyproxy -d -c conf", "BasicAuth user word", "http",
      "user:hush-hush@", REFOLD_ERROR_CONNECT, "40"},
-    {"tinyproxy that allows no tunnel there", "exec tinyproxy -d -c conf", "ConnectPort 443", "http", "",
+    {"tinyproxy that forbids the port", "exec tinyproxy -d -c conf", "ConnectPort 443", "http", "",
      REFOLD_ERROR_CONNECT, "403"},
     {"microsocks", "exec microsocks -i 127.0.0.1 -p @PORT@", NULL, "socks5", "", REFOLD_OK, NULL},
-    {"microsocks, names left to it", "exec microsocks -i 127.0.0.1 -p @PORT@", NULL, "socks5h", "", REFOLD_OK,
-     NULL},
+    {"microsocks that resolves names", "exec microsocks -i 127.0.0.1 -p @PORT@", NULL, "socks5h", "",
+     REFOLD_OK, NULL},
     {"microsocks with a login", "exec microsocks -i 127.0.0.1 -p @PORT@ -u user -P word", NULL, "socks5h",
      "user:word@", REFOLD_OK, NULL},
     {"microsocks without its login", "exec microsocks -i 127.0.0.1 -p @PORT@ -u user -P word", NULL,
      "socks5h", "", REFOLD_ERROR_CONNECT, "requires a user"},
-    {"microsocks with another login", "exec microsocks -i 127.0.0.1 -p @PORT@ -u user -P word", NULL,
+    {"microsocks with a wrong login", "exec microsocks -i 127.0.0.1 -p @PORT@ -u user -P word", NULL,
      "socks5", "user:hush-hush@", REFOLD_ERROR_CONNECT, "rejected the user or the password"},
 };
 
-static void call_through(const struct real *real, const struct peer *peer, bool is_secure, refold_code code) {
+static void call_through(const struct real_proxy *real, const struct peer *peer, bool is_secure,
+                         refold_code code) {
     static const struct response completed = {.body = COMPLETED};
-    struct server_options how = {.responses = &completed, .response_count = 1};
-    how.certificate = is_secure ? "good" : NULL;
-    struct server *server = serve(&how);
+    struct server_options server_options = {.responses = &completed, .response_count = 1};
+    server_options.certificate = is_secure ? "good" : NULL;
+    struct server *server = serve(&server_options);
     char *proxy = text_of("%s://%s127.0.0.1:%u", real->scheme, real->login, peer_port(peer));
     refold_options *options = options_to(server_url(server));
     refold_options_set_proxy(options, proxy);
@@ -560,8 +571,8 @@ static void call_through(const struct real *real, const struct peer *peer, bool 
 }
 
 TEST(real_proxies_reach_the_server) {
-    for (size_t i = 0; i < COUNT(reals); i++) {
-        const struct real *real = &reals[i];
+    for (size_t i = 0; i < COUNT(real_proxies); i++) {
+        const struct real_proxy *real = &real_proxies[i];
         check_case("%s", real->name);
         char *configuration = real->configuration == NULL ? NULL : text_of(TINYPROXY, real->configuration);
         struct peer *peer = peer_start(real->command, configuration);

@@ -1,4 +1,4 @@
-/* What goes over the wire: the one request there is, byte by byte where that matters. */
+/* The request on the wire, byte for byte where that matters. */
 #include "client.h"
 
 #include <stdio.h>
@@ -34,7 +34,7 @@ TEST(the_path_is_appended_to_the_prefix) {
     server_stop(server);
 }
 
-/* No header twice, none without a value, and no body. */
+/* No header is repeated or empty, and there is no body. */
 static void check_well_formed(const char *head) {
     CHECK(strncmp(head, "GET ", 4) == 0);
     for (const char *line = strstr(head, "\r\n"); line != NULL && line[2] != '\r';
@@ -119,7 +119,7 @@ TEST(the_user_agent_holds_product_and_version) {
 }
 
 TEST(a_new_token_applies_to_later_calls) {
-    static const char *const refused[] = {NULL, "", "a\nb", "\xff", "\x01"};
+    static const char *const rejected[] = {NULL, "", "a\nb", "\xff", "\x01"};
     struct server *server = serve_body(COMPLETED);
     refold_client *client = client_of(options_with_token(server, "first"));
     CHECK_INT(get_code(client), REFOLD_OK);
@@ -127,8 +127,8 @@ TEST(a_new_token_applies_to_later_calls) {
     CHECK_INT(refold_client_set_session_token(client, second), REFOLD_OK);
     memset(second, 'x', strlen(second));
     CHECK_INT(get_code(client), REFOLD_OK);
-    for (size_t i = 0; i < COUNT(refused); i++)
-        CHECK_INT(refold_client_set_session_token(client, refused[i]), REFOLD_ERROR_INVALID_ARGUMENT);
+    for (size_t i = 0; i < COUNT(rejected); i++)
+        CHECK_INT(refold_client_set_session_token(client, rejected[i]), REFOLD_ERROR_INVALID_ARGUMENT);
     CHECK_INT(get_code(client), REFOLD_OK);
     CHECK_STR(head_value(server_head(server, 0), "authorization"), "Bearer first");
     CHECK_STR(head_value(server_head(server, 1), "authorization"), "Bearer second");
@@ -157,7 +157,7 @@ static void replace_token(void *data) {
     }
 }
 
-/* Each request bears a whole token, whoever replaces it meanwhile. */
+/* Each request carries a complete token, even if another thread replaces it meanwhile. */
 TEST(tokens_can_be_replaced_while_calls_run) {
     struct server *server = serve_body(COMPLETED);
     refold_client *client = client_of(options_with_token(server, "token-0-end"));
@@ -173,8 +173,8 @@ TEST(tokens_can_be_replaced_while_calls_run) {
     server_stop(server);
 }
 
-/* "Redirects are never followed (the key header must not travel): a 3xx answer is an error with that code."
- */
+/* Redirects are never followed, because the key header must not reach another host: a 3xx response is an
+ * error with that code. */
 TEST(redirects_are_errors) {
     static const int statuses[] = {300, 301, 302, 303, 304, 307, 308, 399};
     struct server *elsewhere = serve_body(COMPLETED);

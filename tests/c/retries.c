@@ -1,4 +1,4 @@
-/* "Retries": what is tried again, how often, and when. Cases that have to wait do so side by side. */
+/* Retries: which failures are retried, how often, and after which pause. Slow cases run concurrently. */
 #define _GNU_SOURCE
 #include "client.h"
 
@@ -9,8 +9,7 @@
 
 #define AT_ONCE "Retry-After: 0\r\n"
 
-/* A case: a server that gives these answers, and a client with so many retries; then what came of one call.
- */
+/* A server that sends these responses, a client with `max_retries`, and the expected result of one call. */
 struct retry_case {
     const char *name;
     struct response responses[4];
@@ -19,10 +18,10 @@ struct retry_case {
     uint64_t timeout_ms;
     refold_code want; /* 0: an execution */
     size_t requests;
-    int64_t min_ms, max_ms; /* of the call; 0: no matter */
+    int64_t min_ms, max_ms; /* bounds on the duration of the call; 0: none */
 };
 
-/* The times between the requests of the last case on this thread. */
+/* The times between the requests of a case. */
 struct gaps {
     int64_t ms[4];
 };
@@ -60,7 +59,7 @@ static struct gaps run_case(const struct retry_case *row) {
 
 static void run_row(void *row) { run_case(row); }
 
-/* Which -------------------------------------------------------------------------------------------------- */
+/* Retried failures --------------------------------------------------------------------------------------- */
 
 TEST(transient_failures_are_retried) {
     static const int statuses[] = {408, 429, 500, 502, 503, 504};
@@ -72,7 +71,7 @@ TEST(transient_failures_are_retried) {
             .max_retries = 1,
             .requests = 2};
         run_case(&row);
-        row.name = "in vain";
+        row.name = "without success";
         row.response_count = 1;
         row.max_retries = 3;
         row.want = statuses[i];
@@ -124,7 +123,7 @@ TEST(unusable_responses_are_not_retried) {
          1,
          0,
          0},
-        {"an odd encoding",
+        {"an unknown encoding",
          {{.body = "{}", .headers = AT_ONCE "Content-Encoding: br\r\n"}},
          1,
          3,
@@ -133,7 +132,7 @@ TEST(unusable_responses_are_not_retried) {
          1,
          0,
          0},
-        {"a cut 404",
+        {"a truncated 404",
          {{.status = 404, .body = "{}", .headers = AT_ONCE, .is_cut = true, .cut = 1}},
          1,
          3,
@@ -204,7 +203,7 @@ TEST(broken_connections_are_retried) {
          2,
          450,
          2500},
-        {"a cut 503",
+        {"a truncated 503",
          {{.status = 503, .body = COMPLETED, .is_cut = true, .cut = 4}, {.body = COMPLETED}},
          2,
          1,
@@ -213,7 +212,15 @@ TEST(broken_connections_are_retried) {
          2,
          450,
          2500},
-        {"in vain", {{.silent = true, .ending = CLOSE}}, 1, 1, 0, REFOLD_ERROR_TRANSPORT, 2, 450, 2500},
+        {"without success",
+         {{.silent = true, .ending = CLOSE}},
+         1,
+         1,
+         0,
+         REFOLD_ERROR_TRANSPORT,
+         2,
+         450,
+         2500},
     };
     run_on_threads(COUNT(rows), run_row, rows, sizeof rows[0]);
 }
@@ -235,7 +242,7 @@ TEST(refused_connections_are_retried) {
     dead_port_free(port);
 }
 
-static void pass_the_time(struct timing *timing) {
+static void measure_timeout(struct timing *timing) {
     struct server *server = serve_responses(1, &(struct response){.silent = true, .ending = HOLD});
     refold_options *options = test_options(server_url(server));
     refold_options_set_max_retries(options, 3);
@@ -251,7 +258,7 @@ static void pass_the_time(struct timing *timing) {
     CHECK_INT(refold_error_attempts(error), 1);
     CHECK(server_requests(server) <= 1);
     if (server_requests(server) == 0)
-        check_missed(timing, "no request has come");
+        check_missed(timing, "no request arrived");
     refold_error_free(error);
     refold_client_free(client);
     server_stop(server);
@@ -260,7 +267,7 @@ static void pass_the_time(struct timing *timing) {
 TEST(timeouts_are_not_retried) {
     struct timing timing = {.max_ms = 300};
     while (CHECK_AGAIN(timing))
-        pass_the_time(&timing);
+        measure_timeout(&timing);
 }
 
 TEST(cancelled_calls_are_not_retried) {
@@ -282,7 +289,8 @@ TEST(cancelled_calls_are_not_retried) {
 
 TEST(only_retryable_errors_are_retried) {
     for (int status = 300; status < 1000; status += status < 600 ? 1 : 57) {
-        bool again = status == 408 || status == 429 || status == 500 || (status >= 502 && status <= 504);
+        bool is_retryable =
+            status == 408 || status == 429 || status == 500 || (status >= 502 && status <= 504);
         if (check_is_slow() && status % 10 > 4)
             continue;
         struct server *server = serve_responses(1, &(struct response){.status = status});
@@ -290,14 +298,14 @@ TEST(only_retryable_errors_are_retried) {
         refold_error *error = NULL;
         check_case("%d", status);
         CHECK(get(client, &error) == NULL);
-        CHECK_INT(refold_error_is_retryable(error), again);
+        CHECK_INT(refold_error_is_retryable(error), is_retryable);
         refold_error_free(error);
         refold_client_free(client);
         server_stop(server);
     }
 }
 
-/* When --------------------------------------------------------------------------------------------------- */
+/* Pauses ------------------------------------------------------------------------------------------------- */
 
 enum { SAMPLES = 12, SLACK_MS = 250 };
 
@@ -311,33 +319,33 @@ static void take_sample(void *data) {
     *(struct gaps *)data = run_case(&row);
 }
 
-/* How many milliseconds the latest of all samples is later than the longest pause. */
+/* Returns by how many milliseconds the latest sample exceeds the maximum pause. */
 static int64_t lateness_of_samples(void) {
     struct gaps samples[SAMPLES];
     run_on_threads(SAMPLES, take_sample, samples, sizeof samples[0]);
-    int64_t shortest = INT64_MAX, longest = 0, latest = INT64_MIN;
+    int64_t min = INT64_MAX, max = 0, latest = INT64_MIN;
     for (int i = 0; i < SAMPLES; i++) {
         const int64_t *ms = samples[i].ms;
         CHECK(ms[0] >= 500 - 2);
         CHECK(ms[1] >= 1000 - 2);
         int64_t late = ms[0] - 1000 > ms[1] - 2000 ? ms[0] - 1000 : ms[1] - 2000;
         latest = late > latest ? late : latest;
-        shortest = ms[1] < shortest ? ms[1] : shortest;
-        longest = ms[1] > longest ? ms[1] : longest;
+        min = ms[1] < min ? ms[1] : min;
+        max = ms[1] > max ? ms[1] : max;
     }
-    CHECK(longest - shortest > 100);
+    CHECK(max - min > 100);
     return latest;
 }
 
-/* 1 s, then 2 s, each 0.5 to 1 times, and not always the same. All samples have to be in time at once: the
- * tries must not pick the short ones. */
+/* Pauses of 1 s, then 2 s, each multiplied by a random factor of 0.5 to 1. All samples of an attempt have to
+ * be in time, so that no attempt passes by short pauses alone. */
 TEST(pauses_grow_with_jitter) {
     struct timing timing = {.max_ms = SLACK_MS};
     while (CHECK_AGAIN(timing))
         timing.us = 1000 * lateness_of_samples();
 }
 
-/* Seconds from now as an HTTP date, in a header. */
+/* A Retry-After header with the HTTP date that is `seconds` from now. */
 static const char *date_header(char *header, size_t size, int seconds) {
     char date[80];
     time_t then = time(NULL) + seconds;
@@ -360,7 +368,7 @@ TEST(retry_after_sets_the_pause) {
          2,
          1990,
          2500},
-        {"3 s, of a 429",
+        {"3 s, in a 429",
          {{.status = 429, .headers = "Retry-After: 3\r\n"}, {.body = COMPLETED}},
          2,
          1,
@@ -377,7 +385,7 @@ TEST(retry_after_sets_the_pause) {
          0,
          REFOLD_OK,
          2,
-         1900, /* a date has no fractions, and was named a while before */
+         1900, /* the date has whole seconds, and was computed before the request */
          4500},
         {"a date that has passed",
          {{.status = 503, .headers = date_header(past, sizeof past, -100)}, {.body = COMPLETED}},
@@ -397,7 +405,7 @@ TEST(retry_after_sets_the_pause) {
          2,
          498,
          1500},
-        {"each time anew",
+        {"each response sets its own pause",
          {{.status = 503, .headers = "Retry-After: 1\r\n"},
           {.status = 503, .headers = AT_ONCE},
           {.body = COMPLETED}},
@@ -444,8 +452,8 @@ TEST(pauses_beyond_the_limits_are_not_begun) {
          1,
          0,
          400},
-        {"our own, past the deadline", {{.status = 503}}, 1, 3, 400, 503, 1, 0, 300},
-        {"our own, past it after one", {{.status = 503}}, 1, 3, 1400, 503, 2, 498, 1350},
+        {"the library's own pause, past the deadline", {{.status = 503}}, 1, 3, 400, 503, 1, 0, 300},
+        {"the library's second pause, past the deadline", {{.status = 503}}, 1, 3, 1400, 503, 2, 498, 1350},
     };
     size_t count = check_is_slow() ? 4 : COUNT(rows);
     run_on_threads((int)count, run_row, rows, sizeof rows[0]);
@@ -466,7 +474,7 @@ static void *wait_in_thread(void *data) {
     return NULL;
 }
 
-/* 60 s are still waited for, where the deadline allows: the call is in its pause until it is cancelled. */
+/* A pause of 60 s is accepted if the deadline allows it: the call pauses until it is cancelled. */
 TEST(a_retry_after_of_sixty_seconds_is_honored) {
     struct server *server =
         serve_responses(1, &(struct response){.status = 503, .headers = "Retry-After: 60\r\n"});

@@ -1,5 +1,5 @@
-/* "Connections are kept alive and shared": how many there are, when one is used again and when it must not
- * be, and what a call on one costs. */
+/* Connections are kept alive and shared: their number, when one may be reused, and the system calls that a
+ * call on a reused one makes. */
 #define _GNU_SOURCE
 #include "client.h"
 #include "clock.h"
@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* How many there are ------------------------------------------------------------------------------------- */
+/* The number of connections ------------------------------------------------------------------------------ */
 
 enum { THREADS = 64, CALLS = 100 };
 
@@ -35,7 +35,7 @@ TEST(n_threads_need_at_most_n_connections) {
             run_on_threads(counts[i], call_often, client, 0);
             CHECK_INT(server_requests(server), counts[i] * CALLS);
             CHECK_BETWEEN(server_connections(server), 1, counts[i]);
-            /* They are shared: a thread that comes later makes none. */
+            /* They are shared: a later thread opens no connection. */
             size_t before = server_connections(server);
             run_on_threads(1, call_often, client, 0);
             CHECK_INT(server_connections(server), before);
@@ -46,15 +46,15 @@ TEST(n_threads_need_at_most_n_connections) {
     }
 }
 
-/* After which answers ------------------------------------------------------------------------------------ */
+/* Responses after which a connection is reused ----------------------------------------------------------- */
 
 static const struct {
     const char *name;
     struct response response;
     refold_code code;
-    bool keeps;
+    bool is_reused;
 } responses[] = {
-    {"a length", {.body = COMPLETED}, REFOLD_OK, true},
+    {"Content-Length", {.body = COMPLETED}, REFOLD_OK, true},
     {"chunks", {.body = COMPLETED, .framing = CHUNKED}, REFOLD_OK, true},
     {"chunks with a trailer",
      {.raw = true,
@@ -79,21 +79,21 @@ static const struct {
      REFOLD_OK,
      false},
     {"too large", {.body = COMPLETED "          "}, REFOLD_ERROR_RESPONSE_TOO_LARGE, false},
-    {"an odd encoding",
+    {"an unknown encoding",
      {.body = COMPLETED, .headers = "Content-Encoding: br\r\n"},
      REFOLD_ERROR_INVALID_RESPONSE,
      false},
-    {"more than a length",
+    {"data after Content-Length",
      {.raw = true, .body = "HTTP/1.1 200 OK\r\nContent-Length: 23\r\n\r\n" COMPLETED "H"},
      REFOLD_OK,
      false},
-    {"more than chunks",
+    {"data after the last chunk",
      {.raw = true,
       .body = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n17\r\n" COMPLETED
               "\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n"},
      REFOLD_OK,
      false},
-    {"more than nothing",
+    {"data after an empty body",
      {.raw = true, .body = "HTTP/1.1 304 Not Modified\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"},
      304,
      false},
@@ -114,28 +114,27 @@ TEST(every_complete_response_leaves_a_reusable_connection) {
         for (int call = 0; call < 5; call++)
             CHECK_INT(get_code(client), responses[row].code);
         CHECK_INT(server_requests(server), 5);
-        if (responses[row].keeps)
+        if (responses[row].is_reused)
             CHECK_INT(server_connections(server), 1);
-        else if (responses[row].response.headers ==
-                 NULL) /* the other ones may be kept or not, as is convenient */
+        else if (responses[row].response.headers == NULL) /* for the others, either is allowed */
             CHECK_INT(server_connections(server), 5);
         refold_client_free(client);
         server_stop(server);
     }
 }
 
-/* A connection that the server has closed ---------------------------------------------------------------- */
+/* Connections closed by the server ----------------------------------------------------------------------- */
 
 static const struct {
     const char *name;
     struct response response;
 } closings[] = {
-    {"closed after each answer", {.body = COMPLETED, .ending = CLOSE}},
-    {"reset after each answer", {.body = COMPLETED, .ending = RESET}},
-    {"half closed after each answer", {.body = COMPLETED, .ending = HALF_CLOSE}},
-    {"closed without a TLS goodbye", {.body = COMPLETED, .ending = TRUNCATE}},
+    {"closed after each response", {.body = COMPLETED, .ending = CLOSE}},
+    {"reset after each response", {.body = COMPLETED, .ending = RESET}},
+    {"half closed after each response", {.body = COMPLETED, .ending = HALF_CLOSE}},
+    {"closed without a close_notify", {.body = COMPLETED, .ending = TRUNCATE}},
     {"closed after chunks", {.body = COMPLETED, .framing = CHUNKED, .ending = CLOSE}},
-    {"closed after a header that says so",
+    {"closed after Connection: close",
      {.body = COMPLETED, .headers = "Connection: close\r\n", .ending = CLOSE}},
 };
 
@@ -145,8 +144,8 @@ static void call_some(void *data) {
     }
 }
 
-/* A reset takes what was not yet read with it, so that its call may fail for a good reason: there the answer
- * is read before. */
+/* A reset discards unread data, so the call may rightly fail. The pause lets the client read the response
+ * first. */
 static void respond_then_reset(struct exchange *exchange) {
     exchange_respond(exchange, &(struct response){.body = COMPLETED});
     exchange_pause(exchange, 5);
@@ -170,8 +169,8 @@ TEST(a_server_that_closes_after_each_response_fails_no_call) {
     }
 }
 
-/* Closes the connection when its next request has come, unanswered: the way it looks when the server's idle
- * time-out and the request cross on their way. */
+/* Closes the connection when its next request arrives, without a response, as when the server's idle timeout
+ * races a request. */
 static void close_on_second_request(struct exchange *exchange) {
     atomic_int *served = exchange_data(exchange);
     if (exchange_index(exchange) % 3 == 1) {
@@ -189,7 +188,7 @@ static void reset_on_second_request(struct exchange *exchange) {
         close_on_second_request(exchange);
 }
 
-/* No retry in the caller's sense: it happens where none are allowed, without a pause, and counts as no
+/* Resending is not a retry: it happens even if no retry is allowed, without a pause, and counts as no
  * attempt. */
 TEST(a_request_that_races_the_close_is_resent_at_once) {
     void (*handlers[])(struct exchange *) = {close_on_second_request, reset_on_second_request};
@@ -263,7 +262,7 @@ TEST(nothing_is_resent_once_a_response_has_begun) {
     server_stop(server);
 }
 
-/* Closes idle connections after 0 to 4 ms, whatever is under way then. */
+/* Closes idle connections after 0 to 4 ms, even if a request is on its way. */
 static void close_soon(struct exchange *exchange) {
     exchange_respond(exchange, &(struct response){.body = COMPLETED});
     exchange_pause(exchange, (int64_t)exchange_index(exchange) % 5);
@@ -282,14 +281,14 @@ TEST(idle_connections_closed_by_the_server_fail_no_call) {
         struct server *server =
             serve(&(struct server_options){.handler = close_soon, .certificate = secure ? "good" : NULL});
         refold_client *client = trusting_client(server);
-        check_case(secure ? "TLS" : "plain");
+        check_case(secure ? "TLS" : "plaintext");
         run_on_threads(4, call_with_pauses, client, 0);
         refold_client_free(client);
         server_stop(server);
     }
 }
 
-/* Late bytes --------------------------------------------------------------------------------------------- */
+/* Bytes on idle connections ------------------------------------------------------------------------------ */
 
 #define WRONG "{\"status\": \"RUNNING\", \"name\": \"wrong\"}"
 #define RIGHT "{\"status\": \"COMPLETED\", \"name\": \"right\"}"
@@ -310,8 +309,8 @@ struct late {
     struct event *wanted;
 };
 
-/* The answer; then, when it has been read, more that nobody asked for. */
-static void respond_and_more(struct exchange *exchange) {
+/* Sends the response and, once the client has read it, unrequested bytes. */
+static void respond_and_send_more(struct exchange *exchange) {
     struct late *late = exchange_data(exchange);
     exchange_respond(exchange, &(struct response){.body = RIGHT});
     if (exchange_index(exchange) % 2 == 1)
@@ -326,7 +325,7 @@ TEST(late_bytes_are_never_taken_for_a_response) {
     for (size_t i = 0; i < 2 * COUNT(late_bytes); i++) {
         struct late late = {.bytes = late_bytes[i / 2], .sent = event_new(), .wanted = event_new()};
         struct server *server = serve(&(struct server_options){
-            .handler = respond_and_more, .data = &late, .certificate = i % 2 ? "good" : NULL});
+            .handler = respond_and_send_more, .data = &late, .certificate = i % 2 ? "good" : NULL});
         refold_client *client = trusting_client(server);
         check_case("%zu%s", i / 2, i % 2 ? ", TLS" : "");
         for (int round = 0; round < 2 * ROUNDS; round++) {
@@ -349,22 +348,22 @@ TEST(late_bytes_are_never_taken_for_a_response) {
     }
 }
 
-/* What comes below TLS on an idle connection. */
+/* What arrives on an idle connection, below TLS. */
 static const struct {
     const char *name;
     bool has_close_notify;
     const char *part;
     size_t count;
 } late_records[] = {
-    {"a goodbye", true, "", 0},
-    {"a goodbye and junk", true, "junk", 1},
-    {"a goodbye and much junk", true, "junk and junk and junk; ", 40000},
-    {"a goodbye and half a record", true, "\x17\x03\x03\x40", 1},
+    {"a close_notify", true, "", 0},
+    {"a close_notify and junk", true, "junk", 1},
+    {"a close_notify and 960 KB of junk", true, "junk and junk and junk; ", 40000},
+    {"a close_notify and a partial header", true, "\x17\x03\x03\x40", 1},
     {"junk", false, "junk", 1},
-    {"much junk", false, "junk and junk and junk; ", 40000},
-    {"half a record", false, "\x17\x03\x03\x40", 1},
-    {"a record that cannot be read", false, "\x17\x03\x03\x40junk and junk and junk and junk", 1},
-    {"records of nothing", false, "\x14\x03\x03\x01", 10000},
+    {"960 KB of junk", false, "junk and junk and junk; ", 40000},
+    {"a partial header", false, "\x17\x03\x03\x40", 1},
+    {"a partial record", false, "\x17\x03\x03\x40junk and junk and junk and junk", 1},
+    {"invalid records", false, "\x14\x03\x03\x01", 10000},
 };
 
 struct late_record {
@@ -408,9 +407,9 @@ TEST(tls_sessions_that_misbehave_while_idle_are_not_reused) {
     }
 }
 
-/* Age ---------------------------------------------------------------------------------------------------- */
+/* Idle time ---------------------------------------------------------------------------------------------- */
 
-static void hold_until_all_are_there(struct exchange *exchange) {
+static void hold_until_all_have_arrived(struct exchange *exchange) {
     struct event *arrived = exchange_data(exchange);
     event_add(arrived, 1);
     if (exchange_index(exchange) < 3)
@@ -418,7 +417,7 @@ static void hold_until_all_are_there(struct exchange *exchange) {
     exchange_respond(exchange, &(struct response){.body = COMPLETED});
 }
 
-static void call_in_moved_time(void *client) {
+static void call_at_the_advanced_time(void *client) {
     clock_follow(true);
     CHECK_INT(get_code(client), REFOLD_OK);
     clock_follow(false);
@@ -428,21 +427,21 @@ TEST(connections_idle_for_more_than_a_minute_are_dropped) {
     for (int secure = 0; secure < 2; secure++) {
         struct event *arrived = event_new();
         struct server *server = serve(&(struct server_options){
-            .handler = hold_until_all_are_there, .data = arrived, .certificate = secure ? "good" : NULL});
+            .handler = hold_until_all_have_arrived, .data = arrived, .certificate = secure ? "good" : NULL});
         refold_client *client = trusting_client(server);
-        check_case(secure ? "TLS" : "plain");
-        run_on_threads(3, call_in_moved_time, client, 0);
+        check_case(secure ? "TLS" : "plaintext");
+        run_on_threads(3, call_at_the_advanced_time, client, 0);
         CHECK_INT(server_connections(server), 3);
         clock_advance(59 * 1000);
-        call_in_moved_time(client); /* takes one of the three */
+        call_at_the_advanced_time(client); /* uses one of the three */
         CHECK_INT(server_connections(server), 3);
         CHECK_INT(server_open(server), 3);
         clock_advance(2 * 1000);
-        call_in_moved_time(client);
+        call_at_the_advanced_time(client);
         CHECK_INT(server_connections(server), 3);
-        CHECK(server_await_open(server, 1, 5000)); /* the two that were idle for 61 s are gone */
+        CHECK(server_await_open(server, 1, 5000)); /* the two that were idle for 61 s are closed */
         clock_advance(61 * 1000);
-        call_in_moved_time(client);
+        call_at_the_advanced_time(client);
         CHECK_INT(server_connections(server), 4);
         CHECK(server_await_open(server, 1, 5000));
         refold_client_free(client);
@@ -451,7 +450,7 @@ TEST(connections_idle_for_more_than_a_minute_are_dropped) {
     }
 }
 
-/* What it costs ------------------------------------------------------------------------------------------ */
+/* System calls ------------------------------------------------------------------------------------------- */
 
 TEST(a_reused_connection_needs_neither_lookup_nor_thread) {
     struct server *server = serve_body(COMPLETED);
@@ -473,14 +472,14 @@ TEST(a_reused_connection_needs_neither_lookup_nor_thread) {
     free(url);
 }
 
-/* Marks a place in the list of this thread's system calls. */
+/* Makes a system call that marks a position in the trace. */
 static void mark(void) { syscall(SYS_close, -4711); }
 
-enum { WARMING = 20, TRACED = 100 };
+enum { WARM_UP = 20, TRACED = 100 };
 
-/* The calls that are traced; a mark before and after. */
+/* Makes the traced calls, between two marks. */
 static void make_traced_calls(bool secure) {
-    /* In one piece, for one that comes in two has to be waited for twice. */
+    /* Raw, so that head and body are sent at once: the client would wait twice for two segments. */
     const struct response response = {
         .raw = true,
         .body = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "
@@ -490,8 +489,8 @@ static void make_traced_calls(bool secure) {
     refold_client *client = trusting_client(server);
     refold_cancel *cancel = refold_cancel_new();
     int failed = 0;
-    for (int i = 0; i < WARMING + TRACED; i++) {
-        if (i == WARMING)
+    for (int i = 0; i < WARM_UP + TRACED; i++) {
+        if (i == WARM_UP)
             mark();
         refold_error *error = NULL;
         refold_execution_free(refold_get_execution(client, TEST_ID, cancel, &error));
@@ -506,15 +505,15 @@ static void make_traced_calls(bool secure) {
     server_stop(server);
 }
 
-/* Runs this very test under strace, with the trace in a file. */
-static bool trace_myself(const char *test, const char *kind, const char *trace) {
+/* Runs the test of this name under strace, which writes the trace to a file. */
+static bool trace_self(const char *test, const char *kind, const char *trace) {
     char program[4096] = "";
     if (readlink("/proc/self/exe", program, sizeof program - 1) < 0)
         return false;
     pid_t child = fork();
     if (child == 0) {
         setenv("TRACED_CALLS", kind, 1);
-        setenv("ASAN_OPTIONS", "detect_leaks=0", 1); /* Which uses what strace does. */
+        setenv("ASAN_OPTIONS", "detect_leaks=0", 1); /* LeakSanitizer needs ptrace itself */
         if (freopen("/dev/null", "w", stdout) == NULL)
             _exit(126);
         execlp("strace", "strace", "-f", "-qq", "-o", trace, program, test, (char *)NULL);
@@ -527,13 +526,13 @@ static bool trace_myself(const char *test, const char *kind, const char *trace) 
     return status == 0;
 }
 
-/* What stands between the two marks, on the thread that made them. */
+/* The system calls between the two marks, on the thread that made them. */
 struct traced {
     int marks, calls, forks, threads;
     char names[400];
 };
 
-static void note_line(struct traced *traced, long thread, long *marked, const char *call) {
+static void count_line(struct traced *traced, long thread, long *marked, const char *call) {
     if (strncmp(call, "close(-4711", 11) == 0) {
         traced->marks++;
         *marked = thread;
@@ -557,14 +556,14 @@ static struct traced read_trace(const char *trace) {
     while (file != NULL && fgets(line, sizeof line, file) != NULL) {
         char *call = NULL;
         long thread = strtol(line, &call, 10);
-        note_line(&traced, thread, &marked, call + strspn(call, " "));
+        count_line(&traced, thread, &marked, call + strspn(call, " "));
     }
     if (file != NULL)
         fclose(file);
     return traced;
 }
 
-/* A sanitizer has some of its own, now and then. */
+/* A sanitizer makes a few system calls of its own. */
 #ifdef CHECK_SANITIZED
 enum { MAX_CALLS = 4 * TRACED + 20 };
 #else
@@ -572,7 +571,7 @@ enum { MAX_CALLS = 4 * TRACED };
 #endif
 
 TEST(a_call_on_a_reused_connection_makes_four_system_calls) {
-    static const char *const kinds[] = {"plain", "TLS"};
+    static const char *const kinds[] = {"plaintext", "TLS"};
     const char *traced_kind = getenv("TRACED_CALLS");
     if (traced_kind != NULL) {
         make_traced_calls(strcmp(traced_kind, "TLS") == 0);
@@ -584,7 +583,7 @@ TEST(a_call_on_a_reused_connection_makes_four_system_calls) {
         REQUIRE(file >= 0);
         close(file);
         check_case("%s", kinds[i]);
-        if (trace_myself("a_call_on_a_reused_connection_makes_four_system_calls", kinds[i], trace)) {
+        if (trace_self("a_call_on_a_reused_connection_makes_four_system_calls", kinds[i], trace)) {
             struct traced traced = read_trace(trace);
             CHECK_INT(traced.marks, 2);
             CHECK_INT(traced.threads, 0);

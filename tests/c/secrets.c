@@ -1,7 +1,7 @@
-/* Secrets: no copy that the library made stays in memory, and none is ever told.
+/* Secrets: the library leaves no copy in memory, and no error contains one.
  *
- * The memory of this process is searched. So the server runs in a child, with copies of its own, and here a
- * secret is whole only while a setter is called: it is made from its number, and searched for in a masked
+ * These tests search the memory of their own process. The server therefore runs in a child, and here a secret
+ * exists in clear only while a setter is called: it is computed from its number and searched for in masked
  * form. */
 #define _GNU_SOURCE
 #include "client.h"
@@ -15,17 +15,17 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Making them -------------------------------------------------------------------------------------------- */
+/* Secrets ------------------------------------------------------------------------------------------------ */
 
 enum secret { KEY, OLD_TOKEN, TOKEN, PASSWORD, BAD_PASSWORD, SECRETS };
 enum { SECRET_LENGTH = 40, MASK = 0x80 };
 
-/* Others in each round, so that what one has left is not found in the next. */
+/* Each round has other secrets, so that remains of one round are not found in the next. */
 static unsigned secrets_round;
 
 static void new_secrets(void) { secrets_round++; }
 
-/* One byte of a secret; quotes and slashes among them, which JSON may escape. */
+/* One byte of a secret. The alphabet has quotes and slashes, which JSON may escape. */
 static char secret_byte(enum secret secret, int at) {
     static const char alphabet[] = "qwertyuiopasdfghjklzxcvbnm/\"QWERTYUIOPASDFGHJKLZXCVBNM0123456789";
     unsigned number = ((unsigned)secret + 3 + SECRETS * secrets_round) * 2654435761u + (unsigned)at * 40503u;
@@ -38,7 +38,7 @@ struct secret_text {
     char text[SECRET_LENGTH + 1];
 };
 
-static void reveal(enum secret secret, struct secret_text *out) {
+static void compute_secret(enum secret secret, struct secret_text *out) {
     for (int i = 0; i < SECRET_LENGTH; i++)
         out->text[i] = secret_byte(secret, i);
     out->text[SECRET_LENGTH] = '\0';
@@ -48,7 +48,7 @@ static void wipe(void *memory, size_t length) { explicit_bzero(memory, length); 
 
 /* Searching ---------------------------------------------------------------------------------------------- */
 
-/* What is searched for, each byte masked so that this is not found. */
+/* The bytes to search for, masked so that the needle does not match itself. */
 struct needle {
     unsigned char bytes[100];
     size_t length;
@@ -60,11 +60,11 @@ static void mask(struct needle *needle, const char *text, size_t length) {
         needle->bytes[i] = (unsigned char)text[i] ^ MASK;
 }
 
-/* 12 bytes of it are no chance. */
+/* The needle is 12 bytes of the secret: enough to rule out a chance match. */
 static struct needle needle_of(enum secret secret) {
     struct secret_text whole;
     struct needle needle;
-    reveal(secret, &whole);
+    compute_secret(secret, &whole);
     mask(&needle, whole.text + 14, 12);
     wipe(&whole, sizeof whole);
     return needle;
@@ -72,13 +72,13 @@ static struct needle needle_of(enum secret secret) {
 
 #define USER "proxy-user"
 
-/* As it stands in a header of basic authentication. */
+/* The secret as encoded in a header of basic authentication. */
 static struct needle encoded_needle_of(enum secret secret) {
     struct secret_text whole;
     struct needle needle;
     char login[100];
     unsigned char encoded[200];
-    reveal(secret, &whole);
+    compute_secret(secret, &whole);
     int length = snprintf(login, sizeof login, USER ":%s", whole.text);
     EVP_EncodeBlock(encoded, (unsigned char *)login, length);
     mask(&needle, (char *)encoded + 20, 24);
@@ -113,14 +113,13 @@ static int count_in_mapping(int memory, uintptr_t start, uintptr_t end, const st
         if (got <= 0)
             return count;
         count += count_in(window, (size_t)got, needle);
-        /* What lies across two windows is seen in the next. */
+        /* Windows overlap, so a match across a boundary is found in the next one. */
         start += (size_t)got == end - start ? (size_t)got : (size_t)got - needle->length;
     }
     return count;
 }
 
-/* How often it stands in what this process can write to, but for the stack, and the window through which it
- * looks. */
+/* The number of matches in all writable memory of this process, except the stack and the search window. */
 static int copies_of(struct needle needle) {
     char line[500];
     int count = 0, memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
@@ -147,7 +146,7 @@ static int copies_of(struct needle needle) {
     return count;
 }
 
-/* Not in valgrind, which keeps what was freed, and registers, in memory that would be searched. */
+/* Skipped under valgrind, which keeps freed blocks and registers in memory that would be searched. */
 #define CHECK_GONE(needle) ((void)(check_in_valgrind() || CHECK_INT(copies_of(needle), 0)))
 #define CHECK_FOUND(needle) ((void)(check_in_valgrind() || CHECK(copies_of(needle) > 0)))
 
@@ -164,31 +163,30 @@ static void check_none_is_left(void) {
     CHECK_INT(copies_of(encoded_needle_of(BAD_PASSWORD)), 0);
 }
 
-/* Servers that know them --------------------------------------------------------------------------------- */
+/* Servers ------------------------------------------------------------------------------------------------ */
 
-enum how {
-    NORMALLY,    /* 200 */
-    NOT_FOUND,   /* 404 */
-    PATIENTLY,   /* 503 twice, then as it should */
-    ECHOING,     /* 404, and all that it was told, in every field */
-    ESCAPING,    /* the same as JSON may write it */
-    COMPRESSING, /* the same, gzip */
-    IN_HEADERS,  /* echoed as x-request-id */
-    IN_PIECES,   /* chunked, a few bytes at a time */
-    USELESSLY,   /* 200, and no execution */
-    BRIEFLY,     /* half of an echo, and the end */
-    LATER,       /* 503 twice, echoing; then as it should */
-    NOT_AT_ALL   /* silence */
+enum behavior {
+    SUCCESS,          /* 200 */
+    NOT_FOUND,        /* 404 */
+    UNAVAILABLE,      /* 503 twice, then 200 */
+    ECHO,             /* 404 with the request's secrets in every field */
+    ESCAPED_ECHO,     /* the same, with JSON escapes */
+    COMPRESSED_ECHO,  /* the same, with gzip */
+    ECHO_IN_HEADER,   /* 404 with the secret in x-request-id */
+    CHUNKED_ECHO,     /* like ECHO, in chunks of a few bytes */
+    NOT_AN_EXECUTION, /* 200 with an echo, which is not an execution */
+    TRUNCATED_ECHO,   /* like ECHO, cut in the body */
+    UNAVAILABLE_ECHO, /* 503 twice with an echo, then 200 */
+    SILENCE
 };
 
-/* What stands between. */
-enum between { NO_PROXY, HTTP_PROXY, SOCKS_PROXY };
+enum proxy_kind { NO_PROXY, HTTP_PROXY, SOCKS_PROXY };
 
-struct manner {
-    enum how how;
-    enum between between;
+struct script {
+    enum behavior behavior;
+    enum proxy_kind proxy;
     bool is_secure;
-    bool is_followed; /* by half a record */
+    bool is_followed; /* by part of a TLS record */
 };
 
 static const char *sent_secret(struct exchange *exchange) {
@@ -198,7 +196,7 @@ static const char *sent_secret(struct exchange *exchange) {
     return key != NULL ? key : token != NULL ? token + strlen("Bearer ") : "nothing";
 }
 
-/* As a JSON string, each byte as an escape or only those that must be; to be freed. */
+/* The content of a JSON string, with all bytes escaped or only those that must be; freed by the caller. */
 static char *json_text(const char *text, bool escape_all) {
     char *json = calloc(1, 6 * strlen(text) + 1);
     for (char *to = json; *text != '\0'; text++) {
@@ -211,10 +209,10 @@ static char *json_text(const char *text, bool escape_all) {
 }
 
 static char *echo(struct exchange *exchange, bool escape_all) {
-    const struct manner *manner = exchange_data(exchange);
+    const struct script *script = exchange_data(exchange);
     struct secret_text password = {"nothing"};
-    if (manner->between != NO_PROXY)
-        reveal(PASSWORD, &password);
+    if (script->proxy != NO_PROXY)
+        compute_secret(PASSWORD, &password);
     char *secret = json_text(sent_secret(exchange), escape_all), *word = json_text(password.text, escape_all);
     char *body = text_of(
         "{\"message\": \"no <%s>, no <%s>\", \"error_code\": \"<%s>\", \"http_error_type\": \"<%s>\", "
@@ -225,7 +223,7 @@ static char *echo(struct exchange *exchange, bool escape_all) {
     return body;
 }
 
-static void send_in_pieces(struct exchange *exchange, const char *body) {
+static void send_chunked(struct exchange *exchange, const char *body) {
     exchange_send_head(exchange, 404, "Transfer-Encoding: chunked\r\n");
     for (; *body != '\0'; body += strlen(body) < 7 ? strlen(body) : 7)
         exchange_send_chunk(exchange, body, strlen(body) < 7 ? strlen(body) : 7);
@@ -241,113 +239,114 @@ static void send_compressed(struct exchange *exchange, const char *body) {
     free(packed.start);
 }
 
-static void response(struct exchange *exchange) {
-    enum how how = ((const struct manner *)exchange_data(exchange))->how;
-    char *body = echo(exchange, how == ESCAPING), *headers = NULL;
-    if ((how == LATER || how == PATIENTLY) && exchange_index(exchange) % 3 == 2)
-        how = NORMALLY;
-    if (how == NORMALLY)
+static void respond(struct exchange *exchange) {
+    enum behavior behavior = ((const struct script *)exchange_data(exchange))->behavior;
+    char *body = echo(exchange, behavior == ESCAPED_ECHO), *headers = NULL;
+    if ((behavior == UNAVAILABLE_ECHO || behavior == UNAVAILABLE) && exchange_index(exchange) % 3 == 2)
+        behavior = SUCCESS;
+    if (behavior == SUCCESS)
         exchange_respond(exchange, &(struct response){.body = COMPLETED});
-    else if (how == NOT_FOUND)
+    else if (behavior == NOT_FOUND)
         exchange_respond(exchange, &(struct response){.status = 404, .body = "{}"});
-    else if (how == PATIENTLY)
+    else if (behavior == UNAVAILABLE)
         exchange_respond(exchange,
                          &(struct response){.status = 503, .headers = "Retry-After: 0\r\n", .body = "{}"});
-    else if (how == IN_PIECES)
-        send_in_pieces(exchange, body);
-    else if (how == COMPRESSING)
+    else if (behavior == CHUNKED_ECHO)
+        send_chunked(exchange, body);
+    else if (behavior == COMPRESSED_ECHO)
         send_compressed(exchange, body);
-    else if (how == NOT_AT_ALL)
+    else if (behavior == SILENCE)
         exchange_await_close(exchange);
-    else if (how == USELESSLY)
+    else if (behavior == NOT_AN_EXECUTION)
         exchange_respond(exchange, &(struct response){.body = body});
-    else if (how == BRIEFLY)
+    else if (behavior == TRUNCATED_ECHO)
         exchange_respond(exchange,
                          &(struct response){.status = 404, .body = body, .is_cut = true, .cut = 130});
     else {
         headers = text_of("x-request-id: <%s>\r\nRetry-After: 0\r\n", sent_secret(exchange));
-        exchange_respond(exchange, &(struct response){.status = how == LATER ? 503 : 404,
+        exchange_respond(exchange, &(struct response){.status = behavior == UNAVAILABLE_ECHO ? 503 : 404,
                                                       .headers = headers,
-                                                      .body = how == IN_HEADERS ? "{}" : body});
+                                                      .body = behavior == ECHO_IN_HEADER ? "{}" : body});
     }
     free(headers);
     free(body);
 }
 
 static void respond_as_scripted(struct exchange *exchange) {
-    bool is_followed = ((const struct manner *)exchange_data(exchange))->is_followed;
+    bool is_followed = ((const struct script *)exchange_data(exchange))->is_followed;
     exchange_cork(exchange, is_followed);
-    response(exchange);
+    respond(exchange);
     if (is_followed)
         exchange_send_below_tls(exchange, "\x17", 1);
     exchange_cork(exchange, false);
 }
 
-/* Tells two host:port, the server's and the proxy's. */
+/* Starts both in the child; the info is the server's URL and the proxy's host:port. */
 static void serve_secrets(const void *data, char *info, size_t size) {
-    const struct manner *manner = data;
-    static struct manner kept;
-    kept = *manner;
+    const struct script *script = data;
+    static struct script kept;
+    kept = *script;
     struct secret_text password;
     struct server_options options = {.handler = respond_as_scripted, .data = &kept};
-    options.certificate = manner->is_secure ? "good" : NULL;
-    reveal(PASSWORD, &password);
+    options.certificate = script->is_secure ? "good" : NULL;
+    compute_secret(PASSWORD, &password);
     struct server *server = serve(&options);
     struct proxy *proxy = proxy_start((struct proxy_options){
-        .is_socks = manner->between == SOCKS_PROXY, .user = USER, .password = strdup(password.text)});
+        .is_socks = script->proxy == SOCKS_PROXY, .user = USER, .password = strdup(password.text)});
     snprintf(info, size, "%s %s", server_url(server), strstr(proxy_url(proxy, "http", NULL), "//") + 2);
 }
 
-struct place {
+struct peers {
     struct remote *remote;
     char server[80], proxy[80];
 };
 
-static struct place place_open(struct manner manner) {
+static struct peers peers_start(struct script script) {
     certificate_path("ca.pem");
-    struct place place = {.remote = remote_start(serve_secrets, &manner)};
-    if (sscanf(remote_info(place.remote), "%79s %79s", place.server, place.proxy) != 2)
+    struct peers peers = {.remote = remote_start(serve_secrets, &script)};
+    if (sscanf(remote_info(peers.remote), "%79s %79s", peers.server, peers.proxy) != 2)
         abort();
-    return place;
+    return peers;
 }
 
 /* Calls -------------------------------------------------------------------------------------------------- */
 
 static void set_key(refold_options *options) {
     struct secret_text key;
-    reveal(KEY, &key);
+    compute_secret(KEY, &key);
     refold_options_set_api_key(options, key.text, TEST_ACCOUNT);
     wipe(&key, sizeof key);
 }
 
 static void set_token(refold_options *options, enum secret which) {
     struct secret_text token;
-    reveal(which, &token);
+    compute_secret(which, &token);
     refold_options_set_session_token(options, token.text);
     wipe(&token, sizeof token);
 }
 
 static void replace_token(const refold_client *client, enum secret which) {
     struct secret_text token;
-    reveal(which, &token);
+    compute_secret(which, &token);
     CHECK_INT(refold_client_set_session_token(client, token.text), REFOLD_OK);
     wipe(&token, sizeof token);
 }
 
-/* The password in a URL, escaped where it must be. */
-static void set_proxy(refold_options *options, enum between between, const char *where, enum secret secret) {
+/* The password is part of the URL, percent-encoded where necessary. */
+static void set_proxy(refold_options *options, enum proxy_kind proxy, const char *address,
+                      enum secret secret) {
     char url[400], *to = url;
-    to += sprintf(to, "%s://" USER ":", between == SOCKS_PROXY ? "socks5h" : "http");
+    to += sprintf(to, "%s://" USER ":", proxy == SOCKS_PROXY ? "socks5h" : "http");
     for (int i = 0; i < SECRET_LENGTH; i++) {
         char byte = secret_byte(secret, i);
         to += sprintf(to, byte == '/' || byte == '"' ? "%%%02X" : "%c", byte);
     }
-    sprintf(to, "@%s", where);
+    sprintf(to, "@%s", address);
     refold_options_set_proxy(options, url);
     wipe(url, sizeof url);
 }
 
-/* None of them in anything that an error tells. */
+/* Checks that no secret is in a text of an error. */
 static void check_has_no_secret(const char *text) {
     for (int secret = 0; text != NULL && secret < SECRETS; secret++) {
         struct needle needle = needle_of(secret);
@@ -366,59 +365,61 @@ static void check_error_has_no_secret(const refold_error *error) {
 }
 
 struct scenario {
-    enum how how;
+    enum behavior behavior;
     bool is_secure;
     bool has_token;
-    enum between between;
+    enum proxy_kind proxy;
     bool is_followed;
 };
 
 static void call(const refold_client *client, const struct scenario *scenario) {
-    enum how how = scenario->how;
+    enum behavior behavior = scenario->behavior;
     refold_error *error = NULL;
     refold_execution *execution = get(client, &error);
-    CHECK((execution != NULL) == (how == NORMALLY || how == PATIENTLY || how == LATER));
+    CHECK((execution != NULL) ==
+          (behavior == SUCCESS || behavior == UNAVAILABLE || behavior == UNAVAILABLE_ECHO));
     check_error_has_no_secret(error);
-    if (how == ECHOING || how == ESCAPING || how == COMPRESSING || how == IN_PIECES) {
+    if (behavior == ECHO || behavior == ESCAPED_ECHO || behavior == COMPRESSED_ECHO ||
+        behavior == CHUNKED_ECHO) {
         CHECK_CONTAINS(refold_error_message(error),
-                       scenario->between == NO_PROXY ? "no <***>, no <nothing>" : "no <***>, no <***>");
+                       scenario->proxy == NO_PROXY ? "no <***>, no <nothing>" : "no <***>, no <***>");
         CHECK_STR(refold_error_api_code(error), "<***>");
         CHECK_STR(refold_error_http_error_type(error), "<***>");
         CHECK_STR(refold_error_request_id(error), "<***>");
         CHECK_CONTAINS(refold_error_body(error, NULL), "[\"<***>\", {\"<***>\": 1}]");
-    } else if (how == IN_HEADERS) {
+    } else if (behavior == ECHO_IN_HEADER) {
         CHECK_STR(refold_error_request_id(error), "<***>");
     }
     refold_error_free(error);
     refold_execution_free(execution);
 }
 
-static refold_options *options_for(const struct place *place, bool has_token, enum between between) {
+static refold_options *options_for(const struct peers *peers, bool has_token, enum proxy_kind proxy) {
     refold_options *options = refold_options_new();
-    refold_options_set_base_url(options, place->server);
+    refold_options_set_base_url(options, peers->server);
     refold_options_set_ca_file(options, certificate_path("ca.pem"));
     refold_options_set_timeout_ms(options, 20000 * (uint64_t)check_patience());
     if (has_token)
         set_token(options, OLD_TOKEN);
     else
         set_key(options);
-    if (between != NO_PROXY) {
-        set_proxy(options, between, place->proxy, BAD_PASSWORD); /* To be replaced. */
-        set_proxy(options, between, place->proxy, PASSWORD);
+    if (proxy != NO_PROXY) {
+        set_proxy(options, proxy, peers->proxy, BAD_PASSWORD); /* replaced below */
+        set_proxy(options, proxy, peers->proxy, PASSWORD);
     }
     return options;
 }
 
 static void check_scenario(const struct scenario *scenario) {
-    check_case("answer %d%s%s, proxy %d", scenario->how, scenario->is_secure ? ", TLS" : "",
-               scenario->has_token ? ", token" : ", key", scenario->between);
+    check_case("behavior %d%s%s, proxy %d", scenario->behavior, scenario->is_secure ? ", TLS" : "",
+               scenario->has_token ? ", token" : ", key", scenario->proxy);
     new_secrets();
-    struct place place = place_open(
-        (struct manner){scenario->how, scenario->between, scenario->is_secure, scenario->is_followed});
-    refold_options *options = options_for(&place, scenario->has_token, scenario->between);
-    if (scenario->how == NOT_AT_ALL)
+    struct peers peers = peers_start(
+        (struct script){scenario->behavior, scenario->proxy, scenario->is_secure, scenario->is_followed});
+    refold_options *options = options_for(&peers, scenario->has_token, scenario->proxy);
+    if (scenario->behavior == SILENCE)
         refold_options_set_timeout_ms(options, 100);
-    if (scenario->how != LATER && scenario->how != PATIENTLY)
+    if (scenario->behavior != UNAVAILABLE_ECHO && scenario->behavior != UNAVAILABLE)
         refold_options_set_max_retries(options, 0);
     refold_error *error = NULL;
     refold_client *client = refold_client_new(options, &error);
@@ -430,47 +431,49 @@ static void check_scenario(const struct scenario *scenario) {
         CHECK_GONE(needle_of(OLD_TOKEN));
         call(client, scenario);
     }
-    /* It can be found at all. */
+    /* The search does find a secret that is in memory. */
     CHECK_FOUND(needle_of(scenario->has_token ? TOKEN : KEY));
-    if (scenario->between != NO_PROXY)
+    if (scenario->proxy != NO_PROXY)
         CHECK_FOUND(needle_of(PASSWORD));
     CHECK_GONE(needle_of(BAD_PASSWORD));
     refold_client_free(client);
     check_none_is_left();
-    remote_stop(place.remote);
+    remote_stop(peers.remote);
 }
 
 TEST(no_secret_remains_in_memory) {
-    for (enum how how = NORMALLY; how <= NOT_AT_ALL; how++)
+    for (enum behavior behavior = SUCCESS; behavior <= SILENCE; behavior++)
         for (int i = 0; i < 4; i++)
-            check_scenario(&(struct scenario){.how = how, .is_secure = i % 2 == 1, .has_token = i / 2 == 1});
+            check_scenario(
+                &(struct scenario){.behavior = behavior, .is_secure = i % 2 == 1, .has_token = i / 2 == 1});
 }
 
-/* The beginning of another record comes with the answer. */
+/* Part of another TLS record arrives with the response. */
 TEST(no_secret_remains_when_data_follows_the_response) {
-    static const enum how hows[] = {ECHOING, ESCAPING, COMPRESSING, IN_PIECES, IN_HEADERS, USELESSLY};
-    for (size_t i = 0; i < COUNT(hows); i++)
-        check_scenario(
-            &(struct scenario){.how = hows[i], .is_secure = true, .has_token = true, .is_followed = true});
+    static const enum behavior behaviors[] = {ECHO,         ESCAPED_ECHO,   COMPRESSED_ECHO,
+                                              CHUNKED_ECHO, ECHO_IN_HEADER, NOT_AN_EXECUTION};
+    for (size_t i = 0; i < COUNT(behaviors); i++)
+        check_scenario(&(struct scenario){
+            .behavior = behaviors[i], .is_secure = true, .has_token = true, .is_followed = true});
 }
 
 TEST(no_proxy_password_remains_in_memory) {
-    static const enum how hows[] = {NORMALLY, NOT_FOUND,   PATIENTLY, ECHOING,
-                                    ESCAPING, COMPRESSING, LATER,     NOT_AT_ALL};
-    for (size_t i = 0; i < COUNT(hows); i++) {
-        /* A plaintext request through an HTTP proxy is answered by the proxy itself. */
-        check_scenario(
-            &(struct scenario){.how = hows[i], .is_secure = true, .has_token = false, .between = HTTP_PROXY});
-        check_scenario(
-            &(struct scenario){.how = hows[i], .is_secure = true, .has_token = true, .between = SOCKS_PROXY});
+    static const enum behavior behaviors[] = {SUCCESS,      NOT_FOUND,       UNAVAILABLE,      ECHO,
+                                              ESCAPED_ECHO, COMPRESSED_ECHO, UNAVAILABLE_ECHO, SILENCE};
+    for (size_t i = 0; i < COUNT(behaviors); i++) {
+        /* Except plaintext through an HTTP proxy: there the proxy itself responds. */
         check_scenario(&(struct scenario){
-            .how = hows[i], .is_secure = false, .has_token = false, .between = SOCKS_PROXY});
+            .behavior = behaviors[i], .is_secure = true, .has_token = false, .proxy = HTTP_PROXY});
+        check_scenario(&(struct scenario){
+            .behavior = behaviors[i], .is_secure = true, .has_token = true, .proxy = SOCKS_PROXY});
+        check_scenario(&(struct scenario){
+            .behavior = behaviors[i], .is_secure = false, .has_token = false, .proxy = SOCKS_PROXY});
     }
     check_scenario(
-        &(struct scenario){.how = NORMALLY, .is_secure = false, .has_token = false, .between = HTTP_PROXY});
+        &(struct scenario){.behavior = SUCCESS, .is_secure = false, .has_token = false, .proxy = HTTP_PROXY});
 }
 
-/* Options alone: replaced, taken back, refused, freed. */
+/* Secrets of options that are replaced, unset, rejected or freed. */
 TEST(freed_options_leave_no_secret) {
     new_secrets();
     refold_options *options = refold_options_new();
@@ -501,8 +504,8 @@ TEST(freed_options_leave_no_secret) {
     check_none_is_left();
 }
 
-/* Wiped in the host's own copy of the environment, for which the library is not to blame. */
-static void forget_variable(const char *name) {
+/* Wipes a variable in the environment, which belongs to the host and not to the library. */
+static void wipe_variable(const char *name) {
     char *value = getenv(name);
     if (value != NULL)
         wipe(value, strlen(value));
@@ -511,49 +514,49 @@ static void forget_variable(const char *name) {
 
 TEST(secrets_from_the_environment_are_wiped) {
     new_secrets();
-    struct place place = place_open((struct manner){NORMALLY, HTTP_PROXY, true, false});
+    struct peers peers = peers_start((struct script){SUCCESS, HTTP_PROXY, true, false});
     struct secret_text key;
     char url[400];
-    reveal(KEY, &key);
+    compute_secret(KEY, &key);
     setenv("REFOLD_API_KEY", key.text, 1);
     wipe(&key, sizeof key);
     setenv("REFOLD_LINKED_ACCOUNT_ID", TEST_ACCOUNT, 1);
-    setenv("REFOLD_BASE_URL", place.server, 1);
+    setenv("REFOLD_BASE_URL", peers.server, 1);
     refold_options *options = refold_options_new_from_env();
-    forget_variable("REFOLD_API_KEY");
-    forget_variable("REFOLD_LINKED_ACCOUNT_ID");
-    forget_variable("REFOLD_BASE_URL");
+    wipe_variable("REFOLD_API_KEY");
+    wipe_variable("REFOLD_LINKED_ACCOUNT_ID");
+    wipe_variable("REFOLD_BASE_URL");
     refold_options_set_ca_file(options, certificate_path("ca.pem"));
     char *to = url + sprintf(url, "http://" USER ":");
     for (int i = 0; i < SECRET_LENGTH; i++) {
         char byte = secret_byte(PASSWORD, i);
         to += sprintf(to, byte == '/' || byte == '"' ? "%%%02X" : "%c", byte);
     }
-    sprintf(to, "@%s", place.proxy);
+    sprintf(to, "@%s", peers.proxy);
     setenv("HTTPS_PROXY", url, 1);
     refold_client *client = client_of(options);
-    forget_variable("HTTPS_PROXY");
+    wipe_variable("HTTPS_PROXY");
     wipe(url, sizeof url);
     CHECK_INT(get_code(client), REFOLD_OK);
     refold_client_free(client);
     check_none_is_left();
-    remote_stop(place.remote);
+    remote_stop(peers.remote);
 }
 
-/* Where no answer comes: refused logins and connections, certificates that nobody trusts. */
+/* Calls without a response: rejected logins, refused connections, untrusted certificates. */
 TEST(failures_leave_no_secret) {
     new_secrets();
-    struct place place = place_open((struct manner){NORMALLY, HTTP_PROXY, true, false});
+    struct peers peers = peers_start((struct script){SUCCESS, HTTP_PROXY, true, false});
     for (int i = 0; i < 4; i++) {
         refold_options *options = refold_options_new();
         check_case("failure %d", i);
         set_key(options);
-        refold_options_set_base_url(options, i == 2 ? "https://127.0.0.1:1" : place.server);
+        refold_options_set_base_url(options, i == 2 ? "https://127.0.0.1:1" : peers.server);
         refold_options_set_max_retries(options, i == 2 ? 1 : 0);
-        refold_options_set_connect_timeout_ms(options,
-                                              i == 1 ? 300 : 10000); /* It waits for the end of a head. */
+        /* With i == 1, the HTTP proxy waits for the end of a head. */
+        refold_options_set_connect_timeout_ms(options, i == 1 ? 300 : 10000);
         if (i < 2)
-            set_proxy(options, i == 0 ? HTTP_PROXY : SOCKS_PROXY, place.proxy, BAD_PASSWORD);
+            set_proxy(options, i == 0 ? HTTP_PROXY : SOCKS_PROXY, peers.proxy, BAD_PASSWORD);
         refold_client *client = client_of(options);
         refold_error *error = NULL;
         CHECK(get(client, &error) == NULL);
@@ -563,5 +566,5 @@ TEST(failures_leave_no_secret) {
         refold_error_free(error);
         check_none_is_left();
     }
-    remote_stop(place.remote);
+    remote_stop(peers.remote);
 }

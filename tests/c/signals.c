@@ -1,7 +1,6 @@
-/* What a host does to its threads while they call: signals, and cancelling them.
+/* Signals and thread cancellation during calls.
  *
- * "A signal handler without SA_RESTART in the host never fails a call", and a SIGPIPE that nobody handles
- * kills nobody. */
+ * A signal handler installed without SA_RESTART fails no call, and no call raises SIGPIPE. */
 #define _GNU_SOURCE
 #include "client.h"
 #include "lookup.h"
@@ -21,7 +20,7 @@ enum { CALLS = 200 };
 static pthread_t caller;
 static atomic_int seen_by_caller, seen_by_others;
 
-static void notice(int number) {
+static void count_signal(int number) {
     (void)number;
     if (pthread_equal(pthread_self(), caller))
         seen_by_caller++;
@@ -29,9 +28,9 @@ static void notice(int number) {
         seen_by_others++;
 }
 
-/* Every millisecond, and what is interrupted is not begun again by the kernel. */
+/* Sends a signal every millisecond, with a handler after which the kernel restarts no system call. */
 static void begin_storm(void) {
-    struct sigaction action = {.sa_handler = notice};
+    struct sigaction action = {.sa_handler = count_signal};
     sigemptyset(&action.sa_mask);
     sigaction(SIGALRM, &action, NULL);
     caller = pthread_self();
@@ -45,7 +44,7 @@ static void end_storm(void) {
     signal(SIGALRM, SIG_DFL);
 }
 
-/* The calls that a signal may interrupt anywhere --------------------------------------------------------- */
+/* Interrupted calls -------------------------------------------------------------------------------------- */
 
 static void respond_late(struct exchange *exchange) {
     exchange_respond(exchange, &(struct response){.body = COMPLETED, .delay_ms = 3});
@@ -73,7 +72,7 @@ static void run_for_a_while(struct exchange *exchange) {
     exchange_respond(exchange, &(struct response){.body = over ? COMPLETED : RUNNING, .delay_ms = 2});
 }
 
-/* 4 MB, for which both sides have to wait many times. */
+/* 4 MB: both sides have to wait many times. */
 static void respond_at_length(struct exchange *exchange) {
     enum { LENGTH = 4 << 20 };
     char *body = malloc(LENGTH);
@@ -85,7 +84,7 @@ static void respond_at_length(struct exchange *exchange) {
     free(body);
 }
 
-/* A SOCKS5 proxy that is the server as well. */
+/* The server is its own SOCKS5 proxy. */
 static void greet_slowly(struct exchange *exchange) {
     char request[300];
     exchange_read_exactly(exchange, request, 3);
@@ -105,7 +104,7 @@ static const struct {
     bool secure, is_looked_up, waits;
     int calls;
 } rows[] = {
-    {.name = "plain", .handler = respond_late, .calls = CALLS},
+    {.name = "plaintext", .handler = respond_late, .calls = CALLS},
     {.name = "TLS", .handler = respond_late, .secure = true, .calls = CALLS},
     {.name = "dripping", .handler = drip_response, .calls = CALLS / 4},
     {.name = "dripping in TLS", .handler = drip_response, .secure = true, .calls = CALLS / 4},
@@ -164,7 +163,7 @@ TEST(signals_fail_no_call) {
         begin_storm();
         make_calls(i, client);
         end_storm();
-        /* The signals have hit the calls, and none of the library's own threads. */
+        /* The signals interrupted the caller, and none of the library's own threads. */
         CHECK(seen_by_caller >= (rows[i].calls > 10 ? 20 : 1));
         CHECK_INT(seen_by_others, 0);
         refold_client_free(client);
@@ -221,7 +220,7 @@ TEST(signals_do_not_change_a_pause) {
     server_stop(server);
 }
 
-/* The library changes nothing of how the process takes signals. */
+/* The library changes neither signal dispositions nor masks of the process. */
 TEST(signal_dispositions_and_masks_are_unchanged) {
     enum { SIGNALS = 65 };
     struct sigaction before[SIGNALS], after;
@@ -233,7 +232,8 @@ TEST(signal_dispositions_and_masks_are_unchanged) {
     sigemptyset(&blocked_after);
     pthread_sigmask(SIG_SETMASK, NULL, &blocked_before);
     struct server *server = serve_body(COMPLETED);
-    refold_client *client = client_for(6, server); /* with a lookup, for which the library starts a thread */
+    refold_client *client =
+        client_for(6, server); /* the row with lookups, for which the library starts threads */
     make_calls(6, client);
     refold_client_free(client);
     server_stop(server);
@@ -250,15 +250,15 @@ TEST(signal_dispositions_and_masks_are_unchanged) {
 
 /* SIGPIPE ------------------------------------------------------------------------------------------------ */
 
-/* A connection that the server has half closed and then reset gives EPIPE, and SIGPIPE, to whoever sends on
- * it. It has to happen between two steps of the client: its `send`, which stands here, waits for it. */
+/* Sending on a connection that the peer has half closed and then reset fails with EPIPE and raises SIGPIPE.
+ * The reset has to happen between two steps of the client: send(), replaced below, waits for it. */
 
 struct trap {
-    int number;            /* of the send that falls into it, from 1; 0: none */
-    int sends;             /* so far */
+    int number;            /* which send() springs it, counted from 1; 0: none */
+    int sends;             /* calls of send() so far */
     struct event *wanted;  /* the client is about to send */
-    struct event *settled; /* the server is done with the connection */
-    int broken;            /* how often a send has found the pipe broken */
+    struct event *settled; /* the server has reset the connection */
+    int broken;            /* calls of send() that failed with EPIPE */
 };
 
 static struct trap trap;
@@ -279,13 +279,13 @@ ssize_t send(int descriptor, const void *bytes, size_t length, int flags) {
         event_await(trap.settled, 1, 10000);
     }
     ssize_t sent = next(descriptor, bytes, length, flags);
-    int because = errno;
-    trap.broken += sent < 0 && because == EPIPE;
-    errno = because;
+    int error = errno;
+    trap.broken += sent < 0 && error == EPIPE;
+    errno = error;
     return sent;
 }
 
-/* Sets the trap off when it is time. */
+/* Resets the connection when the client is about to send. */
 static void spring(struct exchange *exchange) {
     if (event_await(trap.wanted, 1, 10000)) {
         exchange_half_close(exchange);
@@ -309,13 +309,13 @@ static void trap_after_a_response(struct exchange *exchange) {
 static const struct {
     const char *name;
     bool secure, at_once;
-    int number; /* of the send that breaks, counted from the beginning or from the second call on */
+    int number; /* of the send() that fails: counted from the first call if at_once, else from the second */
     refold_code first, second;
 } traps[] = {
     {"a first request", false, true, 1, REFOLD_ERROR_TRANSPORT, REFOLD_OK},
-    {"a TLS greeting", true, true, 1, REFOLD_ERROR_TRANSPORT, REFOLD_OK},
-    {"a request on a connection in use", false, false, 1, REFOLD_OK, REFOLD_OK},
-    {"a request on a TLS session in use", true, false, 1, REFOLD_OK, REFOLD_OK},
+    {"a ClientHello", true, true, 1, REFOLD_ERROR_TRANSPORT, REFOLD_OK},
+    {"a request on a reused connection", false, false, 1, REFOLD_OK, REFOLD_OK},
+    {"a request on a reused TLS session", true, false, 1, REFOLD_OK, REFOLD_OK},
 };
 
 TEST(a_broken_pipe_raises_no_signal) {
@@ -347,7 +347,7 @@ TEST(a_broken_pipe_raises_no_signal) {
     memset(&caller, 0, sizeof caller);
 }
 
-/* Whatever the moment: a server that resets while the client speaks. */
+/* Resets at different moments while the client sends. */
 static void reset_somewhere(struct exchange *exchange) {
     char bytes[64];
     size_t number = exchange_connection(exchange);
@@ -358,8 +358,8 @@ static void reset_somewhere(struct exchange *exchange) {
     exchange_reset(exchange);
 }
 
-/* A reset that comes before the connection has been looked at is one that never was. */
-static void call_in_vain(void *client) {
+/* If the reset arrives before the client has checked the connection, the call fails as CONNECT. */
+static void call_without_success(void *client) {
     for (int i = 0; i < 50; i++) {
         refold_code code = get_code(client);
         if (code != REFOLD_ERROR_CONNECT)
@@ -372,7 +372,7 @@ TEST(a_reset_at_any_moment_raises_no_signal) {
         struct server *server = serve(&(struct server_options){.connected = reset_somewhere});
         char *url = text_of("%s://127.0.0.1:%u", secure ? "https" : "http", server_port(server));
         refold_client *client = client_of(test_options(url));
-        run_on_threads(4, call_in_vain, client, 0);
+        run_on_threads(4, call_without_success, client, 0);
         refold_client_free(client);
         server_stop(server);
         free(url);
@@ -387,7 +387,7 @@ struct victim {
     refold_client *client;
     refold_cancel *cancel;
     refold_code want, code;
-    bool is_asked_before; /* else while it waits for the server */
+    bool is_cancelled_before; /* the thread, before the call; otherwise while it waits for the server */
     bool has_returned;
 };
 
@@ -406,11 +406,11 @@ static void wait_for_one(struct victim *victim) {
     refold_error_free(error);
 }
 
-static void trigger_it(struct victim *victim) { refold_cancel_trigger(victim->cancel); }
+static void trigger_token(struct victim *victim) { refold_cancel_trigger(victim->cancel); }
 
 static void make_and_free_all(struct victim *victim) {
     (void)victim;
-    refold_options *options = test_options("https://nobody.invalid");
+    refold_options *options = test_options("https://unknown.invalid");
     refold_options_set_ca_file(options, certificate_path("ca.pem"));
     refold_client *client = refold_client_new(options, NULL);
     refold_cancel *cancel = refold_cancel_new();
@@ -420,12 +420,12 @@ static void make_and_free_all(struct victim *victim) {
     refold_cancel_free(cancel);
 }
 
-static void free_the_client(struct victim *victim) { refold_client_free(victim->client); }
+static void free_client(struct victim *victim) { refold_client_free(victim->client); }
 
-/* What comes after the call is cancelled, and not the call. */
-static void *be_cancelled(void *data) {
+/* A thread with a pending cancellation: the call completes, and the cancellation takes effect after it. */
+static void *run_cancelled(void *data) {
     struct victim *victim = data;
-    if (victim->is_asked_before)
+    if (victim->is_cancelled_before)
         pthread_cancel(pthread_self());
     victim->work(victim);
     victim->has_returned = true;
@@ -435,12 +435,12 @@ static void *be_cancelled(void *data) {
 
 TEST(a_cancelled_thread_ends_after_the_call) {
     struct victim victims[] = {
-        {"a call that waits", get_one, .want = REFOLD_ERROR_CANCELLED},
-        {"a wait that waits", wait_for_one, .want = REFOLD_ERROR_CANCELLED},
-        {"a call that begins", get_one, .want = REFOLD_ERROR_CANCELLED, .is_asked_before = true},
-        {"a token that is triggered", trigger_it, .is_asked_before = true},
-        {"all that is made", make_and_free_all, .is_asked_before = true},
-        {"a client that is freed", free_the_client, .is_asked_before = true},
+        {"a call that blocks", get_one, .want = REFOLD_ERROR_CANCELLED},
+        {"a wait that blocks", wait_for_one, .want = REFOLD_ERROR_CANCELLED},
+        {"a call that starts", get_one, .want = REFOLD_ERROR_CANCELLED, .is_cancelled_before = true},
+        {"triggering a token", trigger_token, .is_cancelled_before = true},
+        {"creating and freeing objects", make_and_free_all, .is_cancelled_before = true},
+        {"freeing a client", free_client, .is_cancelled_before = true},
     };
     certificate_path("ca.pem");
     for (size_t i = 0; i < COUNT(victims); i++) {
@@ -453,7 +453,7 @@ TEST(a_cancelled_thread_ends_after_the_call) {
         victim->client = client_to(server);
         victim->cancel = refold_cancel_new();
         CHECK_INT(get_code(victim->client), REFOLD_OK);
-        REQUIRE(pthread_create(&thread, NULL, be_cancelled, victim) == 0);
+        REQUIRE(pthread_create(&thread, NULL, run_cancelled, victim) == 0);
         if (victim->want != REFOLD_OK) {
             CHECK(server_await_requests(server, 2, 10000));
             pthread_cancel(thread);
@@ -463,7 +463,7 @@ TEST(a_cancelled_thread_ends_after_the_call) {
         CHECK(result == PTHREAD_CANCELED);
         CHECK(victim->has_returned);
         CHECK_INT(victim->code, victim->want);
-        if (victim->work != free_the_client)
+        if (victim->work != free_client)
             refold_client_free(victim->client);
         refold_cancel_free(victim->cancel);
         server_stop(server);

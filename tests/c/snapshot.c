@@ -1,4 +1,4 @@
-/* "The snapshot": what a body is read as, by refold_parse_execution. */
+/* Snapshots: how refold_parse_execution() reads a body. */
 #define _GNU_SOURCE
 #include "client.h"
 
@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* What is an execution ----------------------------------------------------------------------------------- */
+/* Valid and invalid documents ---------------------------------------------------------------------------- */
 
 TEST(documents_with_a_status_are_executions) {
     static const char *const bodies[] = {
@@ -23,39 +23,39 @@ TEST(documents_with_a_status_are_executions) {
     }
 }
 
-enum { SOMEWHERE = -1 };
+enum { ANYWHERE = -1 };
 
-/* The place that the reason names: a count of bytes or a column, so one more or less is the same place; of an
- * escape, its end is named as well. */
-static bool names_place(const char *message, size_t place) {
+/* Whether the message contains this position. It may be an offset or a column, so it may differ by one; for
+ * an escape, it may be that of the escape's end. */
+static bool has_position(const char *message, size_t position) {
     enum { ESCAPE = 4 };
     for (const char *at = message; *at != '\0'; at++) {
         char *end = NULL;
         if (*at < '0' || *at > '9')
             continue;
         unsigned long number = strtoul(at, &end, 10);
-        if (place == (size_t)SOMEWHERE || (number + 1 >= place && number <= place + ESCAPE))
+        if (position == (size_t)ANYWHERE || (number + 1 >= position && number <= position + ESCAPE))
             return true;
         at = end - 1;
     }
     return false;
 }
 
-static void expect_invalid(const char *json, size_t length, size_t place) {
+static void expect_invalid(const char *json, size_t length, size_t position) {
     refold_error *error = UNREAD_ERROR;
     refold_execution *execution = refold_parse_execution(json, length, &error);
     CHECK(execution == NULL);
     refold_execution_free(execution);
     if (CHECK_ERROR(error, REFOLD_ERROR_INVALID_RESPONSE, NULL) &&
-        !names_place(refold_error_message(error), place))
-        FAIL("\"%s\" does not name the place %zu", refold_error_message(error), place);
+        !has_position(refold_error_message(error), position))
+        FAIL("\"%s\" lacks the position %zu", refold_error_message(error), position);
     CHECK(!refold_error_is_retryable(error));
     CHECK_INT(refold_error_http_status(error), 0);
     CHECK_INT(refold_error_attempts(error), 0);
     refold_error_free(error);
 }
 
-/* Valid JSON, but no execution; where the reason lies is left open. */
+/* Valid JSON, but not an execution. The message need not have a position. */
 TEST(other_documents_are_rejected) {
     static const char *const bodies[] = {"null",
                                          "true",
@@ -80,11 +80,11 @@ TEST(other_documents_are_rejected) {
     }
 }
 
-/* Values that no JSON document holds; the place of the fault, counted from the value's first byte. What is
- * not closed goes wrong somewhere in what follows. */
+/* Malformed values, and the position of the error, counted from the value's first byte. If a bracket is not
+ * closed, the error may be anywhere after it. */
 static const struct {
     const char *value;
-    long place;
+    long position;
 } malformed[] = {{"", 0},
                  {"tru", 3},
                  {"True", 0},
@@ -108,7 +108,7 @@ static const struct {
                  {"[1,]", 3},
                  {"[1 2]", 3},
                  {"[,1]", 1},
-                 {"[1", SOMEWHERE},
+                 {"[1", ANYWHERE},
                  {"]", 0},
                  {"{\"a\"}", 4},
                  {"{\"a\" 1}", 5},
@@ -119,7 +119,7 @@ static const struct {
                  {"{\"a\": 1 \"b\": 2}", 8},
                  {"[}", 1},
                  {"{]", 1},
-                 {"[[]", SOMEWHERE},
+                 {"[[]", ANYWHERE},
                  {"// comment\n1", 0},
                  {"/* comment */ 1", 0},
                  {"\"\\x\"", 2},
@@ -144,7 +144,7 @@ static const struct {
                  {"\"\xe2\x82\"", 1},
                  {"\"\x80\"", 1}};
 
-/* Wherever it stands: in a field that nobody knows, in an output, as the name that a typed field gives. */
+/* In an unknown field, in an output, in a typed field, and before the status. */
 TEST(malformed_json_anywhere_fails_the_parse) {
     static const char *const before[] = {
         "{\"status\": \"RUNNING\", \"unknown\": ",
@@ -156,8 +156,9 @@ TEST(malformed_json_anywhere_fails_the_parse) {
         for (size_t where = 0; where < COUNT(before); where++) {
             char *body = text_of("%s%s%s", before[where], malformed[i].value, after[where]);
             check_case("%zu: %s", where, malformed[i].value);
-            size_t place = strlen(before[where]) + (size_t)malformed[i].place;
-            expect_invalid(body, strlen(body), malformed[i].place == SOMEWHERE ? (size_t)SOMEWHERE : place);
+            size_t position = strlen(before[where]) + (size_t)malformed[i].position;
+            expect_invalid(body, strlen(body),
+                           malformed[i].position == ANYWHERE ? (size_t)ANYWHERE : position);
             free(body);
         }
     }
@@ -166,7 +167,7 @@ TEST(malformed_json_anywhere_fails_the_parse) {
 TEST(data_after_the_document_is_rejected) {
     static const struct {
         const char *body;
-        size_t place;
+        size_t position;
     } cases[] = {{"", 0},
                  {" \n", 2},
                  {"{\"status\": \"RUNNING\"", 20},
@@ -180,22 +181,21 @@ TEST(data_after_the_document_is_rejected) {
                  {"{\"status\": \"RUNNING\"\xc2\xa0}", 20}};
     for (size_t i = 0; i < COUNT(cases); i++) {
         check_case("%s", cases[i].body);
-        expect_invalid(cases[i].body, strlen(cases[i].body), cases[i].place);
+        expect_invalid(cases[i].body, strlen(cases[i].body), cases[i].position);
     }
     check_case("U+0000");
     expect_invalid("{\"status\": \"RUNNING\"}\0", 22, 21);
     expect_invalid("{\"status\": \"RUN\0ING\"}", 21, 15);
 }
 
-/* A fault behind many lines: whether the place is told as line and column or as a count, the message names
- * it. */
+/* In a text of several lines, the message has either line and column or the offset. */
 TEST(parse_errors_report_line_and_position) {
     refold_error *error = UNREAD_ERROR;
     const char *body = "{\n\"status\": \"RUNNING\",\n\"a\": 01}";
     CHECK(refold_parse_execution(body, strlen(body), &error) == NULL);
     const char *message = refold_error_message(error);
-    bool by_line = strstr(message, "line 3") != NULL && names_place(message, 7);
-    CHECK(by_line || names_place(message, strlen(body) - 2));
+    bool by_line = strstr(message, "line 3") != NULL && has_position(message, 7);
+    CHECK(by_line || has_position(message, strlen(body) - 2));
     refold_error_free(error);
 }
 
@@ -229,7 +229,7 @@ static const struct {
                     {"node_type", refold_node_type},
                     {"node_status", refold_node_status}};
 
-/* A value as it is sent, and what a typed string then reads. */
+/* A value as sent, and the string that a typed field returns for it. */
 static const struct {
     const char *sent, *want;
 } string_values[] = {
@@ -261,12 +261,12 @@ static const struct {
     {"\"first\", \"KEY\": 7", NULL},
     {"\"first\", \"KEY\": null", NULL}};
 
-/* `"key": value`, where KEY in the value stands for the key. */
+/* `"key": value`, where KEY in the value is replaced by the key. */
 static char *member_of(const char *key, const char *value) {
-    const char *again = strstr(value, "KEY");
-    if (again == NULL)
+    const char *repeated_key = strstr(value, "KEY");
+    if (repeated_key == NULL)
         return text_of("\"%s\": %s", key, value);
-    return text_of("\"%s\": %.*s%s%s", key, (int)(again - value), value, key, again + 3);
+    return text_of("\"%s\": %.*s%s%s", key, (int)(repeated_key - value), value, key, repeated_key + 3);
 }
 
 TEST(execution_strings_are_returned) {
@@ -301,7 +301,7 @@ TEST(node_strings_are_returned) {
     }
 }
 
-/* A text that ends at U+0000 for C is whole in the JSON view. */
+/* C strings end at U+0000; the JSON view returns the whole string. */
 TEST(strings_with_nul_end_there_for_c) {
     size_t length = 0;
     refold_execution *execution =
@@ -364,7 +364,7 @@ TEST(every_status_has_its_state) {
     }
 }
 
-/* A number as it is sent; as a count (-1: absent); as a JSON integer and a JSON double. */
+/* A number as sent, read as a count (-1: absent), as a JSON integer and as a JSON double. */
 static const struct {
     const char *sent;
     int64_t count, integer;
@@ -445,7 +445,7 @@ TEST(counts_of_another_type_are_absent) {
     }
 }
 
-/* How many of all typed fields are there, of the execution and its second node. */
+/* The number of typed fields that are present in the execution and its second node. */
 static int count_fields(const refold_execution *execution) {
     const refold_node *node = refold_execution_node(execution, 1);
     const void *const fields[] = {refold_execution_id(execution),
@@ -471,15 +471,14 @@ static int count_fields(const refold_execution *execution) {
     return count;
 }
 
-/* In the order in which they are documented, in which they may be expected. */
-#define NODE_OF_ALL                                                                                          \
+/* All fields of a node, in the documented order, which the parser may predict. */
+#define FULL_NODE                                                                                            \
     "{\"node_id\":\"a\",\"node_name\":\"a\",\"node_type\":\"a\",\"node_status\":\"a\",\"is_batch\":true,"    \
     "\"attempts_made\":1,\"maximum_attempts\":1,\"execution_time\":1,\"latest_output\":1,\"input_data\":1}"
 
-/* A key that differs from one that has a meaning, in any letter, or in two whose differences are equal, is
- * another one. */
+/* A key that differs from a known one in any letter, or in two letters by the same bit, is unknown. */
 TEST(similar_keys_are_ignored) {
-    enum { EXECUTION_FIELDS = 10, NODE_FIELDS = 10, FARTHEST = 16 };
+    enum { EXECUTION_FIELDS = 10, NODE_FIELDS = 10, MAX_DISTANCE = 16 };
     static const char *const keys[] = {"_id",
                                        "name",
                                        "org_id",
@@ -503,26 +502,27 @@ TEST(similar_keys_are_ignored) {
         text_of("{\"_id\":\"a\",\"name\":\"a\",\"org_id\":\"a\",\"environment\":\"a\",\"status\":\"a\","
                 "\"completion_percentage\":1,\"config_id\":\"a\",\"linked_account_id\":\"a\","
                 "\"createdAt\":\"a\",\"nodes\":[%s,%s,%s]}",
-                NODE_OF_ALL, NODE_OF_ALL, NODE_OF_ALL);
+                FULL_NODE, FULL_NODE, FULL_NODE);
     refold_execution *whole = parsed(body);
     CHECK_INT(count_fields(whole), EXECUTION_FIELDS + NODE_FIELDS);
     refold_execution_free(whole);
     for (size_t i = 0; i < COUNT(keys); i++) {
         char *quoted = text_of("\"%s\":", keys[i]), *key = strstr(body, quoted);
-        if (strstr(key + 1, quoted) != NULL) /* that of the second node */
+        if (strstr(key + 1, quoted) != NULL) /* the key of the second node */
             key = strstr(key + 1, quoted);
         const int left =
             strcmp(keys[i], "nodes") == 0 ? EXECUTION_FIELDS - 1 : EXECUTION_FIELDS + NODE_FIELDS - 1;
         for (size_t at = 1; at <= strlen(keys[i]); at++)
-            for (size_t apart = 0; apart <= FARTHEST && at + apart <= strlen(keys[i]); apart += 8) {
+            for (size_t distance = 0; distance <= MAX_DISTANCE && at + distance <= strlen(keys[i]);
+                 distance += 8) {
                 key[at] ^= 1;
-                key[at + apart] ^= apart > 0;
+                key[at + distance] ^= distance > 0;
                 check_case("%.24s", key);
                 refold_execution *execution = parsed(body);
                 CHECK_INT(count_fields(execution), left);
                 refold_execution_free(execution);
                 key[at] ^= 1;
-                key[at + apart] ^= apart > 0;
+                key[at + distance] ^= distance > 0;
             }
         free(quoted);
     }
@@ -685,7 +685,7 @@ TEST(the_last_of_repeated_keys_is_found) {
     refold_execution_free(execution);
 }
 
-/* Many members, all looked up: repeated, escaped and plain. */
+/* Looks up many members: repeated, with and without escapes. */
 TEST(members_are_found_in_objects_of_any_size) {
     enum { MEMBERS = 3000 };
     char *body = malloc(MEMBERS * 60 + 100);
@@ -792,7 +792,7 @@ TEST(members_keep_their_order) {
     refold_execution_free(execution);
 }
 
-/* The server's own bytes: no copy for raw, one that is kept for text. */
+/* Raw points into the body; text is a copy that is kept. */
 TEST(raw_and_text_are_the_servers_bytes) {
     static const char body[] = " {\"status\": \"\", \"v\" : [ 1.50 , \"\\u00e9\\/\" , { } ] }\n";
     size_t whole_length = 0, length = 0, text_length = 0;
@@ -815,7 +815,7 @@ TEST(raw_and_text_are_the_servers_bytes) {
     refold_execution_free(execution);
 }
 
-/* A known field of another type reads as absent, while the JSON view shows it as it came. */
+/* A known field of another type is absent, but the JSON view returns it as sent. */
 TEST(the_json_view_exposes_what_typed_fields_hide) {
     refold_execution *execution = parsed(
         "{\"status\": \"RUNNING\", \"name\": [1], \"nodes\": {\"a\": 1}, \"completion_percentage\": \"7\"}");
@@ -831,7 +831,7 @@ TEST(the_json_view_exposes_what_typed_fields_hide) {
 
 enum { STACK_BYTES = 128 * 1024 };
 
-/* `depth` values within each other, each opened and closed by these. */
+/* A body with an output of `depth` nested values, each between `open` and `close`. */
 static char *nested(const char *open, const char *core, const char *close, size_t depth) {
     char *opened = repeated(open, depth), *closed = repeated(close, depth);
     char *body = text_of("{\"status\": \"RUNNING\", \"nodes\": [{\"node_id\": \"1\", \"latest_output\": "
@@ -844,11 +844,11 @@ static char *nested(const char *open, const char *core, const char *close, size_
 
 struct deep_case {
     const char *open, *core, *close, *step;
-    size_t depth;  /* how often */
-    size_t levels; /* of one */
+    size_t depth;  /* repetitions of `open` */
+    size_t levels; /* nesting levels of one repetition */
 };
 
-/* Parses, goes far down step by step, copies the text, and frees. */
+/* Parses, descends step by step, copies the text, and frees. */
 static void read_deep(void *data) {
     const struct deep_case *deep = data;
     char *body = nested(deep->open, deep->core, deep->close, deep->depth);
@@ -859,10 +859,10 @@ static void read_deep(void *data) {
     CHECK(refold_json_raw(value, &length) != NULL);
     CHECK_INT(length, strlen(deep->core) + deep->depth * (strlen(deep->open) + strlen(deep->close)));
     CHECK(refold_json_text(value, NULL) != NULL);
-    size_t far = check_is_slow() ? 200 : 3000;
-    char *pointer = repeated(deep->step, far);
+    size_t steps = check_is_slow() ? 200 : 3000;
+    char *pointer = repeated(deep->step, steps);
     const refold_json *pointed = refold_json_pointer(value, pointer);
-    for (size_t i = 0; i < far * deep->levels; i++)
+    for (size_t i = 0; i < steps * deep->levels; i++)
         value = refold_json_at(value, refold_json_length(value) - 1);
     CHECK(value != NULL);
     CHECK(pointed == value);
@@ -882,7 +882,7 @@ TEST(no_depth_overflows_the_stack) {
     }
 }
 
-/* Depth that is not closed, in a body that is not an execution, and a long chain of open strings. */
+/* Nested values that are not closed, at the top level and in a status. */
 static void fail_deep(void *data) {
     (void)data;
     static const char *const parts[] = {"[", "{\"a\":", "[[{\"a\": \"x\", \"b\":"};
@@ -902,7 +902,7 @@ static void fail_deep(void *data) {
 
 TEST(no_depth_of_invalid_json_overflows_the_stack) { run_on_stack(STACK_BYTES, fail_deep, NULL); }
 
-/* A body of so many nodes, each with this output. */
+/* A body of `nodes` nodes, each with this output. */
 static char *body_of_nodes(size_t nodes, const char *output, size_t *length) {
     size_t capacity = nodes * (strlen(output) + 160) + 200;
     char *body = malloc(capacity);
@@ -971,7 +971,7 @@ static void read_large(void *data) {
         CHECK_DOUBLE(refold_json_double(refold_json_pointer(refold_node_latest_output(last), "/numbers/2")),
                      -3e7);
     }
-    /* About the size of the body: one copy of it, and the nodes' own. */
+    /* One copy of the body, and the memory of the nodes. */
     if (!check_is_slow())
         CHECK_BETWEEN(grown, 0, length + length / 2);
     refold_execution_free(execution);
@@ -981,7 +981,7 @@ static void read_large(void *data) {
 
 TEST(a_document_of_100_mb_can_be_read) { run_on_stack(STACK_BYTES, read_large, NULL); }
 
-/* What was looked at is freed with the execution: parsing the same again and again takes no more memory. */
+/* Caches are freed with the execution: parsing repeatedly does not increase memory use. */
 TEST(a_freed_execution_leaves_no_memory) {
     size_t length = 0;
     char *body = body_of_nodes(1000, "{\"a\": [1, 2, \"thr\\u0065e\"], \"b\": {\"c\": \"d\"}}", &length);
@@ -1013,7 +1013,7 @@ struct reader {
     const refold_node *nodes[SHARED_NODES];
 };
 
-static void read_all_of_it(void *data) {
+static void read_shared_execution(void *data) {
     struct reader *reader = data;
     for (size_t i = 0; i < SHARED_NODES; i++) {
         char id[40];
@@ -1031,7 +1031,7 @@ static void read_all_of_it(void *data) {
     }
 }
 
-/* All look at everything first, at once; all are shown the same. */
+/* All threads make the first access to every value at the same time, and get the same pointers. */
 TEST(reading_is_safe_on_many_threads) {
     size_t length = 0;
     char *body = body_of_nodes(SHARED_NODES, "{\"\\u0061\": [1, 2, \"thr\\u0065e\"]}", &length);
@@ -1041,7 +1041,7 @@ TEST(reading_is_safe_on_many_threads) {
         memset(readers, 0, sizeof readers);
         for (int i = 0; i < READERS; i++)
             readers[i].execution = execution;
-        run_on_threads(READERS, read_all_of_it, readers, sizeof readers[0]);
+        run_on_threads(READERS, read_shared_execution, readers, sizeof readers[0]);
         for (int i = 1; i < READERS; i++)
             CHECK(memcmp(&readers[i], &readers[0], sizeof readers[0]) == 0);
         refold_execution_free(execution);
@@ -1052,7 +1052,7 @@ TEST(reading_is_safe_on_many_threads) {
 TEST(a_state_is_the_same_at_every_access) {
     refold_execution *execution =
         parsed("{\"status\": \"TIMED_OUT\", \"nodes\": [{\"node_status\": \"Rejected\"}, {}]}");
-    for (int look = 0; look < 3; look++) {
+    for (int access = 0; access < 3; access++) {
         CHECK_INT(refold_execution_state(execution), REFOLD_STATE_TIMED_OUT);
         CHECK_INT(refold_node_state(refold_execution_node(execution, 0)), REFOLD_STATE_REJECTED);
         CHECK_INT(refold_node_state(refold_execution_node(execution, 1)), REFOLD_STATE_UNKNOWN);
@@ -1060,10 +1060,10 @@ TEST(a_state_is_the_same_at_every_access) {
     refold_execution_free(execution);
 }
 
-static void look_into(const refold_json *value) {
+static void check_container(const refold_json *value) {
     size_t length = 99;
     REQUIRE(value != NULL);
-    for (int look = 0; look < 2; look++) {
+    for (int access = 0; access < 2; access++) {
         CHECK(!refold_json_bool(value));
         CHECK(refold_json_string(value, &length) == NULL);
         CHECK_INT(length, 0);
@@ -1077,9 +1077,9 @@ TEST(containers_keep_their_type_after_access) {
     refold_execution *execution = parsed("{\"status\": \"RUNNING\", \"nodes\": [{\"a\": \"b\", "
                                          "\"latest_output\": [\"c\"], \"input_data\": {\"d\": \"e\"}}]}");
     const refold_node *node = refold_execution_node(execution, 0);
-    look_into(refold_execution_json(execution));
-    look_into(refold_node_json(node));
-    look_into(refold_node_latest_output(node));
-    look_into(refold_node_input_data(node));
+    check_container(refold_execution_json(execution));
+    check_container(refold_node_json(node));
+    check_container(refold_node_latest_output(node));
+    check_container(refold_node_input_data(node));
     refold_execution_free(execution);
 }

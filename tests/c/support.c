@@ -1,4 +1,4 @@
-/* The support of these tests, tried with plain sockets: a scripted server does what a script says. */
+/* The test support itself, over bare sockets: scripted servers follow their script, and checks report. */
 #define _GNU_SOURCE
 #include "check.h"
 #include "server.h"
@@ -22,13 +22,13 @@ static int connect_to(uint16_t port) {
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (connect(connected, (struct sockaddr *)&address, sizeof address) == 0)
         return connected;
-    int because = errno;
+    int error = errno;
     close(connected);
-    errno = because;
+    errno = error;
     return -1;
 }
 
-/* Reads to the end (or an error, which errno tells) into `text`, cut at its size. */
+/* Reads into `text` until the end, an error (stored in errno), or its capacity. */
 static size_t read_all(int connected, char *text, size_t size) {
     size_t length = 0;
     errno = 0;
@@ -38,8 +38,8 @@ static size_t read_all(int connected, char *text, size_t size) {
     return length;
 }
 
-/* Sends the request and reads all that comes until the server closes. */
-static void ask(struct server *server, char *text, size_t size) {
+/* Sends the request and reads until the server closes. */
+static void request(struct server *server, char *text, size_t size) {
     int connected = connect_to(server_port(server));
     text[0] = '\0';
     REQUIRE(connected >= 0);
@@ -84,7 +84,7 @@ TEST(responses_follow_the_script) {
         char text[400];
         struct server *server = serve_responses(1, &cases[i].response);
         check_case("%s", cases[i].name);
-        ask(server, text, sizeof text);
+        request(server, text, sizeof text);
         CHECK_INT(errno, cases[i].error);
         CHECK_STR(text, cases[i].want);
         CHECK(server_await_open(server, 0, 1000));
@@ -135,7 +135,7 @@ TEST(bytes_are_sent_at_the_given_pace) {
     char text[80];
     struct server *server = serve(&(struct server_options){.handler = drip});
     int64_t before = now_ms();
-    ask(server, text, sizeof text);
+    request(server, text, sizeof text);
     CHECK_TIME(now_ms() - before, 60, 1000);
     CHECK_STR(text, "four");
     server_stop(server);
@@ -274,7 +274,7 @@ TEST(servers_support_tls) {
 static void connect_often(void *data) {
     char text[200];
     for (int i = 0; i < 20; i++)
-        ask(data, text, sizeof text);
+        request(data, text, sizeof text);
 }
 
 TEST(many_concurrent_connections_leak_nothing) {
@@ -312,21 +312,21 @@ TEST(threads_and_descriptors_are_counted) {
     event_free(done);
 }
 
-/* Runs this very program on a test that fails on purpose, and reads what it says. */
-static void run_self(const char *test, char *said, size_t size, int *status) {
+/* Runs this program with a test that fails on purpose, and reads its output. */
+static void run_self(const char *test, char *output, size_t size, int *status) {
     char self[400];
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
     REQUIRE(length > 0);
     self[length] = '\0';
     char command[800];
     snprintf(command, sizeof command, "CHECK_FAILING=1 '%s' %s", self, test);
-    FILE *output = popen(command, "r");
-    REQUIRE(output != NULL);
-    said[fread(said, 1, size - 1, output)] = '\0';
-    *status = pclose(output);
+    FILE *pipe = popen(command, "r");
+    REQUIRE(pipe != NULL);
+    output[fread(output, 1, size - 1, pipe)] = '\0';
+    *status = pclose(pipe);
 }
 
-/* Late, missed, and in time: the third of four that are allowed. */
+/* The first attempt is late, the second does not count, and the third of four is in time. */
 TEST(one_attempt_in_time_is_enough) {
     int made = 0;
     for (struct timing timing = {.max_ms = 1, .allowed = 4}; CHECK_AGAIN(timing); made++) {
@@ -372,28 +372,28 @@ __attribute__((constructor)) static void register_failing_tests(void) {
 }
 
 TEST(failed_checks_are_reported) {
-    char said[4000];
+    char output[4000];
     int status = 0;
-    run_self("failing", said, sizeof said, &status);
+    run_self("failing", output, sizeof output, &status);
     CHECK(status != 0);
-    CHECK_CONTAINS(said, "FAIL failing: support.c:");
-    CHECK_CONTAINS(said, "[row 7] \"a\\n\" is \"a\\x0a\", wanted \"b\"");
-    CHECK_CONTAINS(said, "NULL is NULL, wanted \"\"");
-    CHECK_CONTAINS(said, "1 is 1, wanted 2");
-    CHECK_CONTAINS(said, "\"a\" is \"a\" (1 bytes), wanted \"ab\" (2 bytes)");
-    CHECK_CONTAINS(said, "which lacks \"y\"");
-    CHECK_CONTAINS(said, "which holds \"ex\"");
-    CHECK_CONTAINS(said, "3 is 3, wanted 4 to 5");
-    CHECK_CONTAINS(said, "0.5 is 0.5, wanted 0.25");
-    CHECK_CONTAINS(said, "the best of 5 attempts took");
-    CHECK_CONTAINS(said, "none of 5 attempts reached the operation to be timed: number 4");
-    CHECK_CONTAINS(said, "1 == 2 is false");
-    CHECK_LACKS(said, "not reached");
-    CHECK_CONTAINS(said, "\n0 passed, 1 failed\n");
-    run_self("hanging", said, sizeof said, &status);
+    CHECK_CONTAINS(output, "FAIL failing: support.c:");
+    CHECK_CONTAINS(output, "[row 7] \"a\\n\" is \"a\\x0a\", wanted \"b\"");
+    CHECK_CONTAINS(output, "NULL is NULL, wanted \"\"");
+    CHECK_CONTAINS(output, "1 is 1, wanted 2");
+    CHECK_CONTAINS(output, "\"a\" is \"a\" (1 bytes), wanted \"ab\" (2 bytes)");
+    CHECK_CONTAINS(output, "which lacks \"y\"");
+    CHECK_CONTAINS(output, "which holds \"ex\"");
+    CHECK_CONTAINS(output, "3 is 3, wanted 4 to 5");
+    CHECK_CONTAINS(output, "0.5 is 0.5, wanted 0.25");
+    CHECK_CONTAINS(output, "the best of 5 attempts took");
+    CHECK_CONTAINS(output, "none of 5 attempts reached the operation to be timed: number 4");
+    CHECK_CONTAINS(output, "1 == 2 is false");
+    CHECK_LACKS(output, "not reached");
+    CHECK_CONTAINS(output, "\n0 passed, 1 failed\n");
+    run_self("hanging", output, sizeof output, &status);
     CHECK(status != 0);
-    CHECK_CONTAINS(said, "FAIL hanging: hung\n0 passed, 1 failed\n");
-    run_self("no_such_test", said, sizeof said, &status);
+    CHECK_CONTAINS(output, "FAIL hanging: hung\n0 passed, 1 failed\n");
+    run_self("no_such_test", output, sizeof output, &status);
     CHECK(status != 0);
-    CHECK_STR(said, "0 passed, 0 failed\n");
+    CHECK_STR(output, "0 passed, 0 failed\n");
 }

@@ -1,4 +1,4 @@
-/* Whom the library trusts, and what it says of the others: promise by promise. */
+/* Which certificates the library trusts, and how it reports the others. */
 #define _GNU_SOURCE
 #include "client.h"
 #include "peers.h"
@@ -29,7 +29,7 @@ static char *file_text(const char *path) {
     return text;
 }
 
-/* Where trust comes from --------------------------------------------------------------------------------- */
+/* Sources of trust --------------------------------------------------------------------------------------- */
 
 struct trust {
     const char *name;
@@ -38,10 +38,10 @@ struct trust {
 };
 
 static const struct trust trusts[] = {
-    {"nobody", .is_trusted = false},
+    {"no source", .is_trusted = false},
     {"ca_file", .ca_file = "ca.pem", .is_trusted = true},
     {"ca_pem", .ca_pem = "ca.pem", .is_trusted = true},
-    {"both, one of them of use", .ca_file = "unknown-ca.pem", .ca_pem = "ca.pem", .is_trusted = true},
+    {"both, one of them relevant", .ca_file = "unknown-ca.pem", .ca_pem = "ca.pem", .is_trusted = true},
     {"another ca_file", .ca_file = "unknown-ca.pem", .is_trusted = false},
     {"SSL_CERT_FILE", .cert_file = "ca.pem", .is_trusted = true},
     {"another SSL_CERT_FILE", .cert_file = "unknown-ca.pem", .is_trusted = false},
@@ -71,7 +71,8 @@ static refold_client *client_that_trusts(const struct trust *trust, const char *
     return client;
 }
 
-/* "The system's roots (SSL_CERT_FILE and SSL_CERT_DIR honoured) ... plus the CA file." */
+/* The library trusts the system's roots, or SSL_CERT_FILE and SSL_CERT_DIR instead, and the caller's roots.
+ */
 TEST(trust_comes_from_the_caller_and_the_environment) {
     struct server *server = serve_tls("good", (struct server_options){0});
     for (size_t i = 0; i < COUNT(trusts); i++) {
@@ -95,9 +96,9 @@ TEST(ssl_cert_dir_is_a_list) {
     server_stop(server);
 }
 
-/* A certificate that bears a public authority's name as its issuer, but not that authority's signature: its
- * refusal shows whether the authority is among the roots. */
-static const char *refusal_of_forged(const struct server *server) {
+/* The certificate names a public authority as its issuer but lacks that authority's signature: the error
+ * shows whether the authority is among the roots. */
+static const char *error_of_forged(const struct server *server) {
     static char message[500];
     refold_client *client = client_of(test_options(server_url(server)));
     refold_error *error = NULL;
@@ -114,21 +115,21 @@ static const char BAD_SIGNATURE[] = "not valid (bad signature)",
 
 TEST(public_roots_are_trusted_unless_replaced) {
     struct server *server = serve_tls("forged", (struct server_options){0});
-    CHECK_CONTAINS(refusal_of_forged(server), BAD_SIGNATURE);
+    CHECK_CONTAINS(error_of_forged(server), BAD_SIGNATURE);
     setenv("SSL_CERT_FILE", certificate_path("ca.pem"), 1);
-    CHECK_CONTAINS(refusal_of_forged(server), UNTRUSTED);
+    CHECK_CONTAINS(error_of_forged(server), UNTRUSTED);
     unsetenv("SSL_CERT_FILE");
     server_stop(server);
 }
 
-/* Leaves for an empty folder: a system without any roots. */
-static bool leave_the_system(const char *folder) {
+/* Changes the root to an empty folder, which simulates a system without roots. */
+static bool change_root(const char *folder) {
     if (geteuid() != 0 && unshare(CLONE_NEWUSER) != 0)
         return false;
     return chroot(folder) == 0 && chdir("/") == 0;
 }
 
-/* "Bundled roots where the system has none." */
+/* On a system without roots, the bundled ones are used. */
 TEST(bundled_roots_are_the_fallback) {
     struct server *server = serve_tls("forged", (struct server_options){0});
     char folder[] = "/tmp/empty-XXXXXX";
@@ -137,18 +138,18 @@ TEST(bundled_roots_are_the_fallback) {
     pid_t child = fork();
     if (child == 0) {
         alarm(30);
-        if (!leave_the_system(folder))
+        if (!change_root(folder))
             _exit(2);
-        _exit(strstr(refusal_of_forged(server), BAD_SIGNATURE) != NULL ? 0 : 3);
+        _exit(strstr(error_of_forged(server), BAD_SIGNATURE) != NULL ? 0 : 3);
     }
     waitpid(child, &status, 0);
-    CHECK_INT(WIFEXITED(status) ? WEXITSTATUS(status) : -1,
-              0); /* 2: a folder may not be made the root here */
+    /* 2: this environment does not permit chroot(). */
+    CHECK_INT(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 0);
     rmdir(folder);
     server_stop(server);
 }
 
-/* Who is refused, and how -------------------------------------------------------------------------------- */
+/* Rejected servers --------------------------------------------------------------------------------------- */
 
 static void hang_up(struct exchange *exchange) { exchange_close(exchange); }
 
@@ -174,7 +175,7 @@ static void respond_nonsense(struct exchange *exchange) {
     exchange_await_close(exchange);
 }
 
-struct refusal {
+struct rejection {
     const char *name;
     const char *certificate;
     const char *trusted; /* NULL: ca.pem */
@@ -184,16 +185,17 @@ struct refusal {
     bool is_retried;
 };
 
-static const struct refusal refusals[] = {
+static const struct rejection rejections[] = {
     {"expired", "expired", .code = REFOLD_ERROR_TLS, .message = "has expired"},
-    {"early", "early", .code = REFOLD_ERROR_TLS, .message = "is not valid yet"},
+    {"not valid yet", "early", .code = REFOLD_ERROR_TLS, .message = "is not valid yet"},
     {"wrong host", "wrong-host", .code = REFOLD_ERROR_TLS, .message = "is for another host name"},
     {"unknown authority", "unknown", .code = REFOLD_ERROR_TLS, .message = "an authority that is not trusted"},
     {"self-signed", "self-signed", .code = REFOLD_ERROR_TLS, .message = "an authority that is not trusted"},
-    {"own root, unknown", "own-root", .code = REFOLD_ERROR_TLS, .message = "is that of an authority"},
-    {"own root, trusted", "own-root", "own-root.pem", .code = REFOLD_ERROR_TLS,
+    {"an authority's certificate, untrusted", "own-root", .code = REFOLD_ERROR_TLS,
      .message = "is that of an authority"},
-    {"demanding", "demanding", .code = REFOLD_ERROR_TLS,
+    {"an authority's certificate, trusted", "own-root", "own-root.pem", .code = REFOLD_ERROR_TLS,
+     .message = "is that of an authority"},
+    {"unknown critical extension", "demanding", .code = REFOLD_ERROR_TLS,
      .message = "is not valid (unsupported critical extension"},
     {"another address",
      "good",
@@ -216,7 +218,7 @@ static const struct refusal refusals[] = {
      REFOLD_ERROR_TLS,
      "TLS 1.2",
      false},
-    {"plain HTTP",
+    {"plaintext HTTP",
      "good",
      NULL,
      {.connected = respond_in_plaintext},
@@ -226,7 +228,7 @@ static const struct refusal refusals[] = {
     {"nonsense", "good", NULL, {.connected = respond_nonsense}, REFOLD_ERROR_TLS, "not valid TLS (", false},
     {"closed", "good", NULL, {.connected = hang_up}, REFOLD_ERROR_TRANSPORT, "TLS handshake", true},
     {"reset", "good", NULL, {.connected = hang_up_in_the_hello}, REFOLD_ERROR_TRANSPORT, "reset", true},
-    {"cut",
+    {"truncated",
      "good",
      NULL,
      {.connected = hang_up_in_the_response},
@@ -235,27 +237,27 @@ static const struct refusal refusals[] = {
      true},
 };
 
-/* The code, a sentence that says which, and another try only where it can help. */
-static void check_refusal(void *data) {
-    const struct refusal *refusal = *(const struct refusal **)data;
-    check_case("%s", refusal->name);
-    struct server *server = serve_tls(refusal->certificate, refusal->options);
+/* Checks the code, that the message explains the cause, and that only transient failures are retried. */
+static void check_rejection(void *data) {
+    const struct rejection *rejection = *(const struct rejection **)data;
+    check_case("%s", rejection->name);
+    struct server *server = serve_tls(rejection->certificate, rejection->options);
     refold_options *options = test_options(server_url(server));
     refold_options_set_ca_file(options,
-                               certificate_path(refusal->trusted == NULL ? "ca.pem" : refusal->trusted));
+                               certificate_path(rejection->trusted == NULL ? "ca.pem" : rejection->trusted));
     refold_options_set_max_retries(options, 1);
     refold_client *client = client_of(options);
     refold_error *error = NULL;
     CHECK(get(client, &error) == NULL);
-    CHECK_ERROR(error, refusal->code, refusal->message);
+    CHECK_ERROR(error, rejection->code, rejection->message);
     CHECK_CONTAINS(refold_error_message(error), strstr(server_url(server), "//") + 2);
     const char *const debug_prints[] = {"Error", "Other(", "Invalid", "Some(", "::", "{"};
     for (size_t i = 0; i < COUNT(debug_prints); i++)
         CHECK_LACKS(refold_error_message(error), debug_prints[i]);
-    CHECK_INT(refold_error_is_retryable(error), refusal->is_retried);
-    CHECK_INT(refold_error_attempts(error), refusal->is_retried ? 2 : 1);
+    CHECK_INT(refold_error_is_retryable(error), rejection->is_retried);
+    CHECK_INT(refold_error_attempts(error), rejection->is_retried ? 2 : 1);
     CHECK_INT(refold_error_http_status(error), 0);
-    CHECK_INT(server_connections(server), refusal->is_retried ? 2 : 1);
+    CHECK_INT(server_connections(server), rejection->is_retried ? 2 : 1);
     CHECK_INT(server_requests(server), 0);
     refold_error_free(error);
     refold_client_free(client);
@@ -263,22 +265,22 @@ static void check_refusal(void *data) {
 }
 
 TEST(the_reason_of_distrust_is_reported) {
-    const struct refusal *each[COUNT(refusals)];
+    const struct rejection *each[COUNT(rejections)];
     certificate_path("ca.pem");
-    for (size_t i = 0; i < COUNT(refusals); i++) {
+    for (size_t i = 0; i < COUNT(rejections); i++) {
         char key[60];
-        each[i] = &refusals[i];
-        /* Paths are noted on this thread. */
-        snprintf(key, sizeof key, "%s.pem", refusals[i].certificate);
+        each[i] = &rejections[i];
+        /* certificate_path() is for the main thread only. */
+        snprintf(key, sizeof key, "%s.pem", rejections[i].certificate);
         certificate_path(key);
-        snprintf(key, sizeof key, "%s.key", refusals[i].certificate);
+        snprintf(key, sizeof key, "%s.key", rejections[i].certificate);
         certificate_path(key);
     }
-    run_on_threads(COUNT(refusals), check_refusal, each, sizeof *each);
+    run_on_threads(COUNT(rejections), check_rejection, each, sizeof *each);
 }
 
-/* "No way to switch verification off": what loosens other rules does not touch this one, nor do the variables
- * by which other programs are told. */
+/* Verification cannot be disabled: neither by options that relax other rules, nor by the variables of other
+ * programs. */
 TEST(nothing_disables_verification) {
     static const char *const variables[] = {
         "REFOLD_INSECURE",  "REFOLD_ALLOW_PLAINTEXT",       "CURL_INSECURE",
@@ -298,32 +300,32 @@ TEST(nothing_disables_verification) {
     server_stop(server);
 }
 
-/* Who is trusted ----------------------------------------------------------------------------------------- */
+/* Trusted servers ---------------------------------------------------------------------------------------- */
 
-struct welcome {
+struct trusted_case {
     const char *name;
     struct server_options options;
     const char *host; /* in the base URL; NULL: the server's address */
 };
 
-static const struct welcome welcomes[] = {
+static const struct trusted_case trusted_cases[] = {
     {"TLS 1.2", {.maximum_tls = TLS1_2_VERSION}, NULL},
     {"TLS 1.3", {.minimum_tls = TLS1_3_VERSION}, NULL},
-    {"an old server that can do 1.2", {.minimum_tls = TLS1_VERSION, .maximum_tls = TLS1_2_VERSION}, NULL},
+    {"TLS 1.0 to 1.2", {.minimum_tls = TLS1_VERSION, .maximum_tls = TLS1_2_VERSION}, NULL},
     {"a second address", {.address = "127.0.0.2"}, NULL},
     {"IPv6", {.address = "::1"}, NULL},
     {"a name", {.address = NULL}, "localhost"},
     {"a name in capitals", {.address = NULL}, "LOCALHOST"},
-    {"a name with its last dot", {.address = NULL}, "localhost."},
+    {"a name with a trailing dot", {.address = NULL}, "localhost."},
 };
 
 TEST(servers_with_the_right_certificate_are_trusted) {
-    for (size_t i = 0; i < COUNT(welcomes); i++) {
-        check_case("%s", welcomes[i].name);
-        struct server *server = serve_tls("good", welcomes[i].options);
-        char *url = welcomes[i].host == NULL
+    for (size_t i = 0; i < COUNT(trusted_cases); i++) {
+        check_case("%s", trusted_cases[i].name);
+        struct server *server = serve_tls("good", trusted_cases[i].options);
+        char *url = trusted_cases[i].host == NULL
                         ? text_of("%s", server_url(server))
-                        : text_of("https://%s:%u", welcomes[i].host, server_port(server));
+                        : text_of("https://%s:%u", trusted_cases[i].host, server_port(server));
         refold_options *options = test_options(url);
         refold_options_set_ca_file(options, certificate_path("ca.pem"));
         refold_client *client = client_of(options);
@@ -336,7 +338,7 @@ TEST(servers_with_the_right_certificate_are_trusted) {
     }
 }
 
-/* nginx between ------------------------------------------------------------------------------------------ */
+/* nginx -------------------------------------------------------------------------------------------------- */
 
 static const char NGINX[] =
     "daemon off; master_process off; pid @FOLDER@/pid; error_log @FOLDER@/error.log;\n"
@@ -355,7 +357,7 @@ static const char NGINX[] =
     "  }\n"
     "}\n";
 
-/* nginx with TLS in front of the server. */
+/* Starts nginx as a TLS proxy of the server. */
 static struct peer *start_nginx(const struct server *server, const char *settings) {
     char *configuration = text_of(NGINX, settings, certificate_path("good.pem"), certificate_path("good.key"),
                                   server_port(server));
@@ -372,7 +374,7 @@ static refold_client *client_to_nginx(const struct peer *nginx) {
     return client_of(options);
 }
 
-/* How many different first words the lines of nginx's log have: its connections. */
+/* The number of distinct connection numbers, the first words of the lines in nginx's log. */
 static int connections_of(const char *log) {
     int count = 0, known[2000];
     for (const char *line = log; line != NULL && *line != '\0'; line = strchr(line, '\n') + 1) {
@@ -428,8 +430,7 @@ static void call_often(void *data) {
         CHECK_INT(get_code(data), REFOLD_OK);
 }
 
-/* nginx closes each connection after a few requests, in its own way: no call may feel it, for none is
- * retried. */
+/* nginx closes each connection after a few requests. No call may fail, although none is retried. */
 TEST(nginx_closing_its_connections_fails_no_call) {
     struct server *server = serve_body(COMPLETED);
     struct peer *nginx = start_nginx(server, "keepalive_requests 7;");
@@ -445,7 +446,7 @@ TEST(nginx_closing_its_connections_fails_no_call) {
     server_stop(server);
 }
 
-/* The same with idle connections, which it closes while nobody looks. */
+/* The same for idle connections, which nginx closes between two calls. */
 TEST(nginx_closing_idle_connections_fails_no_call) {
     struct server *server = serve_body(COMPLETED);
     struct peer *nginx = start_nginx(server, "keepalive_timeout 1s;");
@@ -459,7 +460,7 @@ TEST(nginx_closing_idle_connections_fails_no_call) {
     server_stop(server);
 }
 
-/* A server that wants plain HTTP on the port: nginx answers a TLS hello with a page. */
+/* A port that expects plaintext HTTP: nginx responds to a ClientHello with an HTML page. */
 TEST(plaintext_http_is_recognized) {
     struct peer *nginx =
         peer_start("exec nginx -c @FOLDER@/conf -e @FOLDER@/error.log",

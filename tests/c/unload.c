@@ -1,4 +1,4 @@
-/* "It can be loaded and unloaded at any time." This program is not linked with the library. */
+/* The library can be loaded and unloaded at any time. This program is not linked with it. */
 #define _GNU_SOURCE
 #include "check.h"
 #include "server.h"
@@ -86,8 +86,8 @@ static void call(const struct library *library, const char *url) {
     library->client_free(client);
 }
 
-/* One round: load, call, unload. */
-static void visit(void *url) {
+/* Loads the library, makes a call, and unloads it. */
+static void load_and_call(void *url) {
     struct library library;
     if (library_open(&library)) {
         call(&library, url);
@@ -110,7 +110,7 @@ static char *url_of(const struct server *server) {
     return url;
 }
 
-/* The first test, as later ones may leave it loaded. */
+/* Must be the first test, because later ones may leave the library loaded. */
 TEST(this_program_does_not_link_the_library) { CHECK(!is_loaded()); }
 
 static int mappings(void) {
@@ -124,12 +124,12 @@ static int mappings(void) {
     return count;
 }
 
-/* In KiB: the server's notes of 900 requests, and what the allocator keeps. A sanitizer's keeps what is
- * freed, too. */
+/* The server's records of 900 requests, and memory that the allocator retains. The allocator of a sanitizer
+ * also retains freed blocks. */
 #ifdef CHECK_SANITIZED
-enum { KEPT = 256 << 10 };
+enum { MAX_GROWTH_KIB = 256 << 10 };
 #else
-enum { KEPT = 2048 };
+enum { MAX_GROWTH_KIB = 2048 };
 #endif
 
 TEST(a_thousand_loads_leak_nothing) {
@@ -139,7 +139,7 @@ TEST(a_thousand_loads_leak_nothing) {
     int descriptors = 0, threads = 0, maps = 0;
     int64_t bytes = 0;
     for (int round = 0; round < ROUNDS; round++) {
-        visit(urls[round % 10 == 0]);
+        load_and_call(urls[round % 10 == 0]);
         if (round == FIRST) {
             CHECK(server_await_open(servers[0], 0, 5000) && server_await_open(servers[1], 0, 5000));
             descriptors = descriptor_count();
@@ -153,22 +153,22 @@ TEST(a_thousand_loads_leak_nothing) {
     CHECK_INT(descriptor_count(), descriptors);
     CHECK_INT(thread_count(), threads);
     CHECK_INT(mappings(), maps);
-    CHECK_BETWEEN((resident_bytes() - bytes) / 1024, -1000000, KEPT);
+    CHECK_BETWEEN((resident_bytes() - bytes) / 1024, -1000000, MAX_GROWTH_KIB);
     for (size_t i = 0; i < COUNT(servers); i++) {
         server_stop(servers[i]);
         free(urls[i]);
     }
 }
 
-static void visit_often(void *url) {
+static void load_and_call_often(void *url) {
     for (int round = 0; round < 25; round++)
-        visit(url);
+        load_and_call(url);
 }
 
 TEST(threads_may_load_and_unload_concurrently) {
     struct server *server = serve_document(true);
     char *url = url_of(server);
-    run_on_threads(8, visit_often, url, 0);
+    run_on_threads(8, load_and_call_often, url, 0);
     CHECK_INT(server_requests(server), 8 * 25);
     free(url);
     server_stop(server);
@@ -181,10 +181,10 @@ struct late {
 
 static void *end_late(void *data) {
     struct late *late = data;
-    visit(late->url);
+    load_and_call(late->url);
     event_add(late->called, 1);
     CHECK(event_await(late->closed, 1, 10000));
-    return NULL; /* Whatever the library wants to do at a thread's end is done now. */
+    return NULL; /* destructors of thread-local variables run now */
 }
 
 /* A thread that has made calls ends after the last dlclose. */
@@ -208,7 +208,7 @@ TEST(threads_may_end_after_unloading) {
     server_stop(server);
 }
 
-/* Objects live on where the library is loaded again: it has never been away, or is the same. */
+/* Objects stay valid if the library is loaded again: either it was never unmapped, or it is the same code. */
 TEST(objects_outlive_unloading) {
     struct server *server = serve_document(false);
     char *url = url_of(server);

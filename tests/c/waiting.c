@@ -1,4 +1,4 @@
-/* "Waiting": refold_wait_execution polls until the status is final. */
+/* Waiting: refold_wait_execution() polls until the status is final. */
 #define _GNU_SOURCE
 #include "client.h"
 
@@ -16,17 +16,17 @@ static refold_client *poller_of(struct server *server, uint64_t interval) {
     return client_of(options);
 }
 
-/* What a callback saw, and what it is to do. */
+/* The snapshots that a callback received, and when it stops the wait. */
 struct seen {
     int count;
     char names[64][24];
     const refold_execution *last;
     refold_execution *kept;
-    int stop_at; /* false at this call, counted from 1; 0: never */
+    int stop_at; /* return false at this call, counted from 1; 0: never */
     pthread_t thread;
 };
 
-static bool see(const refold_execution *execution, void *user_data) {
+static bool record_snapshot(const refold_execution *execution, void *user_data) {
     struct seen *seen = user_data;
     const char *name = refold_execution_name(execution);
     if (seen->count < (int)COUNT(seen->names))
@@ -37,11 +37,12 @@ static bool see(const refold_execution *execution, void *user_data) {
     return seen->count != seen->stop_at;
 }
 
-/* Waits with `see`, and expects this code; gives what came, which the caller frees. */
-static refold_execution *wait_seeing(refold_client *client, struct seen *seen, uint64_t timeout_ms,
-                                     refold_code want) {
+/* Waits with record_snapshot() and expects this code; returns the execution, freed by the caller. */
+static refold_execution *wait_recording(refold_client *client, struct seen *seen, uint64_t timeout_ms,
+                                        refold_code want) {
     refold_error *error = UNREAD_ERROR;
-    refold_execution *execution = refold_wait_execution(client, TEST_ID, timeout_ms, see, seen, NULL, &error);
+    refold_execution *execution =
+        refold_wait_execution(client, TEST_ID, timeout_ms, record_snapshot, seen, NULL, &error);
     CHECK_INT((execution == NULL) == (error != NULL), 1);
     if (refold_error_code(error) != want)
         FAIL("the code is %d (%s), wanted %d", refold_error_code(error), refold_error_message(error), want);
@@ -57,7 +58,7 @@ TEST(polls_until_the_status_is_final) {
     struct server *server = serve_responses(COUNT(responses), responses);
     refold_client *client = poller_of(server, 10);
     struct seen seen = {0};
-    refold_execution *execution = wait_seeing(client, &seen, 0, REFOLD_OK);
+    refold_execution *execution = wait_recording(client, &seen, 0, REFOLD_OK);
     CHECK_STR(refold_execution_name(execution), "four");
     CHECK_INT(refold_execution_state(execution), REFOLD_STATE_COMPLETED);
     CHECK_INT(seen.count, 4);
@@ -87,7 +88,7 @@ TEST(a_failed_run_is_a_successful_wait) {
         refold_client *client = poller_of(server, 10);
         struct seen seen = {0};
         check_case("%s", cases[i].status);
-        refold_execution *execution = wait_seeing(client, &seen, 0, REFOLD_OK);
+        refold_execution *execution = wait_recording(client, &seen, 0, REFOLD_OK);
         CHECK_STR(refold_execution_status(execution), cases[i].status);
         CHECK_INT(refold_execution_state(execution), cases[i].state);
         CHECK_INT(seen.count, 2);
@@ -107,7 +108,7 @@ TEST(an_unknown_status_is_not_final) {
         refold_client *client = poller_of(server, 10);
         struct seen seen = {0};
         check_case("%s", statuses[i]);
-        refold_execution_free(wait_seeing(client, &seen, 0, REFOLD_OK));
+        refold_execution_free(wait_recording(client, &seen, 0, REFOLD_OK));
         CHECK_INT(seen.count, 2);
         refold_client_free(client);
         server_stop(server);
@@ -129,16 +130,15 @@ TEST(the_callback_is_optional) {
 
 /* Pauses ------------------------------------------------------------------------------------------------- */
 
-enum { INTERVAL = 40, LATE = 90 };
+enum { INTERVAL = 40, SLACK_MS = 90 };
 
-/* How many microseconds later than wanted the last request after a pause of one wait came; none may come
- * early. */
+/* Returns by how many microseconds the latest request of a wait is later than expected; none may be early. */
 static int64_t latest_of(const struct response *responses, const int64_t *want, size_t count) {
     struct server *server = serve_responses(count + 1, responses);
     refold_client *client = poller_of(server, INTERVAL);
     struct seen seen = {0};
     int64_t latest = 0;
-    refold_execution_free(wait_seeing(client, &seen, 0, REFOLD_OK));
+    refold_execution_free(wait_recording(client, &seen, 0, REFOLD_OK));
     CHECK_INT(seen.count, count + 1);
     for (size_t i = 0; i < count; i++) {
         int64_t late = server_request_ms(server, i + 1) - server_request_ms(server, i) - want[i];
@@ -151,10 +151,10 @@ static int64_t latest_of(const struct response *responses, const int64_t *want, 
     return latest * 1000;
 }
 
-/* What the pause before the last of these answers takes in a wait; `min_ms` at least. */
+/* Returns the pause before the last of `count` requests of a wait, in microseconds; at least `min_ms`. */
 static int64_t last_pause_of(refold_client *client, struct server *server, size_t count, int64_t min_ms) {
     struct seen seen = {0};
-    refold_execution_free(wait_seeing(client, &seen, 0, REFOLD_OK));
+    refold_execution_free(wait_recording(client, &seen, 0, REFOLD_OK));
     refold_client_free(client);
     CHECK_INT(server_requests(server), count);
     int64_t took = server_request_ms(server, count - 1) - server_request_ms(server, count - 2);
@@ -165,12 +165,12 @@ static int64_t last_pause_of(refold_client *client, struct server *server, size_
 }
 
 static void check_pauses(const struct response *responses, const int64_t *want, size_t count) {
-    struct timing timing = {.max_ms = LATE};
+    struct timing timing = {.max_ms = SLACK_MS};
     while (CHECK_AGAIN(timing))
         timing.us = latest_of(responses, want, count);
 }
 
-/* Half as long again each time the body came back the same, ten times at most. */
+/* Each time the body is unchanged, the pause grows by half, up to ten times the interval. */
 TEST(pauses_grow_while_nothing_changes) {
     static const int64_t want[] = {40, 60, 90, 135, 202, 303, 400, 400};
     struct response responses[COUNT(want) + 1];
@@ -226,7 +226,7 @@ TEST(false_stops_the_wait) {
         struct seen seen = {.stop_at = at};
         refold_error *error = UNREAD_ERROR;
         check_case("%d", at);
-        CHECK(refold_wait_execution(client, TEST_ID, 0, see, &seen, NULL, &error) == NULL);
+        CHECK(refold_wait_execution(client, TEST_ID, 0, record_snapshot, &seen, NULL, &error) == NULL);
         EXPECT_ERROR(error, REFOLD_ERROR_CANCELLED, NULL);
         CHECK_INT(seen.count, at);
         CHECK_INT(server_requests(server), at);
@@ -239,7 +239,7 @@ TEST(false_at_the_end_is_ignored) {
     struct server *server = serve_body(COMPLETED);
     refold_client *client = poller_of(server, 10);
     struct seen seen = {.stop_at = 1};
-    refold_execution *execution = wait_seeing(client, &seen, 0, REFOLD_OK);
+    refold_execution *execution = wait_recording(client, &seen, 0, REFOLD_OK);
     CHECK_STR(refold_execution_status(execution), "COMPLETED");
     CHECK_INT(seen.count, 1);
     refold_execution_free(execution);
@@ -247,13 +247,13 @@ TEST(false_at_the_end_is_ignored) {
     server_stop(server);
 }
 
-/* Callbacks that give a byte, as a caller's compiler may have made of a bool: any but 0 is true. */
-static unsigned char given_byte;
+/* A callback that returns a byte, as a caller's compiler may represent a bool: any byte but 0 is true. */
+static unsigned char returned_byte;
 
-static unsigned char give_byte(const refold_execution *execution, void *user_data) {
+static unsigned char return_byte(const refold_execution *execution, void *user_data) {
     (void)execution;
     ++*(int *)user_data;
-    return given_byte;
+    return returned_byte;
 }
 
 TEST(any_nonzero_byte_of_the_callback_is_true) {
@@ -264,10 +264,10 @@ TEST(any_nonzero_byte_of_the_callback_is_true) {
         refold_client *client = poller_of(server, 10);
         refold_error *error = UNREAD_ERROR;
         int calls = 0;
-        given_byte = bytes[i];
+        returned_byte = bytes[i];
         check_case("%u", bytes[i]);
         refold_execution *execution = refold_wait_execution(
-            client, TEST_ID, 0, (refold_progress_fn)(void (*)(void))give_byte, &calls, NULL, &error);
+            client, TEST_ID, 0, (refold_progress_fn)(void (*)(void))return_byte, &calls, NULL, &error);
         CHECK_INT(refold_error_code(error), bytes[i] == 0 ? REFOLD_ERROR_CANCELLED : REFOLD_OK);
         CHECK_INT(calls, bytes[i] == 0 ? 1 : 2);
         refold_execution_free(execution);
@@ -281,7 +281,7 @@ static bool keep(const refold_execution *execution, void *user_data) {
     struct seen *seen = user_data;
     if (seen->kept == NULL)
         seen->kept = refold_execution_retain(execution);
-    return see(execution, user_data);
+    return record_snapshot(execution, user_data);
 }
 
 TEST(the_callback_may_keep_a_snapshot) {
@@ -307,7 +307,7 @@ struct caller {
     int calls;
 };
 
-static bool call_again(const refold_execution *execution, void *user_data) {
+static bool call_from_callback(const refold_execution *execution, void *user_data) {
     struct caller *caller = user_data;
     refold_error *error = UNREAD_ERROR;
     (void)execution;
@@ -327,13 +327,13 @@ static void respond_by_id(struct exchange *exchange) {
     exchange_respond(exchange, &(struct response){.body = runs ? RUNNING : COMPLETED});
 }
 
-/* No lock and no connection is held while the callback runs: one connection is enough for both. */
+/* No lock or connection is held while the callback runs, so one connection is enough for both calls. */
 TEST(the_callback_may_use_the_same_client_and_token) {
     struct server *server = serve(&(struct server_options){.handler = respond_by_id});
     struct caller caller = {.client = poller_of(server, 10), .cancel = refold_cancel_new()};
     refold_error *error = UNREAD_ERROR;
     refold_execution *execution =
-        refold_wait_execution(caller.client, TEST_ID, 0, call_again, &caller, caller.cancel, &error);
+        refold_wait_execution(caller.client, TEST_ID, 0, call_from_callback, &caller, caller.cancel, &error);
     CHECK_STR(refold_execution_status(execution), "COMPLETED");
     CHECK(error == NULL);
     CHECK_INT(caller.calls, 3);
@@ -366,7 +366,7 @@ TEST(the_callback_may_trigger_the_token) {
     server_stop(server);
 }
 
-/* The end of the time ------------------------------------------------------------------------------------ */
+/* Timeouts ----------------------------------------------------------------------------------------------- */
 
 TEST(the_timeout_bounds_the_wait) {
     struct server *server = serve_body(RUNNING);
@@ -376,27 +376,27 @@ TEST(the_timeout_bounds_the_wait) {
         struct seen seen = {0};
         refold_error *error = UNREAD_ERROR;
         int64_t began = now_us();
-        CHECK(refold_wait_execution(client, TEST_ID, 300, see, &seen, NULL, &error) == NULL);
+        CHECK(refold_wait_execution(client, TEST_ID, 300, record_snapshot, &seen, NULL, &error) == NULL);
         timing.us = now_us() - began;
         CHECK(timing.us >= 200 * 1000);
         CHECK_ERROR(error, REFOLD_ERROR_TIMEOUT, "300");
         CHECK(refold_error_is_retryable(error));
         if (seen.count < 2)
-            check_missed(&timing, "%d polls were answered", seen.count);
+            check_missed(&timing, "only %d polls got a response", seen.count);
         refold_error_free(error);
     }
     refold_client_free(client);
     server_stop(server);
 }
 
-/* Two polls of two tries each; after them comes a long pause. The status is one that no message may tell. */
+/* Two polls of two attempts each, then a long pause. The status contains a secret, which must be redacted. */
 #define ECHO "{\"status\": \"PAUSED by " TEST_KEY
 static const struct response echoing_responses[] = {{.status = 503, .headers = AT_ONCE},
                                                     {.body = RUNNING},
                                                     {.status = 503, .headers = AT_ONCE},
                                                     {.body = NULL, .headers = "Retry-After: 30\r\n"}};
 
-/* The error of a wait that gets these answers; to be freed. */
+/* The error of a wait with these responses, freed by the caller. */
 static refold_error *error_of_echoing_wait(uint64_t timeout_ms, int stop_at) {
     char *filler = repeated("waiting ", 1000);
     char *body = text_of(ECHO " %s\"}", filler);
@@ -410,7 +410,7 @@ static refold_error *error_of_echoing_wait(uint64_t timeout_ms, int stop_at) {
     refold_client *client = client_of(options);
     struct seen seen = {.stop_at = stop_at};
     refold_error *error = UNREAD_ERROR;
-    CHECK(refold_wait_execution(client, TEST_ID, timeout_ms, see, &seen, NULL, &error) == NULL);
+    CHECK(refold_wait_execution(client, TEST_ID, timeout_ms, record_snapshot, &seen, NULL, &error) == NULL);
     CHECK_INT(seen.count, 2);
     CHECK_INT(server_requests(server), COUNT(responses));
     refold_client_free(client);
@@ -429,7 +429,7 @@ TEST(the_last_status_is_reported_cut_and_redacted) {
 }
 
 TEST(an_ended_wait_counts_the_attempts_of_all_polls) {
-    check_case("out of time");
+    check_case("timed out");
     refold_error *error = error_of_echoing_wait(1000, 0);
     CHECK_INT(refold_error_attempts(error), COUNT(echoing_responses));
     EXPECT_ERROR(error, REFOLD_ERROR_TIMEOUT, NULL);
@@ -439,14 +439,14 @@ TEST(an_ended_wait_counts_the_attempts_of_all_polls) {
     EXPECT_ERROR(error, REFOLD_ERROR_CANCELLED, NULL);
 }
 
-/* A wait of 300 ms that gets RUNNING and then this answer: what it takes. */
+/* Times a wait of 300 ms whose responses are RUNNING and `second`. */
 static void time_second_poll(struct timing *timing, struct response second, refold_error **error) {
     struct server *server = serve_responses(2, (struct response[]){{.body = RUNNING}, second});
     refold_client *client = poller_of(server, 10);
     struct seen seen = {0};
     *error = UNREAD_ERROR;
     int64_t began = now_us();
-    CHECK(refold_wait_execution(client, TEST_ID, 300, see, &seen, NULL, error) == NULL);
+    CHECK(refold_wait_execution(client, TEST_ID, 300, record_snapshot, &seen, NULL, error) == NULL);
     timing->us = now_us() - began;
     CHECK(*error != NULL);
     CHECK(seen.count <= 1);
@@ -478,8 +478,8 @@ TEST(the_timeout_bounds_a_retry_after) {
 
 /* Failures ----------------------------------------------------------------------------------------------- */
 
-/* The options' time-out is a poll's: it is waited out, the fifth time in a row, too, the sixth not. */
-TEST(polls_that_time_out_are_tolerated) {
+/* timeout_ms bounds each poll. Up to five timeouts in a row are tolerated; the sixth ends the wait. */
+TEST(poll_timeouts_are_tolerated) {
     static const struct response silent = {.silent = true, .ending = HOLD};
     for (size_t failures = 1; failures <= 6; failures += 1 + 3 * (failures == 1)) {
         struct response responses[9] = {{.body = RUNNING}};
@@ -493,36 +493,37 @@ TEST(polls_that_time_out_are_tolerated) {
         refold_client *client = client_of(options);
         struct seen seen = {0};
         check_case("%zu in a row", failures);
-        refold_execution_free(wait_seeing(client, &seen, 0, failures > 5 ? REFOLD_ERROR_TIMEOUT : REFOLD_OK));
+        refold_execution_free(
+            wait_recording(client, &seen, 0, failures > 5 ? REFOLD_ERROR_TIMEOUT : REFOLD_OK));
         CHECK_INT(seen.count, failures > 5 ? 1 : 2);
         refold_client_free(client);
         server_stop(server);
     }
 }
 
-static const struct response passing_failures[] = {{.status = 408, .headers = AT_ONCE},
-                                                   {.status = 429, .headers = AT_ONCE},
-                                                   {.status = 500, .headers = AT_ONCE},
-                                                   {.status = 502, .headers = AT_ONCE},
-                                                   {.status = 503, .headers = AT_ONCE},
-                                                   {.status = 504, .headers = AT_ONCE},
-                                                   {.silent = true, .ending = CLOSE},
-                                                   {.silent = true, .ending = RESET},
-                                                   {.body = COMPLETED, .is_cut = true, .cut = 3}};
+static const struct response transient_failures[] = {{.status = 408, .headers = AT_ONCE},
+                                                     {.status = 429, .headers = AT_ONCE},
+                                                     {.status = 500, .headers = AT_ONCE},
+                                                     {.status = 502, .headers = AT_ONCE},
+                                                     {.status = 503, .headers = AT_ONCE},
+                                                     {.status = 504, .headers = AT_ONCE},
+                                                     {.silent = true, .ending = CLOSE},
+                                                     {.silent = true, .ending = RESET},
+                                                     {.body = COMPLETED, .is_cut = true, .cut = 3}};
 
-/* Up to 5 in a row; the row begins anew after each success. */
+/* Up to 5 in a row are tolerated; each success resets the count. */
 TEST(transient_poll_failures_are_tolerated) {
-    for (size_t kind = 0; kind < COUNT(passing_failures); kind++) {
+    for (size_t kind = 0; kind < COUNT(transient_failures); kind++) {
         struct response responses[13];
         for (size_t i = 0; i < COUNT(responses); i++)
-            responses[i] = passing_failures[kind];
+            responses[i] = transient_failures[kind];
         responses[5] = (struct response){.body = RUNNING};
         responses[11] = (struct response){.body = SNAPSHOT("COMPLETED", "last")};
         struct server *server = serve_responses(COUNT(responses), responses);
         refold_client *client = poller_of(server, 10);
         struct seen seen = {0};
-        check_case("%zu: %d", kind, passing_failures[kind].status);
-        refold_execution_free(wait_seeing(client, &seen, 0, REFOLD_OK));
+        check_case("%zu: %d", kind, transient_failures[kind].status);
+        refold_execution_free(wait_recording(client, &seen, 0, REFOLD_OK));
         CHECK_INT(seen.count, 2);
         CHECK_INT(server_requests(server), 12);
         refold_client_free(client);
@@ -533,18 +534,18 @@ TEST(transient_poll_failures_are_tolerated) {
 TEST(the_sixth_failure_in_a_row_ends_the_wait) {
     static const refold_code codes[] = {
         408, 429, 500, 502, 503, 504, REFOLD_ERROR_TRANSPORT, REFOLD_ERROR_TRANSPORT, REFOLD_ERROR_TRANSPORT};
-    for (size_t kind = 0; kind < COUNT(passing_failures); kind++) {
-        /* Closed: what fails is a fresh connection, and not one that went stale, which would cost one request
-         * more. */
+    for (size_t kind = 0; kind < COUNT(transient_failures); kind++) {
+        /* The first connection is closed, so that all failures are on new connections: a stale one would
+         * cause one more request. */
         struct response responses[8] = {
             {.body = RUNNING, .headers = "Connection: close\r\n", .ending = CLOSE}};
         for (size_t i = 1; i < COUNT(responses); i++)
-            responses[i] = passing_failures[kind];
+            responses[i] = transient_failures[kind];
         struct server *server = serve_responses(COUNT(responses), responses);
         refold_client *client = poller_of(server, 10);
         struct seen seen = {0};
-        check_case("%zu: %d", kind, passing_failures[kind].status);
-        refold_execution_free(wait_seeing(client, &seen, 0, codes[kind]));
+        check_case("%zu: %d", kind, transient_failures[kind].status);
+        refold_execution_free(wait_recording(client, &seen, 0, codes[kind]));
         CHECK_INT(seen.count, 1);
         CHECK_INT(server_requests(server), 7);
         refold_client_free(client);
@@ -568,7 +569,7 @@ TEST(other_failures_end_the_wait) {
         refold_client *client = poller_of(server, 10);
         struct seen seen = {0};
         check_case("%d", cases[i].want);
-        CHECK(wait_seeing(client, &seen, 0, cases[i].want) == NULL);
+        CHECK(wait_recording(client, &seen, 0, cases[i].want) == NULL);
         CHECK_INT(seen.count, 1);
         CHECK_INT(server_requests(server), 2);
         refold_client_free(client);
@@ -576,7 +577,7 @@ TEST(other_failures_end_the_wait) {
     }
 }
 
-/* "Each poll is one call under the options, retries included." */
+/* Each poll is one call with the client's options, including retries. */
 TEST(each_poll_has_its_retries) {
     static const struct response responses[] = {{.status = 503, .headers = AT_ONCE},
                                                 {.status = 503, .headers = AT_ONCE},
@@ -589,14 +590,14 @@ TEST(each_poll_has_its_retries) {
     refold_options_set_max_retries(options, 2);
     refold_client *client = client_of(options);
     struct seen seen = {0};
-    refold_execution_free(wait_seeing(client, &seen, 0, REFOLD_OK));
+    refold_execution_free(wait_recording(client, &seen, 0, REFOLD_OK));
     CHECK_INT(seen.count, 2);
     CHECK_INT(server_requests(server), 5);
     refold_client_free(client);
     server_stop(server);
 }
 
-/* Six polls of three tries each. */
+/* Six polls of three attempts each. */
 TEST(retries_do_not_count_as_failed_polls) {
     struct server *server = serve_responses(1, &(struct response){.status = 503, .headers = AT_ONCE});
     refold_options *options = test_options(server_url(server));
@@ -604,7 +605,7 @@ TEST(retries_do_not_count_as_failed_polls) {
     refold_options_set_max_retries(options, 2);
     refold_client *client = client_of(options);
     struct seen seen = {0};
-    CHECK(wait_seeing(client, &seen, 0, 503) == NULL);
+    CHECK(wait_recording(client, &seen, 0, 503) == NULL);
     CHECK_INT(seen.count, 0);
     CHECK_INT(server_requests(server), 18);
     refold_client_free(client);
@@ -643,7 +644,7 @@ struct cancelling {
 static void *cancel_after_the_first_poll(void *data) {
     struct cancelling *cancelling = data;
     CHECK(server_await_requests(cancelling->server, 1, 5000));
-    pause_ms(100); /* into the pause of a minute that follows */
+    pause_ms(100); /* the wait is now in its pause of a minute */
     refold_cancel_trigger(cancelling->cancel);
     return NULL;
 }

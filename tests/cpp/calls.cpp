@@ -321,7 +321,7 @@ TEST(clients_can_be_moved) {
 TEST(options_and_tokens_can_be_moved) {
     refold::options first = sandbox();
     refold::options second = std::move(first);
-    first.set_base_url("nonsense").set_timeout(1s); // no effect: moved from
+    first.set_base_url("nonsense").set_timeout(1s); // no effect: moved-from
     CHECK(code_of([&] { refold::client client(first); }) == code::invalid_argument);
     refold::cancel_token token;
     const refold::cancel_token moved = std::move(token);

@@ -7,7 +7,7 @@
 #include "server.h"
 
 #include <refold.hpp>
-// Twice, as a program might.
+// Included twice, as a program may do.
 #include <refold.hpp>
 
 #include <cstdlib>

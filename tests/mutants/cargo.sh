@@ -1,8 +1,8 @@
 #!/bin/sh
-# cargo-mutants calls this in place of cargo, in a folder with one mutant, or with none at first: then all tests run.
+# cargo-mutants calls this instead of cargo, in a folder with one mutant, or with none at first: then all tests run.
 set -eu
 
-# programs_for FILE: the C programs that test a file, the fastest first; after a colon, these of their tests alone.
+# programs_for FILE: the C programs that test a file, the fastest first; PROGRAM:TEST is a single test.
 programs_for() {
     case $1 in
         src/retry.rs) echo retries errors waiting ;;
@@ -22,14 +22,16 @@ programs_for() {
     esac
 }
 
-# module_of FILE: `http::url::` for src/http/url.rs, which is how the names of its unit tests begin.
+# module_of FILE: the prefix of the names of its unit tests, such as `http::url::` for src/http/url.rs. The unit tests of
+# src/execution are in one module.
 module_of() {
-    echo "$1" | sed -e 's|^src/||' -e 's|/mod\.rs$||' -e 's|\.rs$||' -e 's|/|::|g' -e 's|$|::|'
+    echo "$1" | sed -e 's|^src/||' -e 's|^execution/.*|execution|' -e 's|/mod\.rs$||' -e 's|\.rs$||' -e 's|/|::|g' \
+        -e 's|$|::|'
 }
 
 case $* in
     test*--no-run*)
-        # The unit tests alone; the shared library is built later, for a mutant that they do not catch.
+        # Only the unit tests: the shared library is built later, for mutants that they do not catch.
         exec cargo test --no-run --locked --lib
         ;;
     test*) set -- test --locked --lib ;;
@@ -38,7 +40,7 @@ esac
 
 for file in $(find src -name '*.rs'); do
     if ! cmp -s "$file" "$MUTANTS_PRISTINE/$file"; then
-        # Only the unit tests of the file, and those of what is built on it.
+        # Only the unit tests of the file and of the modules that depend on it.
         case $file in
             src/json/*) set -- "$@" -- execution:: json:: ;;
             *)
@@ -50,7 +52,7 @@ for file in $(find src -name '*.rs'); do
         programs=$(programs_for "$file")
     fi
 done
-# In a process group of its own, which signals to this one do not reach.
+# timeout(1) starts a process group, which signals to this one do not reach.
 timeout "${limit:-0}" cargo "$@" &
 trap 'kill $!' TERM
 wait $!
