@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// When attempts begin that wait for a backoff of full length after the one before, in seconds.
+/// The times at which attempts begin, in seconds, if every backoff has its full length.
 const BACKOFF_TIMES: [u64; 5] = [0, 1, 3, 7, 15];
 
 #[test]

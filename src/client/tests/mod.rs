@@ -86,7 +86,7 @@ impl Outcome {
 struct Script {
     time: Arc<VirtualTime>,
     steps: Vec<Step>,
-    /// When each attempt began, in milliseconds, and with which key or token.
+    /// The time at which each attempt began, in milliseconds, and its key or token.
     attempts: Mutex<Vec<(u64, String)>>,
 }
 
@@ -121,12 +121,12 @@ impl Transport for Script {
 }
 
 impl Client<Script> {
-    /// When each attempt began, in milliseconds.
+    /// The time at which each attempt began, in milliseconds.
     fn attempt_times(&self) -> Vec<u64> {
         self.transport.attempts.lock().unwrap().iter().map(|(time, _)| *time).collect()
     }
 
-    /// The same client, with another script and a clock that starts anew.
+    /// Restarts the clock, with another script.
     fn restart(&mut self, steps: Vec<Step>) {
         let time = VirtualTime::new();
         self.clock = time.clock();
@@ -142,7 +142,7 @@ impl Client<Script> {
     }
 }
 
-/// A client of a scripted server. A backoff always has its full length. There is no limit of a call, and no retry.
+/// A client of a scripted server. Each backoff has its full length. Calls have no timeout, and are not retried.
 fn client(steps: Vec<Step>) -> Client<Script> {
     let time = VirtualTime::new();
     let token = Credentials::session_token(b"session-token").unwrap();

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A snapshot of a run in progress; another `progress` makes another body.
+/// A snapshot of a run in progress. Its body depends on `progress`.
 fn running(progress: u32) -> Step {
     response(200, &format!(r#"{{"status": "RUNNING", "progress": {progress}}}"#))
 }
@@ -305,7 +305,7 @@ fn cancelled_token_prevents_the_first_poll() {
     assert!(client.attempt_times().is_empty());
 }
 
-/// A wait times out with the deadline, whatever its last poll failed with.
+/// A wait times out at its deadline, whatever the failure of its last poll.
 #[test]
 fn pause_ends_with_the_deadline_of_the_wait() {
     for step in [running(1), status(503), status(429).with_retry_after(Some(600)), lost()] {
