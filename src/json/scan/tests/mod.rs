@@ -45,7 +45,7 @@ fn validate(kind: Kind, text: &[u8], ends: &[usize]) -> Result<Vec<Extent>, Faul
     validator.finish(text.len())
 }
 
-/// Whether serde_json accepts a text. Asserts that all validators do the same, and that they report the same offset if they reject it.
+/// Whether serde_json accepts a text. Asserts that all validators do the same, with the same offset if they reject it.
 fn is_valid(text: &[u8]) -> bool {
     let is_valid = serde_json::from_slice::<&RawValue>(text).is_ok();
     let first = validate(KINDS[0], text, &[]);
