@@ -97,8 +97,8 @@
  * ----
  * A client survives fork(), even if other threads are inside calls. The child may continue to use clients,
  * options, executions and errors; it opens its own connections and never touches those of its parent. A token
- * belongs to the process that created it. What the calls of other threads held at the time of the fork is
- * leaked in the child, a bounded amount.
+ * belongs to the process that created it. The child leaks what calls of other threads held at the time of the
+ * fork, which is a bounded amount.
  *
  * Trust, proxies and secrets
  * --------------------------
@@ -120,8 +120,8 @@
  * The library prints nothing and changes no process-wide state. A defect in the library does not end your
  * program: it is caught, and the call fails with REFOLD_ERROR_INTERNAL, or the function returns its value for
  * something absent. If memory whose size depends on a response cannot be allocated, the call fails with
- * REFOLD_ERROR_RESOURCE. Only a process that cannot allocate another 128 KiB, or a copy of its arguments, is
- * ended, with a message on standard error. The shared library may be loaded with dlopen() at any time. It
+ * REFOLD_ERROR_RESOURCE. The process is aborted, with a message on standard error, only if it cannot allocate
+ * another 128 KiB, or a copy of its arguments. The shared library may be loaded with dlopen() at any time. It
  * stays mapped after dlclose(), because threads may still be running in it.
  *
  * From other languages
@@ -134,11 +134,11 @@
  *   times are int64_t or uint64_t. The library to load is librefold.so.0 (on Linux). As long as it has this
  *   name, its functions keep their signatures and meaning; later versions may add functions.
  * - Ownership: Wrap each pointer you own in one object of your language, which frees it once: through a
- *   method that users call (close, Dispose, with), and through the garbage collector for those who forget. A
- *   free function may run on any thread, including a collector's, and in any order; it does not block and
- *   makes no callback. A collector may reclaim an object while one of its methods is still inside C: refer to
- *   the object again after the call (Go's runtime.KeepAlive, GC.KeepAlive, reachabilityFence). A borrowed
- *   pointer keeps nothing alive: let the wrapper of a node refer to its execution, or copy what you need.
+ *   method that users call (close, Dispose, with), and through the garbage collector if they forget. A free
+ *   function may run on any thread, including a collector's, and in any order; it does not block and makes no
+ *   callback. A collector may reclaim an object while one of its methods is still inside C: refer to the
+ *   object again after the call (Go's runtime.KeepAlive, GC.KeepAlive, reachabilityFence). A borrowed pointer
+ *   keeps nothing alive: let the wrapper of a node refer to its execution, or copy what you need.
  * - Strings: Pass standard UTF-8, not the modified UTF-8 of JNI, and reject strings that contain U+0000,
  *   because they would be truncated there. Copy the strings you get. To convert outputs of any type, pass the
  *   text from refold_json_raw(), one call for the whole value, to a JSON parser of your language. It may
@@ -151,8 +151,7 @@
  *   rb_thread_call_without_gvl() does, with refold_cancel_trigger() to unblock. Go runs other goroutines
  *   meanwhile and uses one thread per call in progress. Keep these calls off event loops and small thread
  *   pools: make them on threads for blocking work, whose stacks may be small. refold_client_new() reads
- *   certificates from disk. All other functions do not block, but the first access to a large value parses
- *   it.
+ *   certificates from disk. No other function blocks, but the first access to a large value parses it.
  * - Cancellation: Create a token for each call and trigger it from your language's mechanism (a context, a
  *   CancellationToken, an interrupt, an AbortSignal). Free it when the call has returned and nothing can
  *   trigger it any more. Then report what is customary in your language, such as the error of the context.
@@ -163,7 +162,7 @@
  *   (cgo.Handle, GCHandle) rather than the address of an object that a collector may move. If your language
  *   does not support callbacks, poll with refold_get_execution() and pause in your own code.
  * - Signals: Interpreters run signal handlers on one thread, and only after C has returned, so Ctrl-C would
- *   have to wait for the call. Make that thread's calls on a helper thread that blocks all signals, wait for
+ *   have to wait for the call. Make calls of that thread on a helper thread that blocks all signals, wait for
  *   it in your language, and trigger the token if that wait is interrupted.
  * - Fork: Clients and executions continue to work in the children of a server that forks its workers. Create
  *   tokens in the process that uses them. A binding is responsible for its own locks and helper threads.
@@ -662,7 +661,7 @@ typedef bool (*refold_progress_fn)(const refold_execution *execution, void *user
 /**
  * Fetches an execution with the details of every node.
  *
- * Blocks the calling thread, at most for the timeout in the options. Retries as the options specify.
+ * Blocks the calling thread, at most for the timeout set in the options. Retries as the options specify.
  *
  * \param execution_id  1 to 256 characters out of A-Z a-z 0-9 - _ . ~ :, but neither "." nor "..". Any other
  *                      id is rejected, and nothing is sent.
@@ -681,9 +680,9 @@ refold_execution *refold_get_execution(const refold_client *client,
 /**
  * Polls an execution until its state is final, the timeout expires, or `cancel` is triggered.
  *
- * Each poll is one call under the options, with their timeout and retries. The first pause is the interval
- * set by refold_options_set_poll_interval_ms(). Pauses grow while nothing changes, and are never shorter than
- * a Retry-After of the server. Retryable failures of a poll are tolerated, up to five in a row.
+ * Each poll is one call with the timeout and the retries of the options. The first pause is the interval set
+ * by refold_options_set_poll_interval_ms(). Pauses grow while nothing changes, and are never shorter than a
+ * Retry-After of the server. Up to five consecutive retryable failures of polls are tolerated.
  *
  * `on_progress` is called with every snapshot, including the final one. If it returns false, the wait fails
  * with REFOLD_ERROR_CANCELLED, except after the final snapshot, when there is nothing left to stop. The

@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::sys::fork::ProcessId;
 
-/// Cancels every call that it was passed to, now and later. A cancelled token stays cancelled.
+/// Cancels the calls that it is passed to, those in progress and later ones. A cancelled token stays cancelled.
 #[derive(Debug)]
 pub struct CancelToken {
     cancelled: AtomicBool,
-    /// The process that made the token. The child of a fork shares the pipe, but must not write to it.
+    /// The process that created the token. A forked child shares the pipe, but must not write to it.
     owner: ProcessId,
-    /// Becomes readable on cancellation, so that a call can poll it together with its socket. Absent if there was no
-    /// file descriptor left: calls then check the flag every few milliseconds.
+    /// Becomes readable on cancellation, so that a call can poll it together with its socket. Absent if no file
+    /// descriptor was left; calls then check the flag every few milliseconds.
     pipe: Option<(PipeReader, PipeWriter)>,
 }
 

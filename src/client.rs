@@ -1,5 +1,5 @@
-//! The life of a call. `get` makes attempts until one succeeds or a retry is pointless. `wait` makes such calls until
-//! the execution has ended.
+//! The control flow of a call. `get` makes attempts until one succeeds or a retry is pointless. `wait` repeats such
+//! calls until the execution has ended.
 
 #[cfg(test)]
 mod tests;
@@ -24,7 +24,7 @@ use crate::redact::Redactor;
 use crate::retry::{PollSchedule, pause_before_retry};
 use crate::secret::Secret;
 
-/// How much of the last failure the error of a wait quotes, in characters.
+/// The maximum length of the last failure in the error of a wait, in characters.
 const MAX_QUOTED_FAILURE: usize = 1000;
 
 /// The part of a client that talks to the server. Unit tests substitute their own.
@@ -63,12 +63,12 @@ impl Transport for Http {
     }
 }
 
-/// Fetches executions. Any number of threads can share a client, and it survives a fork.
+/// Fetches executions. Any number of threads can share a client, and a forked child can go on using it.
 #[derive(Debug)]
 pub struct Client<T: Transport = Http> {
     transport: T,
     clock: Clock,
-    /// Draws a number from 0 to 1 for the jitter of a backoff.
+    /// Returns a random number from 0 to 1 for the jitter of the backoff.
     random: fn() -> f64,
     timeout: Option<Duration>,
     max_retries: u32,
@@ -77,7 +77,7 @@ pub struct Client<T: Transport = Http> {
     credentials: CurrentCredentials,
 }
 
-/// The result of a successful call.
+/// What a successful call returns to a wait.
 struct Fetched {
     execution: Arc<Execution>,
     retry_after: Option<Duration>,
@@ -85,17 +85,17 @@ struct Fetched {
 }
 
 impl Client {
-    /// Checks the options. Connects to nothing yet.
+    /// Checks the options. Opens no connection yet.
     pub fn new(options: &Options) -> Result<Client, Error> {
         let configuration = options.check()?;
         Ok(Client {
-            transport: Http::new(&configuration.http)?,
             clock: Clock::default(),
             random,
             timeout: configuration.http.timeout,
             max_retries: configuration.max_retries,
             poll_interval: configuration.poll_interval,
             max_response_bytes: configuration.http.max_response_bytes,
+            transport: Http::new(configuration.http)?,
             credentials: CurrentCredentials::new(configuration.credentials)?,
         })
     }
@@ -123,7 +123,7 @@ impl<T: Transport> Client<T> {
         self.call(&id, &context).map(|fetched| fetched.execution)
     }
 
-    /// Makes attempts until one succeeds, or fails in a way that ends the call.
+    /// Makes attempts until one succeeds, or fails with an error that is not retried.
     fn call(&self, id: &ExecutionId<'_>, context: &CallContext) -> Result<Fetched, Error> {
         let credentials = self.credentials.get()?;
         let mut attempts = 0;
@@ -170,7 +170,7 @@ impl<T: Transport> Client<T> {
         Err(envelope::into_error(response, kind, &self.redactor(credentials)))
     }
 
-    /// Polls until the execution has ended. Calls `on_progress` with every snapshot, and stops if it returns false.
+    /// Polls until the execution has ended. Calls `on_progress` with every snapshot, and stops once it returns false.
     pub fn wait(
         &self,
         execution_id: Option<&[u8]>,
@@ -217,7 +217,7 @@ impl<T: Transport> Client<T> {
         }
     }
 
-    /// The error of a wait that has lasted `limit`, with the result of its last poll.
+    /// The error of a wait that has reached its `limit`, with the result of its last poll.
     fn wait_timeout(&self, limit: Option<Duration>, state: &WaitState) -> Error {
         let last = match (&state.failure, &state.snapshot) {
             (Some(failure), _) if !matches!(failure.kind(), ErrorKind::Timeout { .. }) => {
@@ -256,7 +256,7 @@ impl<T: Transport> Client<T> {
     }
 }
 
-/// Whether a poll timed out because the time of the whole wait is over.
+/// Whether a poll timed out because the deadline of the whole wait has passed.
 fn has_run_out(error: &Error, context: &CallContext) -> bool {
     matches!(error.kind(), ErrorKind::Timeout { .. }) && context.check() == Err(Interruption::TimedOut)
 }
@@ -268,7 +268,7 @@ struct WaitState {
     snapshot: Option<Arc<Execution>>,
     /// The failure of the last poll, if it failed.
     failure: Option<Error>,
-    /// The attempts of all polls.
+    /// The number of attempts in all polls.
     attempts: u32,
 }
 
@@ -297,7 +297,7 @@ impl WaitState {
     }
 }
 
-/// A number from 0 to 1 that spreads the retries of many clients. Not suitable for secrets.
+/// A number from 0 to 1 that spreads out the retries of many clients. Not suitable for secrets.
 fn random() -> f64 {
     RandomState::new().hash_one((process::id(), Instant::now())) as f64 / u64::MAX as f64
 }

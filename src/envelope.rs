@@ -1,4 +1,4 @@
-//! Makes an error of a response that is not an execution.
+//! Turns a response that is not an execution into an error.
 
 use crate::alloc::try_copy;
 use crate::error::{Error, ErrorKind, ResponseDetails};
@@ -7,23 +7,19 @@ use crate::json::scan::{InvalidDocument, JsonBuffer};
 use crate::json::{JsonType, LazyValue};
 use crate::redact::Redactor;
 
-/// How much of a body an error keeps, in bytes.
+/// The maximum number of bytes of a body that an error keeps.
 const MAX_KEPT_BODY: usize = 64 << 10;
 
-/// How many bytes of JSON can encode one byte of a secret (`\\u0041`).
-const MAX_ESCAPE: usize = 6;
-
-/// Makes an error of a response. Secrets that the server echoed are redacted, and text for which there is not enough memory
-/// is omitted.
+/// Turns a response into an error. Redacts secrets that the server echoed, and omits text for which there is not enough
+/// memory.
 pub fn into_error(response: Response, kind: ErrorKind, redactor: &Redactor) -> Error {
-    // The body of a 2xx response can have any size, so no more of it is scanned than is kept.
-    let limit =
-        if response.is_success() { MAX_KEPT_BODY + MAX_ESCAPE * redactor.max_length() } else { usize::MAX };
+    // The body of a 2xx response can have any size. Only what is kept is scanned, and as much more as a secret takes.
+    let limit = if response.is_success() { MAX_KEPT_BODY + redactor.max_echo_length() } else { usize::MAX };
     let (envelope, body) = split(response.body, limit);
     let request_id = response.request_id.map(into_text);
     let redact = |text: String| redactor.redact(text.into_bytes()).map(into_text);
     let body = redactor.redact_truncated(body);
-    // A copy, because truncation would keep the whole allocation for as long as the error lives.
+    // Copied, because truncating the body would keep the whole allocation for as long as the error lives.
     let body = try_copy(&body[..body.len().min(MAX_KEPT_BODY)]).unwrap_or_default();
     Error::from(kind).with_response(ResponseDetails {
         status: response.status,
@@ -37,7 +33,7 @@ pub fn into_error(response: Response, kind: ErrorKind, redactor: &Redactor) -> E
     })
 }
 
-/// The first `limit` bytes of a body, and the envelope that they are, or else an empty one.
+/// The envelope in the first `limit` bytes of a body, or else an empty one, and these bytes.
 fn split(body: JsonBuffer, limit: usize) -> (Envelope, Vec<u8>) {
     let body = if body.length() > limit {
         let mut bytes = body.into_bytes();

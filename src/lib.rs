@@ -1,8 +1,8 @@
-//! One workflow execution of Refold by its id, for programs in any language that can call C.
+//! Fetches one workflow execution of Refold by its id, for programs in any language that can call C.
 //!
 //! # Layers
 //!
-//! A module may use those below it, never those above; `tests/layers.rs` enforces this.
+//! A module may use those below it, never those above. `tests/layers.rs` has the exact rules, and enforces them.
 //!
 //! ```text
 //!  4  C interface   ffi          converts arguments, calls, converts results; catches panics
@@ -12,32 +12,32 @@
 //!  1  the document  execution    typed fields and nodes
 //!                   json         lazy views of values; json::scan validates while bytes arrive
 //!  0  the base      context, cancel, secret, state, alloc, sys
-//!     for all       error        kinds, codes, and every sentence
+//!     for all       error        kinds, codes, and every message
 //! ```
 //!
-//! `unsafe` code is limited to `ffi`, `sys`, `alloc` and `json::scan::arch`.
+//! `unsafe` code is limited to `ffi`, `sys`, `alloc`, `json::scan::arch`, and one function in `json::scan::document`.
 //!
 //! # The life of one call
 //!
-//! 1. `ffi::calls` turns C pointers into references, takes a share of the client, and enters the panic guard.
-//! 2. `client` validates the execution id and starts a [`context`]: the deadline and the cancel token of the call.
-//! 3. It takes the current credentials, and begins an attempt.
-//! 4. `http` takes a slot from its pool, or makes one. A slot holds at most one connection.
-//! 5. If the connection is new: `http::connect` looks the name up, races the addresses, passes the proxy, and performs the
-//!    TLS handshake.
-//! 6. The request is sent, with the credentials added below ureq, which never sees them.
-//! 7. The response arrives. `head_filter` drops the header fields that are not needed, ureq parses the rest.
-//! 8. The body goes through gzip, if need be, into a `JsonBuffer`, which validates it chunk by chunk.
-//! 9. The slot goes back to the pool, unless the connection must not be reused.
-//! 10. For a 2xx status, `execution` reads the typed fields. Outputs are skipped; they are parsed on first access.
-//! 11. Any other response becomes an [`error`]: `envelope` reads it, `redact` removes secrets that the server echoed.
-//! 12. A transient failure is retried after a pause that `retry` computes, if the deadline allows it.
-//! 13. A wait repeats this until the state is final, with pauses that `retry` computes.
-//! 14. `ffi` boxes the result and returns it as an opaque pointer.
+//! 1. `ffi::calls` enters the panic guard (`ffi::guard`), adds an owner to the client, and converts the C arguments.
+//! 2. `client` validates the execution id and creates a [`context`]: the deadline and the cancel token of the call.
+//! 3. It reads the current credentials and begins an attempt.
+//! 4. `http` takes an idle slot from its pool, or makes a new one. A slot holds at most one connection.
+//! 5. If the slot has no connection, `http::connect` resolves the host name, races the addresses, sets up the proxy,
+//!    and performs the TLS handshake.
+//! 6. `http::connection` sends the request. It adds the credentials itself, so ureq never sees them.
+//! 7. The response arrives. `http::head_filter` drops header fields that are never read; ureq parses the rest.
+//! 8. `http::response` decompresses the body if necessary, into a `JsonBuffer`, which validates it as it arrives.
+//! 9. The slot returns to the pool, unless its connection cannot be reused.
+//! 10. If the status is 2xx, `execution` reads the typed fields. It skips outputs, which are parsed on first access.
+//! 11. Any other response becomes an [`error`]: `envelope` reads it, and `redact` removes echoed secrets.
+//! 12. If the failure is transient, `client` pauses for as long as `retry` computes, and makes another attempt.
+//! 13. A wait repeats steps 3 to 12 until the state is final, with the pauses of `retry::PollSchedule`.
+//! 14. `ffi` passes the result to C as an opaque pointer (`ffi::handle`).
 //!
-//! # Where to add what
+//! # Adding to it
 //!
-//! CONTRIBUTING.md lists every place that a new accessor, option or error code touches.
+//! CONTRIBUTING.md lists every place that changes with a new accessor, option or error code.
 
 mod alloc;
 pub mod cancel;
@@ -51,7 +51,7 @@ mod http;
 pub mod json;
 pub mod options;
 mod redact;
-pub mod retry;
+mod retry;
 #[cfg(test)]
 #[path = "../tests/support/rng.rs"]
 mod rng;

@@ -1,4 +1,4 @@
-//! The settings of a caller, and the configuration that they result in once all of them are checked.
+//! The settings of a caller, and the configuration that results from checking them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,12 +13,12 @@ use crate::http::url::BaseUrl;
 use crate::secret::Secret;
 use crate::sys::env::env_var;
 
-/// The default limit of a response, in bytes.
+/// The default maximum size of a response, in bytes.
 pub const DEFAULT_MAX_RESPONSE_BYTES: u64 = 256 << 20;
 
 const DEFAULT_BASE_URL: &str = "https://app.refold.ai";
 const MIN_POLL_INTERVAL_MS: u64 = 10;
-/// Common servers limit a request header to 4 or 8 KiB.
+/// Leaves enough for the other fields: common servers limit a request header to 4 or 8 KiB.
 const MAX_USER_AGENT: usize = 1024;
 
 /// Every setting, as the caller passed it. [`Options::check`] checks them all at once.
@@ -97,22 +97,22 @@ impl Options {
         self.base_url = url.map(<[u8]>::to_vec);
     }
 
-    /// The limit of a whole call, retries included. 0: no limit.
+    /// The timeout of a whole call, retries included. 0: none.
     pub fn set_timeout_ms(&mut self, milliseconds: u64) {
         self.timeout_ms = milliseconds;
     }
 
-    /// The limit of establishing one connection. 0: no limit.
+    /// The timeout for establishing one connection. 0: none.
     pub fn set_connect_timeout_ms(&mut self, milliseconds: u64) {
         self.connect_timeout_ms = milliseconds;
     }
 
-    /// How often a call retries a transient failure.
+    /// The maximum number of retries of a call after transient failures.
     pub fn set_max_retries(&mut self, retries: u32) {
         self.max_retries = retries;
     }
 
-    /// The limit of a body after decompression, in bytes. 0: no limit.
+    /// The maximum size of a body after decompression, in bytes. 0: no limit.
     pub fn set_max_response_bytes(&mut self, bytes: u64) {
         self.max_response_bytes = bytes;
     }
@@ -137,7 +137,7 @@ impl Options {
         self.ca_pem = pem.map(<[u8]>::to_vec);
     }
 
-    /// The product name that the User-Agent begins with.
+    /// The product name at the start of the User-Agent.
     pub fn set_user_agent(&mut self, product: Option<&[u8]>) {
         self.user_agent = product.map(<[u8]>::to_vec);
     }
@@ -213,7 +213,7 @@ impl Options {
             Some(url) if url.bytes().is_empty() => return Ok(None),
             Some(url) => utf8("proxy", url.bytes())?,
         };
-        let proxy = Proxy::parse(url).map_err(|why| format!("proxy {why}"))?;
+        let proxy = Proxy::parse(url).map_err(|reason| argument::invalid_proxy("proxy", reason))?;
         if !base.secure && !self.allow_plaintext && !proxy.host.is_loopback() {
             return Err(argument::REMOTE_PROXY_FOR_PLAINTEXT.into());
         }
@@ -221,7 +221,7 @@ impl Options {
     }
 }
 
-/// Checked settings: none of them can be invalid.
+/// Settings that have been checked: all of them are valid.
 #[derive(Debug)]
 pub(crate) struct Configuration {
     pub credentials: Arc<Credentials>,
@@ -230,7 +230,7 @@ pub(crate) struct Configuration {
     pub http: HttpConfig,
 }
 
-/// A timeout as C passes it. 0: no limit.
+/// Converts a timeout from C. 0: no timeout.
 pub(crate) fn timeout_from_ms(milliseconds: u64) -> Option<Duration> {
     (milliseconds != 0).then(|| Duration::from_millis(milliseconds))
 }

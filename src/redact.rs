@@ -1,4 +1,4 @@
-//! Removes the secrets of a client from what a server sent.
+//! Removes the secrets of a client from text that a server sent.
 
 use zeroize::{Zeroize, Zeroizing};
 
@@ -9,17 +9,17 @@ use crate::secret::Secret;
 /// Replaces a secret that a server echoed.
 const REDACTED: &[u8] = b"***";
 
-/// Fewer bytes of a secret than this reveal nothing, and are not redacted at the end of a truncated text.
+/// A shorter part of a secret reveals nothing, and is not redacted at the end of a truncated text.
 const MIN_REDACTED_PREFIX: usize = 4;
 
-/// The longest form of a byte of a secret: an escape such as `\u0041`.
+/// The maximum number of bytes in which one byte of a secret can be echoed: an escape such as `\u0041`.
 const MAX_ESCAPE: usize = 6;
 
-/// The number of characters that a message quotes of what a server sent.
+/// The maximum length of a quote in a message, in characters.
 const MAX_QUOTE: usize = 100;
 
-/// The number of bytes in which these characters are searched for secrets: an echoed secret may be longer than the
-/// quote.
+/// The maximum length of the text that is redacted before it is quoted, in bytes. Exceeds that of the quote, because an
+/// echoed secret may be longer.
 const MAX_QUOTED_TEXT: usize = 64 << 10;
 
 /// Redacts the secrets of one call.
@@ -28,18 +28,19 @@ pub struct Redactor {
 }
 
 impl Redactor {
-    /// Redacts these secrets, in this order: one that contains another comes first.
+    /// Redacts these secrets in this order. A secret must precede those that it contains.
     pub fn new(secrets: Vec<Secret>) -> Redactor {
         Redactor { secrets }
     }
 
-    /// The length of the longest secret, in bytes.
-    pub fn max_length(&self) -> usize {
-        self.secrets.iter().map(|secret| secret.bytes().len()).max().unwrap_or(0)
+    /// The maximum number of bytes in which a server can echo one of the secrets.
+    pub fn max_echo_length(&self) -> usize {
+        let lengths = self.secrets.iter().map(|secret| secret.bytes().len());
+        MAX_ESCAPE * lengths.max().unwrap_or(0)
     }
 
-    /// Replaces each secret in `text` by `***`, whether or not it is escaped as in a JSON string. Returns `None` if
-    /// there is not enough memory.
+    /// Replaces each secret in `text` with `***`, with or without the escapes of JSON strings. Returns `None` if there
+    /// is not enough memory.
     pub fn redact(&self, mut text: Vec<u8>) -> Option<Vec<u8>> {
         for secret in self.secrets.iter().map(Secret::bytes).filter(|secret| !secret.is_empty()) {
             if find(&text, secret).is_some() {
@@ -50,10 +51,12 @@ impl Redactor {
         Some(text)
     }
 
-    /// Does the same to a text that may have been truncated within a secret.
+    /// Does the same for a text that may be truncated within a secret: redacts the start of a secret at its end, too.
+    /// Returns an empty text if there is not enough memory.
     pub fn redact_truncated(&self, text: Vec<u8>) -> Vec<u8> {
         let mut text = self.redact(text).unwrap_or_default();
         let start_of_prefix = |secret: &Secret| {
+            // An incomplete escape can follow the prefix.
             let max_length = MAX_ESCAPE * (secret.bytes().len() + 1);
             let earliest = text.len().saturating_sub(max_length);
             (earliest..text.len()).find(|start| is_prefix(&text[*start..], secret.bytes()))
@@ -66,7 +69,7 @@ impl Redactor {
         text
     }
 
-    /// A short, redacted, single-line form of a text from a server, for messages.
+    /// The start of a text from a server, redacted and on one line, to be quoted in a message.
     pub fn quote(&self, text: &str) -> String {
         let start = try_copy(&text.as_bytes()[..text.len().min(MAX_QUOTED_TEXT)]).unwrap_or_default();
         let redacted = self.redact_truncated(start);
@@ -125,8 +128,8 @@ fn find(text: &[u8], secret: &[u8]) -> Option<(usize, usize)> {
     })
 }
 
-/// The number of bytes at the start of `text` that are the secret in a JSON string, each character with or without an
-/// escape.
+/// The number of bytes that the secret takes at the start of `text`, each character with or without an escape. Returns
+/// `None` if `text` does not start with it.
 fn escaped_length(text: &[u8], secret: &[u8]) -> Option<usize> {
     let mut at = 0;
     let mut rest = secret;
@@ -139,10 +142,10 @@ fn escaped_length(text: &[u8], secret: &[u8]) -> Option<usize> {
     Some(at)
 }
 
-/// The character at the start of `text`, or a single byte of it, and the number of bytes that it takes there.
+/// The unescaped character, or else the byte, at the start of `text`, and the number of bytes that it takes there.
 fn decode<'a>(text: &[u8], buffer: &'a mut [u8; 4]) -> Option<(&'a [u8], usize)> {
     match (text, decode_escape(text)) {
-        // Secrets have no control characters, so any other backslash is itself.
+        // Secrets have no control characters, so a backslash before anything else is literal.
         ([b'\\', b'u' | b'"' | b'\\' | b'/', ..], escape) => match escape? {
             (Escape::Char(character), length) => Some((character.encode_utf8(buffer).as_bytes(), length)),
             _ => None,

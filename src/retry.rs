@@ -1,24 +1,24 @@
-//! Which failures are retried, and when. Follows the vendor's advice to clients: pauses of 1 s, 2 s, 4 s ... with jitter,
-//! or the Retry-After of the server. Nothing here blocks or reads a clock.
+//! When a failure is retried. Follows the advice of the API's vendor: pauses of 1 s, 2 s, 4 s ... with jitter, or the
+//! Retry-After of the server. Nothing here blocks or reads a clock.
 
 use std::time::Duration;
 
 use crate::error::Error;
 
-/// A longer Retry-After ends the call instead of being waited for.
+/// The maximum Retry-After that a call waits for. A longer one ends the call.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// How many polls in a row may fail before a wait gives up.
+/// The maximum number of consecutive failed polls that a wait tolerates.
 const MAX_FAILED_POLLS: u32 = 5;
 
-/// The limit of the pause between two polls, as a multiple of the poll interval.
+/// The maximum pause between two polls, as a multiple of the poll interval.
 const MAX_INTERVAL_GROWTH: u32 = 10;
 
-/// The limit of the backoff as a number of doublings. 2^20 s are twelve days, and the arithmetic cannot overflow.
+/// The maximum number of doublings of the backoff. 2^20 s are twelve days, and the arithmetic cannot overflow.
 const MAX_DOUBLINGS: u32 = 20;
 
-/// The pause before the next attempt, or `None` if the call ends with this error. `attempts` were made so far,
-/// `remaining` is the time until the deadline, and `random` is a number from 0 to 1.
+/// The pause before the next attempt, or `None` if the call ends with this error. `attempts` is the number of attempts
+/// so far, `remaining` the time until the deadline, and `random` a number from 0 to 1.
 pub fn pause_before_retry(
     error: &Error,
     attempts: u32,
@@ -37,7 +37,7 @@ pub fn pause_before_retry(
     remaining.is_none_or(|remaining| pause < remaining).then_some(pause)
 }
 
-/// 1 s after the first attempt, doubled after each further one, and shortened at random by up to a half.
+/// 1 s after the first attempt, doubled after each further one, and randomly shortened by up to a half.
 fn backoff(attempts: u32, random: f64) -> Duration {
     let doublings = attempts.saturating_sub(1).min(MAX_DOUBLINGS);
     Duration::from_secs(1 << doublings).mul_f64(0.5 + 0.5 * random.clamp(0.0, 1.0))
@@ -57,8 +57,8 @@ impl PollSchedule {
         PollSchedule { interval, pause: interval, failures: 0 }
     }
 
-    /// The pause after a successful poll: the interval after a change, and half as long again as the last pause after
-    /// each poll without one. Never shorter than `retry_after`.
+    /// The pause after a successful poll: the interval if something has changed, or else the last pause and half as
+    /// much again. Never shorter than `retry_after`.
     pub fn after_snapshot(&mut self, is_unchanged: bool, retry_after: Option<Duration>) -> Duration {
         self.failures = 0;
         self.pause = if is_unchanged {
@@ -69,12 +69,12 @@ impl PollSchedule {
         self.pause.max(retry_after.unwrap_or_default())
     }
 
-    /// The pause after a failed poll, or `None` if the wait ends with this error: it is permanent, or too many polls in a
-    /// row have failed.
+    /// The pause after a failed poll, or `None` if the wait ends with this error, because it is permanent or too many
+    /// consecutive polls have failed.
     pub fn after_failure(&mut self, error: &Error) -> Option<Duration> {
         self.failures += 1;
-        let is_waited_out = error.is_retryable() && self.failures <= MAX_FAILED_POLLS;
-        is_waited_out.then(|| self.pause.max(error.retry_after().unwrap_or_default()))
+        let is_tolerated = error.is_retryable() && self.failures <= MAX_FAILED_POLLS;
+        is_tolerated.then(|| self.pause.max(error.retry_after().unwrap_or_default()))
     }
 }
 
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn five_failures_in_a_row_are_waited_out() {
+    fn five_failures_in_a_row_are_tolerated() {
         let mut schedule = PollSchedule::new(Duration::from_millis(10));
         (0..5).for_each(|_| assert!(schedule.after_failure(&status(503, None)).is_some()));
         assert_eq!(schedule.after_failure(&status(503, None)), None);

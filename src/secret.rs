@@ -14,7 +14,7 @@ impl Secret {
         Secret(Zeroizing::new(bytes.to_vec()))
     }
 
-    /// Concatenates the parts. The memory is reserved at once, so that no reallocation leaves a copy behind.
+    /// Concatenates the parts. Reserves the memory in one step, so that no reallocation leaves a copy behind.
     pub fn concat(parts: &[&[u8]]) -> Secret {
         let mut whole = Zeroizing::new(Vec::with_capacity(parts.iter().map(|part| part.len()).sum()));
         parts.iter().for_each(|part| whole.extend_from_slice(part));
@@ -33,8 +33,8 @@ impl Secret {
 }
 
 impl Drop for Secret {
-    /// Wipes the bytes as a slice, at the speed of memset: `Vec` is wiped byte by byte. Its spare capacity is wiped
-    /// when the vector is dropped.
+    /// Wipes the bytes as a slice, at the speed of memset; a `Vec` is wiped byte by byte. Dropping the vector wipes its
+    /// spare capacity.
     fn drop(&mut self) {
         self.0.as_mut_slice().zeroize();
         self.0.clear();

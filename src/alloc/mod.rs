@@ -1,7 +1,7 @@
 //! Memory: fallible allocation, a write-once cell, and an allocator that zeroes what it frees.
 //!
 //! Memory whose size depends on a response must be reserved with the functions here. They return `None` if there is not
-//! enough, where the standard library would abort the process.
+//! enough memory, where the standard library would abort the process. This module uses no other.
 
 #![allow(unsafe_code)]
 
@@ -34,7 +34,7 @@ pub fn try_box<T>(value: T) -> Option<Box<T>> {
 /// An empty vector with exactly this capacity.
 pub fn try_with_capacity<T>(capacity: usize) -> Option<Vec<T>> {
     let mut list = Vec::new();
-    list.try_reserve_exact(capacity).ok()?;
+    try_reserve_exact(&mut list, capacity)?;
     Some(list)
 }
 
@@ -64,6 +64,11 @@ pub fn try_zeroed(size: usize) -> Option<Vec<u8>> {
 #[inline]
 pub fn try_reserve<T>(list: &mut Vec<T>, additional: usize) -> Option<()> {
     list.try_reserve(additional).ok()
+}
+
+/// Makes sure that this many values can be appended without allocating. Does not reserve more than that.
+pub fn try_reserve_exact<T>(list: &mut Vec<T>, additional: usize) -> Option<()> {
+    list.try_reserve_exact(additional).ok()
 }
 
 /// Appends the bytes.

@@ -30,7 +30,7 @@ impl<T> OnceBox<T> {
         unsafe { self.value.get_mut().as_mut() }
     }
 
-    /// Stores a value, or returns it if another thread was first. The bound is needed because `take` may run on another
+    /// Stores a value, or returns it if another thread was first. Requires `Send`, because `take` may run on another
     /// thread.
     pub fn set(&self, value: Box<T>) -> Result<(), Box<T>>
     where

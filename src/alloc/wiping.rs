@@ -1,11 +1,12 @@
-//! The global allocator. It zeroes blocks before freeing them, because dependencies copy secrets to places out of our
-//! reach.
+//! The global allocator. It zeroes blocks before freeing them, because dependencies copy secrets to memory that this
+//! library cannot wipe.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
 use std::ptr;
 
-/// Larger blocks hold bodies and what is parsed from them. Code that puts a secret into one wipes it itself.
+/// The maximum size of the blocks that are wiped. Larger ones hold bodies and what is parsed from them; code that puts
+/// a secret into one wipes it itself.
 const MAX_WIPED: usize = 64 << 10;
 
 struct Wiping;

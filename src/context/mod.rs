@@ -1,4 +1,4 @@
-//! The limits of a call: its deadline and its cancel token. Everything that blocks does so through a [`CallContext`].
+//! The limits of a call: its deadline and its cancel token. Code that blocks does so only through a [`CallContext`].
 
 #[cfg(test)]
 pub mod virtual_time;
@@ -13,7 +13,7 @@ use crate::sys::{self, Interest};
 #[cfg(test)]
 use virtual_time::VirtualTime;
 
-/// How often the flag of a token is checked that has no pipe to poll.
+/// How often the flag of a token without a pipe is checked.
 const FLAG_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Why a call ended early.
@@ -25,7 +25,7 @@ pub enum Interruption {
     TimedOut,
 }
 
-/// The monotonic clock. Unit tests can substitute a virtual one, whose time passes only while a call waits.
+/// The monotonic clock. Unit tests can replace it with a virtual one, whose time passes only while a call waits.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
     #[cfg(test)]
@@ -66,7 +66,7 @@ pub struct CallContext {
 }
 
 impl CallContext {
-    /// A context whose deadline is `timeout` from now. There is none if `timeout` is `None` or beyond the clock's range.
+    /// A context with a deadline `timeout` from now, or none if `timeout` is `None` or beyond the range of the clock.
     pub fn new(clock: Clock, timeout: Option<Duration>, token: Option<Arc<CancelToken>>) -> CallContext {
         CallContext { clock, deadline: None, token }.with_timeout(timeout)
     }
@@ -97,7 +97,7 @@ impl CallContext {
         self.deadline.map(|deadline| deadline.saturating_duration_since(self.clock.now()))
     }
 
-    /// Whether the call has a token, so that a blocking system call must also watch its pipe.
+    /// Whether the call has a token, so that whatever blocks must also watch its pipe.
     pub fn has_token(&self) -> bool {
         self.token.is_some()
     }
@@ -118,8 +118,8 @@ impl CallContext {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
                 Err(_) => {
-                    // The kernel is out of memory, or RLIMIT_NOFILE is lower than the number of interests. Let the caller
-                    // attempt the operation again, but without spinning.
+                    // The kernel is out of memory, or RLIMIT_NOFILE is lower than the number of interests. Let the
+                    // caller attempt the operation again, but without spinning.
                     thread::sleep(FLAG_INTERVAL);
                     return self.check();
                 }

@@ -15,7 +15,7 @@ pub struct VirtualTime {
 }
 
 impl VirtualTime {
-    /// A time that starts now.
+    /// Creates a time that starts now.
     pub fn new() -> Arc<VirtualTime> {
         Arc::new(VirtualTime {
             start: Instant::now(),
@@ -29,7 +29,7 @@ impl VirtualTime {
         Clock { virtual_time: Some(self.clone()) }
     }
 
-    /// How much time has passed since the start.
+    /// The time since the start.
     pub fn elapsed(&self) -> Duration {
         *self.elapsed.lock().unwrap()
     }

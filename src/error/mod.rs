@@ -1,7 +1,8 @@
-//! The failures of a call, as the C interface reports them. `code` has their numbers, `message` their sentences.
+//! The failures of a call, as the C interface reports them. `code` has their numbers, `message` their sentences. Every
+//! module may use this one; it uses only `sys` and `alloc`.
 
 mod code;
-pub mod message;
+pub(crate) mod message;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -37,7 +38,7 @@ pub enum Phase {
 /// What went wrong.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ErrorKind {
-    /// An argument or a setting is invalid: the text names it. Nothing was sent.
+    /// An argument or a setting is invalid. The text names it. Nothing was sent.
     InvalidArgument(String),
     /// The token was cancelled, or the progress callback returned false.
     Cancelled {
@@ -75,7 +76,7 @@ pub enum ErrorKind {
         peer: String,
         /// The reason.
         reason: String,
-        /// Whether the proxy refused, so that something must be changed first, such as the password.
+        /// Whether the proxy refused, so that a setting must be changed first, such as the password.
         refused: bool,
     },
     /// No trusted TLS session could be established.
@@ -117,13 +118,13 @@ pub enum ErrorKind {
     },
     /// The library caught a defect of its own.
     Internal(String),
-    /// Descriptors, threads or memory are exhausted: the text names which.
+    /// A resource is exhausted: descriptors, threads or memory. The text names it.
     Resource(String),
     /// A response with another status than 2xx: [`ResponseDetails`] has its content.
     Status,
 }
 
-/// What an error keeps of a response.
+/// What an error keeps from a response.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ResponseDetails {
     /// The HTTP status.
@@ -263,6 +264,30 @@ impl Error {
 
 impl std::error::Error for Error {}
 
+/// Every kind of failure of an attempt without a response, and whether it is transient.
+#[cfg(test)]
+pub(crate) fn attempt_failures() -> Vec<(ErrorKind, bool)> {
+    let text = || "text".to_string();
+    vec![
+        (ErrorKind::Connect { peer: text(), reason: text(), refused: false }, true),
+        (ErrorKind::Connect { peer: text(), reason: text(), refused: true }, false),
+        (ErrorKind::Transport { peer: text(), reason: text(), lost: true }, true),
+        (ErrorKind::Transport { peer: text(), reason: text(), lost: false }, false),
+        (ErrorKind::Resolve { host: text(), reason: text(), temporary: true }, true),
+        (ErrorKind::Resolve { host: text(), reason: text(), temporary: false }, false),
+        (ErrorKind::Tls { peer: text(), reason: text() }, false),
+        (ErrorKind::Cancelled { phase: Phase::Handshake }, false),
+        (ErrorKind::Timeout { limit: Duration::ZERO, phase: Phase::Sending, peer: text() }, false),
+        (ErrorKind::InvalidArgument(text()), false),
+        (ErrorKind::InvalidResponse(text()), false),
+        (ErrorKind::TooLarge { limit: 1 }, false),
+        (ErrorKind::HeaderTooLarge { bytes: 1, fields: 1 }, false),
+        (ErrorKind::TooManyNodes { limit: 1, bytes_per_node: 1 }, false),
+        (ErrorKind::Resource(text()), false),
+        (ErrorKind::Internal(text()), false),
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -280,27 +305,8 @@ mod tests {
 
     #[test]
     fn only_transient_failures_are_transient() {
-        let text = String::new;
-        let cases = [
-            (ErrorKind::Connect { peer: text(), reason: text(), refused: false }, true),
-            (ErrorKind::Connect { peer: text(), reason: text(), refused: true }, false),
-            (ErrorKind::Transport { peer: text(), reason: text(), lost: true }, true),
-            (ErrorKind::Transport { peer: text(), reason: text(), lost: false }, false),
-            (ErrorKind::Resolve { host: text(), reason: text(), temporary: true }, true),
-            (ErrorKind::Resolve { host: text(), reason: text(), temporary: false }, false),
-            (ErrorKind::Tls { peer: text(), reason: text() }, false),
-            (ErrorKind::Cancelled { phase: Default::default() }, false),
-            (ErrorKind::Timeout { limit: Duration::ZERO, phase: Default::default(), peer: text() }, false),
-            (ErrorKind::InvalidArgument(text()), false),
-            (ErrorKind::InvalidResponse(text()), false),
-            (ErrorKind::WaitTimeout { limit: Duration::ZERO, last: text() }, false),
-            (ErrorKind::TooLarge { limit: 1 }, false),
-            (ErrorKind::HeaderTooLarge { bytes: 1, fields: 1 }, false),
-            (ErrorKind::TooManyNodes { limit: 1, bytes_per_node: 1 }, false),
-            (ErrorKind::Resource(text()), false),
-            (ErrorKind::Internal(text()), false),
-        ];
-        for (kind, expected) in cases {
+        let wait_timeout = (ErrorKind::WaitTimeout { limit: Duration::ZERO, last: String::new() }, false);
+        for (kind, expected) in attempt_failures().into_iter().chain([wait_timeout]) {
             let error = Error::from(kind.clone());
             assert_eq!(error.is_transient(), expected, "{kind:?}");
             // The caller may repeat a call that timed out, but the call itself has no time left to.

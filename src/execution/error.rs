@@ -56,7 +56,7 @@ pub struct ParseError {
 }
 
 impl ParseErrorKind {
-    /// Explains what the validator has found.
+    /// Describes what the validator found.
     pub(super) fn of_fault(fault: Fault, body: &[u8]) -> ParseErrorKind {
         match (fault, std::str::from_utf8(body)) {
             (Fault::OutOfMemory, _) => ParseErrorKind::OutOfMemory,
@@ -67,9 +67,9 @@ impl ParseErrorKind {
         }
     }
 
-    /// Lets serde_json explain what is wrong at `at`. Returns `None` if there is not enough memory.
+    /// Lets serde_json describe the defect at `at`. Returns `None` if there is not enough memory.
     fn explain(body: &str, at: usize) -> Option<ParseErrorKind> {
-        // serde_json allocates a byte for each open bracket, infallibly, and up to three while its vector grows.
+        // serde_json allocates one byte for each open bracket, and up to three while its vector grows, infallibly.
         drop(try_with_capacity::<u8>(at.checked_mul(3)?)?);
         let error = serde_json::from_str::<&RawValue>(body).err()?;
         let message = error.to_string();
@@ -81,7 +81,7 @@ impl ParseErrorKind {
         Some(ParseErrorKind::Malformed { reason, line: error.line(), column: error.column() })
     }
 
-    /// The position alone, without an explanation.
+    /// Only the position, without a description.
     pub(super) fn locate(body: &str, at: usize) -> ParseErrorKind {
         let read = body.as_bytes().get(..at).unwrap_or_default();
         let line_start = read.iter().rposition(|byte| *byte == b'\n').map_or(0, |line_break| line_break + 1);

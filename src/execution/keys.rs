@@ -1,10 +1,10 @@
-//! The keys that have a meaning, and a prediction of which one comes next.
+//! The keys that are read, and a prediction of the next one.
 
-/// A key that has a meaning.
+/// A key that is read.
 pub(super) struct KnownKey<F> {
     pub(super) field: F,
     pub(super) name: &'static [u8],
-    /// The key as servers write it: with quotes and a colon, without white space.
+    /// The key as servers write it: with quotes and a colon, without whitespace.
     written: [u64; KEY_WORDS],
     /// The bytes of `written` that belong to the key.
     mask: [u64; KEY_WORDS],
@@ -110,8 +110,8 @@ pub(super) static NODE_FIELDS: [KnownKey<NodeField>; MAX_FIELDS] = [
 
 const MAX_FIELDS: usize = 10;
 
-/// Predicts the next key of an object from the previous object. Nearly all nodes have the same fields in the same
-/// order, so one comparison identifies most keys.
+/// Predicts the next key of an object from the order in the previous one. Nearly all nodes have the same fields in the
+/// same order, so one comparison identifies most keys.
 pub(super) struct KeyPredictor<F: 'static> {
     fields: &'static [KnownKey<F>],
     /// For each field, the index of the field that followed it; in the last place, of the one that came first.

@@ -1,8 +1,10 @@
 //! One workflow execution, parsed from the body of a response.
 //!
-//! The body is validated while it arrives (see `json::scan`). Then a reader finds the typed fields, and steps over
-//! large values without parsing them (see `json`). The body itself is kept unchanged. Typed strings are copied out of
-//! it, unescaped and NUL-terminated, so that C can read them without any further work.
+//! The body is validated while it arrives (see `json::scan`). Then a reader finds the typed fields, and skips large
+//! values without parsing them (see `json`). The body itself is kept unchanged. Typed strings are copied out of it,
+//! unescaped and NUL-terminated, so that C can read them directly.
+//!
+//! May use `json`, `state`, and the layer below. Knows nothing about HTTP.
 
 mod error;
 mod keys;
@@ -70,16 +72,15 @@ pub struct NodeView<'a> {
 #[derive(Clone, Copy)]
 struct Count(i64);
 
-/// A node takes at most this many bytes, including what C's pointer to it refers to.
+/// The maximum memory of a node, in bytes, including what C's pointer to it refers to.
 pub const NODE_MEMORY: usize = 256;
 
 /// Up to this many nodes are searched linearly.
 const MAX_LINEAR_SEARCH: usize = 16;
 
 impl Execution {
-    /// Parses a body. `requested_id` is the id of the execution if the body has none. A node can have far fewer bytes
-    /// of text than it takes memory, so nodes may take `node_memory_limit` bytes, or as many as the text has if that is
-    /// more.
+    /// Parses a body. `requested_id` is the id of the execution if the body has none. The memory of a node can far
+    /// exceed its text, so nodes are limited to `node_memory_limit` bytes, or the length of the text if that is more.
     pub fn parse(
         body: impl Into<JsonBuffer>,
         requested_id: Option<&str>,

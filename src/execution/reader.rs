@@ -26,24 +26,23 @@ pub(super) struct Reader<'a> {
     key: Vec<u8>,
 }
 
-/// The number of spare bytes. Most typed strings are shorter, and are copied into them without allocating.
+/// The number of spare bytes. Most typed strings are shorter, and are copied there without allocating.
 pub(super) const SPARE_BYTES: usize = 512;
 
-/// The initial capacity for nodes is one for each `MIN_NODE_TEXT` bytes of the body, within these limits. It doubles from
-/// there.
+/// The initial capacity is one node for each `MIN_NODE_TEXT` bytes of the body, within these limits.
 const MIN_INITIAL_NODES: usize = 4;
 pub(super) const MAX_INITIAL_NODES: usize = 16;
 /// Nearly all nodes have a longer text.
 pub(super) const MIN_NODE_TEXT: usize = 128;
 
-/// Nodes may always take this many bytes.
+/// The memory limit for nodes is never lower than this, in bytes.
 const MIN_NODE_MEMORY_LIMIT: u64 = 64 << 10;
 
 /// Counts with up to this many digits take the fast path.
 pub(super) const MAX_FAST_COUNT_DIGITS: usize = 7;
 
 impl<'a> Reader<'a> {
-    /// Nodes may take `node_memory_limit` bytes, or as many as the text has if that is more.
+    /// Nodes may take `node_memory_limit` bytes, or the length of the text if that is more.
     pub(super) fn new(document: &'a Document, node_memory_limit: u64) -> Reader<'a> {
         let text = document.text().as_bytes();
         Reader {

@@ -447,7 +447,7 @@ fn without_an_explanation_the_position_is_reported() {
     }
 }
 
-/// How many of the keys of an object are predicted. All others are found.
+/// The number of keys of an object that are predicted. All others are found.
 fn count_predicted(predictor: &mut KeyPredictor<Field>, keys: &[&[u8]]) -> usize {
     let members: Vec<String> = keys.iter().map(|key| format!("\"{}\":1", key.escape_ascii())).collect();
     let text = members.join(",") + &" ".repeat(KEY_WORDS * 8);

@@ -11,13 +11,14 @@ use super::guard::call;
 use super::handle::{as_ptr, clone_arc};
 use super::string::{CBool, bytes_in, string_in};
 use crate::error::Error;
+use crate::error::message::argument;
 use crate::execution::{Execution, ParseErrorKind};
 use crate::json::scan::JsonBuffer;
 use crate::options::DEFAULT_MAX_RESPONSE_BYTES;
 
 /// Fetches an execution with the details of every node.
 ///
-/// Blocks the calling thread, at most for the timeout in the options. Retries as the options specify.
+/// Blocks the calling thread, at most for the timeout set in the options. Retries as the options specify.
 ///
 /// \param execution_id  1 to 256 characters out of A-Z a-z 0-9 - _ . ~ :, but neither "." nor "..". Any other
 ///                      id is rejected, and nothing is sent.
@@ -57,9 +58,9 @@ pub type refold_progress_fn =
 
 /// Polls an execution until its state is final, the timeout expires, or `cancel` is triggered.
 ///
-/// Each poll is one call under the options, with their timeout and retries. The first pause is the interval
-/// set by refold_options_set_poll_interval_ms(). Pauses grow while nothing changes, and are never shorter than
-/// a Retry-After of the server. Retryable failures of a poll are tolerated, up to five in a row.
+/// Each poll is one call with the timeout and the retries of the options. The first pause is the interval set
+/// by refold_options_set_poll_interval_ms(). Pauses grow while nothing changes, and are never shorter than a
+/// Retry-After of the server. Up to five consecutive retryable failures of polls are tolerated.
 ///
 /// `on_progress` is called with every snapshot, including the final one. If it returns false, the wait fails
 /// with REFOLD_ERROR_CANCELLED, except after the final snapshot, when there is nothing left to stop. The
@@ -141,9 +142,11 @@ pub unsafe extern "C" fn refold_parse_execution(
     unsafe {
         call(error, || {
             let text = bytes_in(json, length).ok_or_else(|| {
-                let message =
-                    if json.is_null() { "json is NULL" } else { "length is larger than any object" };
-                Error::invalid_argument(message)
+                Error::invalid_argument(if json.is_null() {
+                    argument::is_null("json")
+                } else {
+                    argument::LENGTH_TOO_LARGE.into()
+                })
             })?;
             let text = JsonBuffer::copy_of(text).ok_or_else(|| parse_error(ParseErrorKind::OutOfMemory))?;
             let execution = Execution::parse(text, None, DEFAULT_MAX_RESPONSE_BYTES)
@@ -154,5 +157,5 @@ pub unsafe extern "C" fn refold_parse_execution(
 }
 
 fn no_client() -> Error {
-    Error::invalid_argument("client is NULL")
+    Error::invalid_argument(argument::is_null("client"))
 }

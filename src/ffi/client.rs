@@ -11,6 +11,7 @@ use super::options::refold_options;
 use super::string::string_in;
 use crate::client::Client;
 use crate::error::Error;
+use crate::error::message::argument;
 use crate::sys::thread::without_cancellation;
 
 /// A client of the API: validated settings, and a connection pool shared by all its calls.
@@ -47,7 +48,8 @@ pub unsafe extern "C" fn refold_client_new(
     // SAFETY: the header's contract with C.
     unsafe {
         call(error, || {
-            let options = as_ref(options).ok_or_else(|| Error::invalid_argument("options is NULL"))?;
+            let options =
+                as_ref(options).ok_or_else(|| Error::invalid_argument(argument::is_null("options")))?;
             Client::new(options).map(Arc::new)
         })
     }

@@ -9,6 +9,7 @@ use super::library::refold_code;
 use super::string::{string_and_length_out, string_out};
 use crate::alloc::try_copy_with_nul;
 use crate::error::Error;
+use crate::error::message::NO_MEMORY_FOR_MESSAGE;
 
 /// The reason why a call failed.
 ///
@@ -108,7 +109,7 @@ pub unsafe extern "C" fn refold_error_message(error: *const refold_error) -> *co
     unsafe {
         read(error, c"".as_ptr(), |handle| match &handle.message {
             Some(message) => string_out(Some(message)),
-            None => c"out of memory".as_ptr(),
+            None => NO_MEMORY_FOR_MESSAGE.as_ptr(),
         })
     }
 }

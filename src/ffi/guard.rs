@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::error::{ErrorHandle, refold_error};
 use super::handle::{Handle, Owner, into_raw, write};
-use crate::error::Error;
+use crate::error::{Error, message};
 use crate::sys::thread::without_cancellation;
 
 /// Runs the body of an exported function. Returns `empty` if it panics.
@@ -23,8 +23,8 @@ pub(super) extern "C" fn guard_cold<T>(empty: T, body: impl FnOnce() -> T) -> T 
     guard(empty, body)
 }
 
-/// [`guard`] for accessors. Does not install the panic hook: creating the object that is read has done so. Compiles to
-/// nothing where the body provably does not panic.
+/// [`guard`] for accessors. Does not install the panic hook, because creating the object has done so. Compiles to
+/// nothing if the body provably does not panic.
 #[inline(always)]
 pub(super) fn guard_accessor<T>(empty: T, body: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or(empty)
@@ -63,8 +63,8 @@ fn catch<T>(body: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
     catch_unwind(AssertUnwindSafe(body))
 }
 
-/// Replaces the panic hook of the library's own copy of the runtime, which would print to the host's stderr. Uses a flag
-/// instead of a lock, because a child that is forked meanwhile must be able to go on.
+/// Replaces the panic hook of the library's own copy of the runtime, which would print to the host's stderr. Uses a
+/// flag instead of a lock, because a lock held at the moment of a fork would block the child.
 fn silence_panics() {
     static IS_SILENT: AtomicBool = AtomicBool::new(false);
     if !IS_SILENT.load(Ordering::Relaxed) && !IS_SILENT.swap(true, Ordering::Relaxed) {
@@ -85,8 +85,7 @@ fn record_location(panic: &PanicHookInfo<'_>) {
 
 fn internal_error() -> Error {
     let location = PANIC_LOCATION.try_with(Cell::take).ok().flatten();
-    let location = location.as_deref().unwrap_or("an unknown place");
-    Error::internal(format!("a defect at {location} stopped the call; please report it"))
+    Error::internal(message::panicked(location.as_deref()))
 }
 
 #[cfg(test)]

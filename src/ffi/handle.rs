@@ -17,7 +17,7 @@ pub(crate) trait Handle {
 /// The owner of a value that is part of another object. Does not implement [`Owner`], so freeing one does not compile.
 pub(crate) enum Borrowed {}
 
-/// Ownership that can be passed to C as a pointer, and taken back.
+/// A kind of ownership that can be passed to C as a pointer, and taken back.
 pub(crate) trait Owner<Value> {
     fn into_pointer(self) -> *mut Value;
     /// # Safety

@@ -1,7 +1,7 @@
 //! The pointers that C uses as `refold_json`.
 //!
-//! A value is either a [`LazyValue`] or an entry of a [`Tape`], so a pointer refers to either type. Both are at even
-//! addresses. The lowest bit of the pointer is set if it refers to an entry.
+//! A value is either a [`LazyValue`] or an entry of a [`Tape`], and a pointer can refer to either. Both have even
+//! addresses, so the lowest bit of the pointer is free: it is set if the pointer refers to an entry.
 
 use std::ffi::c_char;
 use std::hint::unreachable_unchecked;

@@ -1,8 +1,11 @@
-//! The C interface: each function converts its arguments, calls the safe code below, and converts the result.
+//! The C interface: each function converts its arguments, calls the safe code in the layers below, and converts the
+//! result. No panic leaves it.
 //!
-//! One file per C type holds its declaration, its enumerators and its functions in the order of the header. The
-//! documentation comments in these files become the header, and so address C programmers. `guard` keeps panics inside
-//! the library, `handle` passes objects to C and back, `string` does the same for strings.
+//! Each C type has a file with its declaration, enumerators and functions, in the order of the header. The
+//! documentation comments in these files become the header, so they address C programmers. `guard` catches panics,
+//! `handle` passes objects to C and back, and `string` passes strings.
+//!
+//! May use `client`, `options`, and the layers of documents and the base, but not `http`.
 
 #![allow(unsafe_code)]
 // A "Safety" heading would end up in the C header, which states what callers must observe in its own words.

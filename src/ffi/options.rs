@@ -23,7 +23,8 @@ impl Handle for refold_options {
 
 /// Changes options; ignores NULL.
 ///
-/// # Safety As for [`as_mut`], until this returns.
+/// # Safety
+/// As for [`as_mut`], until this returns.
 unsafe fn set(options: *mut refold_options, change: impl FnOnce(&mut Options)) {
     // SAFETY: the caller's promise.
     guard((), || unsafe { as_mut(options) }.map_or((), change));

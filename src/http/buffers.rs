@@ -4,18 +4,18 @@ use zeroize::Zeroize;
 
 use crate::alloc::try_zeroed;
 
-/// The initial size of the input: responses about small runs fit.
+/// The initial size of the input, enough for the response of a small run.
 const INITIAL_INPUT: usize = 16 << 10;
 
-/// The size of the input for large bodies, which then take fewer system calls. Allocators serve this size without a system
-/// call, and it fits into a processor's cache. A connection whose last response needed it keeps it while it is idle: to
-/// allocate and wipe it for each call would take as long as the call.
+/// The size of the input for large bodies, so that they take fewer system calls. Allocators serve this size without a
+/// system call, and it fits into the processor's cache. A connection whose last response needed it keeps it while idle:
+/// allocating and wiping it for each call would take as long as the call itself.
 const BULK_INPUT: usize = 64 << 10;
 
-/// Unused input of this size will never be used. Exceeds the largest header.
+/// If this much input is unused, the response cannot be parsed: even the largest header is smaller.
 const MAX_UNUSED: usize = 128 << 10;
 
-/// The head of a request without credentials. It always fits, because URL and User-Agent are bounded.
+/// The size of the output. The head of a request always fits, because the URL is bounded.
 const OUTPUT: usize = 8 << 10;
 
 /// The buffers of one connection. The input grows with what arrives. It may hold secrets that a server echoed, so it is
@@ -23,10 +23,10 @@ const OUTPUT: usize = 8 << 10;
 #[derive(Debug, Default)]
 pub struct IoBuffers {
     input: Vec<u8>,
-    /// The unused part of the input.
+    /// The start and the end of the unused part of the input.
     start: usize,
     end: usize,
-    /// Nothing was ever written from here on.
+    /// Nothing was ever written from this offset on.
     written: usize,
     output: Vec<u8>,
     has_progress: bool,
@@ -39,12 +39,12 @@ impl IoBuffers {
         &mut self.output
     }
 
-    /// The beginning of the output.
+    /// The first `amount` bytes of the output.
     pub fn outgoing(&self, amount: usize) -> &[u8] {
         &self.output[..amount]
     }
 
-    /// The received bytes that are not used yet.
+    /// The received bytes that have not been used yet.
     pub fn input(&self) -> &[u8] {
         &self.input[self.start..self.end]
     }
@@ -78,7 +78,7 @@ impl IoBuffers {
         self.start < self.end && self.has_progress
     }
 
-    /// Free input capacity and the output together.
+    /// The free capacity of the input, and the output.
     pub fn tmp_and_output(&mut self) -> (&mut [u8], &mut [u8]) {
         self.output.resize(OUTPUT, 0);
         self.reserve(1);
@@ -98,7 +98,7 @@ impl IoBuffers {
         Ok(received)
     }
 
-    /// Grows for a large body, unless there is no memory.
+    /// Grows to the size for large bodies, unless there is not enough memory.
     fn grow(&mut self) {
         if self.input.len() < BULK_INPUT
             && let Some(larger) = try_zeroed(BULK_INPUT)
@@ -107,7 +107,7 @@ impl IoBuffers {
         }
     }
 
-    /// How many bytes fit without another allocation.
+    /// The number of bytes that can be appended without another allocation.
     pub fn capacity(&self) -> usize {
         self.input.len() - (self.end - self.start)
     }
@@ -119,7 +119,7 @@ impl IoBuffers {
         self.input_appended(bytes.len());
     }
 
-    /// Whether more input would not help, as when the line with the size of a chunk has no end.
+    /// Whether more input would not help, for example because the size line of a chunk has no end.
     pub fn is_full_without_progress(&self) -> bool {
         self.end - self.start >= MAX_UNUSED
     }
@@ -146,14 +146,14 @@ impl IoBuffers {
         self.written = self.end;
     }
 
-    /// Wipes the former input as a slice, at the speed of memset; a vector would be wiped byte by byte.
+    /// Wipes the old input as a slice, at the speed of memset; a vector would be wiped byte by byte.
     fn replace_input(&mut self, input: Vec<u8>) {
         self.input[..self.written].zeroize();
         self.input = input;
         self.written = 0;
     }
 
-    /// Provides capacity after the input. Moves the unused input, which is short, to the front.
+    /// Makes sure that `amount` bytes can be appended. Moves the unused input, which is short, to the front.
     fn reserve(&mut self, amount: usize) {
         if self.start > 0 {
             self.input.copy_within(self.start..self.end, 0);

@@ -1,4 +1,4 @@
-//! Which error a failure of an exchange is.
+//! Turns the failures of an exchange into errors.
 
 use super::Http;
 use super::exchange::Exchange;
@@ -6,11 +6,12 @@ use super::failure::{Failure, HEADER_TOO_LARGE, UreqError};
 use super::proxy::Proxy;
 use super::response::{BodyError, BodyFault};
 use crate::context::Interruption;
-use crate::error::message::wire as message;
+use crate::error::message::{connect, document, wire as message};
 use crate::error::{ErrorKind, Phase, is_transient_status};
 
 impl Http {
-    /// The error of an exchange that failed. A failure of the connection takes precedence over what ureq made of it.
+    /// The error of an exchange that failed. A failure that the connection recorded takes precedence over the one that
+    /// ureq reports.
     pub(super) fn classify(&self, error: UreqError, exchange: Exchange) -> ErrorKind {
         match exchange.failure {
             Some(Failure::Other(kind)) => kind,
@@ -24,7 +25,7 @@ impl Http {
         let not_http = |reason| ErrorKind::Transport { peer: self.peer(), reason, lost: false };
         match error {
             UreqError::Ended => self.lost(message::closed(exchange.phase)),
-            // A chunked body that ends before its last line.
+            // The stream ended before the last line of a chunked body.
             UreqError::Stalled if exchange.has_ended => self.lost(message::closed(exchange.phase)),
             UreqError::Stalled => not_http(message::INVALID_FRAMING.into()),
             UreqError::HeaderTooLarge => HEADER_TOO_LARGE,
@@ -34,12 +35,12 @@ impl Http {
         }
     }
 
-    /// Why the body of a response is not whole.
+    /// The reason why the body of a response is incomplete.
     pub(super) fn classify_body(&self, error: BodyError, exchange: Exchange) -> BodyFault {
         BodyFault::Failed(match error {
             BodyError::Encoded(encoding) => return BodyFault::Encoded(encoding),
-            BodyError::TooLarge => ErrorKind::TooLarge { limit: self.max_response_bytes },
-            BodyError::OutOfMemory => ErrorKind::Resource(message::BODY_EXCEEDS_MEMORY.into()),
+            BodyError::TooLarge => ErrorKind::TooLarge { limit: self.config.max_response_bytes },
+            BodyError::OutOfMemory => ErrorKind::Resource(document::RESPONSE_DOES_NOT_FIT.into()),
             BodyError::GzipCutOff => self.lost(message::GZIP_CUT_OFF.into()),
             BodyError::InvalidGzip => ErrorKind::InvalidResponse(message::INVALID_GZIP.into()),
             BodyError::Interrupted(interruption) => self.interrupted(interruption, exchange.phase),
@@ -47,16 +48,16 @@ impl Http {
         })
     }
 
-    /// The connection was lost, so that a retry may succeed.
+    /// The error of a lost connection, which a retry may recover from.
     pub(super) fn lost(&self, reason: String) -> ErrorKind {
         ErrorKind::Transport { peer: self.peer(), reason, lost: true }
     }
 
-    /// The proxy has responded to a request that it should have forwarded.
+    /// The error of a request that the proxy did not forward, but responded to itself.
     pub(super) fn refused_by_proxy(&self, status: u16) -> ErrorKind {
-        let proxy = self.proxy.as_ref().map(Proxy::peer).unwrap_or_default();
+        let proxy = self.config.proxy.as_ref().map(Proxy::peer).unwrap_or_default();
         ErrorKind::Connect {
-            peer: format!("the proxy {proxy}"),
+            peer: connect::proxy_peer(&proxy),
             reason: message::responded_with(status),
             refused: !is_transient_status(status.into()),
         }
@@ -66,9 +67,11 @@ impl Http {
     pub fn interrupted(&self, interruption: Interruption, phase: Phase) -> ErrorKind {
         match interruption {
             Interruption::Cancelled => ErrorKind::Cancelled { phase },
-            Interruption::TimedOut => {
-                ErrorKind::Timeout { limit: self.timeout.unwrap_or_default(), phase, peer: self.peer() }
-            }
+            Interruption::TimedOut => ErrorKind::Timeout {
+                limit: self.config.timeout.unwrap_or_default(),
+                phase,
+                peer: self.peer(),
+            },
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The checked settings that the HTTP layer works with.
+//! The settings of the HTTP layer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,16 +8,16 @@ use rustls::RootCertStore;
 use super::proxy::Proxy;
 use super::url::BaseUrl;
 
-/// Settings that were checked: none of them can be invalid.
+/// Settings that have been checked: all of them are valid.
 #[derive(Debug)]
 pub struct HttpConfig {
     /// The server.
     pub base: BaseUrl,
-    /// The limit of a call, for its error messages.
+    /// The timeout of a call, for its error messages.
     pub timeout: Option<Duration>,
-    /// The limit of establishing one connection.
+    /// The timeout for establishing one connection.
     pub connect_timeout: Option<Duration>,
-    /// The limit of a body after decompression, in bytes.
+    /// The maximum size of a body after decompression, in bytes.
     pub max_response_bytes: u64,
     /// The User-Agent header field.
     pub user_agent: String,

@@ -32,7 +32,7 @@ enum Stream {
 }
 
 impl Stream {
-    /// What a proxy that forwards the requests needs in their heads. It never gets into a TLS session.
+    /// What a forwarding proxy needs in the head of a request. Never sent within TLS, where only the server reads it.
     fn for_proxy(&self) -> Option<&ForProxy> {
         match self {
             Stream::Plaintext { for_proxy, .. } => for_proxy.as_ref(),
@@ -61,12 +61,12 @@ impl Connection {
         matches!(self.stream, Stream::Tls { .. })
     }
 
-    /// The buffers, of which ureq fills the output and uses the input.
+    /// The buffers: ureq fills the output and consumes the input.
     pub fn buffers(&mut self) -> &mut IoBuffers {
         &mut self.buffers
     }
 
-    /// Sends the first bytes of the output, with header lines that ureq does not write.
+    /// Sends the first `amount` bytes of the output, and adds the header lines that ureq does not write.
     pub fn send(&mut self, amount: usize, exchange: &mut Exchange) -> Result<(), Failure> {
         exchange.phase = Phase::Sending;
         let sent = self.send_output(amount, exchange);
@@ -112,7 +112,7 @@ impl Connection {
         Ok(received > 0)
     }
 
-    /// Filters the head of the response as far as it has arrived. ureq sees incomplete heads, but ignores them.
+    /// Filters as much of the head of the response as has arrived. ureq is shown incomplete heads, but ignores them.
     fn filter_head(&mut self) -> Result<(), Failure> {
         let Some(filter) = &mut self.filter else { return Ok(()) };
         let progress = filter.advance(self.buffers.input_mut()).map_err(|_| HEADER_TOO_LARGE)?;
@@ -125,15 +125,16 @@ impl Connection {
         Ok(())
     }
 
-    /// Marks the connection as broken if no further input can make the response usable, and returns whether it is.
+    /// Returns whether the response cannot be parsed however much input follows, and marks the connection as broken if
+    /// so.
     pub fn stop_without_progress(&mut self) -> bool {
         let is_stuck = self.buffers.is_full_without_progress();
         self.is_broken |= is_stuck;
         is_stuck
     }
 
-    /// Prepares the connection for being idle: releases memory and wipes the rest. Returns whether it can carry another
-    /// exchange, which it cannot if bytes are left after the response.
+    /// Prepares the connection for being idle: releases most of its buffers and wipes the rest. Returns whether it can
+    /// carry another exchange; it cannot if unread bytes follow the response.
     pub fn recycle(&mut self) -> bool {
         self.buffers.recycle();
         let is_clean = match &mut self.stream {
@@ -143,12 +144,12 @@ impl Connection {
         is_clean && !self.is_broken && self.buffers.input().is_empty()
     }
 
-    /// Checks that nothing has arrived on an idle connection, neither its end nor bytes that would be taken for the
-    /// beginning of the next response.
+    /// Checks that nothing has arrived on an idle connection: neither the end of the stream, nor bytes that would be
+    /// taken for the start of the next response.
     pub fn probe(&mut self) -> bool {
         match &mut self.stream {
             Stream::Plaintext { socket, .. } => socket.has_no_late_data(),
-            Stream::Tls { socket, session } => session.has_no_late_data(socket),
+            Stream::Tls { socket, session } => session.probe(socket),
         }
     }
 }

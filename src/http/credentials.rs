@@ -1,4 +1,4 @@
-//! Credentials: the header lines that authenticate a request, and their replacement while calls run.
+//! Credentials: the header lines that authenticate a request. They can be replaced while calls are running.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
@@ -24,7 +24,7 @@ enum AuthScheme {
 }
 
 impl Credentials {
-    /// An organisation's key, and the account that it acts for.
+    /// The key of an organisation, and the linked account to act for.
     pub fn api_key(key: &[u8], linked_account_id: &[u8]) -> Result<Credentials, String> {
         check("api_key", key)?;
         check("linked_account_id", linked_account_id)?;
@@ -36,7 +36,7 @@ impl Credentials {
         })
     }
 
-    /// A session token, which identifies the account by itself.
+    /// A session token, which itself identifies the linked account.
     pub fn session_token(token: &[u8]) -> Result<Credentials, String> {
         check("session_token", token)?;
         let lines: [&[u8]; 3] = [b"authorization: Bearer ", token, b"\r\n"];
@@ -78,13 +78,13 @@ fn check(argument: &str, value: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-/// The credentials that new calls use. They can be replaced while calls run, and are readable in a forked child.
+/// The credentials of new calls. They can be replaced while calls are running, and read in a forked child.
 #[derive(Debug)]
 pub struct CurrentCredentials {
-    /// Read by calls. A forked child has its own: a thread that only its parent has may hold the parent's lock.
+    /// Read by calls. A forked child has its own, because a thread that exists only in the parent may hold the lock.
     in_use: PerProcess<Mutex<Arc<Credentials>>>,
-    /// What a forked child starts with. There are two, of which a writer locks one at a time: if the parent was
-    /// writing at the moment of the fork, the lock of one stays held in the child forever.
+    /// What a forked child starts with. There are two, and a writer locks only one at a time: if the parent was writing
+    /// at the moment of the fork, the lock of that one is held in the child forever.
     inheritable: [Mutex<Arc<Credentials>>; 2],
 }
 
@@ -101,8 +101,8 @@ impl CurrentCredentials {
         self.in_use.get_or_try_make(|| self.inherited().map(Mutex::new))
     }
 
-    /// Reads the credentials that this process starts with. Only the first access in a process does this, when there
-    /// is hardly any contention, so a bounded number of attempts is enough.
+    /// Reads the credentials that this process starts with. Only the first access in a process does this, when there is
+    /// little contention, so a bounded number of attempts is enough.
     fn inherited(&self) -> Result<Arc<Credentials>, Error> {
         let guard = self.inheritable.iter().cycle().take(200).find_map(lock_or_sleep);
         let inherited = guard.map(|credentials| credentials.clone());
@@ -120,8 +120,8 @@ impl CurrentCredentials {
         let mut in_use = self.in_use()?.lock().unwrap_or_else(PoisonError::into_inner);
         for inheritable in &self.inheritable {
             let guard = iter::repeat_n(inheritable, 100).find_map(lock_or_sleep);
-            // A fork can happen at any moment, so the value must be complete at all times: the former one is dropped
-            // only after the new one is in place.
+            // A fork can happen at any moment, so the value must be valid at all times: the old one is dropped only
+            // after the new one is in place.
             let _former = guard.map(|mut inheritable| mem::replace(&mut *inheritable, credentials.clone()));
         }
         let _former = mem::replace(&mut *in_use, credentials);
@@ -129,7 +129,7 @@ impl CurrentCredentials {
     }
 }
 
-/// Locks the mutex, or sleeps for a moment and returns `None` if it is held.
+/// Locks the mutex. If it is held, sleeps for a moment and returns `None`.
 fn lock_or_sleep<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     match mutex.try_lock() {
         Ok(guard) => Some(guard),

@@ -7,14 +7,14 @@ use super::failure::Failure;
 use crate::context::CallContext;
 use crate::error::Phase;
 
-/// What a connection needs to know of the exchange that it carries, and what it finds out.
+/// What a connection needs to know about the exchange that it carries, and what it records about it.
 #[derive(Debug)]
 pub struct Exchange {
     /// The deadline and the token of the call.
     pub context: CallContext,
     /// Added to the head of the request as it is sent.
     pub credentials: Arc<Credentials>,
-    /// The phase that has been reached.
+    /// The current phase.
     pub phase: Phase,
     /// The connection was established for this exchange.
     pub is_fresh: bool,
@@ -40,8 +40,8 @@ impl Exchange {
         }
     }
 
-    /// Whether the server had closed the connection while it was idle: it was lost before any byte of the response
-    /// arrived, and was not established for this exchange.
+    /// Whether the server closed the connection while it was idle: the connection is a reused one, and was lost before
+    /// any byte of the response arrived.
     pub fn is_stale(&self) -> bool {
         let is_lost = match self.failure {
             None => self.has_ended,

@@ -10,7 +10,7 @@ use crate::sys::exhausted_resource;
 /// The header of a response exceeds a limit.
 pub const HEADER_TOO_LARGE: ErrorKind = ErrorKind::HeaderTooLarge { bytes: MAX_HEADER, fields: MAX_FIELDS };
 
-/// A failure of the connection, without what only the caller knows of it: the peer and the limits.
+/// A failure of the connection, without the peer and the limits, which the connection does not know.
 #[derive(Debug)]
 pub enum Failure {
     /// The deadline passed, or the token was cancelled.
@@ -48,7 +48,7 @@ impl From<Fault> for Failure {
 /// What ureq reports when an exchange fails.
 #[derive(Debug, PartialEq)]
 pub enum UreqError {
-    /// The connection has failed: the exchange has the reason.
+    /// The connection failed; the exchange has the reason.
     Connection,
     /// The stream ended within the response.
     Ended,
@@ -58,6 +58,6 @@ pub enum UreqError {
     Protocol(String),
     /// The framing of the body makes no progress.
     Stalled,
-    /// Anything else, which is a defect of this library.
+    /// Anything else: a defect in this library.
     Other(String),
 }

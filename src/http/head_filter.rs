@@ -1,5 +1,5 @@
-//! Filters the head of a response before ureq parses it. ureq accepts fewer forms than HTTP allows, and parsing fields that
-//! are never read would take most of its time.
+//! Filters the head of a response before ureq parses it: ureq accepts fewer forms than HTTP allows, and would spend
+//! most of its time on fields that are never read.
 
 use std::io::BufRead;
 use std::iter;
@@ -23,9 +23,9 @@ pub fn length(input: &[u8]) -> Option<usize> {
 /// How far the head has been filtered.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// This many bytes at the beginning of the input are to be discarded.
+    /// The number of bytes at the start of the input that the caller must discard.
     pub dropped: usize,
-    /// The end of the head was found.
+    /// The end of the head has been found.
     pub is_whole: bool,
 }
 
@@ -34,22 +34,23 @@ pub struct Progress {
 pub struct TooLarge;
 
 /// Drops lines from the head of a response while it arrives: interim responses, and fields that are never read. Keeps
-/// malformed lines, so that ureq refuses them.
+/// malformed lines, so that ureq rejects them.
 #[derive(Debug, Default)]
 pub struct HeadFilter {
-    /// The filtered part of the input, which stays.
+    /// The length of the filtered part at the start of the input.
     kept: usize,
     has_status: bool,
-    /// A 1xx status except 101, which another head follows, and no malformed line so far.
+    /// The head has a 1xx status other than 101 and no malformed line so far, so another head follows it.
     is_interim: bool,
-    /// The size of this head so far, and of all interim heads that preceded it.
+    /// The size of this head so far.
     size: usize,
+    /// The size of all interim heads before it.
     interim: usize,
     fields: usize,
 }
 
 impl HeadFilter {
-    /// Filters the lines that are new in the input, which begins with what earlier calls have kept.
+    /// Filters the new lines of the input, which starts with what earlier calls kept.
     pub fn advance(&mut self, input: &mut [u8]) -> Result<Progress, TooLarge> {
         let mut at = self.kept;
         let mut is_whole = false;
@@ -90,7 +91,7 @@ impl HeadFilter {
                 return Err(TooLarge);
             }
         }
-        // Moves what was kept to the end of the gap, which can then be discarded.
+        // Moves what was kept to the end of the gap, so that the gap is at the start and can be discarded.
         let dropped = at - self.kept;
         input.copy_within(..self.kept, dropped);
         Ok(Progress { dropped, is_whole })
@@ -107,8 +108,8 @@ const RELEVANT_FIELDS: [&[u8]; 6] = [
     b"transfer-encoding",
 ];
 
-/// Whether a field is read, or is malformed (RFC 9110, 5.1 and 5.5). Names with characters other than [`TOKEN_CHARS`] count
-/// as malformed.
+/// Whether a field is read or malformed (RFC 9110, 5.1 and 5.5). A name with characters other than [`TOKEN_CHARS`]
+/// counts as malformed.
 fn is_relevant(field: &[u8]) -> bool {
     let length = field.iter().take_while(|byte| TOKEN_CHARS[usize::from(**byte)]).count();
     let (name, value) = field.split_at(length);
@@ -116,7 +117,7 @@ fn is_relevant(field: &[u8]) -> bool {
     length == 0 || !is_value(value) || RELEVANT_FIELDS.iter().any(is_name)
 }
 
-/// Whether the line is a field in any form that HTTP allows (RFC 9110, 5.1 and 5.5), except the folded one.
+/// Whether the line is a field in any form that HTTP allows (RFC 9110, 5.1 and 5.5) except folding.
 fn is_field(line: &[u8]) -> bool {
     let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     let (name, value) = line.split_at(line.iter().take_while(|byte| is_token(byte)).count());
@@ -139,7 +140,7 @@ const TOKEN_CHARS: [bool; 256] = {
     chars
 };
 
-/// Whether there is a control character other than the tab. Has no early exit, so that it is vectorized.
+/// Whether there is a control character other than a tab. Has no early exit, so that it is vectorized.
 fn has_control(value: &[u8]) -> bool {
     value.iter().fold(0, |has, byte| has | u8::from(*byte < b' ' && *byte != b'\t') | u8::from(*byte == 127))
         != 0
@@ -158,7 +159,7 @@ fn is_interim(status: &[u8]) -> bool {
     }
 }
 
-/// The lines with their ends, which the last one may lack.
+/// The lines with their line ends; the last line may have none.
 fn lines(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
     iter::from_fn(move || {
         let (line, following) = rest.split_at(line_length(rest));

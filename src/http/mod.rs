@@ -1,10 +1,11 @@
 //! HTTP: one GET, with every limit and failure accounted for.
 //!
-//! [`Http::get`] is the story. A slot of the pool carries the exchange, which ureq frames (`ureq.rs`) on a connection of
-//! ours (`connection`), established by `connect` and `tls`. The head of the response is filtered before ureq parses it
-//! (`head_filter`), its body is decoded within limits (`response`), and failures become errors (`classify`).
+//! Start reading at [`Http::get`]. A slot of the pool carries the exchange. ureq does the framing (`engine`), on a
+//! connection of this library (`connection`), which `connect` and `tls` established. The head of the response is
+//! filtered before ureq parses it (`head_filter`), its body is decoded within limits (`response`), and failures become
+//! errors (`classify`).
 //!
-//! May use the JSON buffer, into which bodies are received, and the layers below it.
+//! May use `json::scan`, because bodies are received into its buffer, and the base layer.
 
 mod buffers;
 mod classify;
@@ -12,8 +13,6 @@ pub mod config;
 mod connect;
 mod connection;
 pub mod credentials;
-// Not named as its file, so that `ureq` is the crate everywhere.
-#[path = "ureq.rs"]
 mod engine;
 mod exchange;
 mod failure;
@@ -22,18 +21,15 @@ mod pool;
 pub mod proxy;
 mod request;
 pub mod response;
-pub mod retry_after;
-pub mod socket;
+mod retry_after;
+mod socket;
 pub mod tls;
 pub mod url;
 
 use std::sync::Arc;
-use std::time::Duration;
-
-use rustls::RootCertStore;
 
 use crate::context::CallContext;
-use crate::error::message::wire as message;
+use crate::error::message::{argument, wire as message};
 use crate::error::{Error, ErrorKind, Phase};
 use crate::secret::Secret;
 use crate::sys::fork::PerProcess;
@@ -43,53 +39,42 @@ use credentials::Credentials;
 use engine::{Engine, Slot};
 use exchange::Exchange;
 use pool::Pool;
-use proxy::{Protocol, Proxy};
+use proxy::Protocol;
 use response::{BodyError, BodyFault, Response};
-use url::{BaseUrl, ExecutionId};
+use url::ExecutionId;
 
 /// The server that executions are fetched from. Safe for any number of threads, and for the children of a fork.
 #[derive(Debug)]
 pub struct Http {
-    base: BaseUrl,
-    proxy: Option<Proxy>,
-    roots: Option<Arc<RootCertStore>>,
-    connect_timeout: Option<Duration>,
-    timeout: Option<Duration>,
-    max_response_bytes: u64,
+    config: HttpConfig,
     /// Header lines of every request.
     header: Arc<str>,
     engine: Engine,
-    /// Full of locks and sockets, so each process has its own.
+    /// Holds locks and sockets, so each process needs its own.
     connections: PerProcess<Connections>,
 }
 
-/// The connections of a process, and how it establishes more.
+/// The idle connections of a process, and how it establishes new ones.
 #[derive(Debug)]
 struct Connections {
-    /// With the TLS sessions that can be resumed.
+    /// Includes the TLS sessions that can be resumed.
     route: Arc<Route>,
     /// Slots with an idle connection.
     idle: Pool<Slot>,
 }
 
 impl Http {
-    /// Connects to nothing yet.
-    pub fn new(config: &HttpConfig) -> Result<Http, Error> {
-        let refused = |reason| Error::invalid_argument(format!("base_url: {reason}"));
-        let base = config.base.clone();
-        if base.secure {
-            tls::server_name(&base.host).map_err(refused)?;
+    /// Opens no connection yet.
+    pub fn new(config: HttpConfig) -> Result<Http, Error> {
+        let refused = |reason: String| Error::invalid_argument(argument::invalid_base_url(&reason));
+        if config.base.secure {
+            tls::server_name(&config.base.host).map_err(refused)?;
         }
         let http = Http {
-            engine: Engine::new(&base.origin()).map_err(refused)?,
-            base,
-            proxy: config.proxy.clone(),
-            roots: config.roots.clone(),
-            connect_timeout: config.connect_timeout,
-            timeout: config.timeout,
-            max_response_bytes: config.max_response_bytes,
             header: request::common_header(&config.user_agent).into(),
+            engine: Engine::new(&config.base.origin()).map_err(refused)?,
             connections: PerProcess::new(),
+            config,
         };
         http.connections()?;
         Ok(http)
@@ -97,12 +82,13 @@ impl Http {
 
     fn connections(&self) -> Result<&Connections, ErrorKind> {
         self.connections.get_or_try_make(|| {
-            let tls = self.roots.as_ref().map(tls::client_config).transpose().map_err(ErrorKind::Internal)?;
+            let HttpConfig { base, proxy, roots, connect_timeout, .. } = &self.config;
+            let tls = roots.as_ref().map(tls::client_config).transpose().map_err(ErrorKind::Internal)?;
             let route = Route {
-                base: self.base.clone(),
-                proxy: self.proxy.clone(),
+                base: base.clone(),
+                proxy: proxy.clone(),
                 tls,
-                connect_timeout: self.connect_timeout,
+                connect_timeout: *connect_timeout,
                 header: self.header.clone(),
             };
             Ok(Connections { route: Arc::new(route), idle: Pool::new() })
@@ -110,11 +96,11 @@ impl Http {
     }
 
     /// The server, as `host:port`.
-    pub fn peer(&self) -> String {
-        self.base.peer()
+    fn peer(&self) -> String {
+        self.config.base.peer()
     }
 
-    /// Gets the response for an execution, whatever its status. Fails if there is none.
+    /// Requests an execution. Returns the response with any status, and fails if there is none.
     pub fn get(
         &self,
         id: &ExecutionId<'_>,
@@ -122,16 +108,16 @@ impl Http {
         context: &CallContext,
     ) -> Result<Response, ErrorKind> {
         let Connections { route, idle } = self.connections()?;
-        let uri = self.engine.uri(self.base.execution_path(id)).map_err(ErrorKind::Internal)?;
+        let uri = self.engine.uri(self.config.base.execution_path(id)).map_err(ErrorKind::Internal)?;
         let mut slot = idle.take(Slot::probe).unwrap_or_else(|| self.engine.slot(route));
         loop {
             context.check().map_err(|interruption| self.interrupted(interruption, Phase::Starting))?;
             let (result, exchange) = slot.run(&uri, context, credentials, |head, body| {
-                let (response, end) = Response::receive(head, body, self.max_response_bytes, context);
+                let (response, end) = Response::receive(head, body, self.config.max_response_bytes, context);
                 (response, end, head.is_chunked())
             });
             match result {
-                // The slot has lost its connection, and establishes another one for the next attempt.
+                // The idle connection had been closed. The slot establishes a new one.
                 Err(_) if exchange.is_stale() => continue,
                 Err(error) => return Err(self.classify(error, exchange)),
                 Ok((response, end, is_chunked)) => {
@@ -144,7 +130,7 @@ impl Http {
         }
     }
 
-    /// Judges the end of a response.
+    /// Completes a response with what is known after its end: whether the proxy sent it, and whether its body is whole.
     fn finish(
         &self,
         mut response: Response,
@@ -152,14 +138,14 @@ impl Http {
         is_chunked: bool,
         exchange: Exchange,
     ) -> Result<Response, ErrorKind> {
-        // A TLS session hides the response from the proxy, so that only the server can have sent it.
-        let is_forwarded =
-            !self.base.secure && self.proxy.as_ref().is_some_and(|proxy| proxy.protocol == Protocol::Http);
+        // Within a TLS session, only the server can have sent the response.
+        let is_forwarded = !self.config.base.secure
+            && self.config.proxy.as_ref().is_some_and(|proxy| proxy.protocol == Protocol::Http);
         if response.status == 407 && is_forwarded {
             return Err(self.refused_by_proxy(response.status));
         }
         response.fault = match end {
-            // ureq does not notice that the last line of a chunked body is missing.
+            // ureq does not notice if the last line of a chunked body is missing.
             Ok(()) if is_chunked && exchange.has_ended => {
                 Some(BodyFault::Failed(self.lost(message::CLOSED_BEFORE_END.into())))
             }
@@ -169,9 +155,9 @@ impl Http {
         Ok(response)
     }
 
-    /// The secrets that an HTTP proxy gets to see, the longer one first.
+    /// The secrets that the proxy receives, the longer one first.
     pub fn proxy_secrets(&self) -> Vec<Secret> {
-        let proxy = self.proxy.as_ref();
+        let proxy = self.config.proxy.as_ref();
         let password = proxy.and_then(|proxy| proxy.login.as_ref()).map(|(_, password)| password.clone());
         let login = proxy.and_then(connect::http_proxy::basic_login);
         [login, password].into_iter().flatten().collect()
@@ -186,8 +172,11 @@ mod tests {
     use std::net::TcpListener;
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::thread;
+    use std::time::Duration;
+    use url::BaseUrl;
 
-    /// Accepts one connection after the other. Responds to this many requests on each, and closes it unless the client does.
+    /// Accepts one connection after another, and closes each after this many responses, unless the client closes it
+    /// first.
     fn serve(listener: &TcpListener, connections: &[usize]) -> io::Result<()> {
         for requests in connections {
             let (stream, _) = listener.accept()?;
@@ -205,7 +194,7 @@ mod tests {
     }
 
     fn http_to(listener: &TcpListener) -> Result<Http, Box<dyn std::error::Error>> {
-        Ok(Http::new(&HttpConfig {
+        Ok(Http::new(HttpConfig {
             base: BaseUrl::parse(&format!("http://{}", listener.local_addr()?), false)?,
             timeout: Some(Duration::from_secs(20)),
             connect_timeout: None,

@@ -9,12 +9,12 @@ use crate::alloc::try_push;
 /// Objects that have been idle for longer than this are dropped.
 const MAX_IDLE: Duration = Duration::from_secs(60);
 
-/// Idle objects. The most recently used one is taken first, so that those beyond the current need expire.
+/// Idle objects. The most recently used one is taken first, so that surplus objects expire.
 ///
 /// A caller that finds none creates one, so there are never more objects than concurrent callers. Objects are taken by
 /// value: if the caller panics, its object is dropped and does not return.
 pub struct Pool<T> {
-    /// In the order of their times.
+    /// The longest idle first.
     idle: Mutex<Vec<Idle<T>>>,
 }
 
@@ -24,7 +24,7 @@ struct Idle<T> {
 }
 
 impl<T> Pool<T> {
-    /// An empty pool.
+    /// Creates an empty pool.
     pub const fn new() -> Pool<T> {
         Pool { idle: Mutex::new(Vec::new()) }
     }
@@ -41,7 +41,7 @@ impl<T> Pool<T> {
     }
 
     fn pop(&self, now: Instant) -> Option<T> {
-        // Declared first, so that they are dropped after the lock has been released: that may take a while.
+        // Declared before the guard, so that they are dropped after it is released: dropping may take a while.
         let _expired: Vec<Idle<T>>;
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let has_expired = |idle: &&Idle<T>| now.saturating_duration_since(idle.since) > MAX_IDLE;
@@ -50,7 +50,7 @@ impl<T> Pool<T> {
         idle.pop().map(|idle| idle.object)
     }
 
-    /// Puts an object into the pool. Drops it if there is no memory for that.
+    /// Puts an object into the pool. Drops it if there is not enough memory.
     pub fn put(&self, object: T) {
         let since = Instant::now();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);

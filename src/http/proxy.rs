@@ -1,4 +1,4 @@
-//! The proxy of a client: its URL, or the environment's, with the exceptions of NO_PROXY.
+//! The proxy of a client: from its URL, or from the environment, with the exceptions in NO_PROXY.
 
 use std::net::IpAddr;
 
@@ -51,8 +51,8 @@ impl Proxy {
         Ok(Proxy { protocol, host, port, login })
     }
 
-    /// The proxy of HTTPS_PROXY, else ALL_PROXY, unless NO_PROXY matches the server. Plaintext URLs get none: clients
-    /// of a CGI program can set HTTP_PROXY by a request header.
+    /// The proxy of HTTPS_PROXY, or else ALL_PROXY, unless NO_PROXY matches the server. A plaintext base URL gets none:
+    /// the clients of a CGI program can set HTTP_PROXY with a request header.
     pub fn from_environment(base: &BaseUrl) -> Result<Option<Proxy>, String> {
         if !base.secure {
             return Ok(None);
@@ -67,7 +67,7 @@ impl Proxy {
         }
         let variable = message::proxy_variable(name);
         let url = std::str::from_utf8(&value).map_err(|_| message::invalid_utf8(&variable))?;
-        // A URL without a scheme is common in environments, and accepted only there.
+        // URLs without a scheme are common in the environment, and are accepted only there.
         let parsed = match url.contains("://") {
             false if parse_authority(url.rsplit('@').next().unwrap_or(url), None).is_some() => {
                 Proxy::parse(Secret::concat(&[b"http://", &value]).as_str())
@@ -84,7 +84,7 @@ impl Proxy {
 }
 
 fn parse_login(login: &str, protocol: Protocol) -> Result<(Secret, Secret), &'static str> {
-    // Other parsers would end the host at these.
+    // Other parsers would end the authority at these.
     if login.contains(['/', '\\', '?', '#']) {
         return Err(message::PROXY_LOGIN_DELIMITER);
     }
@@ -120,9 +120,9 @@ fn percent_decode(text: &str) -> Result<Secret, &'static str> {
     Ok(Secret::new(&decoded))
 }
 
-/// Whether NO_PROXY matches the server. Its entries are separated by commas or blanks. Each is `*`, a name (which
-/// matches its subdomains as well, with or without a leading dot), an address or a range of addresses; names and
-/// addresses may have a port.
+/// Whether NO_PROXY matches the server. Its entries are separated by commas or blanks. Each is `*`, a name (which also
+/// matches its subdomains, with or without a leading dot), an address, or a range of addresses. A name or an address
+/// may have a port.
 fn is_exception(list: &str, base: &BaseUrl) -> bool {
     list.split([',', ' ', '\t']).filter(|entry| !entry.is_empty()).any(|entry| entry_matches(entry, base))
 }

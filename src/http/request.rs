@@ -3,7 +3,7 @@
 use super::connect::http_proxy::ForProxy;
 use crate::secret::Secret;
 
-/// Ends the head that ureq writes.
+/// The end of the head that ureq writes.
 pub const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 
 /// The header lines that all requests of a client have in common. ureq does not write them.
@@ -11,8 +11,9 @@ pub fn common_header(user_agent: &str) -> String {
     format!("user-agent: {user_agent}\r\naccept: application/json\r\naccept-encoding: gzip\r\n")
 }
 
-/// Completes the head that ureq wrote, without its end. `lines` are whole header lines, credentials among them. For an
-/// HTTP proxy that forwards the request, the path becomes a URL, and the proxy's own credentials are added.
+/// Completes the head that ureq wrote, given without its end, with whole header `lines`: the common ones, and the
+/// credentials. For an HTTP proxy that forwards the request, makes the path a URL, and adds the proxy's own
+/// credentials.
 pub fn whole_head(head: &[u8], lines: [&[u8]; 2], for_proxy: Option<&ForProxy>) -> Secret {
     let [common, credentials] = lines;
     let Some(for_proxy) = for_proxy else {

@@ -1,4 +1,4 @@
-//! The response and its body, which is received and decoded within limits.
+//! Responses. Receives and decodes the body within limits.
 
 use std::borrow::Cow;
 use std::io::{self, Read};
@@ -14,13 +14,13 @@ use crate::context::{CallContext, Interruption};
 use crate::error::ErrorKind;
 use crate::json::scan::JsonBuffer;
 
-/// The limit of a body whose status is not 2xx, in bytes: that of an error envelope.
+/// The maximum size of the body of a response other than 2xx, in bytes: an error envelope is smaller.
 const MAX_ENVELOPE: u64 = 1 << 20;
 
 /// The initial capacity for a body, and the minimum by which it grows.
 const CHUNK: usize = 64 << 10;
 
-/// From this many bytes on, Content-Length is trusted and reserved whole; untouched pages cost nothing.
+/// Once this many bytes have arrived, Content-Length is trusted and reserved whole; untouched pages cost nothing.
 const CONTENT_LENGTH_THRESHOLD: usize = 1 << 20;
 
 /// A response with any status.
@@ -28,26 +28,26 @@ const CONTENT_LENGTH_THRESHOLD: usize = 1 << 20;
 pub struct Response {
     /// The status code.
     pub status: u16,
-    /// The pause that Retry-After asks for.
+    /// The pause that Retry-After requests.
     pub retry_after: Option<Duration>,
     /// The value of x-request-id.
     pub request_id: Option<Vec<u8>>,
-    /// The body after decompression. If there is a `fault`, it is as much as was received.
+    /// The body after decompression. If there is a `fault`, the part of it that was received.
     pub body: JsonBuffer,
-    /// Why the body is not whole.
+    /// Why the body is incomplete, if it is.
     pub fault: Option<BodyFault>,
 }
 
-/// Why the body of a response is not whole.
+/// Why the body of a response is incomplete.
 #[derive(Debug)]
 pub enum BodyFault {
-    /// It has this Content-Encoding, which was not asked for. The text is the server's.
+    /// It has this Content-Encoding, which was not requested. The text is not redacted.
     Encoded(String),
     /// Any other reason.
     Failed(ErrorKind),
 }
 
-/// Why a body was not received whole, without what only the caller knows: the peer and the limits.
+/// Why a body was not received completely, without the peer and the limits, which only the caller knows.
 #[derive(Debug, PartialEq)]
 pub(super) enum BodyError {
     /// It exceeds its limit.
@@ -62,7 +62,7 @@ pub(super) enum BodyError {
     InvalidGzip,
     /// The deadline passed, or the token was cancelled.
     Interrupted(Interruption),
-    /// ureq has failed.
+    /// ureq failed.
     Ureq(UreqError),
 }
 
@@ -89,7 +89,7 @@ impl Response {
             ContentCoding::Gzip => {
                 receive_body(&mut Decoder::gzip(body), None, limit, context, &mut response.body)
             }
-            // A body that is announced to be too large is not received, unless it describes an error.
+            // A body whose announced length exceeds the limit is not received, unless it describes an error.
             ContentCoding::Identity if response.is_success() && head.content_length > Some(limit) => {
                 Err(BodyError::TooLarge)
             }
@@ -118,8 +118,8 @@ enum ContentCoding {
     Unsupported(String),
 }
 
-/// Decides how a body is decoded, from the values of its Content-Encoding lines. Ignores empty ones and `identity`. gzip has
-/// two names (RFC 9110, 8.4.1.3). Several codings are refused: only one was asked for.
+/// Decides how a body is decoded, from the values of its Content-Encoding lines. Ignores empty ones and `identity`.
+/// gzip has two names (RFC 9110, 8.4.1.3). More than one coding is refused, because only one was requested.
 fn content_coding<'a>(values: impl Iterator<Item = &'a [u8]>) -> ContentCoding {
     let values: Vec<&[u8]> = values.collect();
     let is_coding = |value: &&&[u8]| !value.is_empty() && !value.eq_ignore_ascii_case(b"identity");
@@ -138,9 +138,9 @@ fn is_gzip(coding: &[u8]) -> bool {
     coding.eq_ignore_ascii_case(b"gzip") || coding.eq_ignore_ascii_case(b"x-gzip")
 }
 
-/// A body that reports failures of its source apart from those of its encoding.
+/// An encoded body. Keeps its own failures, to distinguish them from those of the decoder.
 trait Source: Read {
-    /// The error of the last read, if it was the source that failed.
+    /// Takes the error of the last read, if the source failed.
     fn take_error(&mut self) -> Option<UreqError>;
 }
 
@@ -189,7 +189,7 @@ fn receive_body(
     let max = usize::try_from(announced.unwrap_or(limit).min(limit)).unwrap_or(usize::MAX);
     loop {
         let end = reserve(whole, max, announced.is_some()).ok_or(BodyError::OutOfMemory)?;
-        // A chunk may decompress to a thousand times its size, so that the connection does not check often enough.
+        // A chunk may decompress to a thousand times its size, so the checks of the connection alone are too rare.
         context.check().map_err(BodyError::Interrupted)?;
         match body.read(whole.spare(end))? {
             0 => return Ok(()),
@@ -202,8 +202,9 @@ fn receive_body(
     }
 }
 
-/// Reserves capacity if there is none left, and returns where the next chunk may end, which is never empty: after `max`
-/// bytes there is capacity for the one that exceeds them. `None` if there is not enough memory.
+/// Returns the offset up to which the next chunk may be read; reserves capacity if there is none left. The chunk is
+/// never empty: one byte more than `max` is allowed, which reveals that the body is too large. Returns `None` if there
+/// is not enough memory.
 fn reserve(whole: &mut JsonBuffer, max: usize, is_announced: bool) -> Option<usize> {
     let filled = whole.length();
     let max = max.saturating_add(1).max(filled + 1);

@@ -42,7 +42,7 @@ fn digits(text: &str) -> Option<u64> {
     (text.len() <= 4 && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?
 }
 
-/// Counts days of the Gregorian calendar. Years begin in March here, so that the leap day is the last day of a year.
+/// Counts days in the Gregorian calendar. Years start in March here, so that the leap day is the last day of its year.
 fn days_since_1970(year: u64, month: u64, day: u64) -> u64 {
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let days_until_month = (153 * month + 2) / 5;

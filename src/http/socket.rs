@@ -1,4 +1,5 @@
-//! A connected socket whose operations respect the limits of a call: the only I/O on established connections.
+//! A connected socket whose operations respect the limits of a call. All I/O on established connections goes through
+//! it.
 
 use std::io;
 use std::net::{Shutdown, TcpStream};
@@ -56,7 +57,7 @@ impl Socket {
     /// Waits for at least one byte and receives what has arrived. Returns 0 if the peer has ended the stream.
     pub fn receive(&mut self, buffer: &mut [u8], context: &CallContext) -> Result<usize, Fault> {
         context.check()?;
-        // Without a token this socket is the only thing to wait for, and recv(2) alone can do that.
+        // Without a token there is nothing else to wait for, and recv(2) alone can wait for the socket.
         let mut received = match context.has_token() {
             false => self.timeout.receive(&self.stream, buffer, context.remaining()),
             true => None,
@@ -94,12 +95,13 @@ impl Socket {
         }
     }
 
-    /// Ends the stream in both directions. Closing is not enough: a forked child may hold a copy of the descriptor.
+    /// Shuts the stream down in both directions. Closing is not enough, because a forked child may have a copy of the
+    /// descriptor.
     pub fn shutdown(&self) {
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 
-    /// Sends what fits into the send buffer, and ignores errors: for the last bytes before closing.
+    /// Sends what fits into the send buffer, and ignores errors. For the last bytes before closing.
     pub fn send_without_waiting(&self, bytes: &[u8]) {
         let _ = sys::send_now(&self.stream, bytes);
     }

@@ -1,11 +1,11 @@
 //! Hosts, base URLs and execution ids. The library parses them itself, because URL libraries accept ports, paths and
-//! hosts that they interpret differently from what the caller meant.
+//! hosts that mean something else than the caller intended.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::error::message::argument as message;
 
-/// Fits the limits of common servers.
+/// Within the limits of common servers.
 const MAX_URL: usize = 2000;
 const MAX_EXECUTION_ID: usize = 256;
 const EXECUTION_PATH: &str = "/api/v2/public/execution/";
@@ -176,8 +176,8 @@ pub fn hex_byte(high: u8, low: u8) -> Option<u8> {
     Some((digit(high)? * 16 + digit(low)?) as u8)
 }
 
-/// The id of an execution, which is safe as a path segment. Other ids are refused instead of escaped, because gateways
-/// decode `%2F` and walk up the path.
+/// The id of an execution, which is safe as a path segment. Other ids are refused rather than escaped, because some
+/// gateways decode `%2F` and then resolve `..`.
 #[derive(Debug, Clone, Copy)]
 pub struct ExecutionId<'a>(&'a str);
 

@@ -1,6 +1,6 @@
 //! What has been parsed from a value, in a chain of write-once cells.
 //!
-//! A chain only grows, and its nodes are freed with the value, so a reference to their content lives as long as the
+//! A chain only grows, and its nodes are freed with the value, so references to their content are valid as long as the
 //! value. No thread waits for another: if two make the same content at once, one of them drops its result.
 
 use super::LazyValue;
@@ -20,7 +20,7 @@ pub(super) struct CacheNode<'a> {
 }
 
 pub(super) enum Content<'a> {
-    /// An unescaped, NUL-terminated string that fits, and its length with the NUL.
+    /// An unescaped, NUL-terminated string that fits into the array, and its length with the NUL.
     ShortString(u8, [u8; SHORT_STRING_CAPACITY]),
     /// An unescaped, NUL-terminated string.
     LongString(Vec<u8>),
@@ -32,11 +32,11 @@ pub(super) enum Content<'a> {
     KeyIndex(KeyIndex),
     /// A NUL-terminated copy of the value's text.
     Text(Vec<u8>),
-    /// Where the containers in a large container are. Known from the container around it, before the first access.
+    /// Where the containers within a large container are. Taken from the container around it, before the first access.
     Extents(Extents),
 }
 
-/// Most strings fit, and `Content` is no larger with it than without.
+/// Most strings fit, and a larger array would make `Content` larger.
 const SHORT_STRING_CAPACITY: usize = 54;
 
 impl<'a> CacheNode<'a> {
@@ -46,8 +46,8 @@ impl<'a> CacheNode<'a> {
     }
 }
 
-/// Returns the wanted content of a chain. Makes it and adds it to the chain if it is not there. Returns `None`, and
-/// adds nothing, if there is not enough memory.
+/// Returns the wanted content of a chain. If it is missing, makes it and adds it to the chain. Returns `None`, and adds
+/// nothing, if there is not enough memory.
 pub(super) fn get_or_insert<'c, 'a>(
     chain: &'c Chain<'a>,
     is_wanted: impl Fn(&Content<'a>) -> bool,
@@ -86,8 +86,8 @@ pub(super) fn unescape_string<'a>(quoted: &str) -> Option<Content<'a>> {
     Some(Content::LongString(string))
 }
 
-/// Frees a chain and those of the chunks in it. Chunks can nest as deep as the text is long, so this neither recurses
-/// nor allocates: the chain of each chunk is put in front of the nodes that are still to be freed.
+/// Frees a chain and those of the chunks in it. Chunks can nest as deeply as the text is long, so this neither recurses
+/// nor allocates: it prepends the chain of each chunk to the nodes that are still to be freed.
 pub(super) fn free(chain: Chain) {
     let mut pending = chain;
     while let Some(mut node) = pending.take() {

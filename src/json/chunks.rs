@@ -1,7 +1,7 @@
 //! Large arrays and objects, split into chunks.
 //!
-//! A chunk is a run of adjacent small elements or members, which is parsed into a tape when one of them is accessed; or
-//! it is one large element or member. So an access to a large document parses what is near, and nothing else.
+//! A chunk is either a run of adjacent small elements or members, which is parsed into a tape when one of them is
+//! accessed, or one large element or member. So an access to a large document parses only what is near.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,14 +22,14 @@ pub(super) struct Chunks<'a> {
     list: Vec<Chunk<'a>>,
     /// The number of elements or members.
     pub(super) count: usize,
-    /// The index of the chunk that was accessed last, which is likely to be accessed next.
+    /// The index of the chunk that was accessed last, which is the most likely one to be accessed next.
     latest: AtomicUsize,
 }
 
 struct Chunk<'a> {
     /// The index of its first element or member.
     first: usize,
-    /// A run of elements or members with the byte in front of them, or one large value.
+    /// A run of elements or members, with the byte before it, or one large value.
     value: LazyValue<'a>,
     /// The key of a large value that is a member.
     key: LazyValue<'a>,
@@ -37,9 +37,9 @@ struct Chunk<'a> {
 }
 
 impl<'a> Chunks<'a> {
-    /// Splits an array or object. The extents are those of the same container.
+    /// Splits an array or object. `extents` are those found in it.
     pub(super) fn split(text: &'a str, extents: Extents) -> Option<Chunks<'a>> {
-        // Exactly one: a large container that is nested in another one is often its only child.
+        // Exactly one, because a large container that is nested in another one is often its only child.
         let mut list: Vec<Chunk> = try_with_capacity(1)?;
         let (mut count, mut run_start) = (0, 0);
         for item in Items::new(text, &extents) {
@@ -132,20 +132,20 @@ impl<'a> Chunk<'a> {
     }
 }
 
-/// The extents of the larger containers in a text, in the order of their starts. Without them, each level of a deeply
-/// nested value would be scanned once for each level around it.
+/// The extents of the larger containers in a text, ordered by their starts. Without them, each level of a deeply nested
+/// value would be scanned once for each level around it.
 #[derive(Clone)]
 pub(super) struct Extents {
     all: Arc<Vec<Extent>>,
-    /// The index in `all` of the container that this belongs to.
+    /// The index in `all` of the container itself.
     own: usize,
 }
 
-/// Containers of up to this many bytes are not remembered: scanning them again is faster.
+/// Containers of up to this many bytes are not recorded, because scanning them again is faster.
 const MAX_RESCANNED_TEXT: usize = 64;
 
 impl Extents {
-    /// Finds the extents of a container and of those in it. Leaves out small ones, and those in a container that is
+    /// Finds the extents of a container and of those in it, except for small ones and those in a container that will be
     /// parsed into a tape. Returns `None` if there is not enough memory.
     pub(super) fn find(text: &str) -> Option<Extents> {
         let mut extents = try_with_capacity(1)?;
@@ -173,7 +173,7 @@ impl Extents {
         self.all.get(self.own).map_or(0, |extent| extent.start)
     }
 
-    /// The extents of a value in the container, if it is a container that was found.
+    /// The extents in a value of the container, if it is a recorded container.
     fn of_child(&self, value: Extent) -> Option<Extents> {
         let start = self.base() + value.start;
         let own = self.all.binary_search_by_key(&start, |extent| extent.start).ok()?;

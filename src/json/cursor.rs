@@ -1,30 +1,14 @@
 //! A cursor over valid JSON, which steps over values without parsing them.
 
-use std::ops::Range;
-
 use super::scan::{self, Extent};
 
-impl Extent {
-    /// Whether it has no bytes. Every value has some, so an empty extent represents an absent value.
-    #[inline]
-    pub(crate) fn is_empty(self) -> bool {
-        self.start == self.end
-    }
-
-    /// The bytes; `None` if there are none.
-    #[inline]
-    pub(crate) fn range(self) -> Option<Range<usize>> {
-        (!self.is_empty()).then_some(self.start..self.end)
-    }
-}
-
-/// A position in a text that is valid JSON. On any other text it only promises to stop at the end.
+/// A position in a text that is valid JSON. In any other text, it only guarantees to stop at the end.
 pub(crate) struct Cursor<'a> {
     text: &'a [u8],
     /// The offset of the next byte.
     pub(crate) at: usize,
-    /// The known extents that have not been passed, in the order of their starts. A container among them is skipped
-    /// without scanning it.
+    /// The known extents that the cursor has not passed, ordered by their starts. Their containers are skipped without
+    /// scanning.
     extents: &'a [Extent],
     /// The offset of `text` in the text that the extents refer to.
     base: usize,
@@ -113,8 +97,8 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Drops the extents that start before an offset. A skipped container may have had many extents in it, or none, so
-    /// the search doubles its reach.
+    /// Drops the extents that start before an offset. Doubles the reach of the search each time, because a skipped
+    /// container may contain many extents or none.
     fn drop_extents_before(&mut self, start: usize) {
         let is_passed = |extent: &Extent| extent.start < start;
         let mut reach = 1;
@@ -127,7 +111,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// The offset of the first byte at or after `at` that is not white space. Only the check for white space is inlined,
+/// The offset of the first byte at or after `at` that is not whitespace. Only the check for whitespace is inlined,
 /// because most JSON has none.
 #[inline(always)]
 pub(super) fn skip_whitespace(text: &[u8], at: usize) -> usize {

@@ -8,7 +8,7 @@ use crate::json::scan;
 pub(crate) enum Escape {
     /// A character.
     Char(char),
-    /// A surrogate without its other half.
+    /// A surrogate that is not part of a pair.
     LoneSurrogate(u16),
     /// The text ends within the escape.
     Incomplete,

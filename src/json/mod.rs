@@ -2,13 +2,15 @@
 //!
 //! Creating a view costs nothing: it stores the text of the value, and parses it on first access. A small array or
 //! object is parsed into a flat tape in one pass (see `tape`). A large one is split into chunks that stay unparsed
-//! until they are accessed (see `chunks`). So what is not accessed is not parsed, a large document never becomes a
-//! tree, and no depth of nesting overflows the stack.
+//! until they are accessed (see `chunks`). So unused values are not parsed, a large document never becomes a tree, and
+//! no depth of nesting overflows the stack.
 //!
 //! Parsed data is cached in write-once cells (see `cache`), so any number of threads can read the same value.
 //!
 //! Memory whose size depends on the text is allocated fallibly. If there is not enough, the access returns nothing, and
 //! nothing is cached.
+//!
+//! May use `alloc`, `sys` and `error`, and knows nothing about executions or HTTP.
 
 mod cache;
 mod chunks;
@@ -266,12 +268,12 @@ impl<'v, 'a> Container<'v, 'a> {
 }
 
 impl<'a> LazyValue<'a> {
-    /// A view of a text that consists of one valid JSON value and white space around it.
+    /// A view of a text that consists of one valid JSON value and whitespace around it.
     pub fn new(text: &'a str) -> LazyValue<'a> {
         LazyValue::trimmed(text.trim_matches([' ', '\t', '\n', '\r']))
     }
 
-    /// The same without white space.
+    /// The same for a text without whitespace around it.
     fn trimmed(text: &'a str) -> LazyValue<'a> {
         LazyValue { text, cache: OnceBox::new() }
     }

@@ -105,7 +105,7 @@ fn read_exponent(text: &[u8], end: &mut usize) -> i64 {
     if sign == b'-' { -magnitude } else { magnitude }
 }
 
-/// Exponents saturate here: beyond the table of powers, and far from the bounds of `i64`.
+/// Exponents saturate at this value, which is beyond the table of powers and far from the bounds of `i64`.
 const MAX_EXPONENT: i64 = 1 << 40;
 
 /// Appends the digits at `end` to those of `number`, and moves `end` past them. The result is meaningless if there are
@@ -122,7 +122,7 @@ fn read_digits(text: &[u8], end: &mut usize, mut number: u64) -> u64 {
     }
 }
 
-/// The factor by which this many more digits multiply a number. A word never has more than eight.
+/// The factor by which appending this many digits multiplies a number. A word never has more than eight.
 const SHIFTS: [u64; 16] =
     [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 0, 0, 0, 0, 0, 0, 0];
 
@@ -146,13 +146,14 @@ fn last_bytes(text: &[u8], at: usize) -> u64 {
 fn leading_digits(bytes: u64) -> (u64, usize) {
     const EACH: u64 = 0x0101_0101_0101_0101;
     let digits = bytes ^ (EACH * 0x30);
-    // Sets the highest bit of each byte that is ten or more. A carry only reaches bytes after the first of them.
+    // Sets the highest bit of each byte that is ten or more. A carry can only affect bytes after the first of these.
     let others = (digits.wrapping_add(EACH * 0x76) | digits) & (EACH * 0x80);
     let count = (others.trailing_zeros() / 8) as usize;
     if count == 0 {
         return (0, 0);
     }
-    // Pads with leading zeros to eight digits. Then joins neighbours to pairs, pairs to fours, and fours to the result.
+    // Pads with leading zeros to eight digits. Then combines digits into pairs, pairs into fours, and fours into the
+    // result.
     let eight = digits << (64 - 8 * count);
     let pairs = eight.wrapping_mul(10).wrapping_add(eight >> 8);
     let fours = (pairs & 0x0000_00ff_0000_00ff).wrapping_mul(100 + (1_000_000 << 32));
@@ -190,7 +191,7 @@ impl Number {
     }
 }
 
-/// Larger than any `i64`.
+/// The limit of truncated numbers, which is larger than any `i64`.
 const MAX_MAGNITUDE: i128 = 1 << 64;
 
 /// Truncates a valid number towards zero. A number that is out of the range of `i64` remains out of it, but may change.

@@ -22,7 +22,7 @@ impl<'v, 'a> Json<'v, 'a> {
     }
 }
 
-/// The index that a reference token is: digits without a leading zero.
+/// Parses a reference token as an index: digits without a leading zero.
 fn array_index(token: &[u8]) -> Option<usize> {
     if token.len() > 1 && token[0] == b'0' || !token.iter().all(u8::is_ascii_digit) {
         return None;

@@ -21,20 +21,20 @@
 //! ```
 //!
 //! - `text` is the JSON as it was sent. `start..end` is the text of a value.
-//! - `copy` is the same text, in which each string and key was unescaped in place. The NUL fits because it replaces the
-//!   closing quote or what an escape saved.
-//! - `cells` holds 16 bytes for each value. Children of one container are adjacent, and precede the container, whose
-//!   end is found later. Offsets take 16 bits, so the text is limited to 64 KiB.
-//! - `content` has 32 bits. For a wider number, it is the lower half; the upper half is in `copy`, in place of the
-//!   first digits of the number and the byte in front of them.
+//! - `copy` is the same text with each string and key unescaped in place. The NUL always fits: it replaces the closing
+//!   quote, or a byte that an escape has saved.
+//! - `cells` has 16 bytes for each value. Children of one container are adjacent, and precede the container, whose end
+//!   is found later. Offsets have 16 bits, so the text is limited to 64 KiB.
+//! - `content` has 32 bits. For a wider number, it is the lower half. The upper half is in `copy`, in place of the
+//!   first digits of the number and the byte before them.
 //!
-//! A pointer to a cell is all that C needs to identify a value: `position` leads back to cell 0, and from there to the
+//! A pointer to a cell is all that C needs to identify a value: `position` leads back to cell 0, which leads to the
 //! tape with its text and strings.
 //!
-//! A tape borrows its text for `'a` and owns everything else. It is complete before another thread can see it. From
-//! then on, only `Owner` and `chains` change: each is written once, atomically, and all threads would write the same
-//! address to `Owner`. So any number of threads can read a tape. Its vectors never grow again, so pointers to cells and
-//! strings are valid until it is dropped. A pinned tape must not be moved, because `Owner` refers to it: the cache
+//! A tape borrows its text for `'a` and owns everything else. It is complete before another thread can see it. After
+//! that, only `Owner` and `chains` change: each is written once, atomically, and all threads would write the same
+//! address to `Owner`. So any number of threads can read a tape. Its vectors no longer grow, so pointers to cells and
+//! strings are valid until it is dropped. A pinned tape must not be moved, because `Owner` refers to it; the cache
 //! keeps it in a box.
 
 use std::ptr;
@@ -102,7 +102,7 @@ pub(super) enum Tag {
     Int64,
     /// `content` is the lower half of the number's bits.
     Double,
-    /// `-0`, a double whose text is too short for the upper half.
+    /// `-0`, a double whose text is too short to hold the upper half.
     MinusZero,
     /// `content` is the length of the unescaped string.
     String,
@@ -179,8 +179,8 @@ impl TapeEntry {
 }
 
 impl<'a> Tape<'a> {
-    /// Parses the content of a container: its elements or members, preceded by one byte, and followed by the closing
-    /// bracket or nothing. The text has at most `MAX_TAPE_TEXT` bytes. Returns `None` if there is not enough memory.
+    /// Parses the content of a container: its elements or members, with one byte before them, and the closing bracket
+    /// or nothing after them. The text has at most `MAX_TAPE_TEXT` bytes. Returns `None` if there is not enough memory.
     pub(super) fn parse(text: &'a str, in_object: bool) -> Option<Tape<'a>> {
         let mut copy = try_with_capacity(text.len())?;
         populate(&mut copy);
@@ -311,7 +311,7 @@ impl<'a> Tape<'a> {
     }
 }
 
-/// Compares two keys of the same length. Most are so short that a call of `memcmp` would take longer.
+/// Compares two keys of the same length. Most are so short that calling `memcmp` would take longer.
 #[inline(always)]
 fn is_same_key(one: &[u8], other: &[u8]) -> bool {
     // Compares both ends, which may overlap.

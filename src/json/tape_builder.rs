@@ -10,9 +10,9 @@ use crate::json::escape::unescape_in_place;
 use crate::json::number::{self, Number};
 use crate::json::scan;
 
-/// Most values take at least this many bytes of text, with their keys.
+/// Most values, with their keys, take at least this many bytes of text.
 const EXPECTED_BYTES_PER_VALUE: usize = 16;
-/// Most documents have fewer values in all open containers together.
+/// Most documents never have more values than this in all open containers together.
 const INITIAL_OPEN_CAPACITY: usize = 60;
 /// No index in `Builder::open`.
 const NONE: u32 = u32::MAX;
@@ -21,7 +21,7 @@ const NONE: u32 = u32::MAX;
 pub(super) struct Builder<'t, 'a> {
     copy: &'t mut [u8],
     cells: Vec<TapeCell<'a>>,
-    /// The open containers, each followed by the children that it has so far.
+    /// The open containers, each followed by its children so far.
     open: Vec<TapeEntry>,
     /// The index of the innermost open container.
     innermost: u32,
@@ -162,7 +162,7 @@ fn store_number(copy: &mut [u8], at: usize) -> Option<(Tag, u32, u16)> {
         Number::Double(double) => (Tag::Double, double.to_bits()),
     };
     if matches!(tag, Tag::Int64 | Tag::Double) {
-        // The byte in front of a number is a bracket, comma, colon or blank, which is no longer needed.
+        // The byte before a number is a bracket, comma, colon or blank, which is no longer needed.
         let upper = copy.get_mut(at.wrapping_sub(1)..)?.first_chunk_mut()?;
         *upper = ((bits >> 32) as u32).to_le_bytes();
     }

@@ -1,5 +1,4 @@
-//! Name lookups by the system. They can block for minutes and cannot be interrupted, so each needs a thread of its
-//! own.
+//! Name lookup by the system. It can block for minutes and cannot be interrupted, so each lookup needs its own thread.
 
 use std::net::IpAddr;
 
@@ -10,7 +9,7 @@ use super::Resource;
 pub enum LookupError {
     /// The name does not exist.
     NoSuchName,
-    /// The lookup failed for now.
+    /// The lookup failed, but a later one may succeed.
     Temporary,
     /// This resource is used up.
     Resource(Resource),
@@ -89,8 +88,8 @@ mod portable {
     use super::{IpAddr, LookupError};
     use std::net::ToSocketAddrs;
 
-    /// Returns the addresses of a host, in the order that the system prefers. The standard library does not report why
-    /// a lookup failed, so every failure counts as temporary.
+    /// Returns the addresses of a host, in the order that the system prefers. Every failure counts as temporary,
+    /// because the standard library does not report the reason.
     pub fn look_up(host: &str) -> Result<Vec<IpAddr>, LookupError> {
         let addresses = (host, 0).to_socket_addrs().map_err(|_| LookupError::Temporary)?;
         Ok(addresses.map(|address| address.ip()).collect())

@@ -12,7 +12,7 @@ pub fn env_var(name: &str) -> Option<Zeroizing<Vec<u8>>> {
     (!value.is_empty()).then(|| Zeroizing::new(value.into_encoded_bytes()))
 }
 
-/// Whether this is a set-uid or set-gid process, which the user who started it must not control by the environment.
+/// Whether this is a set-uid or set-gid process. The user who started it must not control it through the environment.
 pub fn is_privileged() -> bool {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     // SAFETY: takes no pointers.

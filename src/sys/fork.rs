@@ -1,8 +1,8 @@
 //! Fork detection: an identifier of the current process, and values that each process creates for itself.
 //!
-//! A child made by fork starts with a copy of its parent's memory, but with only one of its threads. A lock that
-//! another thread of the parent held at that moment stays locked in the child forever, and the copy of a connection
-//! shares its socket with the parent. So a child must not use any lock, pool or connection of its parent.
+//! A forked child starts with a copy of its parent's memory, but with only one of its threads. A lock that another
+//! thread of the parent held at that moment stays locked in the child forever, and a copied connection shares its
+//! socket with the parent. So a child must not use any lock, pool or connection of its parent.
 
 use std::fmt;
 use std::process;
@@ -14,13 +14,13 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 pub enum ProcessId {
     /// The generation of the process, which grows from parent to child.
     Generation(u64),
-    /// The process number, where the kernel offers no fork counter. It may be wrong: a child can have its parent's
-    /// number if it is in another namespace, or after the numbers have wrapped around.
+    /// The process number, where the kernel offers no fork counter. Not reliable: a child can have the number of its
+    /// parent if it is in another namespace, or after the numbers have wrapped around.
     Number(u32),
 }
 
 impl ProcessId {
-    /// The identifier of this process. Takes no lock. From the second call on it also allocates nothing and, for a
+    /// The identifier of this process. Takes no lock. After the first call, it also allocates nothing and, for a
     /// generation, makes no system call. So it is safe in signal handlers.
     pub fn current() -> ProcessId {
         match fork_counter() {
@@ -99,9 +99,8 @@ fn fork_counter() -> Option<&'static AtomicU64> {
     None
 }
 
-/// A value that each process creates on first use. A forked child creates its own and never touches its parent's,
-/// which it leaks: the parent's value may hold locks and connections, which the child must not use. Access takes no
-/// lock.
+/// A value that each process creates on first use. A forked child creates its own. It leaks its parent's, which may
+/// hold locks and connections that the child must not touch. Access takes no lock.
 pub struct PerProcess<T: Send + Sync> {
     current: AtomicPtr<Owned<T>>,
 }
@@ -112,7 +111,7 @@ struct Owned<T> {
 }
 
 impl<T: Send + Sync> PerProcess<T> {
-    /// Without a value.
+    /// Creates a cell without a value.
     pub const fn new() -> PerProcess<T> {
         PerProcess { current: AtomicPtr::new(ptr::null_mut()) }
     }

@@ -1,4 +1,4 @@
-//! Advice to the kernel about large allocations. It is optional: on systems without it these functions do nothing.
+//! Advice to the kernel about large allocations. On systems that take no such advice, these functions do nothing.
 
 #[cfg(target_os = "linux")]
 fn page_size() -> Option<usize> {
@@ -6,7 +6,7 @@ fn page_size() -> Option<usize> {
     usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).ok()
 }
 
-/// Asks for huge pages, before the memory is first used. The kernel would otherwise spend most of the time of a large
+/// Requests huge pages, before the memory is first used. Otherwise the kernel would spend most of the time of a large
 /// download on mapping small pages.
 #[cfg(target_os = "linux")]
 pub fn prefer_huge_pages(memory: &mut Vec<u8>) {
@@ -15,7 +15,7 @@ pub fn prefer_huge_pages(memory: &mut Vec<u8>) {
         return;
     }
     let Some(page) = page_size() else { return };
-    // Rounded outwards to whole pages: the allocator can only remap (grow) a mapping that is uniform.
+    // Rounded outwards to whole pages, because the allocator can only grow a uniform mapping.
     let before = memory.as_ptr().addr() % page;
     let length = (before + memory.capacity()).next_multiple_of(page);
     let first = memory.as_mut_ptr().wrapping_byte_sub(before);
@@ -23,8 +23,8 @@ pub fn prefer_huge_pages(memory: &mut Vec<u8>) {
     unsafe { libc::madvise(first.cast(), length, libc::MADV_HUGEPAGE) };
 }
 
-/// Maps memory that is about to be filled completely in one system call, instead of one page fault for each page.
-/// Linux before 5.14 ignores the advice.
+/// Maps memory that is about to be filled completely, with one system call instead of a page fault for each page. Linux
+/// before 5.14 ignores the advice.
 #[cfg(target_os = "linux")]
 pub fn populate(memory: &mut Vec<u8>) {
     const POPULATE_THRESHOLD: usize = 16 << 10;

@@ -1,11 +1,12 @@
 //! The operating system: sockets, name lookups, threads, memory, environment and fork.
 //!
-//! All calls to the system from below the C interface are in this folder, and nothing in it knows of HTTP, JSON or C
-//! types. `unix` and `portable` implement the same small socket interface: with poll(2), and with what the standard
-//! library has on any system. Everything here returns at once or within the timeout it is given, except [`dns`].
+//! All calls to libc are in this folder, and nothing in it knows about HTTP, JSON or the C interface.
+//! `unix` and `portable` implement the same small socket interface: with poll(2), and with what the standard library
+//! offers on any system. All functions return at once or within their timeout, except [`dns::look_up`]. May use only
+//! `alloc`.
 
 #![allow(unsafe_code)]
-// The portable sockets cannot be polled, so on such systems what is only polled for is never read.
+// The portable sockets cannot be polled, so some items are only used on Unix.
 #![cfg_attr(any(not(unix), refold_portable), allow(dead_code))]
 
 pub mod dns;
@@ -53,7 +54,7 @@ pub fn poll(
     system::poll(interests, wake, timeout)
 }
 
-/// A resource that can be used up. The error module has the words for each.
+/// A resource that can be used up. `error::message` describes each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resource {
     /// The file descriptors of this process.
@@ -66,7 +67,7 @@ pub enum Resource {
     Threads,
 }
 
-/// Returns the resource that is used up, if that is what the error means.
+/// Returns the resource that is used up, if that is the cause of the error.
 pub fn exhausted_resource(error: &io::Error) -> Option<Resource> {
     #[cfg(unix)]
     match error.raw_os_error()? {

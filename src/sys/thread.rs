@@ -1,10 +1,10 @@
-//! What a thread has besides its stack: a signal mask, a cancellation state, errno.
+//! The state of a thread that belongs to the host: its signal mask, its cancellation state, and errno.
 
 #[cfg(unix)]
 use std::{mem, ptr};
 
-/// Runs `start` with all signals blocked, so that a thread which it starts inherits that mask and runs none of the
-/// host's signal handlers.
+/// Runs `start` with all signals blocked. A thread that it starts inherits that mask, and so runs no signal handlers of
+/// the host.
 #[cfg(unix)]
 pub fn with_signals_blocked<T>(start: impl FnOnce() -> T) -> T {
     // SAFETY: all-zero bytes are a valid signal set, and both sets outlive the calls.
@@ -20,7 +20,7 @@ pub fn with_signals_blocked<T>(start: impl FnOnce() -> T) -> T {
     started
 }
 
-/// Runs `start`: there are no signals here.
+/// Runs `start`. There are no signals here.
 #[cfg(not(unix))]
 pub fn with_signals_blocked<T>(start: impl FnOnce() -> T) -> T {
     start()
@@ -50,7 +50,7 @@ pub fn without_cancellation<T>(work: impl FnOnce() -> T) -> T {
     done
 }
 
-/// Runs `work`: threads cannot be cancelled here.
+/// Runs `work`. Threads cannot be cancelled here.
 #[cfg(any(not(unix), target_os = "android"))]
 pub fn without_cancellation<T>(work: impl FnOnce() -> T) -> T {
     work()
@@ -70,7 +70,7 @@ pub fn preserving_errno<T>(work: impl FnOnce() -> T) -> T {
     done
 }
 
-/// Runs `work`: there are no signal handlers that could see errno here.
+/// Runs `work`. There are no signal handlers here that could see errno.
 #[cfg(not(unix))]
 pub fn preserving_errno<T>(work: impl FnOnce() -> T) -> T {
     work()

@@ -39,7 +39,7 @@ pub fn poll(
     Ok(ready > 0 && polled[..watched].iter().any(|entry| entry.revents != 0))
 }
 
-/// In milliseconds, rounded up so that no wait ends early; -1 for no timeout.
+/// The timeout in milliseconds, rounded up so that no wait ends early; -1 for none.
 fn poll_timeout(timeout: Option<Duration>) -> libc::c_int {
     let milliseconds =
         |timeout: Duration| timeout.as_nanos().div_ceil(1_000_000).min(i32::MAX as u128) as libc::c_int;
@@ -91,7 +91,7 @@ impl Attempt {
 /// sending.
 const CAN_BLOCK: bool = cfg!(not(target_vendor = "apple"));
 
-/// Flags of a call that does not block, and raises no SIGPIPE.
+/// The flags of a call that does not block and raises no SIGPIPE.
 #[cfg(not(target_vendor = "apple"))]
 const NOW: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
 #[cfg(target_vendor = "apple")]
@@ -126,11 +126,11 @@ fn receive(stream: &TcpStream, buffer: &mut [u8], flags: libc::c_int) -> io::Res
 pub struct ReceiveTimeout(Option<Duration>);
 
 impl ReceiveTimeout {
-    /// With less time remaining, the timeout is too coarse: use poll(2).
+    /// With less time remaining, the timeout is too coarse, and poll(2) is needed.
     const MIN_REMAINING: Duration = Duration::from_millis(200);
 
-    /// Receives, and blocks for the first byte for at least a quarter of the `remaining` time, never longer than that.
-    /// `WouldBlock` means that nothing has arrived so far; `None` that the caller has to poll instead.
+    /// Receives. Blocks for the first byte, for at least a quarter of the `remaining` time and at most all of it.
+    /// Returns `WouldBlock` if nothing has arrived by then, and `None` if the caller has to poll instead.
     pub fn receive(
         &mut self,
         stream: &TcpStream,
@@ -148,8 +148,8 @@ impl ReceiveTimeout {
         Some(receive(stream, buffer, 0))
     }
 
-    /// Whether the timeout that is set still fits. Linux may exceed it by an eighth and some ticks, because of the
-    /// granularity of its timer wheel.
+    /// Whether the timeout that is set still fits. Linux may exceed it by an eighth and a few ticks, because its timer
+    /// wheel is coarse.
     fn fits(&self, remaining: Option<Duration>) -> bool {
         match (self.0, remaining) {
             (Some(timeout), Some(remaining)) => (remaining / 4..=remaining * 3 / 4).contains(&timeout),

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// When attempts begin that wait for a backoff of full length after the one before, in seconds.
+/// The times at which attempts begin, in seconds, if every backoff has its full length.
 const BACKOFF_TIMES: [u64; 5] = [0, 1, 3, 7, 15];
 
 #[test]
@@ -40,7 +40,7 @@ fn transient_statuses_alone_are_retried() {
 
 #[test]
 fn transient_failures_alone_are_retried() {
-    for (kind, is_transient) in failures() {
+    for (kind, is_transient) in attempt_failures() {
         for max_retries in 0..=4 {
             let mut client = client(vec![failure(kind.clone())]);
             client.max_retries = max_retries;
@@ -200,7 +200,7 @@ fn invalid_id_prevents_the_first_attempt() {
 #[test]
 fn status_precedes_damage_of_the_body_but_not_cancellation() {
     let good = r#"{"status": "COMPLETED", "message": "m"}"#;
-    for (kind, _) in failures() {
+    for (kind, _) in attempt_failures() {
         let is_cancelled = matches!(kind, ErrorKind::Cancelled { .. });
         for code in [199, 200, 204, 299, 300, 302, 404, 429, 500, 503, 999] {
             let client = client(vec![response(code, good).with_fault(kind.clone())]);

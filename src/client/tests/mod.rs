@@ -5,6 +5,7 @@ mod wait;
 
 use super::*;
 use crate::context::virtual_time::VirtualTime;
+use crate::error::attempt_failures;
 use crate::json::scan::JsonBuffer;
 use crate::options::DEFAULT_MAX_RESPONSE_BYTES;
 use std::sync::Mutex;
@@ -85,7 +86,7 @@ impl Outcome {
 struct Script {
     time: Arc<VirtualTime>,
     steps: Vec<Step>,
-    /// When each attempt began, in milliseconds, and with which key or token.
+    /// The time at which each attempt began, in milliseconds, and its key or token.
     attempts: Mutex<Vec<(u64, String)>>,
 }
 
@@ -120,12 +121,12 @@ impl Transport for Script {
 }
 
 impl Client<Script> {
-    /// When each attempt began, in milliseconds.
+    /// The time at which each attempt began, in milliseconds.
     fn attempt_times(&self) -> Vec<u64> {
         self.transport.attempts.lock().unwrap().iter().map(|(time, _)| *time).collect()
     }
 
-    /// The same client, with another script and a clock that starts anew.
+    /// Restarts the clock, with another script.
     fn restart(&mut self, steps: Vec<Step>) {
         let time = VirtualTime::new();
         self.clock = time.clock();
@@ -141,7 +142,7 @@ impl Client<Script> {
     }
 }
 
-/// A client of a scripted server. A backoff always has its full length. There is no limit of a call, and no retry.
+/// A client of a scripted server. Each backoff has its full length. Calls have no timeout, and are not retried.
 fn client(steps: Vec<Step>) -> Client<Script> {
     let time = VirtualTime::new();
     let token = Credentials::session_token(b"session-token").unwrap();
@@ -155,29 +156,6 @@ fn client(steps: Vec<Step>) -> Client<Script> {
         max_response_bytes: DEFAULT_MAX_RESPONSE_BYTES,
         credentials: CurrentCredentials::new(Arc::new(token)).unwrap(),
     }
-}
-
-/// Every kind of failure without a response, and whether it is transient.
-fn failures() -> Vec<(ErrorKind, bool)> {
-    let text = || "text".to_string();
-    vec![
-        (ErrorKind::Connect { peer: text(), reason: text(), refused: false }, true),
-        (ErrorKind::Connect { peer: text(), reason: text(), refused: true }, false),
-        (ErrorKind::Transport { peer: text(), reason: text(), lost: true }, true),
-        (ErrorKind::Transport { peer: text(), reason: text(), lost: false }, false),
-        (ErrorKind::Resolve { host: text(), reason: text(), temporary: true }, true),
-        (ErrorKind::Resolve { host: text(), reason: text(), temporary: false }, false),
-        (ErrorKind::Tls { peer: text(), reason: text() }, false),
-        (ErrorKind::Cancelled { phase: Phase::Handshake }, false),
-        (ErrorKind::Timeout { limit: ms(1), phase: Phase::Sending, peer: text() }, false),
-        (ErrorKind::InvalidArgument(text()), false),
-        (ErrorKind::InvalidResponse(text()), false),
-        (ErrorKind::TooLarge { limit: 1 }, false),
-        (ErrorKind::HeaderTooLarge { bytes: 1, fields: 1 }, false),
-        (ErrorKind::TooManyNodes { limit: 1, bytes_per_node: 1 }, false),
-        (ErrorKind::Resource(text()), false),
-        (ErrorKind::Internal(text()), false),
-    ]
 }
 
 fn is_transient(status: u16) -> bool {

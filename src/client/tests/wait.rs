@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A snapshot of a run in progress; another `progress` makes another body.
+/// A snapshot of a run in progress. Its body depends on `progress`.
 fn running(progress: u32) -> Step {
     response(200, &format!(r#"{{"status": "RUNNING", "progress": {progress}}}"#))
 }
@@ -76,12 +76,12 @@ fn transient_statuses_alone_are_waited_out() {
 
 #[test]
 fn transient_failures_and_timeouts_alone_are_waited_out() {
-    for (kind, is_transient) in failures() {
+    for (kind, is_transient) in attempt_failures() {
         let client = client(vec![failure(kind.clone()), snapshot("COMPLETED")]);
-        let is_waited_out = is_transient || matches!(kind, ErrorKind::Timeout { .. });
+        let is_tolerated = is_transient || matches!(kind, ErrorKind::Timeout { .. });
         match client.wait_for_one(0) {
-            Ok(_) => assert!(is_waited_out, "{kind:?}"),
-            Err(error) => assert_eq!((error.kind(), is_waited_out), (&kind, false)),
+            Ok(_) => assert!(is_tolerated, "{kind:?}"),
+            Err(error) => assert_eq!((error.kind(), is_tolerated), (&kind, false)),
         }
     }
 }
@@ -305,7 +305,7 @@ fn cancelled_token_prevents_the_first_poll() {
     assert!(client.attempt_times().is_empty());
 }
 
-/// A wait times out with the deadline, whatever its last poll failed with.
+/// A wait times out at its deadline, whatever the failure of its last poll.
 #[test]
 fn pause_ends_with_the_deadline_of_the_wait() {
     for step in [running(1), status(503), status(429).with_retry_after(Some(600)), lost()] {

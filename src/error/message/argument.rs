@@ -1,163 +1,170 @@
-//! What is wrong with an argument or a setting. Each sentence begins with its name.
+//! Messages about arguments and settings. Each begins with the name of the argument or setting.
 
 // Any argument ------------------------------------------------------------------------------------------------------
 
 /// A required argument is NULL.
-pub(crate) fn is_null(argument: &str) -> String {
+pub fn is_null(argument: &str) -> String {
     format!("{argument} is NULL")
 }
 
-/// A string is not text.
-pub(crate) fn invalid_utf8(argument: &str) -> String {
+/// A string is not UTF-8.
+pub fn invalid_utf8(argument: &str) -> String {
     format!("{argument} is not valid UTF-8")
 }
+
+/// The length of a buffer exceeds the maximum size of an object in memory.
+pub const LENGTH_TOO_LARGE: &str = "length is larger than any object";
 
 // Settings ----------------------------------------------------------------------------------------------------------
 
 /// Neither an API key nor a session token is set.
-pub(crate) const NO_CREDENTIALS: &str =
+pub const NO_CREDENTIALS: &str =
     "credentials are missing: set an api_key with its linked_account_id, or a session_token";
 
 /// Both an API key and a session token are set.
-pub(crate) const API_KEY_AND_SESSION_TOKEN: &str =
+pub const API_KEY_AND_SESSION_TOKEN: &str =
     "api_key and session_token are both set: set one of them, and reset the other with NULL";
 
 /// A session token is set together with the account of an API key.
-pub(crate) const LINKED_ACCOUNT_AND_SESSION_TOKEN: &str =
+pub const LINKED_ACCOUNT_AND_SESSION_TOKEN: &str =
     "linked_account_id and session_token are both set: a token identifies the account itself";
 
 /// An API key is set without an account.
-pub(crate) const NO_LINKED_ACCOUNT_ID: &str = "linked_account_id is missing: an api_key needs it";
+pub const NO_LINKED_ACCOUNT_ID: &str = "linked_account_id is missing: an api_key needs it";
 
 /// An account is set without an API key.
-pub(crate) const NO_API_KEY: &str = "api_key is missing: a linked_account_id alone is not enough";
+pub const NO_API_KEY: &str = "api_key is missing: a linked_account_id alone is not enough";
 
 /// A session token was passed to a client that authenticates with an API key.
-pub(crate) const CLIENT_HAS_API_KEY: &str = "session_token: this client was made with an api_key";
+pub const CLIENT_HAS_API_KEY: &str = "session_token: this client was made with an api_key";
 
 /// A proxy on another host would receive the credentials unencrypted.
-pub(crate) const REMOTE_PROXY_FOR_PLAINTEXT: &str = "proxy must be on this host: a base_url with http \
+pub const REMOTE_PROXY_FOR_PLAINTEXT: &str = "proxy must be on this host: a base_url with http \
      would send it the credentials unencrypted (refold_options_set_allow_plaintext allows it)";
 
 /// The poll interval is below the minimum.
-pub(crate) fn poll_interval_too_short(min_ms: u64) -> String {
+pub fn poll_interval_too_short(min_ms: u64) -> String {
     format!("poll_interval_ms must be at least {min_ms}")
 }
 
 /// The User-Agent is not a valid header value.
-pub(crate) const USER_AGENT_HAS_CONTROL: &str = "user_agent must not contain control characters";
+pub const USER_AGENT_HAS_CONTROL: &str = "user_agent must not contain control characters";
 
 /// The User-Agent exceeds the limit.
-pub(crate) fn user_agent_too_long(max_bytes: usize) -> String {
+pub fn user_agent_too_long(max_bytes: usize) -> String {
     format!("user_agent must not be longer than {max_bytes} bytes")
 }
 
 // URLs, proxies, credentials and certificates -----------------------------------------------------------------------
 
-pub(crate) const BASE_URL_NOT_ASCII: &str =
+pub const BASE_URL_NOT_ASCII: &str =
     "base_url has characters other than ASCII: write an international host in punycode";
-pub(crate) const BASE_URL_SCHEME: &str = "base_url must begin with https:// or http://";
-pub(crate) const BASE_URL_QUERY: &str = "base_url must not have a query or a fragment";
-pub(crate) const BASE_URL_USER: &str = "base_url must not have a user or a password";
-pub(crate) const BASE_URL_AUTHORITY: &str = "base_url has no valid host, or a port that is not 1 to 65535";
-pub(crate) const BASE_URL_PLAINTEXT: &str = "base_url must be https: http would send the credentials unencrypted \
+pub const BASE_URL_SCHEME: &str = "base_url must begin with https:// or http://";
+pub const BASE_URL_QUERY: &str = "base_url must not have a query or a fragment";
+pub const BASE_URL_USER: &str = "base_url must not have a user or a password";
+pub const BASE_URL_AUTHORITY: &str = "base_url has no valid host, or a port that is not 1 to 65535";
+pub const BASE_URL_PLAINTEXT: &str = "base_url must be https: http would send the credentials unencrypted \
                                       (refold_options_set_allow_plaintext allows it)";
-pub(crate) const BASE_URL_PATH: &str = "base_url has a path with an empty or dot segment, a bad percent escape, \
+pub const BASE_URL_PATH: &str = "base_url has a path with an empty or dot segment, a bad percent escape, \
                                  or a character that is not allowed there";
 
+/// The base URL is refused for one of the reasons that name no setting.
+pub fn invalid_base_url(reason: &str) -> String {
+    format!("base_url: {reason}")
+}
+
 /// The limit is in bytes.
-pub(crate) fn base_url_too_long(limit: usize) -> String {
+pub fn base_url_too_long(limit: usize) -> String {
     format!("base_url is longer than {limit} bytes")
 }
 
 /// The id has the wrong length or a character that is not allowed.
-pub(crate) fn invalid_execution_id(max_length: usize) -> String {
+pub fn invalid_execution_id(max_length: usize) -> String {
     format!(
         "execution_id must be 1 to {max_length} characters of A-Z a-z 0-9 - _ . ~ : and not \".\" or \"..\""
     )
 }
 
-// The reasons why a proxy URL is refused follow the name of the argument or environment variable.
-pub(crate) const PROXY_SCHEME: &str = "must begin with http://, socks5:// or socks5h://";
-pub(crate) const PROXY_AUTHORITY: &str = "has no valid host, or a port that is not 1 to 65535";
-pub(crate) const PROXY_LOGIN_DELIMITER: &str =
+// Reasons to refuse a proxy URL. They follow the name of the argument or environment variable.
+pub const PROXY_SCHEME: &str = "must begin with http://, socks5:// or socks5h://";
+pub const PROXY_AUTHORITY: &str = "has no valid host, or a port that is not 1 to 65535";
+pub const PROXY_LOGIN_DELIMITER: &str =
     "has a slash, backslash, ? or # in its user or password, which needs a percent escape";
-pub(crate) const PROXY_LOGIN_LENGTH: &str = "needs a user and a password of 1 to 255 bytes each, or neither";
-pub(crate) const PROXY_USER_COLON: &str =
+pub const PROXY_LOGIN_LENGTH: &str = "needs a user and a password of 1 to 255 bytes each, or neither";
+pub const PROXY_USER_COLON: &str =
     "has a user with a colon in it, which basic authentication cannot distinguish from the password";
-pub(crate) const PROXY_LOGIN_ESCAPE: &str = "has a bad percent escape in its user or password";
-pub(crate) const PROXY_LOGIN_CONTROL: &str = "has a control character in its user or password";
+pub const PROXY_LOGIN_ESCAPE: &str = "has a bad percent escape in its user or password";
+pub const PROXY_LOGIN_CONTROL: &str = "has a control character in its user or password";
 
 /// Names a proxy that an environment variable sets.
-pub(crate) fn proxy_variable(name: &str) -> String {
+pub fn proxy_variable(name: &str) -> String {
     format!("{name} (a proxy)")
 }
 
 /// A proxy URL is refused for one of the reasons above.
-pub(crate) fn invalid_proxy(argument: &str, reason: &str) -> String {
+pub fn invalid_proxy(argument: &str, reason: &str) -> String {
     format!("{argument} {reason}")
 }
 
 /// A credential is empty.
-pub(crate) fn empty_credential(argument: &str) -> String {
+pub fn empty_credential(argument: &str) -> String {
     format!("{argument} is empty")
 }
 
 /// A credential has a space at its beginning or end.
-pub(crate) fn padded_credential(argument: &str) -> String {
+pub fn padded_credential(argument: &str) -> String {
     format!("{argument} must not begin or end with a space, which HTTP does not preserve")
 }
 
 /// A credential has a control character.
-pub(crate) fn control_in_credential(argument: &str) -> String {
+pub fn control_in_credential(argument: &str) -> String {
     format!("{argument} must not have control characters, such as a line break")
 }
 
 /// An internal error: no credentials can be read in this child process.
-pub(crate) const FORKED_DURING_REPLACEMENT: &str =
+pub const FORKED_DURING_REPLACEMENT: &str =
     "this process was forked while a session token was being set: make a new client in it";
 
 /// The CA file is not a file, or too large.
-pub(crate) fn unsuitable_ca_file(path: &str, max_mebibytes: u64) -> String {
+pub fn unsuitable_ca_file(path: &str, max_mebibytes: u64) -> String {
     format!("ca_file {path:?} is not a regular file, or larger than {max_mebibytes} MiB")
 }
 
 /// The CA file cannot be opened or read.
-pub(crate) fn unreadable_ca_file(path: &str, reason: &str) -> String {
+pub fn unreadable_ca_file(path: &str, reason: &str) -> String {
     format!("ca_file {path:?} cannot be read: {reason}")
 }
 
 /// A file cannot be read because a resource is used up.
-pub(crate) fn file_not_read(path: impl std::fmt::Display, resource: impl std::fmt::Display) -> String {
+pub fn file_not_read(path: impl std::fmt::Display, resource: impl std::fmt::Display) -> String {
     format!("could not read {path}: {resource}")
 }
 
 /// The certificates of the CA file are refused for one of the reasons below.
-pub(crate) fn invalid_ca_file(path: &str, reason: &str) -> String {
+pub fn invalid_ca_file(path: &str, reason: &str) -> String {
     format!("ca_file {path:?} {reason}")
 }
 
 /// The certificates of the CA text are refused for one of the reasons below.
-pub(crate) fn invalid_ca_pem(reason: &str) -> String {
+pub fn invalid_ca_pem(reason: &str) -> String {
     format!("ca_pem {reason}")
 }
 
-pub(crate) const NO_CERTIFICATE: &str = "has no certificate in PEM format";
-pub(crate) const UNREADABLE_PEM_BLOCK: &str =
-    "has something that looks like a certificate and cannot be read";
+pub const NO_CERTIFICATE: &str = "has no certificate in PEM format";
+pub const UNREADABLE_PEM_BLOCK: &str = "has something that looks like a certificate and cannot be read";
 
 /// The certificates are numbered from 1.
-pub(crate) fn unreadable_certificate(number: usize) -> String {
+pub fn unreadable_certificate(number: usize) -> String {
     format!("has a certificate that cannot be read (number {number})")
 }
 
 /// The file of the environment variable has no certificate that can be used.
-pub(crate) fn unusable_cert_file(path: &std::path::Path) -> String {
+pub fn unusable_cert_file(path: &std::path::Path) -> String {
     format!("SSL_CERT_FILE ({}) has no usable certificate", path.display())
 }
 
 /// The directories of the environment variable have no certificate that can be used.
-pub(crate) fn unusable_cert_dir(paths: &std::path::Path) -> String {
+pub fn unusable_cert_dir(paths: &std::path::Path) -> String {
     let names = "files with names like 9d66eef0.0, as c_rehash creates them";
     format!("SSL_CERT_DIR ({}) has no usable certificate ({names})", paths.display())
 }

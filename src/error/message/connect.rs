@@ -1,6 +1,6 @@
-//! What went wrong while a connection was being established: lookup, TCP connection, proxy and TLS handshake.
+//! Messages about establishing a connection: lookup, TCP connection, proxy and TLS handshake.
 //!
-//! The reasons follow a prefix that names the host or peer, such as "could not connect to HOST:PORT: ".
+//! Reasons follow a prefix that names the host or peer, such as "could not connect to HOST:PORT: ".
 
 use std::fmt::{self, Display};
 
@@ -21,76 +21,76 @@ impl Display for Resource {
 
 // Name lookup.
 
-pub(crate) const NO_SUCH_NAME: &str = "the name does not exist";
-pub(crate) const NAME_WITHOUT_ADDRESS: &str = "the name has no address";
-pub(crate) const NAME_SERVICE_UNAVAILABLE: &str = "temporary failure of the name service";
+pub const NO_SUCH_NAME: &str = "the name does not exist";
+pub const NAME_WITHOUT_ADDRESS: &str = "the name has no address";
+pub const NAME_SERVICE_UNAVAILABLE: &str = "temporary failure of the name service";
 
-/// A code of getaddrinfo() that has no meaning of its own here.
-pub(crate) fn name_service_failed(code: i32) -> String {
+/// Any other code of getaddrinfo().
+pub fn name_service_failed(code: i32) -> String {
     format!("the name service failed (getaddrinfo: {code})")
 }
 
 /// The lookup could not be started, for example because a resource is used up.
-pub(crate) fn lookup_not_started(host: &str, reason: impl Display) -> String {
+pub fn lookup_not_started(host: &str, reason: impl Display) -> String {
     format!("could not look up {host}: {reason}")
 }
 
 /// An internal error.
-pub(crate) fn lookup_without_result(host: &str) -> String {
+pub fn lookup_without_result(host: &str) -> String {
     format!("the lookup of {host} ended without a result")
 }
 
 // TCP connection.
 
-pub(crate) const NO_ADDRESS: &str = "it has no address";
+pub const NO_ADDRESS: &str = "it has no address";
 
 /// A resource is used up.
-pub(crate) fn connection_not_started(peer: &str, resource: Resource) -> String {
+pub fn connection_not_started(peer: &str, resource: Resource) -> String {
     format!("could not connect to {peer}: {resource}")
 }
 
 /// The connect timeout expired.
-pub(crate) fn connect_timeout(limit_ms: u128, phase: Phase) -> String {
+pub fn connect_timeout(limit_ms: u128, phase: Phase) -> String {
     format!("no connection within {limit_ms} ms (connect_timeout_ms): the timeout expired {phase}")
 }
 
-// Proxies. In these "it" is the proxy.
+// Proxies. "It" is the proxy.
 
-pub(crate) const PROXY_CLOSED: &str = "it closed the connection";
-pub(crate) const NOT_HTTP: &str = "it does not speak HTTP";
-pub(crate) const DATA_AFTER_CONNECT_RESPONSE: &str = "it sent more than its response to CONNECT";
-pub(crate) const NOT_SOCKS5: &str = "it does not speak SOCKS5";
-pub(crate) const LOGIN_REQUIRED: &str = "it requires a user and a password";
-pub(crate) const LOGIN_NOT_ACCEPTED: &str = "it accepts no user and password";
-pub(crate) const LOGIN_REJECTED: &str = "it rejected the user or the password";
+pub const PROXY_CLOSED: &str = "it closed the connection";
+pub const NOT_HTTP: &str = "it does not speak HTTP";
+pub const DATA_AFTER_CONNECT_RESPONSE: &str = "it sent more than its response to CONNECT";
+pub const NOT_SOCKS5: &str = "it does not speak SOCKS5";
+pub const LOGIN_REQUIRED: &str = "it requires a user and a password";
+pub const LOGIN_NOT_ACCEPTED: &str = "it accepts no user and password";
+pub const LOGIN_REJECTED: &str = "it rejected the user or the password";
 
 /// A proxy as the peer of a connection.
-pub(crate) fn proxy_peer(host_and_port: &str) -> String {
+pub fn proxy_peer(host_and_port: &str) -> String {
     format!("the proxy {host_and_port}")
 }
 
 /// No memory for the proxy's response.
-pub(crate) fn no_memory_for_proxy(peer: &str) -> String {
+pub fn no_memory_for_proxy(peer: &str) -> String {
     connection_not_started(peer, Resource::Memory)
 }
 
 /// The header of the proxy's response to CONNECT is too long.
-pub(crate) fn connect_response_too_long(limit: usize) -> String {
+pub fn connect_response_too_long(limit: usize) -> String {
     format!("its response to CONNECT is longer than {limit} bytes")
 }
 
 /// 407: the proxy does not accept the login, or the absence of one.
-pub(crate) fn proxy_login_refused() -> String {
+pub fn proxy_login_refused() -> String {
     format!("it responded with {}: it requires another user or password", status_line(407))
 }
 
 /// Any other status than 2xx.
-pub(crate) fn connect_refused(status: u16, server: &str) -> String {
+pub fn connect_refused(status: u16, server: &str) -> String {
     format!("it responded with {} to CONNECT {server}", status_line(status))
 }
 
 /// A SOCKS5 reply other than success (RFC 1928, 6).
-pub(crate) fn socks5_refused(server: impl Display, reply: u8) -> String {
+pub fn socks5_refused(server: impl Display, reply: u8) -> String {
     let reason = match reply {
         1 => "general failure",
         2 => "not allowed by its rules",
@@ -106,52 +106,52 @@ pub(crate) fn socks5_refused(server: impl Display, reply: u8) -> String {
 
 // TLS.
 
-pub(crate) const NOT_TLS: &str = "the server does not speak TLS on this port";
-pub(crate) const MESSAGES_OUT_OF_ORDER: &str =
+pub const NOT_TLS: &str = "the server does not speak TLS on this port";
+pub const MESSAGES_OUT_OF_ORDER: &str =
     "the server violated the TLS protocol (its messages arrived in the wrong order)";
-pub(crate) const NO_COMMON_TLS: &str = "the server offers no safe version or cipher suite of TLS 1.2 or 1.3";
-pub(crate) const CLOSED_IN_HANDSHAKE: &str = "the server closed it during the TLS handshake";
-pub(crate) const NO_CLOSE_NOTIFY: &str = "it ended without a TLS close_notify: the response may be cut off";
-pub(crate) const TLS_SESSION_ENDED: &str = "its TLS session has ended";
+pub const NO_COMMON_TLS: &str = "the server offers no safe version or cipher suite of TLS 1.2 or 1.3";
+pub const CLOSED_IN_HANDSHAKE: &str = "the server closed it during the TLS handshake";
+pub const NO_CLOSE_NOTIFY: &str = "it ended without a TLS close_notify: the response may be cut off";
+pub const TLS_SESSION_ENDED: &str = "its TLS session has ended";
 
 /// The host name cannot be in a certificate.
-pub(crate) fn not_a_server_name(host: &str) -> String {
+pub fn not_a_server_name(host: &str) -> String {
     format!("{host} is not a name that a certificate can contain")
 }
 
 /// The server sent data that cannot be parsed.
-pub(crate) fn invalid_tls(detail: &str) -> String {
+pub fn invalid_tls(detail: &str) -> String {
     format!("the server sent data that is not valid TLS ({detail})")
 }
 
 /// The server sent a message that it must not send.
-pub(crate) fn tls_violation(detail: &str) -> String {
+pub fn tls_violation(detail: &str) -> String {
     format!("the server violated the TLS protocol ({detail})")
 }
 
 /// The server sent an alert during the handshake.
-pub(crate) fn handshake_refused(alert: impl Display) -> String {
+pub fn handshake_refused(alert: impl Display) -> String {
     format!("the server refused the handshake ({alert})")
 }
 
 /// What was received after the handshake is invalid.
-pub(crate) fn invalid_records(reason: &str) -> String {
+pub fn invalid_records(reason: &str) -> String {
     format!("the received data is not valid TLS: {reason}")
 }
 
 // Certificates.
 
-pub(crate) const CERTIFICATE_EXPIRED: &str =
+pub const CERTIFICATE_EXPIRED: &str =
     "the server's certificate has expired (or this machine's clock is wrong)";
-pub(crate) const CERTIFICATE_NOT_YET_VALID: &str =
+pub const CERTIFICATE_NOT_YET_VALID: &str =
     "the server's certificate is not valid yet (or this machine's clock is wrong)";
-pub(crate) const CERTIFICATE_FOR_OTHER_HOST: &str = "the server's certificate is for another host name";
-pub(crate) const UNKNOWN_ISSUER: &str = "the server's certificate was issued by an authority that is not trusted here \
+pub const CERTIFICATE_FOR_OTHER_HOST: &str = "the server's certificate is for another host name";
+pub const UNKNOWN_ISSUER: &str = "the server's certificate was issued by an authority that is not trusted here \
                                   (refold_options_set_ca_file adds one)";
-pub(crate) const CA_AS_SERVER: &str =
+pub const CA_AS_SERVER: &str =
     "the server's certificate is that of an authority: it needs one of its own, signed by the authority";
 
 /// Any other defect of the certificate.
-pub(crate) fn invalid_certificate(detail: &str) -> String {
+pub fn invalid_certificate(detail: &str) -> String {
     format!("the server's certificate is not valid ({detail})")
 }

@@ -1,16 +1,16 @@
-//! What is wrong with the body of a response.
+//! Messages about text that is not an execution.
 
 use std::fmt::{Formatter, Result};
 
 /// The text is empty.
 pub const EMPTY: &str = "it is empty";
-/// The text ends within a value; the type of the value follows.
+/// The text ends within a value. The type of the value follows.
 pub const ENDS_WITHIN: &str = "it ends within";
-/// The text is malformed, and there was not enough memory to find out why.
+/// The text is malformed. There was not enough memory for a detailed description.
 pub const UNEXPECTED: &str = "unexpected character or end";
 /// There was not enough memory to parse a text.
 pub const OUT_OF_MEMORY: &str = "not enough memory";
-/// There was not enough memory to parse a response.
+/// There was not enough memory to receive or parse a response.
 pub const RESPONSE_DOES_NOT_FIT: &str = "memory is used up: the response does not fit";
 
 /// The bytes are not UTF-8.

@@ -1,10 +1,12 @@
-//! Every sentence that an error can carry. Other modules choose among them and fill in the details.
+//! Every sentence that an error can have, so that their wording is consistent. Other modules select one and supply the
+//! details.
 
 pub mod argument;
 pub mod connect;
 pub mod document;
 pub mod wire;
 
+use std::ffi::CStr;
 use std::fmt;
 
 use super::{Error, ErrorKind, Phase};
@@ -85,6 +87,15 @@ pub fn last_status(status: &str) -> String {
 /// The body of a response has a Content-Encoding other than gzip.
 pub fn unrequested_encoding(encoding: &str) -> String {
     format!("its body is encoded as {encoding}, which was not requested")
+}
+
+/// The sentence of an error whose own sentence could not be allocated.
+pub const NO_MEMORY_FOR_MESSAGE: &CStr = c"out of memory";
+
+/// A panic at this place of the source ended the call.
+pub fn panicked(location: Option<&str>) -> String {
+    let location = location.unwrap_or("an unknown place");
+    format!("a defect at {location} stopped the call; please report it")
 }
 
 fn write_status(f: &mut fmt::Formatter<'_>, status: u16) -> fmt::Result {

@@ -1,4 +1,4 @@
-//! What went wrong on an established connection.
+//! Messages about established connections.
 
 use std::io;
 
@@ -13,13 +13,10 @@ pub const GZIP_CUT_OFF: &str = "the compressed body is cut off";
 /// A body that claims to be gzip.
 pub const INVALID_GZIP: &str = "its body is not valid gzip";
 
-/// A body in chunks that have no size.
+/// A chunked body in which a chunk has no valid size.
 pub const INVALID_FRAMING: &str = "the framing of its body is invalid";
 
-/// A response within its limit.
-pub const BODY_EXCEEDS_MEMORY: &str = "memory is used up: the response does not fit";
-
-/// A defect: a connection without a failure to report.
+/// An internal error: a connection failed without recording why.
 pub const NO_REASON: &str = "a connection failed without a reason";
 
 /// The peer ended the stream in this phase.

@@ -11,7 +11,7 @@ use crate::http::head_filter;
 use crate::http::proxy::{Protocol, Proxy};
 use crate::secret::Secret;
 
-/// The limit of the response to CONNECT, which usually is a few lines.
+/// The maximum size of the response to CONNECT, which usually has a few lines.
 const MAX_CONNECT_RESPONSE: usize = 16 << 10;
 
 /// The additions to a plaintext request that goes through a proxy.
@@ -30,8 +30,8 @@ impl ForProxy {
     }
 }
 
-/// Asks the proxy to connect to the server, given as `host:port` (RFC 9110, 9.3.6). After that the connection carries
-/// the bytes of both sides.
+/// Asks the proxy to connect to the server, given as `host:port` (RFC 9110, 9.3.6). From then on the proxy passes all
+/// bytes on unchanged.
 pub fn open_tunnel(mut stream: ProxyStream<'_>, server: &str) -> Result<(), Failure> {
     let authorization = authorization(stream.proxy);
     let parts: [&[u8]; 7] = [
@@ -84,7 +84,7 @@ fn authorization(proxy: &Proxy) -> Secret {
     )
 }
 
-/// The login of an HTTP proxy as it is sent: encoded in base64.
+/// The login of an HTTP proxy as it is sent, encoded in base64.
 pub fn basic_login(proxy: &Proxy) -> Option<Secret> {
     let (user, password) = proxy.login.as_ref().filter(|_| proxy.protocol == Protocol::Http)?;
     let login = Secret::concat(&[user.bytes(), b":", password.bytes()]);

@@ -1,4 +1,5 @@
 //! Establishes connections: name lookup, TCP, proxy and TLS, within the connect timeout and the limits of the call.
+//! Start reading at [`Route::connect`].
 
 pub mod http_proxy;
 mod proxy_stream;
@@ -26,7 +27,7 @@ use proxy_stream::ProxyStream;
 use race::connect_to_any;
 use resolve::resolve;
 
-/// The way to the server: everything that a new connection needs.
+/// The way to the server: everything that establishing a connection requires.
 #[derive(Debug)]
 pub struct Route {
     /// The server.
@@ -35,7 +36,7 @@ pub struct Route {
     pub proxy: Option<Proxy>,
     /// The TLS settings, or `None` for plaintext.
     pub tls: Option<Arc<ClientConfig>>,
-    /// The limit of establishing one connection.
+    /// The timeout for establishing one connection.
     pub connect_timeout: Option<Duration>,
     /// Header lines of every request.
     pub header: Arc<str>,

@@ -1,4 +1,4 @@
-//! The dialogue with a proxy, before its connection carries the request.
+//! The dialogue with a proxy, before its connection carries requests.
 
 use crate::context::CallContext;
 use crate::error::ErrorKind;
@@ -8,8 +8,8 @@ use crate::http::failure::Failure;
 use crate::http::proxy::Proxy;
 use crate::http::socket::{Fault, Socket};
 
-/// A connection to a proxy that has not opened the tunnel yet. Whatever fails on it is a failure to connect, and the
-/// proxy's.
+/// A connection to a proxy that has not opened the tunnel yet. Every failure on it is reported as a failure to connect
+/// to the proxy.
 pub struct ProxyStream<'a> {
     socket: &'a mut Socket,
     /// The proxy.
@@ -28,7 +28,8 @@ impl<'a> ProxyStream<'a> {
         self.failure(reason, false)
     }
 
-    /// A failure that is not retried. It needs another setting, and a repeated wrong password could lock the user out.
+    /// A failure that is not retried: a setting must be changed first, and repeating a wrong password could lock the
+    /// user out.
     pub fn permanent(&self, reason: impl Into<String>) -> Failure {
         self.failure(reason, true)
     }
@@ -37,7 +38,7 @@ impl<'a> ProxyStream<'a> {
         ErrorKind::Connect { peer: self.peer(), reason: reason.into(), refused }.into()
     }
 
-    /// There is no memory for the dialogue.
+    /// There is not enough memory for the dialogue.
     pub fn out_of_memory(&self) -> Failure {
         ErrorKind::Resource(message::no_memory_for_proxy(&self.peer())).into()
     }
@@ -66,7 +67,7 @@ impl<'a> ProxyStream<'a> {
         }
     }
 
-    /// Receives this number of bytes, and none beyond them.
+    /// Receives exactly this many bytes.
     pub fn receive_exactly<const LENGTH: usize>(&mut self) -> Result<[u8; LENGTH], Failure> {
         let mut bytes = [0; LENGTH];
         let mut filled = 0;

@@ -1,4 +1,4 @@
-//! Connects to the first reachable address of several (Happy Eyeballs, RFC 8305).
+//! Connects to the first of several addresses that accepts (Happy Eyeballs, RFC 8305).
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -11,7 +11,7 @@ use crate::error::message::wire::describe_io_error;
 use crate::http::failure::Failure;
 use crate::sys::{Attempt, Interest, exhausted_resource};
 
-/// While an attempt is undecided, the next one starts after this delay (RFC 8305, 5).
+/// The delay before the next attempt, while earlier ones are undecided (RFC 8305, 5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// Connects to one of the addresses, and returns the first connection that is established. The next address is
@@ -77,7 +77,7 @@ fn interleave_families(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
     interleaved
 }
 
-/// Waits until an attempt may be decided or it is time for the next one.
+/// Waits until an attempt may have been decided, or the next one is due.
 fn wait_for_any(
     attempts: &[Attempt],
     until_next: Option<Duration>,

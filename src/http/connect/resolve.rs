@@ -1,5 +1,5 @@
-//! Name lookup within the limits of a call. The system's lookup blocks and cannot be interrupted, so it runs on a
-//! thread of its own, which a call that ends first abandons.
+//! Name lookup within the limits of a call. The system's lookup blocks and cannot be interrupted, so it runs on its own
+//! thread, which the call abandons if it ends first.
 
 use std::io::{PipeReader, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -19,13 +19,13 @@ use crate::sys::fork::PerProcess;
 use crate::sys::thread::with_signals_blocked;
 use crate::sys::{Interest, Resource, exhausted_resource};
 
-/// The maximum number of unfinished lookups, each of which occupies a thread. Further calls wait for one to end.
+/// The maximum number of unfinished lookups, each of which occupies a thread. Further calls wait until one ends.
 const MAX_LOOKUPS: usize = 64;
 
-/// How often a call that waits for a lookup to end checks whether one has.
+/// How often a call without a permit checks whether another lookup has ended.
 const LOOKUP_RECHECK: Duration = Duration::from_millis(10);
 
-/// glibc's lookup modules need more stack than other threads of the library.
+/// The stack of a lookup thread. The lookup modules of glibc need more than the rest of the library.
 const LOOKUP_STACK: usize = 1 << 20;
 
 /// Returns the addresses of a host, in the order that the system prefers.
@@ -54,10 +54,10 @@ fn not_started(name: &str, reason: impl std::fmt::Display) -> Failure {
     ErrorKind::Resource(message::lookup_not_started(name, reason)).into()
 }
 
-/// The number of lookups that this process has started and the system has not finished.
+/// The number of lookups that this process has started and that have not finished.
 static UNFINISHED_LOOKUPS: PerProcess<AtomicUsize> = PerProcess::new();
 
-/// The permit for one of [`MAX_LOOKUPS`] lookups, returned when it is dropped.
+/// Permission for one of [`MAX_LOOKUPS`] lookups, returned on drop.
 struct LookupPermit(&'static AtomicUsize);
 
 impl LookupPermit {
@@ -91,7 +91,7 @@ fn look_up_within(name: &str, context: &CallContext) -> Result<Lookup, Failure> 
 struct LookupThread {
     thread: JoinHandle<()>,
     result: Receiver<Lookup>,
-    /// Becomes readable when the result is there.
+    /// Becomes readable once the result is available.
     done: PipeReader,
 }
 
@@ -118,7 +118,7 @@ impl LookupThread {
 
     fn finish(self, name: &str, context: &CallContext) -> Result<Lookup, Failure> {
         loop {
-            // Checked first, because the thread may end between the two checks.
+            // Before the result is checked, because the thread may end between the two checks.
             let is_finished = self.thread.is_finished();
             if let Ok(found) = self.result.try_recv() {
                 // The thread is about to end. Waiting for it ensures that it does not outlive the call.

@@ -22,7 +22,7 @@ const IPV4: u8 = 1;
 const NAME: u8 = 3;
 const IPV6: u8 = 4;
 
-/// Asks the proxy to connect to the server. After that the connection carries the bytes of both sides.
+/// Asks the proxy to connect to the server. From then on the proxy passes all bytes on unchanged.
 pub fn open_tunnel(mut stream: ProxyStream<'_>, host: &Host, port: u16) -> Result<(), Failure> {
     let login = stream.proxy.login.as_ref();
     let method = if login.is_some() { LOGIN } else { NO_LOGIN };
@@ -43,7 +43,7 @@ pub fn open_tunnel(mut stream: ProxyStream<'_>, host: &Host, port: u16) -> Resul
 }
 
 fn log_in(stream: &mut ProxyStream<'_>, user: &Secret, password: &Secret) -> Result<(), Failure> {
-    // Both have at most 255 bytes: checked when the proxy URL was parsed.
+    // Both have at most 255 bytes, which was checked when the proxy URL was parsed.
     let lengths = [user.bytes().len() as u8, password.bytes().len() as u8];
     let parts: [&[u8]; 5] = [&[LOGIN_VERSION], &lengths[..1], user.bytes(), &lengths[1..], password.bytes()];
     stream.send(Secret::concat(&parts).bytes())?;
@@ -74,7 +74,7 @@ fn connect_request(host: &Host, port: u16) -> Vec<u8> {
     request
 }
 
-/// Reads the address and port that the proxy connects from. They are ignored, but precede the server's first byte.
+/// Reads the address and port that the proxy connects from, which precede the first byte of the server. Ignores them.
 fn skip_bound_address(stream: &mut ProxyStream<'_>, address_type: u8) -> Result<(), Failure> {
     match address_type {
         IPV4 => stream.receive_exactly::<6>().map(drop),

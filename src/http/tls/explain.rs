@@ -4,7 +4,7 @@ use rustls::{AlertDescription, CertificateError, InvalidMessage, OtherError};
 
 use crate::error::message::connect as message;
 
-/// Explains what a failed handshake means, and what to do.
+/// Explains why a handshake failed, and what to do.
 pub fn explain(error: &rustls::Error) -> String {
     match error {
         rustls::Error::InvalidCertificate(error) => explain_certificate(error),

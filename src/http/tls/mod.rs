@@ -1,4 +1,6 @@
-//! TLS: which certificates are trusted, the client's settings, sessions, and what a failed handshake means.
+//! TLS: the trusted roots, the settings of a client, sessions, and explanations of failed handshakes.
+//!
+//! Of `http`, it may use only the socket, its buffers, its failures, and URLs.
 
 mod explain;
 mod roots;
@@ -25,7 +27,7 @@ pub fn client_config(roots: &Arc<RootCertStore>) -> Result<Arc<ClientConfig>, St
     Ok(Arc::new(config))
 }
 
-/// The name that the server's certificate must contain.
+/// The name that the certificate of the server must contain.
 pub fn server_name(host: &Host) -> Result<ServerName<'static>, String> {
     match host {
         Host::Address(address) => Ok(ServerName::IpAddress(IpAddr::from(*address))),

@@ -1,4 +1,4 @@
-//! The trusted root certificates: the system's or those that the environment names instead, and the caller's.
+//! The trusted root certificates: those of the system or, instead, of the environment, and those of the caller.
 
 use std::io;
 use std::path::Path;
@@ -17,7 +17,8 @@ use crate::sys::env::{env_var, is_privileged};
 use crate::sys::exhausted_resource;
 use crate::sys::fork::PerProcess;
 
-/// Where systems keep their roots. Used by set-uid and set-gid programs, whose environment must not choose them.
+/// Where systems keep their roots. Set-uid and set-gid programs read these, because the environment must not choose
+/// them.
 const SYSTEM_BUNDLES: [&str; 6] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
@@ -27,15 +28,15 @@ const SYSTEM_BUNDLES: [&str; 6] = [
     "/usr/local/share/certs/ca-root-nss.crt",
 ];
 
-/// Many times the size of all roots of a system together.
+/// Many times the total size of the roots of a system.
 const MAX_CA_FILE_MEBIBYTES: u64 = 64;
 
-/// The system's roots, read once and shared, because they take hundreds of kilobytes.
+/// The roots of the system, read once and shared, because they take hundreds of kilobytes.
 static SYSTEM_ROOTS: PerProcess<Arc<RootCertStore>> = PerProcess::new();
 
-/// Returns the roots of a client: those of SSL_CERT_FILE and SSL_CERT_DIR if one of them is set, else the system's,
-/// else the bundled ones; and the caller's. For a plaintext base URL all of them
-/// are checked as well, but the result is `None`.
+/// Returns the roots of a client: those of SSL_CERT_FILE and SSL_CERT_DIR if one of them is set, or else those of the
+/// system, or else the bundled ones; and those of the caller. For a plaintext base URL, checks them as well but returns
+/// `None`.
 pub fn roots(
     base: &BaseUrl,
     ca_file: Option<&[u8]>,
@@ -90,7 +91,7 @@ fn is_suitable(metadata: &std::fs::Metadata) -> bool {
     metadata.is_file() && metadata.len() <= MAX_CA_FILE_MEBIBYTES << 20
 }
 
-/// Adds every certificate of a PEM text. Returns the reason if there is none, or one that cannot be read.
+/// Adds every certificate of a PEM text. Fails, with the reason, if there is none, or one that cannot be read.
 fn add_pem(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), String> {
     let mut count = 0;
     for certificate in CertificateDer::pem_slice_iter(pem) {
@@ -140,8 +141,8 @@ fn environment_roots() -> Result<Option<RootCertStore>, Error> {
     Ok(Some(roots))
 }
 
-/// Adds the usable certificates, and returns whether there was one. Fails if a resource was used up, because there may
-/// be usable certificates in the files that were not read.
+/// Adds the usable certificates, and returns whether there were any. Fails if a resource was used up, because files
+/// that were not read may have usable certificates.
 fn add_loaded(roots: &mut RootCertStore, loaded: CertificateResult) -> Result<bool, Error> {
     for error in &loaded.errors {
         if let rustls_native_certs::ErrorKind::Io { inner, path } = &error.kind

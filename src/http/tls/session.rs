@@ -1,5 +1,5 @@
-//! A TLS session on a connection. Records are decrypted in place, in buffers that are wiped. The allocator wipes what
-//! rustls copies temporarily.
+//! A TLS session on a connection. Decrypts records in place, in buffers that are wiped. Temporary copies that rustls
+//! makes are wiped by the allocator.
 
 use std::sync::Arc;
 use std::{fmt, mem};
@@ -18,21 +18,21 @@ use crate::http::tls::explain::explain;
 use crate::http::tls::server_name;
 use crate::http::url::BaseUrl;
 
-/// Enough for an encrypted alert.
+/// The maximum size of an encrypted alert.
 const MAX_ALERT: usize = 256;
 
 /// A TLS session.
 pub struct Session {
     tls: UnbufferedClientConnection,
-    /// Received records that are not decrypted yet.
+    /// Received records that have not been decrypted yet.
     records: IoBuffers,
-    /// Bytes that were decrypted before the caller asked for any.
+    /// Bytes that were decrypted before the caller requested any.
     plaintext: IoBuffers,
-    /// Encrypted records that are not sent yet.
+    /// Encrypted records that have not been sent yet.
     outgoing: Vec<u8>,
-    /// An error after the bytes that were decrypted last, to be reported once these are read.
+    /// An error in what follows the bytes decrypted last, to be reported after these have been read.
     pending_error: Option<rustls::Error>,
-    /// rustls has failed, and would fail again on the same record.
+    /// rustls failed, and would fail again on the same record.
     has_failed: bool,
     /// The server has sent a close_notify.
     has_ended: bool,
@@ -62,7 +62,7 @@ impl Session {
         loop {
             match session.advance(None) {
                 Ok(_) => {}
-                // The handshake itself succeeded: the first request reports what follows it.
+                // The handshake itself succeeded; the first request reports the error.
                 Err(error) if !session.tls.is_handshaking() => session.pending_error = Some(error),
                 Err(error) => {
                     // Sends the alert with the reason.
@@ -80,8 +80,8 @@ impl Session {
         }
     }
 
-    /// Sends the bytes. Sends nothing if the session is broken after a response that is still to be read: that
-    /// response was sent before the request, and is what the caller needs to see.
+    /// Sends the bytes. Sends nothing if the server has already sent a response and then broken the session: that
+    /// response is what the caller needs to see.
     pub fn send(&mut self, socket: &mut Socket, bytes: &[u8], context: &CallContext) -> Result<(), Failure> {
         if self.pending_error.is_some() && !self.plaintext.input().is_empty() {
             return Ok(());
@@ -117,13 +117,14 @@ impl Session {
         }
     }
 
-    /// Whether nothing has arrived except messages of TLS itself, such as session tickets. Reads those.
-    pub fn has_no_late_data(&mut self, socket: &mut Socket) -> bool {
+    /// Checks that nothing has arrived on an idle connection except messages of TLS itself, such as session tickets.
+    /// Reads and processes these.
+    pub fn probe(&mut self, socket: &mut Socket) -> bool {
         let buffer = self.records.input_append_buf();
         let capacity = buffer.len();
         match socket.receive_now(buffer) {
             Ok(None) => {}
-            // A full buffer cannot be only tickets, which are small.
+            // Tickets are small, so a full buffer has other data too.
             Ok(Some(received)) if 0 < received && received < capacity => {
                 self.records.input_appended(received)
             }
@@ -132,14 +133,15 @@ impl Session {
         self.process_and_check()
     }
 
-    /// Releases memory that an idle session does not need, and wipes the rest. Returns `false` if unread data is left.
+    /// Releases memory that an idle session does not need, and wipes the rest. Returns whether the session can be
+    /// reused: it is intact, and no data is left unread.
     pub fn recycle(&mut self) -> bool {
         let is_clean = self.process_and_check();
         self.records.recycle();
         is_clean
     }
 
-    /// Processes what was received, and returns whether the session is intact and nothing is left unread.
+    /// Processes what was received. Returns whether the session is intact and no data is left unread.
     fn process_and_check(&mut self) -> bool {
         self.advance(None).is_ok()
             && !self.has_ended
@@ -147,7 +149,7 @@ impl Session {
             && self.records.input().is_empty()
     }
 
-    /// Ends the session: sends a close_notify or, after an error, its alert. Does not wait.
+    /// Ends the session without waiting: sends a close_notify or, after an error, its alert.
     pub fn close_notify(&mut self, socket: &mut Socket) {
         let mut is_queued = false;
         // After an error there may be an alert to send, but no record can be read.
@@ -174,8 +176,8 @@ impl Session {
         socket.send_without_waiting(&self.outgoing);
     }
 
-    /// Processes the received records as far as possible. Appends the decrypted bytes: the first record whole, further
-    /// ones while they fit into the capacity. Returns the number of bytes. The caller flushes.
+    /// Processes the received records as far as possible. Appends the decrypted bytes to `into`: always the first
+    /// record, and more as long as they fit into its capacity. Returns the number of bytes. The caller flushes.
     fn advance(&mut self, into: Option<&mut IoBuffers>) -> Result<usize, rustls::Error> {
         if let Some(error) = self.pending_error.take() {
             return Err(error);
@@ -225,13 +227,13 @@ impl Session {
             self.records.input_consume(used);
             match continues {
                 Ok(true) => {}
-                // The bytes that precede the error are read first.
+                // The caller reads the bytes before the error first.
                 Err(error) if decrypted > 0 => {
                     self.pending_error = Some(error);
                     return Ok(decrypted);
                 }
                 Err(error) => return Err(error),
-                // A handshake message that spans more records than any valid one.
+                // A handshake message that is longer than any valid one.
                 Ok(false) if decrypted == 0 && self.records.is_full_without_progress() => {
                     return Err(InvalidMessage::HandshakePayloadTooLarge.into());
                 }
@@ -288,7 +290,7 @@ fn encode<Data>(mut data: EncodeTlsData<'_, Data>, outgoing: &mut Vec<u8>) {
     {
         let start = outgoing.len();
         outgoing.resize(start + required_size, 0);
-        // Cannot fail: it has the size that was required.
+        // Cannot fail: the buffer has the required size.
         let _ = data.encode(&mut outgoing[start..]);
     }
 }

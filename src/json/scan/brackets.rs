@@ -24,7 +24,7 @@ pub struct Brackets<'t> {
     read_batch: ReadBatch,
 }
 
-/// Reads the next batch, with some kind of block.
+/// A function that reads the next batch, with some kind of block.
 pub(super) type ReadBatch = fn(BatchReader);
 
 /// The kernel that reads the next batch.

@@ -1,13 +1,14 @@
-//! A text that is validated while it grows.
+//! The buffer that is validated while it grows, and the validated document.
 
 use super::validator::{Extent, Update, Validator};
 use super::{Fault, dispatch};
+use crate::alloc::try_reserve_exact;
 use crate::sys::memory::prefer_huge_pages;
 
-/// Bytes copied before they are validated: few enough to stay in the first-level cache.
+/// The number of bytes that are copied before they are validated: they stay in the first-level cache.
 const COPY_CHUNK: usize = 8 << 10;
 
-/// A buffer for a JSON text. Its content has been validated already, so it can only be appended to.
+/// A buffer for a JSON text. Its content has already been validated, so it can only be appended to.
 #[derive(Debug)]
 pub struct JsonBuffer {
     bytes: Vec<u8>,
@@ -59,7 +60,8 @@ impl JsonBuffer {
 
     /// Reserves memory for `size` bytes in all. Returns `None` if there is not enough.
     pub fn reserve(&mut self, size: usize) -> Option<()> {
-        self.bytes.try_reserve_exact(size.saturating_sub(self.bytes.len())).ok()?;
+        let additional = size.saturating_sub(self.bytes.len());
+        try_reserve_exact(&mut self.bytes, additional)?;
         prefer_huge_pages(&mut self.bytes);
         Some(())
     }
@@ -101,8 +103,8 @@ impl JsonBuffer {
 /// Converts bytes that the validator has accepted, without reading them again.
 #[allow(unsafe_code)]
 fn validated_string(bytes: Vec<u8>) -> String {
-    // SAFETY: the only caller passes bytes that the validator has read to the end, without finding an error, and that
-    // have not changed since. The validator accepts nothing but UTF-8.
+    // SAFETY: the only caller passes bytes that the validator has read to the end without finding an error, and that
+    // have not changed since. The validator accepts only UTF-8.
     unsafe { String::from_utf8_unchecked(bytes) }
 }
 

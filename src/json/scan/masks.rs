@@ -18,8 +18,8 @@ pub(super) type Row = [u64; BATCH];
 /// A row without bits.
 pub(super) const EMPTY: Row = [0; BATCH];
 
-/// The masks of a batch. Steps that carry nothing from block to block process all of a row, even if the batch has
-/// fewer blocks, so that they are vectorized; the rest of the row is ignored in the end.
+/// The masks of a batch. Steps that carry nothing from block to block process whole rows, even if the batch has fewer
+/// blocks, so that they are vectorized. The rest of a row is ignored.
 pub(super) struct Masks {
     pub(super) backslash: Row,
     /// A bit for each block that has a backslash.
@@ -74,7 +74,7 @@ impl Masks {
         }
     }
 
-    /// Finds the bytes of each class, inside and outside of strings. Whitespace is only the space here.
+    /// Finds the bytes of each class, inside and outside of strings. Of whitespace, it finds only spaces.
     #[inline(always)]
     pub(super) fn classify<B: Block>(&mut self, machine: B::Machine, blocks: &[[u8; BLOCK]]) {
         let mut blocks_with_backslash = 0;
@@ -96,7 +96,7 @@ impl Masks {
         self.blocks_with_backslash = blocks_with_backslash;
     }
 
-    /// Marks what is in a container of the wrong kind.
+    /// Marks what is not allowed in its kind of container.
     #[inline(always)]
     pub(super) fn check_membership(&mut self) {
         for index in 0..BATCH {

@@ -1,16 +1,16 @@
 //! Validates JSON and finds where its values end, without building a tree.
 //!
 //! A [`JsonBuffer`] is validated while it grows, and becomes a [`Document`] if and only if serde_json's `RawValue`
-//! accepts its text. The functions here are for the text of documents: they check nothing, and return an arbitrary
-//! offset within any other text.
+//! accepts its text. The functions here are for the text of documents. They check nothing: in any other text, they
+//! return an arbitrary offset.
 //!
-//! Two techniques are used. Both compare many bytes at once, and turn the results into an integer with a bit per
+//! Both of the techniques used here compare many bytes at once, and turn the results into an integer with one bit per
 //! byte:
 //!
-//! - `validator` and [`Brackets`] read all of a text, in blocks of 64 bytes. They do arithmetic with the masks of
-//!   whole blocks, and are compiled for each kind of block: [`dispatch`] selects the best one at run time.
-//! - `search` skips the content of strings, whitespace and numbers, which are short. It loads one vector at a time,
-//!   of a kind that is fixed at compile time.
+//! - `validator` and [`Brackets`] read a whole text in blocks of 64 bytes, and do arithmetic with the masks of blocks.
+//!   They are compiled for each kind of block; [`dispatch`] selects the best one at run time.
+//! - `search` skips strings, whitespace and numbers, which are short. It loads one vector at a time, of a kind that is
+//!   fixed at compile time.
 //!
 //! | file | content |
 //! |---|---|

@@ -16,8 +16,8 @@ pub fn string_end(text: &[u8], at: usize) -> (usize, bool) {
     Scanner::<Native>::new(text).string_end(at)
 }
 
-/// Copies the content of a string, which begins at `at`, up to its end or its first escape. Returns the number of
-/// bytes copied. Stops earlier where less than a vector is left of the text or of the buffer.
+/// Copies the content of a string, which begins at `at`, up to its end or its first escape. Returns the number of bytes
+/// copied. Stops earlier if less than a vector is left in the text or in the buffer.
 #[inline(always)]
 pub fn copy_verbatim(text: &[u8], at: usize, buffer: &mut [u8]) -> usize {
     Scanner::<Native>::new(text).copy_verbatim(at, buffer)
@@ -56,8 +56,8 @@ pub(super) fn find<V: SearchVector>(text: &[u8], mut at: usize, class: impl Fn(V
     find_in_tail(text, at, class)
 }
 
-/// `find` where less than a vector is left: loads the last whole vector of the text again, and drops the bytes before
-/// `at`.
+/// `find` for the last bytes, which are fewer than a vector: loads the last whole vector of the text, and drops the
+/// bytes before `at`.
 #[inline(never)]
 fn find_in_tail<V: SearchVector>(text: &[u8], at: usize, class: impl Fn(V) -> u64) -> usize {
     let Some(left) = text.len().checked_sub(at).filter(|left| *left > 0) else {
@@ -86,7 +86,7 @@ impl<'a, V: SearchVector> Scanner<'a, V> {
         Scanner { text, vector: PhantomData }
     }
 
-    /// The byte at `at`. After the end of the text it is U+0000, which is a wrong byte wherever one is expected.
+    /// The byte at `at`; after the end of the text, U+0000, which is not valid anywhere.
     #[inline(always)]
     fn byte(&self, at: usize) -> u8 {
         self.text.get(at).copied().unwrap_or(0)

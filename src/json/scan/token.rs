@@ -1,4 +1,4 @@
-//! Checks of the tokens that are read one at a time: escapes, numbers and literals.
+//! Checks the tokens that are read one at a time: escapes, numbers and literals.
 
 use super::arch::Native;
 use super::masks::{NO_ERROR, pop_lowest_bit};
@@ -47,8 +47,8 @@ fn check_number(text: &[u8], start: usize, end: usize) -> usize {
     }
 }
 
-/// Whether the `length` bytes at `start` are a number without an exponent. Returns `false` for some numbers, too:
-/// those that do not fit into a vector, and those close to the end of the text.
+/// Whether the `length` bytes at `start` are a number without an exponent. Also returns `false` for numbers that do not
+/// fit into a vector, or are close to the end of the text.
 #[inline(always)]
 fn is_short_decimal(text: &[u8], start: usize, length: usize) -> bool {
     let Some(bytes) = text.get(start..).and_then(<[u8]>::first_chunk::<16>) else { return false };

@@ -1,13 +1,12 @@
 //! Validates UTF-8 with the masks of blocks.
 //!
-//! A lead byte requires one to three continuation bytes: shifting the masks of lead bytes gives the places where
-//! these are expected, and they must be exactly the places where they are. In addition, the first continuation byte
-//! after E0, ED, F0 and F4 has a smaller range, which rules out overlong encodings, surrogates, and values above
-//! U+10FFFF.
+//! A lead byte requires one to three continuation bytes. Shifting the masks of lead bytes gives the places where these
+//! are expected, which must be exactly the places where they are found. In addition, the first continuation byte after
+//! E0, ED, F0 and F4 has a smaller range, which rules out overlong encodings, surrogates, and values above U+10FFFF.
 
 use super::vector::Block;
 
-/// What the blocks so far require of the next one.
+/// What the blocks processed so far require of the next one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Utf8 {
     /// Where it must have continuation bytes.

@@ -18,7 +18,7 @@
 //!     for each escape and each scalar that ends here: check its bytes
 //! ```
 //!
-//! A text and its masks, which are written with the lowest bit on the left, as the text is:
+//! A text and its masks, which are written with the lowest bit on the left, like the text:
 //!
 //! ```text
 //! text          {"id": 7, "tags": ["a\"b", true], "at": {}}
@@ -55,7 +55,7 @@
 //!   object, so a loop over the brackets is enough. Their stack has one bit for each, and is not the call stack: no
 //!   depth of nesting overflows it.
 //!
-//! Of the errors in this text, `value` and `expected` show the first and the third, `array_only` the others:
+//! In this text, `value` and `expected` show the first and the third error, `array_only` the others:
 //!
 //! ```text
 //! text          {"a" 1, "b": [2,], 3}
@@ -70,6 +70,8 @@
 //! ```
 //!
 //! A block passes a few bits on to the next one (`Carry`), so the text may arrive in chunks of any size.
+
+use std::ops::Range;
 
 use super::Fault;
 use super::masks::{
@@ -95,13 +97,27 @@ const DEEP_STACK: u64 = 2 << EXTENT_LEVELS;
 /// The smallest stack that has no bit left for another bracket.
 const FULL_STACK: u64 = 1 << 63;
 
-/// Start and end of an array or object.
+/// The start and the end of a part of a text, such as an array or object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Extent {
-    /// Offset of the opening bracket.
+    /// Offset of its first byte.
     pub start: usize,
-    /// Offset after the closing bracket.
+    /// Offset after its last byte.
     pub end: usize,
+}
+
+impl Extent {
+    /// Whether it has no bytes. Every value has some, so an empty extent represents an absent value.
+    #[inline]
+    pub(crate) fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+
+    /// The bytes; `None` if there are none.
+    #[inline]
+    pub(crate) fn range(self) -> Option<Range<usize>> {
+        (!self.is_empty()).then_some(self.start..self.end)
+    }
 }
 
 /// The state after the blocks processed so far.
@@ -259,7 +275,7 @@ impl Validator {
         first
     }
 
-    /// Finds what is inside of strings.
+    /// Finds the bytes inside of strings.
     #[inline(always)]
     fn find_strings<B: Block>(&mut self, machine: B::Machine, count: usize, masks: &mut Masks) {
         for (in_string, quote) in masks.in_string.iter_mut().zip(masks.quote).take(count) {
@@ -268,7 +284,7 @@ impl Validator {
         }
     }
 
-    /// Reads blocks again that have more than printable ASCII.
+    /// Reads those blocks again that have bytes other than printable ASCII.
     #[inline(always)]
     fn check_non_ascii<B: Block>(&mut self, machine: B::Machine, blocks: &[[u8; BLOCK]], masks: &mut Masks) {
         for (index, block) in blocks.iter().enumerate() {
@@ -356,7 +372,7 @@ impl Validator {
         NO_ERROR
     }
 
-    /// Goes from bracket to bracket. Finds what is directly in an object, and closing brackets of the wrong kind.
+    /// Iterates over the brackets. Finds what is directly in an object, and closing brackets of the wrong kind.
     #[inline(always)]
     fn match_brackets(&mut self, blocks: &[[u8; BLOCK]], masks: &mut Masks) {
         let mut stack = self.bracket_stack;
@@ -432,7 +448,7 @@ impl Validator {
     fn close_extent(&mut self, index: usize, at: usize) {
         match self.extents.get_mut(index) {
             Some(extent) if at - extent.start >= MIN_EXTENT_LENGTH => extent.end = at + 1,
-            // Those within a small one are small, so none follows it in the list.
+            // Extents within a small one are small too, so none follows it in the list.
             _ => self.extents.truncate(index),
         }
     }

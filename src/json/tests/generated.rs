@@ -1,4 +1,4 @@
-//! Random documents, compared with what was written and with what serde_json reads.
+//! Reads random documents, and compares the values with those written and with those that serde_json reads.
 
 use std::ops::Range;
 
@@ -223,7 +223,7 @@ fn assert_written(value: Json, model: &Model, text: &str) {
     }
 }
 
-/// Reads the elements in both orders, because none may matter.
+/// Reads the elements in both directions, because the order must not matter.
 fn assert_all_written<'m>(
     value: Json,
     list: impl DoubleEndedIterator<Item = &'m Model> + ExactSizeIterator + Clone,
@@ -343,7 +343,7 @@ fn assert_read_around_limit(brackets: &str, key: &str, before: &str, after: &str
     }
 }
 
-/// Containers far larger than a tape, with small and large values.
+/// Containers far larger than the limit of a tape, with small and large values.
 fn large_documents() -> Vec<(String, Model)> {
     let mut documents = Vec::new();
     for seed in 1..7 {

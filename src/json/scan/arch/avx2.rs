@@ -1,4 +1,4 @@
-//! AVX2, with the other features of the processors that introduced it. Detected at run time.
+//! AVX2, with other features that the same processors have. Detected at run time.
 
 use super::super::vector::{BLOCK, Block, Kernel, Vector};
 use std::arch::x86_64::*;

@@ -1,4 +1,4 @@
-//! SIMD within a register: eight bytes in a 64-bit integer, for processors without vectors that we know.
+//! SIMD within a register: eight bytes in a 64-bit integer, for processors whose vectors are not supported.
 
 use super::super::vector::{BLOCK, Block, SearchVector, Vector};
 

@@ -1,4 +1,4 @@
-//! The validator compared with serde_json, with every kind of block; and the searches compared with the validator.
+//! Compares the validator, for every kind of block, with serde_json, and the searches with the validator.
 //!
 //! Large sets of cases are thinned out unless `REFOLD_EXHAUSTIVE` is set (see `crate::rng::scale`).
 
@@ -45,7 +45,7 @@ fn validate(kind: Kind, text: &[u8], ends: &[usize]) -> Result<Vec<Extent>, Faul
     validator.finish(text.len())
 }
 
-/// Whether serde_json accepts a text. Asserts that all validators do the same, and report the same offset otherwise.
+/// Whether serde_json accepts a text. Asserts that all validators do the same, with the same offset if they reject it.
 fn is_valid(text: &[u8]) -> bool {
     let is_valid = serde_json::from_slice::<&RawValue>(text).is_ok();
     let first = validate(KINDS[0], text, &[]);
@@ -57,7 +57,7 @@ fn is_valid(text: &[u8]) -> bool {
 }
 
 impl Rng {
-    /// Appends a value with `depth` levels of brackets at most, and whitespace in some places.
+    /// Appends a value with at most `depth` levels of brackets, and whitespace in some places.
     fn value(&mut self, text: &mut String, depth: usize) {
         let kind = if depth == 0 { 2 + self.below(4) } else { self.below(6) };
         match kind {
@@ -92,7 +92,7 @@ impl Rng {
     }
 }
 
-/// A valid text that is nested in `depth` levels at most.
+/// A valid text with at most `depth` levels of brackets.
 fn generate(rng: &mut Rng, depth: usize) -> String {
     let mut text = String::new();
     rng.value(&mut text, depth);
@@ -138,7 +138,7 @@ const STRING_PARTS: [&str; 14] = [
 const LIKELY: &[u8] =
     b"\"\\{}[]:,0123456789.eE+-truefalsn \t\n\r\0\x1f/u\x7f\x80\xbf\xc0\xc3\xe0\xed\xf0\xf4\xf5\xff";
 
-/// Texts with some of everything, to be truncated and mutated.
+/// Texts with all kinds of tokens, to be truncated and mutated.
 const SEEDS: [&str; 7] = [
     r#"{"name":"Grüße \ud83d\ude00 \"x\"","n":[-0,1.5e+10,0.25E-3,12345678901234567890],"t":true,"f":false,"z":null}"#,
     "[\n    {\n        \"a\" : [ ] ,\r\n\t\"b\" : { } },\n    \"\\u00e9\\n\\/\"\n]\n",

@@ -170,8 +170,7 @@ fn chunk_boundaries_do_not_change_the_result() {
     }
 }
 
-/// Four bytes, each of them from the limits of all ranges that UTF-8 distinguishes, at all offsets close to the end
-/// of a block.
+/// Four bytes, each from the limits of the ranges that UTF-8 distinguishes, at all offsets close to the end of a block.
 #[test]
 fn accepts_utf8_and_nothing_else() {
     let bytes = [
@@ -255,7 +254,7 @@ fn records_large_containers_of_the_outer_levels() {
     assert!(recorded > rounds / 4, "{recorded}");
 }
 
-/// The extents from 128 bytes on, within one to three others.
+/// The containers of at least 128 bytes within one to three others.
 fn large_extents(text: &str) -> Vec<Extent> {
     let mut open = Vec::new();
     let mut extents = Vec::new();
@@ -280,7 +279,7 @@ fn large_extents(text: &str) -> Vec<Extent> {
     extents.sort_unstable_by_key(|extent| extent.start);
     extents
 }
-/// The rows of the drawing for a text, by their names.
+/// The rows of the drawing of a text, by name.
 fn draw(text: &str) -> Vec<(&'static str, String)> {
     let mut block = [b' '; BLOCK];
     block[..text.len()].copy_from_slice(text.as_bytes());
@@ -306,7 +305,7 @@ fn draw(text: &str) -> Vec<(&'static str, String)> {
     rows.map(|(name, mask)| (name, row(mask))).to_vec()
 }
 
-/// The first byte, and the first one after each `{`, `[`, `,` and `:`, whitespace aside.
+/// The first byte, and the first one after each `{`, `[`, `,` and `:`, without counting whitespace.
 fn first_bytes_of_expected_values(masks: &Masks) -> u64 {
     let mut is_expected = true;
     (0..BLOCK).fold(0, |expected, bit| {

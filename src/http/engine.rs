@@ -1,9 +1,9 @@
-//! The door to ureq, the HTTP engine: no other file names it.
+//! The HTTP engine: the only file that uses ureq.
 //!
-//! ureq only frames requests and responses. This library establishes, keeps and checks the connections: a [`Slot`] has an
-//! agent of ureq and at most one connection, which it lends to the agent for one exchange at a time. ureq calls back for
-//! the connection (`SlotConnector`) and for I/O on it (`Loan`). It passes no state of the call to these, so they share it
-//! with the slot.
+//! ureq only frames requests and responses. This library establishes, keeps and checks the connections. A [`Slot`] owns
+//! a ureq agent and at most one connection, which it lends to the agent for one exchange at a time. ureq calls back to
+//! get the connection (`SlotConnector`) and to do I/O on it (`Loan`). Because ureq cannot pass the state of a call to
+//! these callbacks, they share it with the slot (`Shared`).
 
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -40,7 +40,7 @@ pub struct RequestUri(Uri);
 impl Engine {
     /// An engine for requests to `origin`, which is `scheme://host[:port]`.
     pub fn new(origin: &str) -> Result<Engine, String> {
-        // Building a configuration reads the environment, so that it must not be repeated in the child of a fork.
+        // Built once, because building it reads the environment, which is not safe in a forked child.
         let config = Agent::config_builder()
             .proxy(None)
             .max_redirects(0)
@@ -72,7 +72,7 @@ impl Engine {
     }
 }
 
-/// Carries one exchange at a time. Keeps at most one connection.
+/// An entry of the pool: carries one exchange at a time, and keeps at most one connection.
 pub struct Slot {
     agent: Agent,
     shared: Arc<Mutex<Shared>>,
@@ -83,12 +83,12 @@ pub struct Slot {
 struct Shared {
     /// `None` between calls.
     exchange: Option<Exchange>,
-    /// `None` while ureq has it, and if there is none.
+    /// `None` while it is lent to ureq, and if there is none.
     connection: Option<Box<Connection>>,
 }
 
 impl Shared {
-    /// Does work for the current exchange, which records its failure.
+    /// Runs `work` for the current exchange. Records a failure in the exchange, because ureq would lose the reason.
     fn run<T>(&mut self, work: impl FnOnce(&mut Exchange) -> Result<T, Failure>) -> Result<T, ureq::Error> {
         let exchange = self.exchange.as_mut().ok_or(ureq::Error::ConnectionFailed)?;
         work(exchange).map_err(|failure| {
@@ -98,14 +98,14 @@ impl Shared {
     }
 }
 
-/// Never waits: only the thread that runs the call takes the lock. ureq requires one, because its traits are `Sync`.
+/// Never waits: only the thread that runs the call takes the lock. It is needed because ureq requires `Sync`.
 fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Slot {
-    /// Sends a GET and passes the head and the body of the response to `receive`. Uses the slot's connection, or
-    /// establishes one. Keeps it if it can be used again.
+    /// Sends a GET request, and passes the head and the body of the response to `receive`. Uses the slot's connection,
+    /// or establishes one, and keeps it if it can be reused.
     pub fn run<T>(
         &mut self,
         uri: &RequestUri,
@@ -144,7 +144,7 @@ impl Slot {
 /// The head of a response.
 pub struct Head {
     parts: Parts,
-    /// The length of the body before decoding, if it was announced and there is a body.
+    /// The announced length of the body before decoding, if there is a body.
     pub content_length: Option<u64>,
 }
 
@@ -169,7 +169,7 @@ impl Head {
         self.headers().get_all(header::CONTENT_ENCODING).iter().map(HeaderValue::as_bytes)
     }
 
-    /// Whether the body is chunked according to ureq, so that it marks its own end.
+    /// Whether ureq reads the body as chunked, so that the body itself marks its end.
     pub fn is_chunked(&self) -> bool {
         let lines = self.headers().get_all(header::TRANSFER_ENCODING).iter();
         let mut names = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
@@ -193,7 +193,7 @@ impl<'a> BodyReader<'a> {
         BodyReader { body: body.as_reader(), error: None }
     }
 
-    /// The error that the last read has returned, if it was one of ureq: decoders pass on an I/O error alone.
+    /// Takes the error of the last read, if it failed. A decoder in between passes on only an `io::Error`.
     pub fn take_error(&mut self) -> Option<UreqError> {
         self.error.take()
     }
@@ -249,7 +249,7 @@ impl Connector for SlotConnector {
     }
 }
 
-/// The connector resolves names, if it has to establish a connection. ureq would have them resolved for each request.
+/// Resolves nothing. ureq resolves the name for each request; the connector does so only for a new connection.
 #[derive(Debug)]
 struct NoLookup;
 
@@ -262,9 +262,9 @@ impl Resolver for NoLookup {
 /// A connection while ureq uses it.
 #[derive(Debug)]
 struct Loan {
-    /// `None` once it was given back to the slot.
+    /// `None` after it was returned to the slot.
     connection: Option<Box<Connection>>,
-    /// The buffers after that.
+    /// Replaces the buffers of the connection after that.
     empty: IoBuffers,
     shared: Arc<Mutex<Shared>>,
 }
@@ -295,7 +295,7 @@ impl Transport for Loan {
         self.run(|connection, exchange| connection.receive(exchange))
     }
 
-    /// Gives the connection back to its slot if it can be used again. ureq calls this after each response that allows it,
+    /// Returns the connection to its slot if it can be reused. ureq calls this after each response that permits reuse,
     /// and would put an open connection into its own pool.
     fn is_open(&mut self) -> bool {
         if let Some(mut connection) = self.connection.take()
@@ -324,7 +324,7 @@ impl Buffers for IoBuffers {
         self.input_append_buf()
     }
 
-    /// Only for the bodies of requests, of which there are none.
+    /// ureq uses this for request bodies, which a GET does not have.
     fn tmp_and_output(&mut self) -> (&mut [u8], &mut [u8]) {
         self.tmp_and_output()
     }
