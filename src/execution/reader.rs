@@ -4,7 +4,7 @@ use super::keys::{FIELDS, Field, KeyPredictor, NODE_FIELDS, NodeField};
 use super::{Count, Fields, NODE_MEMORY, Node, ParseErrorKind};
 use crate::alloc::{try_extend, try_extend_with_nul, try_push, try_reserve};
 use crate::json::scan::{self, Document, Extent};
-use crate::json::{Cursor, Key, append_unescaped};
+use crate::json::{Cursor, Key, append_unescaped, nearest_double};
 
 /// Appends the content of a string to a buffer, with a NUL.
 type Append = fn(&mut Vec<u8>, &[u8]) -> Option<()>;
@@ -97,7 +97,7 @@ impl<'a> Reader<'a> {
                 |fields| &mut fields.status
             }
             Some(Field::CompletionPercentage) => {
-                self.fields.completion_percentage = self.read_number().and_then(|number| number.parse().ok());
+                self.fields.completion_percentage = self.read_number().and_then(nearest_double);
                 return Ok(());
             }
             Some(Field::Nodes) => return self.read_nodes(),

@@ -9,10 +9,13 @@
 //!
 //! Memory whose size depends on the text is allocated fallibly. If there is not enough, the access returns nothing, and
 //! nothing is cached.
+//!
+//! Numbers are parsed with integer arithmetic alone (see `double`).
 
 mod cache;
 mod chunks;
 mod cursor;
+mod double;
 mod escape;
 mod key_index;
 mod number;
@@ -30,7 +33,7 @@ use crate::alloc::{OnceBox, try_copy_with_nul};
 
 pub(crate) use self::cursor::{Cursor, Key};
 pub(crate) use self::escape::{Escape, append_unescaped, decode_escape};
-pub(crate) use self::number::truncate;
+pub(crate) use self::number::{nearest_double, truncate};
 pub(crate) use self::tape::{Tape, TapeCell, TapeEntry};
 
 /// The six types of JSON values.
