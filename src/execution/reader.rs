@@ -133,7 +133,7 @@ impl<'a> Reader<'a> {
     }
 
     fn push_node(&mut self, node: Node) -> Result<(), ParseErrorKind> {
-        if (self.nodes.len() * NODE_MEMORY) as u64 >= self.node_memory_limit {
+        if self.nodes.len() as u64 * NODE_MEMORY as u64 >= self.node_memory_limit {
             return Err(ParseErrorKind::TooManyNodes { limit: self.node_memory_limit });
         }
         if self.nodes.is_empty() {
