@@ -124,6 +124,10 @@
  * another 128 KiB, or a copy of its arguments. The shared library may be loaded with dlopen() at any time. It
  * stays mapped after dlclose(), because threads may still be running in it.
  *
+ * Numbers do not depend on the floating-point modes of the calling thread: whatever its rounding mode, even if
+ * denormal numbers are taken for zero, a number reads as the nearest double. No function changes these modes,
+ * sets a floating-point flag or raises a floating-point exception, even one that your program traps.
+ *
  * From other languages
  * --------------------
  * Authors of bindings for Java, C#, Ruby, Lua or any other language also need to know the following. The

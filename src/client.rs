@@ -68,8 +68,8 @@ impl Transport for Http {
 pub struct Client<T: Transport = Http> {
     transport: T,
     clock: Clock,
-    /// Returns a random number from 0 to 1 for the jitter of the backoff.
-    random: fn() -> f64,
+    /// Draws a number for the jitter of a backoff.
+    random: fn() -> u32,
     timeout: Option<Duration>,
     max_retries: u32,
     poll_interval: Duration,
@@ -297,7 +297,7 @@ impl WaitState {
     }
 }
 
-/// A number from 0 to 1 that spreads out the retries of many clients. Not suitable for secrets.
-fn random() -> f64 {
-    RandomState::new().hash_one((process::id(), Instant::now())) as f64 / u64::MAX as f64
+/// A number that spreads the retries of many clients. Not suitable for secrets.
+fn random() -> u32 {
+    RandomState::new().hash_one((process::id(), Instant::now())) as u32
 }

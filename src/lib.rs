@@ -39,6 +39,9 @@
 //!
 //! CONTRIBUTING.md lists every place that changes with a new accessor, option or error code.
 
+// It depends on the modes of the calling thread (see `json::double`).
+#![deny(clippy::float_arithmetic)]
+
 mod alloc;
 pub mod cancel;
 pub mod client;

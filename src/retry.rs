@@ -17,14 +17,14 @@ const MAX_INTERVAL_GROWTH: u32 = 10;
 /// The maximum number of doublings of the backoff. 2^20 s are twelve days, and the arithmetic cannot overflow.
 const MAX_DOUBLINGS: u32 = 20;
 
-/// The pause before the next attempt, or `None` if the call ends with this error. `attempts` is the number of attempts
-/// so far, `remaining` the time until the deadline, and `random` a number from 0 to 1.
+/// The pause before the next attempt, or `None` if the call ends with this error. `attempts` were made so far,
+/// `remaining` is the time until the deadline, and `random` is any number.
 pub fn pause_before_retry(
     error: &Error,
     attempts: u32,
     max_retries: u32,
     remaining: Option<Duration>,
-    random: f64,
+    random: u32,
 ) -> Option<Duration> {
     if attempts > max_retries || !error.is_transient() {
         return None;
@@ -37,10 +37,11 @@ pub fn pause_before_retry(
     remaining.is_none_or(|remaining| pause < remaining).then_some(pause)
 }
 
-/// 1 s after the first attempt, doubled after each further one, and randomly shortened by up to a half.
-fn backoff(attempts: u32, random: f64) -> Duration {
+/// 1 s after the first attempt, doubled after each further one, and shortened at random by up to a half.
+fn backoff(attempts: u32, random: u32) -> Duration {
     let doublings = attempts.saturating_sub(1).min(MAX_DOUBLINGS);
-    Duration::from_secs(1 << doublings).mul_f64(0.5 + 0.5 * random.clamp(0.0, 1.0))
+    let half = Duration::from_secs(1 << doublings) / 2;
+    half + half * random / u32::MAX
 }
 
 /// The pauses between the polls of a wait.
@@ -83,6 +84,8 @@ mod tests {
     use super::*;
     use crate::error::{ErrorKind, ResponseDetails};
 
+    const MAX: u32 = u32::MAX;
+
     fn status(status: u16, retry_after: Option<u64>) -> Error {
         let retry_after = retry_after.map(Duration::from_secs);
         Error::from(ErrorKind::Status).with_response(ResponseDetails {
@@ -95,12 +98,12 @@ mod tests {
     #[test]
     fn backoff_doubles_within_its_jitter() {
         let cases =
-            [(1, 0.0, 500), (1, 1.0, 1000), (2, 0.0, 1000), (2, 0.5, 1500), (3, 1.0, 4000), (4, 0.0, 4000)];
+            [(1, 0, 500), (1, MAX, 1000), (2, 0, 1000), (2, 1 << 31, 1500), (3, MAX, 4000), (4, 0, 4000)];
         for (attempts, random, milliseconds) in cases {
             let pause = pause_before_retry(&status(503, None), attempts, 9, None, random);
             assert_eq!(pause, Some(Duration::from_millis(milliseconds)), "{attempts} {random}");
         }
-        assert!(pause_before_retry(&status(503, None), u32::MAX - 1, u32::MAX, None, 1.0).is_some());
+        assert!(pause_before_retry(&status(503, None), u32::MAX - 1, u32::MAX, None, MAX).is_some());
     }
 
     #[test]
@@ -108,7 +111,7 @@ mod tests {
         for (attempts, max_retries, is_retried) in
             [(1, 0, false), (1, 1, true), (2, 1, false), (3, 3, true), (4, 3, false)]
         {
-            let pause = pause_before_retry(&status(503, None), attempts, max_retries, None, 0.0);
+            let pause = pause_before_retry(&status(503, None), attempts, max_retries, None, 0);
             assert_eq!(pause.is_some(), is_retried, "{attempts} {max_retries}");
         }
     }
@@ -116,7 +119,7 @@ mod tests {
     #[test]
     fn retry_after_replaces_the_backoff_up_to_a_minute() {
         for (requested, expected) in [(0, Some(0)), (7, Some(7)), (60, Some(60)), (61, None)] {
-            let pause = pause_before_retry(&status(429, Some(requested)), 1, 2, None, 1.0);
+            let pause = pause_before_retry(&status(429, Some(requested)), 1, 2, None, MAX);
             assert_eq!(pause, expected.map(Duration::from_secs));
         }
     }
@@ -124,9 +127,9 @@ mod tests {
     #[test]
     fn pause_past_the_deadline_is_not_started() {
         let remaining = |milliseconds| Some(Duration::from_millis(milliseconds));
-        assert!(pause_before_retry(&status(503, None), 1, 2, remaining(1001), 1.0).is_some());
-        assert!(pause_before_retry(&status(503, None), 1, 2, remaining(1000), 1.0).is_none());
-        assert!(pause_before_retry(&status(503, Some(5)), 1, 2, remaining(4000), 1.0).is_none());
+        assert!(pause_before_retry(&status(503, None), 1, 2, remaining(1001), MAX).is_some());
+        assert!(pause_before_retry(&status(503, None), 1, 2, remaining(1000), MAX).is_none());
+        assert!(pause_before_retry(&status(503, Some(5)), 1, 2, remaining(4000), MAX).is_none());
     }
 
     #[test]

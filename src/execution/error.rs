@@ -5,10 +5,9 @@ use std::fmt;
 use serde_json::value::RawValue;
 
 use super::NODE_MEMORY;
-use crate::alloc::try_with_capacity;
 use crate::error::ErrorKind;
 use crate::error::message::document;
-use crate::json::scan::Fault;
+use crate::json::scan::{Brackets, Fault};
 
 /// Why a body is not an execution.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,10 +66,11 @@ impl ParseErrorKind {
         }
     }
 
-    /// Lets serde_json describe the defect at `at`. Returns `None` if there is not enough memory.
+    /// Lets serde_json explain what is wrong at `at`. Returns `None` if that would take much memory.
     fn explain(body: &str, at: usize) -> Option<ParseErrorKind> {
-        // serde_json allocates one byte for each open bracket, and up to three while its vector grows, infallibly.
-        drop(try_with_capacity::<u8>(at.checked_mul(3)?)?);
+        if max_depth(body.as_bytes().get(..at)?) > MAX_EXPLAINED_DEPTH {
+            return None;
+        }
         let error = serde_json::from_str::<&RawValue>(body).err()?;
         let message = error.to_string();
         let reason = message.split_once(" at line ").map_or(&*message, |(reason, _)| reason);
@@ -91,6 +91,19 @@ impl ParseErrorKind {
             column: at - line_start + 1,
         }
     }
+}
+
+/// serde_json allocates a byte for each open bracket, infallibly, and up to three while its vector grows.
+const MAX_EXPLAINED_DEPTH: usize = 4 << 10;
+
+/// The largest number of brackets that are open at once in the start of a document.
+fn max_depth(text: &[u8]) -> usize {
+    let (mut depth, mut max) = (0usize, 0);
+    for (_, opens) in Brackets::new(text) {
+        depth = if opens { depth + 1 } else { depth.saturating_sub(1) };
+        max = max.max(depth);
+    }
+    max
 }
 
 impl fmt::Display for ParseErrorKind {

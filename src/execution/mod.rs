@@ -12,7 +12,7 @@ mod reader;
 
 use crate::alloc::{OnceBox, try_box, try_with_capacity};
 use crate::json::scan::{Document, Extent, InvalidDocument, JsonBuffer};
-use crate::json::truncate;
+use crate::json::{nearest_double, truncate};
 use crate::state::State;
 
 pub use self::error::{ParseError, ParseErrorKind};
@@ -293,7 +293,9 @@ impl Default for Count {
 impl Count {
     /// A number truncated towards zero; absent if it is negative or larger than any `i64`.
     fn of(number: &str) -> Count {
-        let is_negative = number.starts_with('-') && number.parse::<f64>().is_ok_and(|number| number < 0.0);
+        // The bits are compared, because a comparison takes denormal numbers for zero in some modes of the caller.
+        let is_below_zero = |number: f64| number.to_bits() > (-0.0f64).to_bits();
+        let is_negative = number.starts_with('-') && nearest_double(number).is_some_and(is_below_zero);
         Count(if is_negative { -1 } else { i64::try_from(truncate(number)).unwrap_or(-1) })
     }
 

@@ -4,7 +4,7 @@ use super::keys::{FIELDS, Field, KeyPredictor, NODE_FIELDS, NodeField};
 use super::{Count, Fields, NODE_MEMORY, Node, ParseErrorKind};
 use crate::alloc::{try_extend, try_extend_with_nul, try_push, try_reserve};
 use crate::json::scan::{self, Document, Extent};
-use crate::json::{Cursor, Key, append_unescaped};
+use crate::json::{Cursor, Key, append_unescaped, nearest_double};
 
 /// Appends the content of a string to a buffer, with a NUL.
 type Append = fn(&mut Vec<u8>, &[u8]) -> Option<()>;
@@ -96,7 +96,7 @@ impl<'a> Reader<'a> {
                 |fields| &mut fields.status
             }
             Some(Field::CompletionPercentage) => {
-                self.fields.completion_percentage = self.read_number().and_then(|number| number.parse().ok());
+                self.fields.completion_percentage = self.read_number().and_then(nearest_double);
                 return Ok(());
             }
             Some(Field::Nodes) => return self.read_nodes(),
@@ -132,7 +132,7 @@ impl<'a> Reader<'a> {
     }
 
     fn push_node(&mut self, node: Node) -> Result<(), ParseErrorKind> {
-        if (self.nodes.len() * NODE_MEMORY) as u64 >= self.node_memory_limit {
+        if self.nodes.len() as u64 * NODE_MEMORY as u64 >= self.node_memory_limit {
             return Err(ParseErrorKind::TooManyNodes { limit: self.node_memory_limit });
         }
         if self.nodes.is_empty() {

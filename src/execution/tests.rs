@@ -434,6 +434,29 @@ fn other_bodies_are_refused_with_position_and_reason() {
 }
 
 #[test]
+fn explanations_take_little_memory() {
+    let cases = [
+        (4096, "", "it ends within a list at line 1 column 4096"),
+        (4097, "", "unexpected character or end at line 1 column 4098"),
+        (1 << 20, "[1 2]", "unexpected character or end at line 1 column 1048580"),
+        (1, "[],[],", "it ends within a list at line 1 column 7"),
+    ];
+    for (depth, rest, message) in cases {
+        let body = "[".repeat(depth) + rest;
+        let error =
+            Execution::parse(body.into_bytes(), None, u64::MAX).err().map(|error| error.kind.to_string());
+        assert_eq!(error, Some(format!("not JSON: {message}")), "{depth} {rest}");
+    }
+    // Brackets in strings and closed ones do not count.
+    for body in ["[".repeat(9000) + "]\"", "{\"\":[]},".repeat(9000)] {
+        let body = format!("[{}{body}", if body.starts_with('[') { "\"" } else { "" });
+        let error =
+            Execution::parse(body.into_bytes(), None, u64::MAX).err().map(|error| error.kind.to_string());
+        assert!(error.as_ref().is_some_and(|error| error.contains("ends within")), "{error:?}");
+    }
+}
+
+#[test]
 fn without_an_explanation_the_position_is_reported() {
     for (body, at, line, column) in
         [("[1 2]", 3, 1, 4), ("[\n\n1 2]", 5, 3, 3), ("[", 1, 1, 2), ("[1,\n", 4, 2, 1)]

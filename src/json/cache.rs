@@ -7,6 +7,7 @@ use super::LazyValue;
 use super::chunks::{Chunks, Extents};
 use super::escape::append_unescaped;
 use super::key_index::KeyIndex;
+use super::number::Number;
 use super::scan;
 use super::tape::Tape;
 use crate::alloc::{OnceBox, try_box};
@@ -30,6 +31,8 @@ pub(super) enum Content<'a> {
     Chunks(Chunks<'a>),
     /// The keys of an object with many members.
     KeyIndex(KeyIndex),
+    /// A number with a long text, and the same truncated towards zero.
+    Number(Number, i64),
     /// A NUL-terminated copy of the value's text.
     Text(Vec<u8>),
     /// Where the containers within a large container are. Taken from the container around it, before the first access.

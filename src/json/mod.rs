@@ -11,10 +11,13 @@
 //! nothing is cached.
 //!
 //! May use `alloc`, `sys` and `error`, and knows nothing about executions or HTTP.
+//!
+//! Numbers are parsed with integer arithmetic alone (see `double`).
 
 mod cache;
 mod chunks;
 mod cursor;
+mod double;
 mod escape;
 mod key_index;
 mod number;
@@ -32,7 +35,7 @@ use crate::alloc::{OnceBox, try_copy_with_nul};
 
 pub(crate) use self::cursor::{Cursor, Key};
 pub(crate) use self::escape::{Escape, append_unescaped, decode_escape};
-pub(crate) use self::number::truncate;
+pub(crate) use self::number::{nearest_double, truncate};
 pub(crate) use self::tape::{Tape, TapeCell, TapeEntry};
 
 /// The six types of JSON values.
@@ -70,6 +73,10 @@ pub enum Json<'v, 'a> {
     Entry(&'v Tape<'a>, &'v TapeEntry),
 }
 
+/// Numbers with a text of up to this many bytes are parsed anew by each access: that takes less time than searching the
+/// cache.
+const MAX_REPARSED_NUMBER: usize = 64;
+
 /// Objects of up to this many members are searched linearly.
 const MAX_LINEAR_SEARCH: usize = 16;
 
@@ -96,7 +103,10 @@ impl<'v, 'a> Json<'v, 'a> {
     /// A number truncated towards zero, and saturated. Returns 0 for other types.
     #[inline]
     pub fn as_i64(self) -> i64 {
-        self.number().map_or(0, |number| number.as_i64(self.raw()))
+        match self {
+            Json::Lazy(value) => value.as_i64(),
+            _ => self.number().map_or(0, |number| number.as_i64(self.raw())),
+        }
     }
 
     /// The double nearest to a number; infinite for 1e400. Returns 0 for other types.
@@ -304,7 +314,41 @@ impl<'a> LazyValue<'a> {
     }
 
     fn number(&self) -> Option<Number> {
-        if self.kind() == JsonType::Number { Some(number::read(self.text.as_bytes(), 0)?.0) } else { None }
+        if self.kind() != JsonType::Number {
+            return None;
+        }
+        match self.long_number() {
+            Some((number, _)) => Some(number),
+            None => Some(number::read(self.text.as_bytes(), 0)?.0),
+        }
+    }
+
+    #[inline(never)]
+    fn as_i64(&self) -> i64 {
+        if self.kind() != JsonType::Number {
+            return 0;
+        }
+        match self.long_number() {
+            Some((_, truncated)) => truncated,
+            None => self.number().map_or(0, |number| number.as_i64(self.text)),
+        }
+    }
+
+    /// A number with a long text, and the same truncated towards zero, parsed on first access. Returns `None` for others,
+    /// or if there is not enough memory.
+    fn long_number(&self) -> Option<(Number, i64)> {
+        if self.text.len() <= MAX_REPARSED_NUMBER {
+            return None;
+        }
+        let is_number = |content: &Content| matches!(content, Content::Number(..));
+        let parse = || {
+            let (number, _) = number::read(self.text.as_bytes(), 0)?;
+            Some(Content::Number(number, number.as_i64(self.text)))
+        };
+        match get_or_insert(&self.cache, is_number, parse)? {
+            Content::Number(number, truncated) => Some((*number, *truncated)),
+            _ => None,
+        }
     }
 
     fn string(&self) -> Option<&[u8]> {

@@ -1,6 +1,6 @@
 //! Parses the numbers of JSON.
 
-use super::scan;
+use super::double::{nearest, nearest_quotient, round};
 
 /// A parsed number.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,11 +14,8 @@ pub(super) enum Number {
 /// Integers of up to this many digits fit into an `i64`.
 const MAX_SAFE_DIGITS: usize = 18;
 
-/// Powers of ten that a double holds exactly.
-const POWERS: [f64; 23] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
-    1e19, 1e20, 1e21, 1e22,
-];
+/// Numbers of up to this many digits fit into a `u64`.
+const MAX_DIGITS: usize = 19;
 
 /// The fast path reads this many bytes: a sign, eight digits, a point, and eight digits.
 const FAST_PATH_BYTES: usize = 18;
@@ -50,10 +47,8 @@ fn read_fast(bytes: &[u8; FAST_PATH_BYTES]) -> Option<(Number, usize)> {
     if count == 8 || places == 8 || bytes.get(end)? | 0x20 == b'e' {
         return None;
     }
-    // The digits and the power are exact, so the only rounding is that of the division.
-    let digits = whole * SHIFTS[places] + fraction;
-    let double = digits as f64 / POWERS[places];
-    Some((Number::Double(if sign == 1 { -double } else { double }), end))
+    let double = nearest_quotient(whole * SHIFTS[places] + fraction, places);
+    Some((Number::Double(with_sign(double, sign == 1)), end))
 }
 
 /// Parses a number of any length.
@@ -65,10 +60,8 @@ fn read_slow(text: &[u8], start: usize) -> Option<(Number, usize)> {
     let mut digits = read_digits(text, &mut end, 0);
     let mut count = end - first;
     let next = text.get(end).copied().unwrap_or(0);
-    if next != b'.' && next | 0x20 != b'e' {
-        if count > MAX_SAFE_DIGITS || is_negative && digits == 0 {
-            return read_with_std(text, start);
-        }
+    let is_integer = next != b'.' && next | 0x20 != b'e';
+    if is_integer && count <= MAX_SAFE_DIGITS && !(is_negative && digits == 0) {
         let magnitude = digits as i64;
         return Some((Number::Integer(if is_negative { -magnitude } else { magnitude }), end));
     }
@@ -80,15 +73,28 @@ fn read_slow(text: &[u8], start: usize) -> Option<(Number, usize)> {
         count += end - point - 1;
         exponent = point as i64 + 1 - end as i64;
     }
+    if count > MAX_DIGITS {
+        count -= leading_zeros(text, first);
+    }
     if text.get(end).copied().unwrap_or(0) | 0x20 == b'e' {
         exponent += read_exponent(text, &mut end);
     }
-    let power = POWERS.get(usize::try_from(exponent.unsigned_abs()).ok()?);
-    let (Some(power), true) = (power, count <= MAX_SAFE_DIGITS && digits <= 1 << 53) else {
-        return read_with_std(text, start);
-    };
-    let magnitude = if exponent < 0 { digits as f64 / power } else { digits as f64 * power };
-    Some((Number::Double(if is_negative { -magnitude } else { magnitude }), end))
+    let double =
+        if count <= MAX_DIGITS { nearest(digits, exponent)? } else { parse_with_std(text, first, end)? };
+    Some((Number::Double(with_sign(double, is_negative)), end))
+}
+
+/// The number of zeros in front of the first other digit.
+#[cold]
+fn leading_zeros(text: &[u8], first: usize) -> usize {
+    let start = text.get(first..).unwrap_or_default().iter().take_while(|byte| matches!(byte, b'0' | b'.'));
+    start.filter(|byte| **byte == b'0').count()
+}
+
+/// A number that is not negative, with a sign.
+#[inline(always)]
+fn with_sign(magnitude: f64, is_negative: bool) -> f64 {
+    f64::from_bits(magnitude.to_bits() | u64::from(is_negative) << 63)
 }
 
 /// Parses an exponent, starting at its letter.
@@ -105,11 +111,11 @@ fn read_exponent(text: &[u8], end: &mut usize) -> i64 {
     if sign == b'-' { -magnitude } else { magnitude }
 }
 
-/// Exponents saturate at this value, which is beyond the table of powers and far from the bounds of `i64`.
+/// Exponents saturate here: far beyond those of any double, and far from the bounds of `i64`.
 const MAX_EXPONENT: i64 = 1 << 40;
 
 /// Appends the digits at `end` to those of `number`, and moves `end` past them. The result is meaningless if there are
-/// more than 19 digits in all.
+/// more than 19 digits in all, not counting leading zeros.
 #[inline(always)]
 fn read_digits(text: &[u8], end: &mut usize, mut number: u64) -> u64 {
     loop {
@@ -161,12 +167,10 @@ fn leading_digits(bytes: u64) -> (u64, usize) {
     (fours.wrapping_add(rest) >> 32, count)
 }
 
-/// Lets the standard library parse a number with many digits or a large exponent.
+/// Lets the standard library parse a number of more than 19 digits, which it does with integers.
 #[cold]
-fn read_with_std(text: &[u8], start: usize) -> Option<(Number, usize)> {
-    let end = scan::scalar_end(text, start);
-    let number = std::str::from_utf8(text.get(start..end)?).ok()?;
-    Some((Number::Double(number.parse().ok()?), end))
+fn parse_with_std(text: &[u8], first: usize, end: usize) -> Option<f64> {
+    std::str::from_utf8(text.get(first..end)?).ok()?.parse().ok()
 }
 
 impl Number {
@@ -174,7 +178,9 @@ impl Number {
     #[inline]
     pub(super) fn as_f64(self) -> f64 {
         match self {
-            Number::Integer(integer) => integer as f64,
+            // The conversion is exact: it rounds nothing, and sets no flag.
+            Number::Integer(integer) if integer.unsigned_abs() <= MAX_EXACT => integer as f64,
+            Number::Integer(integer) => nearest_to_large(integer),
             Number::Double(double) => double,
         }
     }
@@ -184,14 +190,45 @@ impl Number {
     pub(super) fn as_i64(self, text: &str) -> i64 {
         match self {
             Number::Integer(integer) => integer,
-            // The exact number is between the same two integers as its nearest double.
-            Number::Double(double) if double.fract() != 0.0 => double as i64,
-            Number::Double(_) => truncate(text).clamp(i64::MIN.into(), i64::MAX.into()) as i64,
+            Number::Double(double) => match truncate_fraction(double) {
+                Some(integer) => integer,
+                None => truncate(text).clamp(i64::MIN.into(), i64::MAX.into()) as i64,
+            },
         }
     }
 }
 
-/// The limit of truncated numbers, which is larger than any `i64`.
+/// Doubles represent all integers of up to this magnitude.
+const MAX_EXACT: u64 = 1 << 53;
+
+#[cold]
+#[inline(never)]
+fn nearest_to_large(integer: i64) -> f64 {
+    with_sign(round(integer.unsigned_abs(), false, 0), integer < 0)
+}
+
+/// Truncates the double nearest to a number towards zero, as if it were the number: both are between the same two
+/// integers. Returns `None` for an integer other than zero, because the number itself may be less.
+fn truncate_fraction(double: f64) -> Option<i64> {
+    const MANTISSA_BITS: u32 = 52;
+    let bits = double.to_bits();
+    let exponent = (bits >> MANTISSA_BITS & 0x7ff) as u32;
+    let fraction_bits = (1023 + MANTISSA_BITS).checked_sub(exponent)?;
+    if fraction_bits > MANTISSA_BITS {
+        return Some(0);
+    }
+    let mantissa = bits & ((1 << MANTISSA_BITS) - 1) | 1 << MANTISSA_BITS;
+    let magnitude = (mantissa >> fraction_bits) as i64;
+    let is_integer = mantissa & ((1 << fraction_bits) - 1) == 0;
+    (!is_integer).then_some(if bits >> 63 == 1 { -magnitude } else { magnitude })
+}
+
+/// The double nearest to a valid number.
+pub(crate) fn nearest_double(number: &str) -> Option<f64> {
+    read(number.as_bytes(), 0).map(|(number, _)| number.as_f64())
+}
+
+/// Larger than any `i64`.
 const MAX_MAGNITUDE: i128 = 1 << 64;
 
 /// Truncates a valid number towards zero. A number that is out of the range of `i64` remains out of it, but may change.

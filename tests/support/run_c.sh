@@ -15,8 +15,9 @@
 # - In the child of a fork, memory that only the parent's threads referred to counts as leaked: programs that fork run
 #   without leak checks.
 # - A program with a malloc of its own calls the C library's, which valgrind must replace in its stead.
-# One program cannot run under valgrind at all:
-#   memory  limits the address space, of which valgrind needs more
+# These programs cannot run under valgrind at all:
+#   memory   limits the address space, of which valgrind needs more
+#   numbers  sets floating-point modes and traps that valgrind does not emulate
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -26,7 +27,7 @@ without=
 if [ "${1:-}" = --valgrind ]; then
     shift
     mode=valgrind
-    without=memory
+    without='memory numbers'
 fi
 
 # Runs one PROGRAM[:TEST...]; the last line that it prints is `PROGRAM: N passed, M failed`.

@@ -6,7 +6,7 @@ use std::fmt::{Formatter, Result};
 pub const EMPTY: &str = "it is empty";
 /// The text ends within a value. The type of the value follows.
 pub const ENDS_WITHIN: &str = "it ends within";
-/// The text is malformed. There was not enough memory for a detailed description.
+/// The text is malformed, and finding out why would take too much memory.
 pub const UNEXPECTED: &str = "unexpected character or end";
 /// There was not enough memory to parse a text.
 pub const OUT_OF_MEMORY: &str = "not enough memory";

@@ -1,6 +1,7 @@
 mod generated;
 
-use super::cache::CacheNode;
+use super::cache::{CacheNode, Content};
+use super::number::Number;
 use super::{Json, JsonType, LazyValue, TapeCell};
 
 fn string(text: &str) -> Option<Vec<u8>> {
@@ -135,6 +136,28 @@ fn strings_are_unescaped_and_end_with_nul() {
         assert_eq!(string(&format!("\"{content}\"")), Some(format!("{content}\0").into_bytes()));
         assert_eq!(string(&format!("\"{content}\\n\"")), Some(format!("{content}\n\0").into_bytes()));
     }
+}
+
+#[test]
+fn long_numbers_are_parsed_once() {
+    let text = format!("-{}.5", "1".repeat(1 << 16));
+    let number = LazyValue::new(&text);
+    assert_eq!(number.json().as_f64(), f64::NEG_INFINITY);
+    let parsed = number.cache.get().map(std::ptr::from_ref);
+    assert!(parsed.is_some());
+    assert_eq!(number.json().as_i64(), i64::MIN);
+    assert_eq!(number.json().as_f64(), f64::NEG_INFINITY);
+    assert_eq!(number.cache.get().map(std::ptr::from_ref), parsed);
+
+    // Where another number is cached, that one is returned.
+    let number = LazyValue::new(&text);
+    let other = CacheNode::new(Content::Number(Number::Integer(1), 2)).expect("memory");
+    assert!(number.cache.set(other).is_ok());
+    assert_eq!((number.json().as_f64(), number.json().as_i64()), (1.0, 2));
+
+    let short = LazyValue::new("12.5");
+    assert_eq!((short.json().as_i64(), short.json().as_f64()), (12, 12.5));
+    assert!(short.cache.get().is_none());
 }
 
 #[test]
