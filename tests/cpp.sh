@@ -123,6 +123,7 @@ check "watch gives up in time" prints "1000 ms" 1 "$work/watch" stuck 1
 check "watch reports an error" prints "watch: Execution not found" 1 "$work/watch" unknown
 
 for program in get watch; do
+    check "$program prints hostile texts harmlessly" prints_harmlessly "$work/$program"
     check "$program leaks nothing" leaks_nothing "$program" completed
     check "$program leaks nothing on an error" leaks_nothing "$program" unknown
 done

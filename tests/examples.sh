@@ -67,6 +67,7 @@ for program in get_execution watch_execution; do
     check "$program leaks nothing" leaks_nothing "$program" completed
     check "$program leaks nothing on an error" leaks_nothing "$program" no-such-id
     check "$program with an unknown id" reports "Execution not found" "$program" no-such-id
+    check "$program prints hostile texts harmlessly" prints_harmlessly "$program"
     check "$program without an id" reports "" "$program"
     check "$program with an invalid id" reports "execution_id" "$program" ..
     REFOLD_API_KEY=tk_wrong check "$program with a wrong key" reports ": " "$program" completed

@@ -58,6 +58,7 @@ check "go vet" go vet ./...
 test_package
 for program in refold-get refold-watch; do
     check "$program compiles" go build -o "$kept/$program" "./cmd/$program"
+    check "$program prints hostile texts harmlessly" prints_harmlessly "$program"
     check "$program prints no numbers where none were sent" prints_no_numbers "$program"
 done
 check "refold-watch waits for a run to complete" runs 0 refold-watch running-program

@@ -58,6 +58,9 @@ start_sandbox "$kept" --run-seconds 1
 test_package
 check "get.mjs prints a finished run" runs 0 node "$work/package/get.mjs" 6a106ba44480b80424a65289
 check "get.mjs prints the node" grep -q "^  Start: Success {" "$kept/out"
+for program in get.mjs watch.js; do
+    check "$program prints hostile texts harmlessly" prints_harmlessly node "$work/package/$program"
+done
 check "watch.js waits for a run to complete" runs 0 node "$work/package/watch.js" running-program
 check "watch.js prints the final status" grep -q ": COMPLETED, 100 %$" "$kept/out"
 check "watch.js prints the nodes" grep -q "Wait for approval" "$kept/out"

@@ -13,6 +13,7 @@
 #include <inttypes.h>
 #include <langinfo.h>
 #include <locale.h>
+#include "printable.h"
 #include <refold.h>
 #include <signal.h>
 #include <stdio.h>
@@ -54,11 +55,6 @@ struct character {
     int columns;  /* width on the terminal */
 };
 
-/* Whether `wide` overrides the direction of text: harmless to a terminal, misleading to its reader. */
-static bool is_direction_override(wchar_t wide) {
-    return (wide >= 0x202A && wide <= 0x202E) || (wide >= 0x2066 && wide <= 0x2069);
-}
-
 /* Returns the first character of `text`, which must not be empty. The text comes from a server, so an escape
  * sequence in it must not reach the terminal: unprintable characters become "?", white space one blank. */
 static struct character first_character(const char *text) {
@@ -70,7 +66,7 @@ static struct character first_character(const char *text) {
     if (bytes == (size_t)-1 || bytes == (size_t)-2)
         return (struct character){"?", 1, 1, 1};
     int columns = wcwidth(wide);
-    if (columns < 0 || is_direction_override(wide))
+    if (columns < 0 || !is_printable((uint32_t)wide))
         return (struct character){"?", 1, bytes, 1};
     return (struct character){text, bytes, bytes, columns};
 }

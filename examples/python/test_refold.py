@@ -918,6 +918,21 @@ print("done")
             self.assertIn(f"cannot load {planted}", complaint())
 
 
+class PrintableTest(TestCase):
+    def test_printable_text_is_one_harmless_line(self) -> None:
+        for text, line in {
+            "": "",
+            "a\tb\r\nc": "a b  c",
+            "\x1b[2J\a\0\x7f": "?[2J???",
+            "\x80\x9f|\u061c|\u200e\u200f": "??|?|??",
+            "\u2028\u202e|\u2066\u2069|\ud83d": "??|??|?",
+        }.items():
+            self.assertEqual(refold.printable(text), line)
+        # The neighbors of what is replaced, and characters that only other rules would replace.
+        kept = "~ \xa0\u061b\u061d\u200d\u2010\u2027\u202f\u2065\u206a\u3000\xad\ufffd\U0001f680"
+        self.assertEqual(refold.printable(kept), kept)
+
+
 class NamesTest(TestCase):
     def test_names_match_the_library(self) -> None:
         for code in refold.Code:

@@ -41,7 +41,7 @@ func main() {
 	case errors.Is(err, context.Canceled):
 		os.Exit(130)
 	case err != nil:
-		fmt.Fprintln(os.Stderr, "refold-watch:", err)
+		fmt.Fprintln(os.Stderr, "refold-watch:", refold.Printable(err.Error()))
 		os.Exit(1)
 	}
 	writeNodes(execution)
@@ -61,7 +61,8 @@ func watch(ctx context.Context, id string) (*refold.Execution, error) {
 		if snapshot.CompletionPercentage >= 0 {
 			percentage = fmt.Sprint(snapshot.CompletionPercentage)
 		}
-		_, err := fmt.Printf("%s: %s, %s %%\n", snapshot.Name, snapshot.Status, percentage)
+		line := snapshot.Name + ": " + snapshot.Status + ", " + percentage + " %"
+		_, err := fmt.Println(refold.Printable(line))
 		return err
 	})
 }
@@ -69,7 +70,8 @@ func watch(ctx context.Context, id string) (*refold.Execution, error) {
 func writeNodes(execution *refold.Execution) {
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	for _, node := range execution.Nodes {
-		fmt.Fprintf(table, "%s\t%s\t%s\n", node.Name, node.Status, describe(node.ExecutionTime))
+		name, status := refold.Printable(node.Name), refold.Printable(node.Status)
+		fmt.Fprintf(table, "%s\t%s\t%s\n", name, status, describe(node.ExecutionTime))
 	}
 	table.Flush()
 }
