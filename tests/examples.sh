@@ -7,6 +7,8 @@ cd "$(dirname "$0")/.." || exit 1
 . tests/support/sandbox.sh
 . tests/support/check.sh
 need cc gcc libc6-dev || exit 1
+need localedef libc-bin || exit 1
+need_file /usr/share/i18n/charmaps/ISO-8859-1.gz locales || exit 1
 need valgrind valgrind libc6-dbg || exit 1
 need_library || exit 1
 
@@ -74,6 +76,20 @@ for program in get_execution watch_execution; do
     REFOLD_BASE_URL=http://127.0.0.1:1 check "$program without a server" \
         reports "could not connect to 127.0.0.1:1: connection refused" "$program" completed
 done
+
+# prints_in CHARSET LOCALE: the program converts UTF-8 to the charset, with "?" for what the charset lacks.
+prints_in() {
+    localedef -f "$1" -i "$2" "$work/$2.$1" >/dev/null 2>&1
+    LOCPATH=$PWD/$work LC_ALL=$2.$1 runs 3 watch_execution hostile-text && iconv -f "$1" -t UTF-8 "$kept/out" >"$kept/converted" &&
+        grep -qE "^Output of .*COMPLETED .*\|$3:\$" "$kept/converted"
+}
+# The text ends in e with an acute accent, an ideographic space, a no-break space, U+200C, U+200D, a soft hyphen, and a
+# Chinese character. What is not in the charset is "?".
+blank=$(printf '\343\200\200') fixed=$(printf '\302\240') soft=$(printf '\302\255')
+check "watch_execution prints in ISO-8859-1" prints_in ISO-8859-1 en_US "é\\?$fixed\\?\\?$soft\\?"
+check "watch_execution prints in EUC-JP" prints_in EUC-JP ja_JP "é$blank.*日"
+check "watch_execution prints in GB18030" prints_in GB18030 zh_CN "é$blank$fixed.*日"
+LC_ALL=C check "watch_execution prints in ASCII" prints "|??????" 3 watch_execution hostile-text
 
 check "SIGINT cancels watch_execution" is_interrupted watch_execution stuck
 

@@ -12,6 +12,7 @@
 
 #include <inttypes.h>
 #include <langinfo.h>
+#include <limits.h>
 #include <locale.h>
 #include "printable.h"
 #include <refold.h>
@@ -49,26 +50,30 @@ static const char help[] =
 static bool is_utf8(void) { return strcmp(nl_langinfo(CODESET), "UTF-8") == 0; }
 
 struct character {
-    const char *output; /* the bytes to write: those of the text, or a harmless replacement */
+    char output[MB_LEN_MAX]; /* the bytes to write, in the charset of the terminal */
     size_t output_bytes;
     size_t bytes; /* length in the text */
     int columns;  /* width on the terminal */
 };
 
-/* Returns the first character of `text`, which must not be empty. The text comes from a server, so an escape
- * sequence in it must not reach the terminal: unprintable characters become "?", white space one blank. */
+/* Returns the first character of `text`, which is UTF-8 whatever the locale and must not be empty. White space becomes
+ * one blank; what is not printable and what the charset of the locale lacks becomes "?". */
 static struct character first_character(const char *text) {
     if (strchr("\t\r\n", *text))
         return (struct character){" ", 1, strspn(text, " \t\r\n"), 1};
-    wchar_t wide;
+    const char *rest = text;
+    uint32_t wide = next_character(&rest);
+    struct character character = {"?", 1, (size_t)(rest - text), 1};
+    int columns = is_printable(wide) ? wcwidth((wchar_t)wide) : -1;
+    char output[MB_LEN_MAX];
     mbstate_t state = {0};
-    size_t bytes = mbrtowc(&wide, text, strnlen(text, MB_CUR_MAX), &state);
-    if (bytes == (size_t)-1 || bytes == (size_t)-2)
-        return (struct character){"?", 1, 1, 1};
-    int columns = wcwidth(wide);
-    if (columns < 0 || !is_printable((uint32_t)wide))
-        return (struct character){"?", 1, bytes, 1};
-    return (struct character){text, bytes, bytes, columns};
+    size_t bytes = columns < 0 ? (size_t)-1 : wcrtomb(output, (wchar_t)wide, &state);
+    if (bytes != (size_t)-1) {
+        memcpy(character.output, output, bytes);
+        character.output_bytes = bytes;
+        character.columns = columns;
+    }
+    return character;
 }
 
 /* Returns the width of `text` in columns, or any number above `limit` if it is wider than that. */
