@@ -1041,6 +1041,12 @@ def _main(arguments: Optional[Sequence[str]] = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
 
+    def write_document(text: str) -> None:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.buffer.write(text.encode() + b"\n")  # JSON is UTF-8, whatever the encoding of the terminal
+        else:
+            print(text)
+
     def show(snapshot: Execution) -> None:
         if not snapshot.state.is_final:
             print(_summary(snapshot), file=sys.stderr, flush=True)
@@ -1052,7 +1058,7 @@ def _main(arguments: Optional[Sequence[str]] = None) -> int:
             else:
                 execution = client.get(options.execution_id)
         if options.json:
-            print(execution.json_text)
+            write_document(execution.json_text)
         else:
             print("\n".join([_summary(execution), *map(_node_line, execution.nodes)]))
     except (Error, ValueError) as error:

@@ -859,6 +859,18 @@ print("done")
             status, out, err = self.run_module(name, PYTHONIOENCODING="latin-1")
             self.assertEqual((status, err), (0, ""))
 
+    def test_module_prints_the_bytes_of_the_document_in_any_encoding(self) -> None:
+        for encoding in ("latin-1", "ascii", "utf-16"):
+            ended = subprocess.run(
+                [sys.executable, "-m", "refold", "--json", "hostile-text"],
+                cwd=HERE,
+                env={**os.environ, "PYTHONIOENCODING": encoding},
+                capture_output=True,
+                timeout=PATIENCE,
+            )
+            text = refold.Client().get("hostile-text").json_text
+            self.assertEqual((ended.returncode, ended.stdout), (0, text.encode() + b"\n"), encoding)
+
     def test_module_waits_for_an_execution(self) -> None:
         status, out, err = self.run_module("--wait", "running-module")
         self.assertEqual(status, 0)
