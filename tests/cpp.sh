@@ -128,6 +128,9 @@ for program in get watch; do
     check "$program leaks nothing on an error" leaks_nothing "$program" unknown
 done
 
+check "get misses its reader" misses_its_reader "$work/get" completed
+check "watch misses its reader" misses_its_reader "$work/watch" completed
+check "watch stops polling without a reader" misses_its_reader "$work/watch" stuck
 check "watch is cancelled by SIGINT" is_interrupted "$work/watch" stuck
 
 sum_up

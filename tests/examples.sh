@@ -91,6 +91,16 @@ check "watch_execution prints in EUC-JP" prints_in EUC-JP ja_JP "é$blank.*日"
 check "watch_execution prints in GB18030" prints_in GB18030 zh_CN "é$blank$fixed.*日"
 LC_ALL=C check "watch_execution prints in ASCII" prints "|??????" 3 watch_execution hostile-text
 
+check "get_execution misses its reader" misses_its_reader get_execution completed
+check "watch_execution misses its reader" misses_its_reader watch_execution completed
+check "watch_execution stops polling without a reader" misses_its_reader watch_execution stuck
+# The first line is read, and no other one follows.
+stops_after_a_line() {
+    (trap '' PIPE && timeout 60 watch_execution stuck 2>"$kept/err" 3>&- 4<&- || echo $? >"$kept/status") | head -n 1 >/dev/null
+    fails_in_one_line "$(cat "$kept/status")"
+}
+check "watch_execution stops polling after its reader" stops_after_a_line
+
 check "SIGINT cancels watch_execution" is_interrupted watch_execution stuck
 
 sum_up

@@ -71,6 +71,9 @@ check "watch.js requires one id" runs 2 node "$work/package/watch.js"
 REFOLD_LIBRARY=nowhere/librefold.so check "a missing library is an error" runs 1 \
     node "$work/package/watch.js"
 check "the error mentions REFOLD_LIBRARY" grep -q "cannot load nowhere/librefold.so; set REFOLD_LIBRARY" "$kept/err"
+check "get.mjs misses its reader" misses_its_reader node "$work/package/get.mjs" completed
+check "watch.js misses its reader" misses_its_reader node "$work/package/watch.js" completed
+check "watch.js stops polling without a reader" misses_its_reader node "$work/package/watch.js" stuck
 check "SIGINT cancels watch.js" is_interrupted node "$work/package/watch.js" stuck
 
 sum_up

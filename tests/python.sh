@@ -52,6 +52,10 @@ export PYTHONPATH=examples/python PYTHONIOENCODING=utf-8
 for program in examples/python/get.py "-m refold" "-m refold --wait"; do
     # shellcheck disable=SC2086 # a list
     check "$program prints hostile texts harmlessly" prints_harmlessly "$python" $program
+    # shellcheck disable=SC2086 # a list
+    check "$program misses its reader" misses_its_reader "$python" $program completed
 done
+
+check "-m refold --json misses its reader" misses_its_reader "$python" -m refold --json completed
 
 sum_up

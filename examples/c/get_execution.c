@@ -23,7 +23,7 @@ int main(int argc, char **argv) {
     } else {
         print_line(stderr, "get_execution: %s", refold_error_message(error));
     }
-    int status = execution ? 0 : 1;
+    int status = !execution || fflush(stdout) || ferror(stdout);
     refold_execution_free(execution);
     refold_error_free(error);
     refold_client_free(client);

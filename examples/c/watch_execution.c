@@ -10,11 +10,13 @@
  */
 #define _XOPEN_SOURCE 700 /* sigaction, wcwidth */
 
+#include <errno.h>
 #include <inttypes.h>
 #include <langinfo.h>
 #include <limits.h>
 #include <locale.h>
 #include "printable.h"
+#include <poll.h>
 #include <refold.h>
 #include <signal.h>
 #include <stdio.h>
@@ -118,6 +120,24 @@ static const char *fill_bar(char bar[BAR_BYTES + 1], double fraction, int width,
     return bar;
 }
 
+static int output_error; /* the first error of stdout, as in errno; else 0 */
+
+/* Writes what is buffered, and returns whether all output has been written so far. */
+static bool flush_output(void) {
+    errno = 0;
+    if ((fflush(stdout) != 0 || ferror(stdout)) && output_error == 0)
+        output_error = errno != 0 ? errno : EIO;
+    return output_error == 0;
+}
+
+/* Returns whether a pipe still has a reader: while there is nothing to write, no error tells. */
+static bool has_reader(void) {
+    struct pollfd output = {.fd = STDOUT_FILENO};
+    if (poll(&output, 1, 0) == 1 && (output.revents & POLLERR))
+        output_error = EPIPE;
+    return output_error == 0;
+}
+
 /* Returns the width of the terminal, else COLUMNS, else 100. */
 static int screen_columns(void) {
     struct winsize size;
@@ -169,7 +189,7 @@ static bool show_progress(const refold_execution *execution, void *user_data) {
     char line[LINE_BYTES];
     compose_line(line, execution);
     if (strcmp(line, progress->line) == 0)
-        return true;
+        return flush_output() && has_reader();
     if (progress->line[0] == '\0') {
         write_text(stdout, or_dash(refold_execution_name(execution)), screen_columns());
         putchar('\n');
@@ -179,14 +199,13 @@ static bool show_progress(const refold_execution *execution, void *user_data) {
         putchar('\r');
     write_text(stdout, line, screen_columns() - 3); /* leaves columns for the "^C" that a terminal echoes */
     fputs(progress->redraws ? "\033[K" : "\n", stdout);
-    fflush(stdout);
-    return true;
+    return flush_output();
 }
 
 static void end_progress(const struct progress *progress) {
     if (progress->redraws && progress->line[0])
         putchar('\n');
-    fflush(stdout);
+    flush_output();
 }
 
 /* Cancelling -------------------------------------------------------------------------------------------- */
@@ -409,6 +428,11 @@ static int watch(const struct arguments *arguments) {
         return report(error);
     refold_execution *execution = wait_for(client, arguments->execution_id, arguments->timeout_ms, &error);
     refold_client_free(client);
+    if (output_error != 0) { /* main() reports it */
+        refold_execution_free(execution);
+        refold_error_free(error);
+        return EXIT_ERROR;
+    }
     if (!execution)
         return report(error);
     write_table(execution);
@@ -432,8 +456,8 @@ int main(int argc, char **argv) {
         fputs(help, stdout);
     else
         status = watch(&arguments);
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        perror("watch_execution: cannot write output");
+    if (!flush_output()) {
+        fprintf(stderr, "watch_execution: cannot write output: %s\n", strerror(output_error));
         return EXIT_ERROR;
     }
     return status;

@@ -10,6 +10,7 @@ int main(int argc, char **argv) try {
     for (const refold::node node : execution.nodes())
         std::cout << "  " << refold::printable(node.name().value_or("-")) << ": "
                   << refold::printable(node.status().value_or("-")) << '\n';
+    return std::cout.flush() ? 0 : 1;
 } catch (const refold::error &error) {
     std::cerr << "get: " << refold::printable(error.what()) << '\n';
     return 1;

@@ -18,6 +18,8 @@ if (id === undefined || others.length > 0) {
 const interruption = new AbortController();
 process.once('SIGINT', () => interruption.abort());
 
+process.stdout.on('error', () => process.exit(1)); // the reader has gone away
+
 try {
     const execution = await Client.fromEnv().waitExecution(id, {
         signal: interruption.signal,

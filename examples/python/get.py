@@ -9,5 +9,7 @@ try:
     print(refold.printable(f"{execution.name}: {execution.status}"))
     for node in execution.nodes:
         print(refold.printable(f"  {node.name}: {node.status} {node.latest_output_text}"))
-except refold.Error as error:
+    sys.stdout.flush()
+except (refold.Error, OSError) as error:
+    sys.stdout = None  # not to be flushed again at exit
     sys.exit(refold.printable(f"get: {error}"))

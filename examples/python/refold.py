@@ -39,6 +39,7 @@ from __future__ import annotations
 
 import argparse
 import atexit
+import contextlib
 import ctypes
 import enum
 import io
@@ -1061,8 +1062,14 @@ def _main(arguments: Optional[Sequence[str]] = None) -> int:
             write_document(execution.json_text)
         else:
             print("\n".join([_summary(execution), *map(_node_line, execution.nodes)]))
+        sys.stdout.flush()
     except (Error, ValueError) as error:
         print(printable(f"refold: {error}"), file=sys.stderr)
+        return 1
+    except OSError as error:
+        sys.stdout = None  # not to be flushed again at exit
+        with contextlib.suppress(OSError):
+            print(f"refold: cannot write output: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -56,6 +56,23 @@ prints_harmlessly() {
     grep -aq "Send.*Forged.*|$harmless" "$kept/err" && is_harmless "$kept/out" "$kept/err"
 }
 
+# fails_in_one_line STATUS: whether a command failed, not by a timeout, with at most one line in $kept/err.
+fails_in_one_line() {
+    [ "$1" -ne 0 ] && [ "$1" -ne 124 ] && [ "$(wc -l <"$kept/err")" -le 1 ] || { echo "status $1" && cat "$kept/err" && return 1; }
+}
+
+# misses_its_reader COMMAND...: whether the command fails, with at most one line, if the device that it writes to is full,
+# and, with SIGPIPE ignored, if the reader of its pipe has gone away.
+misses_its_reader() {
+    timeout 60 "$@" >/dev/full 2>"$kept/err" 3>&- 4<&-
+    fails_in_one_line $? || return 1
+    (trap '' PIPE && timeout 60 "$@" 2>"$kept/err" 3>&- 4<&- || echo $? >"$kept/status") | :
+    fails_in_one_line "$(cat "$kept/status")"
+    lost=$?
+    rm -f "$kept/status"
+    return $lost
+}
+
 # count_tests PASSED FAILED STATUS: adds the results of a program. A program that ran no test, or whose exit status no
 # failed test explains, counts as failed.
 count_tests() {

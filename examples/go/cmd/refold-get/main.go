@@ -2,6 +2,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"log"
@@ -19,12 +20,16 @@ func main() {
 	if err != nil {
 		log.Fatal(refold.Printable(err.Error()))
 	}
-	fmt.Println(refold.Printable(execution.Name + ": " + execution.Status))
+	out := bufio.NewWriter(os.Stdout)
+	fmt.Fprintln(out, refold.Printable(execution.Name+": "+execution.Status))
 	for _, node := range execution.Nodes {
 		line := "  " + node.Name + ": " + node.Status
 		if node.ExecutionTime >= 0 { // negative if not sent
 			line += ", " + node.ExecutionTime.String()
 		}
-		fmt.Println(refold.Printable(line))
+		fmt.Fprintln(out, refold.Printable(line))
+	}
+	if err := out.Flush(); err != nil {
+		log.Fatal(err)
 	}
 }

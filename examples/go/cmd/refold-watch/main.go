@@ -44,7 +44,10 @@ func main() {
 		fmt.Fprintln(os.Stderr, "refold-watch:", refold.Printable(err.Error()))
 		os.Exit(1)
 	}
-	writeNodes(execution)
+	if err := writeNodes(execution); err != nil {
+		fmt.Fprintln(os.Stderr, "refold-watch:", err)
+		os.Exit(1)
+	}
 	if execution.State != refold.StateCompleted {
 		os.Exit(3)
 	}
@@ -67,13 +70,13 @@ func watch(ctx context.Context, id string) (*refold.Execution, error) {
 	})
 }
 
-func writeNodes(execution *refold.Execution) {
+func writeNodes(execution *refold.Execution) error {
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	for _, node := range execution.Nodes {
 		name, status := refold.Printable(node.Name), refold.Printable(node.Status)
 		fmt.Fprintf(table, "%s\t%s\t%s\n", name, status, describe(node.ExecutionTime))
 	}
-	table.Flush()
+	return table.Flush()
 }
 
 func describe(executionTime time.Duration) string {
