@@ -443,3 +443,17 @@ func TestPrintableTextIsOneHarmlessLine(t *testing.T) {
 		}
 	}
 }
+
+func TestEmptyIDDiffersFromAbsentOne(t *testing.T) {
+	execution, err := ParseExecution([]byte(`{"status":"RUNNING","nodes":[{},{"node_id":null},{"node_id":"","node_name":"b"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if node := execution.Node(""); node == nil || node.Name != "b" {
+		t.Errorf("got %v instead of the node with an empty id", node)
+	}
+	execution.Nodes = execution.Nodes[:2]
+	if node := execution.Node(""); node != nil {
+		t.Errorf("got %v, which has no id", node)
+	}
+}

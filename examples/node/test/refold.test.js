@@ -462,3 +462,11 @@ test('printable text is one harmless line', () => {
     const kept = '~ \u00a0\u061b\u061d\u200d\u2010\u2027\u202f\u2065\u206a\u3000\u00ad\ufffd\u{1f680}';
     assert.equal(printable(kept), kept);
 });
+
+test('an empty id differs from an absent one', () => {
+    const nodes = '[{}, {"node_id": null}, {"node_id": "", "node_name": "b"}]';
+    const execution = parseExecution(`{"status": "RUNNING", "nodes": ${nodes}}`);
+    assert.equal(execution.node('').name, 'b');
+    assert.equal(execution.node(null), undefined);
+    assert.equal(execution.node(undefined), undefined);
+});
