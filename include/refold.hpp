@@ -10,11 +10,12 @@
  * int main(int argc, char **argv) try {
  *     const refold::client client(refold::options::from_env());
  *     const refold::execution execution = client.get(argc > 1 ? argv[1] : nullptr);
- *     std::cout << execution.id().value_or("-") << ": " << execution.status() << '\n';
+ *     std::cout << refold::printable(execution.status()) << '\n';
  *     for (const refold::node node : execution.nodes())
- *         std::cout << "  " << node.name().value_or("-") << ": " << node.status().value_or("-") << '\n';
+ *         std::cout << "  " << refold::printable(node.name().value_or("-")) << ": "
+ *                   << refold::printable(node.status().value_or("-")) << '\n';
  * } catch (const refold::error &error) {
- *     std::cerr << error.what() << '\n';
+ *     std::cerr << refold::printable(error.what()) << '\n';
  *     return 1;
  * }
  * \endcode
@@ -47,7 +48,8 @@
  * A string parameter is a refold::text_argument, which is constructed implicitly from a const char *, a
  * std::string or a std::string_view. A null pointer means the same as NULL in C. Returned strings are UTF-8.
  * As in C, a string that contains U+0000 is cut off there, except in json::string(), json::raw() and
- * member::key.
+ * member::key. Texts, messages of errors included, are as the server sent them: pass them through
+ * refold::printable() before they reach a terminal or a log.
  *
  * Errors
  * ------
@@ -211,6 +213,63 @@ enum class json_type : std::int32_t {
     /** An object: members with a key and a value, in the order in which they were sent. */
     object = REFOLD_JSON_OBJECT,
 };
+
+/* Text to print ------------------------------------------------------------------------------------------ */
+
+namespace detail {
+
+/* No character has this number. */
+inline constexpr char32_t not_utf8 = 0x110000;
+
+/* Removes the first character from `text`, which must not be empty, and returns it, or not_utf8. */
+inline char32_t take_character(std::string_view &text) noexcept {
+    const auto byte = [&text](std::size_t index) { return static_cast<unsigned char>(text[index]); };
+    const unsigned char first = byte(0);
+    std::size_t length = first < 0x80 ? 1 : first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;
+    char32_t character = length < 2 ? first : first & (0x7FU >> length);
+    for (std::size_t i = 1; i < length; i++) {
+        if (i >= text.size() || (byte(i) & 0xC0) != 0x80)
+            length = 0;
+        else
+            character = character << 6 | (byte(i) & 0x3FU);
+    }
+    const char32_t smallest = length == 3 ? 0x800 : length == 4 ? 0x10000 : 0;
+    const bool is_surrogate = character >= 0xD800 && character <= 0xDFFF;
+    if (length == 0 || character < smallest || is_surrogate || character >= not_utf8) {
+        length = 1;
+        character = not_utf8;
+    }
+    text.remove_prefix(length);
+    return character;
+}
+
+inline bool is_printable(char32_t character) noexcept {
+    return !(character < 0x20 || (character >= 0x7F && character <= 0x9F) || character == 0x061C ||
+             character == 0x200E || character == 0x200F || (character >= 0x2028 && character <= 0x202E) ||
+             (character >= 0x2066 && character <= 0x2069) || character >= not_utf8);
+}
+
+} // namespace detail
+
+/**
+ * Returns `text` as one line that is safe to print. Texts of a server may contain escape sequences for the
+ * terminal, forged lines, and controls that reorder what a line shows. Tabs and ends of lines become blanks;
+ * every other control character (C0, DEL, C1), U+2028, U+2029, the controls of the direction of text (U+061C,
+ * U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069) and bytes that are not UTF-8 become "?".
+ */
+inline std::string printable(std::string_view text) {
+    std::string line;
+    line.reserve(text.size());
+    while (!text.empty()) {
+        const std::string_view rest = text;
+        const char32_t character = detail::take_character(text);
+        if (detail::is_printable(character))
+            line.append(rest.substr(0, rest.size() - text.size()));
+        else
+            line.push_back(character == '\t' || character == '\n' || character == '\r' ? ' ' : '?');
+    }
+    return line;
+}
 
 /* Error -------------------------------------------------------------------------------------------------- */
 

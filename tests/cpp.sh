@@ -123,10 +123,14 @@ check "watch gives up in time" prints "1000 ms" 1 "$work/watch" stuck 1
 check "watch reports an error" prints "watch: Execution not found" 1 "$work/watch" unknown
 
 for program in get watch; do
+    check "$program prints hostile texts harmlessly" prints_harmlessly "$work/$program"
     check "$program leaks nothing" leaks_nothing "$program" completed
     check "$program leaks nothing on an error" leaks_nothing "$program" unknown
 done
 
+check "get misses its reader" misses_its_reader "$work/get" completed
+check "watch misses its reader" misses_its_reader "$work/watch" completed
+check "watch stops polling without a reader" misses_its_reader "$work/watch" stuck
 check "watch is cancelled by SIGINT" is_interrupted "$work/watch" stuck
 
 sum_up

@@ -7,6 +7,8 @@ cd "$(dirname "$0")/.." || exit 1
 . tests/support/sandbox.sh
 . tests/support/check.sh
 need cc gcc libc6-dev || exit 1
+need localedef libc-bin || exit 1
+need_file /usr/share/i18n/charmaps/ISO-8859-1.gz locales || exit 1
 need valgrind valgrind libc6-dbg || exit 1
 need_library || exit 1
 
@@ -67,12 +69,37 @@ for program in get_execution watch_execution; do
     check "$program leaks nothing" leaks_nothing "$program" completed
     check "$program leaks nothing on an error" leaks_nothing "$program" no-such-id
     check "$program with an unknown id" reports "Execution not found" "$program" no-such-id
+    check "$program prints hostile texts harmlessly" prints_harmlessly "$program"
     check "$program without an id" reports "" "$program"
     check "$program with an invalid id" reports "execution_id" "$program" ..
     REFOLD_API_KEY=tk_wrong check "$program with a wrong key" reports ": " "$program" completed
     REFOLD_BASE_URL=http://127.0.0.1:1 check "$program without a server" \
         reports "could not connect to 127.0.0.1:1: connection refused" "$program" completed
 done
+
+# prints_in CHARSET LOCALE: the program converts UTF-8 to the charset, with "?" for what the charset lacks.
+prints_in() {
+    localedef -f "$1" -i "$2" "$work/$2.$1" >/dev/null 2>&1
+    LOCPATH=$PWD/$work LC_ALL=$2.$1 runs 3 watch_execution hostile-text && iconv -f "$1" -t UTF-8 "$kept/out" >"$kept/converted" &&
+        grep -qE "^Output of .*COMPLETED .*\|$3:\$" "$kept/converted"
+}
+# The text ends in e with an acute accent, an ideographic space, a no-break space, U+200C, U+200D, a soft hyphen, and a
+# Chinese character. What is not in the charset is "?".
+blank=$(printf '\343\200\200') fixed=$(printf '\302\240') soft=$(printf '\302\255')
+check "watch_execution prints in ISO-8859-1" prints_in ISO-8859-1 en_US "é\\?$fixed\\?\\?$soft\\?"
+check "watch_execution prints in EUC-JP" prints_in EUC-JP ja_JP "é$blank.*日"
+check "watch_execution prints in GB18030" prints_in GB18030 zh_CN "é$blank$fixed.*日"
+LC_ALL=C check "watch_execution prints in ASCII" prints "|??????" 3 watch_execution hostile-text
+
+check "get_execution misses its reader" misses_its_reader get_execution completed
+check "watch_execution misses its reader" misses_its_reader watch_execution completed
+check "watch_execution stops polling without a reader" misses_its_reader watch_execution stuck
+# The first line is read, and no other one follows.
+stops_after_a_line() {
+    (trap '' PIPE && timeout 60 watch_execution stuck 2>"$kept/err" 3>&- 4<&- || echo $? >"$kept/status") | head -n 1 >/dev/null
+    fails_in_one_line "$(cat "$kept/status")"
+}
+check "watch_execution stops polling after its reader" stops_after_a_line
 
 check "SIGINT cancels watch_execution" is_interrupted watch_execution stuck
 

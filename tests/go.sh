@@ -58,6 +58,7 @@ check "go vet" go vet ./...
 test_package
 for program in refold-get refold-watch; do
     check "$program compiles" go build -o "$kept/$program" "./cmd/$program"
+    check "$program prints hostile texts harmlessly" prints_harmlessly "$program"
     check "$program prints no numbers where none were sent" prints_no_numbers "$program"
 done
 check "refold-watch waits for a run to complete" runs 0 refold-watch running-program
@@ -68,6 +69,9 @@ check "refold-watch exits with 3 for a failed run" runs 3 refold-watch errored
 check "refold-watch reports an error" reports "Execution not found" no-such-id
 check "refold-watch times out" reports "deadline exceeded" -timeout 300ms stuck
 check "refold-watch requires one id" runs 2 refold-watch
+check "refold-get misses its reader" misses_its_reader refold-get completed
+check "refold-watch misses its reader" misses_its_reader refold-watch completed
+check "refold-watch stops polling without a reader" misses_its_reader refold-watch stuck
 check "SIGINT cancels refold-watch" is_interrupted refold-watch stuck
 
 sum_up

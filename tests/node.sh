@@ -58,6 +58,9 @@ start_sandbox "$kept" --run-seconds 1
 test_package
 check "get.mjs prints a finished run" runs 0 node "$work/package/get.mjs" 6a106ba44480b80424a65289
 check "get.mjs prints the node" grep -q "^  Start: Success {" "$kept/out"
+for program in get.mjs watch.js; do
+    check "$program prints hostile texts harmlessly" prints_harmlessly node "$work/package/$program"
+done
 check "watch.js waits for a run to complete" runs 0 node "$work/package/watch.js" running-program
 check "watch.js prints the final status" grep -q ": COMPLETED, 100 %$" "$kept/out"
 check "watch.js prints the nodes" grep -q "Wait for approval" "$kept/out"
@@ -68,6 +71,9 @@ check "watch.js requires one id" runs 2 node "$work/package/watch.js"
 REFOLD_LIBRARY=nowhere/librefold.so check "a missing library is an error" runs 1 \
     node "$work/package/watch.js"
 check "the error mentions REFOLD_LIBRARY" grep -q "cannot load nowhere/librefold.so; set REFOLD_LIBRARY" "$kept/err"
+check "get.mjs misses its reader" misses_its_reader node "$work/package/get.mjs" completed
+check "watch.js misses its reader" misses_its_reader node "$work/package/watch.js" completed
+check "watch.js stops polling without a reader" misses_its_reader node "$work/package/watch.js" stuck
 check "SIGINT cancels watch.js" is_interrupted node "$work/package/watch.js" stuck
 
 sum_up

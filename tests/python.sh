@@ -14,6 +14,7 @@ fi
 need_library || exit 1
 
 work=target/tests/python
+kept=$work
 mkdir -p "$work"
 # The last mypy that supports Python 3.9.
 mypy=1.18.2
@@ -46,5 +47,15 @@ if [ "$failures" -gt "${ran:-0}" ]; then # failures outside of tests, or several
     ran=$failures
 fi
 count_tests $((${ran:-0} - failures)) "$failures" "$status"
+
+export PYTHONPATH=examples/python PYTHONIOENCODING=utf-8
+for program in examples/python/get.py "-m refold" "-m refold --wait"; do
+    # shellcheck disable=SC2086 # a list
+    check "$program prints hostile texts harmlessly" prints_harmlessly "$python" $program
+    # shellcheck disable=SC2086 # a list
+    check "$program misses its reader" misses_its_reader "$python" $program completed
+done
+
+check "-m refold --json misses its reader" misses_its_reader "$python" -m refold --json completed
 
 sum_up

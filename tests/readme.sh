@@ -77,10 +77,11 @@ complete() {
 
 parses_as_c() {
     complete "$1" '
+        #include "printable.h"
         #include <refold.h>
         #include <stdio.h>
         void fragment(refold_error *error);
-        void fragment(refold_error *error) {' | cc -std=c11 -Wall -Wextra -Werror -Iinclude -fsyntax-only -x c -
+        void fragment(refold_error *error) {' | cc -std=c11 -Wall -Wextra -Werror -Iinclude -Iexamples/c -fsyntax-only -x c -
 }
 
 parses_as_cpp() {
@@ -119,6 +120,7 @@ links_as_documented() {
     ln -s "$(pwd)/include" "$work/tree/include"
     ln -s "$(pwd)/target/release/librefold.so" "$(pwd)/target/release/librefold.a" "$work/tree/target/release/"
     cp "$(program c)" "$work/tree/program.c"
+    cp examples/c/printable.h "$work/tree/"
     while read -r command <&5; do
         (cd "$work/tree" && rm -f program && eval "$command") || return 1
         case $command in
@@ -147,6 +149,7 @@ check_page examples/node/README.md js
 [ ! -e examples/cpp/README.md ] || check_page examples/cpp/README.md cpp
 
 cp "$(program c)" "$work/program.c"
+cp examples/c/printable.h "$work/"
 cp "$(program cpp)" "$work/program.cpp"
 header_blocks refold.h c header-%.c
 header_blocks refold.hpp cpp header-%.cpp

@@ -430,6 +430,12 @@ fn oddities_match_their_ids() {
     has("extra-fields", "associated_workflow");
     has("envelope-200", r#""status_code": 404"#);
     has("html-200", "<!DOCTYPE html>");
+    for text in
+        [r"\u001b[2J", "\u{9b}31m", r"\r\nForged", "\u{7f}", "\u{61c}", "\u{2028}", "\u{202e}", "\u{2069}"]
+    {
+        has("hostile-text", text);
+        assert!(sandbox.get("hostile-message").text().contains(text));
+    }
     assert_eq!(sandbox.get("empty-200").body, b"");
     let broken = ["cut-json", "html-200", "two-documents", "byte-order-mark", "not-utf8"];
     for id in broken {

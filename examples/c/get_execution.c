@@ -1,6 +1,6 @@
 /* Prints one execution:  cc get_execution.c -lrefold -o get_execution && ./get_execution EXECUTION_ID */
+#include "printable.h"
 #include <refold.h>
-#include <stdio.h>
 
 static const char *or_dash(const char *text) { return text ? text : "-"; }
 
@@ -12,17 +12,18 @@ int main(int argc, char **argv) {
     if (client)
         execution = refold_get_execution(client, argc == 2 ? argv[1] : NULL, NULL, &error);
     if (execution) {
-        printf("%s: %s, %g %%\n", or_dash(refold_execution_name(execution)),
-               refold_execution_status(execution), refold_execution_completion_percentage(execution));
+        print_line(stdout, "%s: %s, %g %%", or_dash(refold_execution_name(execution)),
+                   refold_execution_status(execution), refold_execution_completion_percentage(execution));
         for (size_t i = 0; i < refold_execution_node_count(execution); i++) {
             const refold_node *node = refold_execution_node(execution, i);
-            printf("  %s: %s, %lld ms\n", or_dash(refold_node_name(node)), or_dash(refold_node_status(node)),
-                   (long long)refold_node_execution_time_ms(node)); /* -1 if not sent */
+            print_line(stdout, "  %s: %s, %lld ms", or_dash(refold_node_name(node)),
+                       or_dash(refold_node_status(node)),
+                       (long long)refold_node_execution_time_ms(node)); /* -1 if not sent */
         }
     } else {
-        fprintf(stderr, "get_execution: %s\n", refold_error_message(error));
+        print_line(stderr, "get_execution: %s", refold_error_message(error));
     }
-    int status = execution ? 0 : 1;
+    int status = !execution || fflush(stdout) || ferror(stdout);
     refold_execution_free(execution);
     refold_error_free(error);
     refold_client_free(client);

@@ -10,9 +10,13 @@
  */
 #define _XOPEN_SOURCE 700 /* sigaction, wcwidth */
 
+#include <errno.h>
 #include <inttypes.h>
 #include <langinfo.h>
+#include <limits.h>
 #include <locale.h>
+#include "printable.h"
+#include <poll.h>
 #include <refold.h>
 #include <signal.h>
 #include <stdio.h>
@@ -48,31 +52,30 @@ static const char help[] =
 static bool is_utf8(void) { return strcmp(nl_langinfo(CODESET), "UTF-8") == 0; }
 
 struct character {
-    const char *output; /* the bytes to write: those of the text, or a harmless replacement */
+    char output[MB_LEN_MAX]; /* the bytes to write, in the charset of the terminal */
     size_t output_bytes;
     size_t bytes; /* length in the text */
     int columns;  /* width on the terminal */
 };
 
-/* Whether `wide` overrides the direction of text: harmless to a terminal, misleading to its reader. */
-static bool is_direction_override(wchar_t wide) {
-    return (wide >= 0x202A && wide <= 0x202E) || (wide >= 0x2066 && wide <= 0x2069);
-}
-
-/* Returns the first character of `text`, which must not be empty. The text comes from a server, so an escape
- * sequence in it must not reach the terminal: unprintable characters become "?", white space one blank. */
+/* Returns the first character of `text`, which is UTF-8 whatever the locale and must not be empty. White space becomes
+ * one blank; what is not printable and what the charset of the locale lacks becomes "?". */
 static struct character first_character(const char *text) {
     if (strchr("\t\r\n", *text))
         return (struct character){" ", 1, strspn(text, " \t\r\n"), 1};
-    wchar_t wide;
+    const char *rest = text;
+    uint32_t wide = next_character(&rest);
+    struct character character = {"?", 1, (size_t)(rest - text), 1};
+    int columns = is_printable(wide) ? wcwidth((wchar_t)wide) : -1;
+    char output[MB_LEN_MAX];
     mbstate_t state = {0};
-    size_t bytes = mbrtowc(&wide, text, strnlen(text, MB_CUR_MAX), &state);
-    if (bytes == (size_t)-1 || bytes == (size_t)-2)
-        return (struct character){"?", 1, 1, 1};
-    int columns = wcwidth(wide);
-    if (columns < 0 || is_direction_override(wide))
-        return (struct character){"?", 1, bytes, 1};
-    return (struct character){text, bytes, bytes, columns};
+    size_t bytes = columns < 0 ? (size_t)-1 : wcrtomb(output, (wchar_t)wide, &state);
+    if (bytes != (size_t)-1) {
+        memcpy(character.output, output, bytes);
+        character.output_bytes = bytes;
+        character.columns = columns;
+    }
+    return character;
 }
 
 /* Returns the width of `text` in columns, or any number above `limit` if it is wider than that. */
@@ -115,6 +118,24 @@ static const char *fill_bar(char bar[BAR_BYTES + 1], double fraction, int width,
     for (int i = 0; i < width; i++)
         strcat(bar, i < fraction * width ? full : empty);
     return bar;
+}
+
+static int output_error; /* the first error of stdout, as in errno; else 0 */
+
+/* Writes what is buffered, and returns whether all output has been written so far. */
+static bool flush_output(void) {
+    errno = 0;
+    if ((fflush(stdout) != 0 || ferror(stdout)) && output_error == 0)
+        output_error = errno != 0 ? errno : EIO;
+    return output_error == 0;
+}
+
+/* Returns whether a pipe still has a reader: while there is nothing to write, no error tells. */
+static bool has_reader(void) {
+    struct pollfd output = {.fd = STDOUT_FILENO};
+    if (poll(&output, 1, 0) == 1 && (output.revents & POLLERR))
+        output_error = EPIPE;
+    return output_error == 0;
 }
 
 /* Returns the width of the terminal, else COLUMNS, else 100. */
@@ -168,7 +189,7 @@ static bool show_progress(const refold_execution *execution, void *user_data) {
     char line[LINE_BYTES];
     compose_line(line, execution);
     if (strcmp(line, progress->line) == 0)
-        return true;
+        return flush_output() && has_reader();
     if (progress->line[0] == '\0') {
         write_text(stdout, or_dash(refold_execution_name(execution)), screen_columns());
         putchar('\n');
@@ -178,14 +199,13 @@ static bool show_progress(const refold_execution *execution, void *user_data) {
         putchar('\r');
     write_text(stdout, line, screen_columns() - 3); /* leaves columns for the "^C" that a terminal echoes */
     fputs(progress->redraws ? "\033[K" : "\n", stdout);
-    fflush(stdout);
-    return true;
+    return flush_output();
 }
 
 static void end_progress(const struct progress *progress) {
     if (progress->redraws && progress->line[0])
         putchar('\n');
-    fflush(stdout);
+    flush_output();
 }
 
 /* Cancelling -------------------------------------------------------------------------------------------- */
@@ -408,6 +428,11 @@ static int watch(const struct arguments *arguments) {
         return report(error);
     refold_execution *execution = wait_for(client, arguments->execution_id, arguments->timeout_ms, &error);
     refold_client_free(client);
+    if (output_error != 0) { /* main() reports it */
+        refold_execution_free(execution);
+        refold_error_free(error);
+        return EXIT_ERROR;
+    }
     if (!execution)
         return report(error);
     write_table(execution);
@@ -431,8 +456,8 @@ int main(int argc, char **argv) {
         fputs(help, stdout);
     else
         status = watch(&arguments);
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        perror("watch_execution: cannot write output");
+    if (!flush_output()) {
+        fprintf(stderr, "watch_execution: cannot write output: %s\n", strerror(output_error));
         return EXIT_ERROR;
     }
     return status;

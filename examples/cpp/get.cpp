@@ -5,10 +5,13 @@
 int main(int argc, char **argv) try {
     const refold::client client(refold::options::from_env()); // REFOLD_API_KEY, REFOLD_LINKED_ACCOUNT_ID
     const refold::execution execution = client.get(argc == 2 ? argv[1] : nullptr);
-    std::cout << execution.name().value_or("-") << ": " << execution.status() << '\n';
+    std::cout << refold::printable(execution.name().value_or("-")) << ": "
+              << refold::printable(execution.status()) << '\n';
     for (const refold::node node : execution.nodes())
-        std::cout << "  " << node.name().value_or("-") << ": " << node.status().value_or("-") << '\n';
+        std::cout << "  " << refold::printable(node.name().value_or("-")) << ": "
+                  << refold::printable(node.status().value_or("-")) << '\n';
+    return std::cout.flush() ? 0 : 1;
 } catch (const refold::error &error) {
-    std::cerr << "get: " << error.what() << '\n';
+    std::cerr << "get: " << refold::printable(error.what()) << '\n';
     return 1;
 }

@@ -12,25 +12,30 @@ namespace {
 
 const refold::cancel_token cancel;
 
-void show(const refold::execution &execution) {
+// Returns whether the output was written: without a reader, there is nothing to wait for.
+bool show(const refold::execution &execution) {
     std::size_t ended = 0;
     for (const refold::node node : execution.nodes())
         ended += is_final(node.state());
-    std::cout << execution.status() << ", " << execution.completion_percentage().value_or(0) << " %, "
+    std::cout << refold::printable(execution.status()) << ", " << execution.completion_percentage().value_or(0) << " %, "
               << ended << " of " << execution.nodes().size() << " nodes have ended" << std::endl;
+    return std::cout.good();
 }
 
 int watch(const char *id, std::chrono::seconds limit) {
     const refold::client client(refold::options::from_env()); // REFOLD_API_KEY, REFOLD_LINKED_ACCOUNT_ID
     const refold::execution execution = client.wait(id, limit, show, &cancel);
     for (const refold::node node : execution.nodes()) {
-        std::cout << node.name().value_or("-") << ": " << node.status().value_or("-");
+        std::cout << refold::printable(node.name().value_or("-")) << ": "
+                  << refold::printable(node.status().value_or("-"));
         if (const auto time = node.execution_time())
             std::cout << ", " << time->count() << " ms";
         if (const refold::json reason = node.latest_output()["error"]; reason.exists())
-            std::cout << ", " << reason.raw();
+            std::cout << ", " << refold::printable(reason.raw());
         std::cout << '\n';
     }
+    if (!std::cout.flush())
+        return 1;
     return execution.state() == refold::state::completed ? 0 : 3;
 }
 
@@ -40,6 +45,8 @@ int main(int argc, char **argv) try {
     std::signal(SIGINT, [](int) { cancel.trigger(); });
     return watch(argc > 1 ? argv[1] : nullptr, std::chrono::seconds(argc > 2 ? std::atoi(argv[2]) : 0));
 } catch (const refold::error &error) {
-    std::cerr << "watch: " << error.what() << '\n';
+    if (!std::cout)
+        return 1;
+    std::cerr << "watch: " << refold::printable(error.what()) << '\n';
     return error.code() == refold::code::cancelled ? 130 : 1;
 }

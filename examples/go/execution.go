@@ -102,13 +102,15 @@ type Node struct {
 	LatestOutput    json.RawMessage // the latest output of the node, of any JSON type; nil if absent
 	InputData       json.RawMessage // the input of the node, of any JSON type; nil if absent
 	JSON            json.RawMessage // the whole node
+
+	lacksID bool // ID is empty because it is absent
 }
 
-// Node returns the first node with the given id, or nil if there is none.
+// Node returns the first node with the given id, or nil if there is none. The id "" matches no node without an id.
 func (execution *Execution) Node(id string) *Node {
 	for index := range execution.Nodes {
-		if execution.Nodes[index].ID == id {
-			return &execution.Nodes[index]
+		if node := &execution.Nodes[index]; node.ID == id && !node.lacksID {
+			return node
 		}
 	}
 	return nil
@@ -167,6 +169,7 @@ func newNode(view C.struct_view, document document) Node {
 		LatestOutput:    document.part(view.latest_output, view.latest_output_length),
 		InputData:       document.part(view.input_data, view.input_data_length),
 		JSON:            document.part(view.json, view.json_length),
+		lacksID:         view.id == nil,
 	}
 }
 

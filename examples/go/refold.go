@@ -26,13 +26,34 @@ import "C"
 
 import (
 	"math"
+	"strings"
 	"time"
+	"unicode"
 	"unsafe"
 )
 
 // Version returns the version of the C library that is loaded, such as "0.1.0".
 func Version() string {
 	return C.GoString(C.refold_version())
+}
+
+// Printable returns text as one line that is safe to print. Texts of a server, messages of errors included, may contain
+// escape sequences for the terminal, forged lines, and controls that reorder what a line shows. Tabs and ends of lines
+// become blanks; every other control character (C0, DEL, C1), U+2028, U+2029, the controls of the direction of text
+// (U+061C, U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069) and what is not UTF-8 become "?".
+func Printable(text string) string {
+	return strings.Map(func(character rune) rune {
+		switch {
+		case character == '\t' || character == '\n' || character == '\r':
+			return ' '
+		case unicode.IsControl(character) || unicode.Is(unicode.Bidi_Control, character):
+			return '?'
+		case character == 0x2028 || character == 0x2029:
+			return '?'
+		default:
+			return character
+		}
+	}, strings.ToValidUTF8(text, "?"))
 }
 
 // copyBytes copies C memory. Unlike C.GoBytes it supports more than 2 GiB.

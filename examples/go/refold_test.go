@@ -424,3 +424,36 @@ func TestProgressMayUseClient(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestPrintableTextIsOneHarmlessLine(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                           "",
+		"a\tb\r\nc":                  "a b  c",
+		"\x1b[2J\a\x00\x7f":          "?[2J???",
+		"\u0080\u009f|\u061c|\u200e": "??|?|?",
+		"\u200f|\u2028\u202e":        "?|??",
+		"\u2066\u2069":               "??",
+		"\x9b31m":                    "?31m",
+		// The neighbors of what is replaced, and characters that only other rules would replace.
+		"~ \u00a0\u061b\u061d\u200d\u2010\u2027\u202f\u2065\u206a": "~ \u00a0\u061b\u061d\u200d\u2010\u2027\u202f\u2065\u206a",
+		"\u3000\u00ad\ufffd\U0001f680":                             "\u3000\u00ad\ufffd\U0001f680",
+	} {
+		if got := Printable(text); got != want {
+			t.Errorf("%q became %q instead of %q", text, got, want)
+		}
+	}
+}
+
+func TestEmptyIDDiffersFromAbsentOne(t *testing.T) {
+	execution, err := ParseExecution([]byte(`{"status":"RUNNING","nodes":[{},{"node_id":null},{"node_id":"","node_name":"b"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if node := execution.Node(""); node == nil || node.Name != "b" {
+		t.Errorf("got %v instead of the node with an empty id", node)
+	}
+	execution.Nodes = execution.Nodes[:2]
+	if node := execution.Node(""); node != nil {
+		t.Errorf("got %v, which has no id", node)
+	}
+}

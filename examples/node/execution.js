@@ -48,12 +48,12 @@ export class Execution {
     }
 
     /**
-     * Returns the first node with the given id.
+     * Returns the first node with the given id. null finds none.
      * @param {string} id
      * @returns {Node | undefined}
      */
     node(id) {
-        return this.nodes.find((node) => node.id === id);
+        return this.nodes.find((node) => node.id !== null && node.id === id);
     }
 }
 

@@ -1,9 +1,15 @@
 // Prints one execution:  node get.mjs EXECUTION_ID
-import { Client } from 'refold';
+import { Client, printable } from 'refold';
 
-const client = Client.fromEnv(); // REFOLD_API_KEY, REFOLD_LINKED_ACCOUNT_ID
-const execution = await client.getExecution(process.argv[2]);
-console.log(`${execution.name}: ${execution.status}`);
-for (const node of execution.nodes) {
-    console.log(`  ${node.name}: ${node.status}`, node.latestOutput);
+process.stdout.on('error', () => process.exit(1)); // the reader has gone away
+try {
+    const client = Client.fromEnv(); // REFOLD_API_KEY, REFOLD_LINKED_ACCOUNT_ID
+    const execution = await client.getExecution(process.argv[2]);
+    console.log(printable(`${execution.name}: ${execution.status}`));
+    for (const node of execution.nodes) {
+        console.log(printable(`  ${node.name}: ${node.status} ${JSON.stringify(node.latestOutput)}`));
+    }
+} catch (error) {
+    console.error(printable(`get: ${error.message}`));
+    process.exitCode = 1;
 }

@@ -14,5 +14,6 @@
 export { Client } from './client.js';
 export { Code, RefoldError } from './error.js';
 export { Execution, Node, parseExecution } from './execution.js';
+export { printable } from './printable.js';
 /** version() returns the version of the loaded library, such as '0.1.0'. */
 export { version } from './native.js';

@@ -8,7 +8,7 @@
 // Exit status: 0 if the run completed; 1 on an error, reported on stderr; 2 for invalid arguments; 3 if the run ended
 // otherwise; 130 if SIGINT cancelled the wait.
 
-import { Client, RefoldError } from './refold.js';
+import { Client, RefoldError, printable } from './refold.js';
 
 const [id, ...others] = process.argv.slice(2);
 if (id === undefined || others.length > 0) {
@@ -18,19 +18,28 @@ if (id === undefined || others.length > 0) {
 const interruption = new AbortController();
 process.once('SIGINT', () => interruption.abort());
 
+process.stdout.on('error', () => process.exit(1)); // the reader has gone away
+
 try {
     const execution = await Client.fromEnv().waitExecution(id, {
         signal: interruption.signal,
         onProgress: ({ name, status, completionPercentage }) =>
-            console.log(`${name}: ${status}, ${completionPercentage ?? '-'} %`),
+            console.log(printable(`${name}: ${status}, ${completionPercentage ?? '-'} %`)),
     });
-    console.table(execution.nodes, ['name', 'status', 'executionTimeMs']);
+    const cell = (text) => text && printable(text);
+    console.table(
+        execution.nodes.map(({ name, status, executionTimeMs }) => ({
+            name: cell(name),
+            status: cell(status),
+            executionTimeMs,
+        })),
+    );
     process.exitCode = execution.state === 'COMPLETED' ? 0 : 3;
 } catch (error) {
     if (interruption.signal.aborted) {
         process.exitCode = 130;
     } else if (error instanceof RefoldError) {
-        console.error(`watch: ${error.message}`);
+        console.error(printable(`watch: ${error.message}`));
         process.exitCode = 1;
     } else {
         throw error;

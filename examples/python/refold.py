@@ -5,7 +5,7 @@
     with refold.Client() as client:  # REFOLD_API_KEY and REFOLD_LINKED_ACCOUNT_ID, or REFOLD_SESSION_TOKEN
         execution = client.get("6a106ba44480b80424a65289")
         for node in execution.nodes:
-            print(node.name, node.status, node.latest_output)
+            print(refold.printable(f"{node.name}: {node.status}"))
 
 This single file for Python 3.9 and later calls the C library librefold through ctypes. It loads the library at the path
 in the environment variable REFOLD_LIBRARY; or else librefold.so.0 or librefold.so from its own directory or, inside the
@@ -18,7 +18,8 @@ Ownership: nothing has to be freed. Clients and executions release their memory 
 through close() or a `with` block. Nodes stay valid after their execution is closed.
 
 Absent fields: a field that is missing, null or of an unexpected type is None. Strings end at the first U+0000; outputs
-and `json` are complete.
+and `json` are complete. Texts, messages of errors included, are as the server sent them: pass them through printable()
+before they reach a terminal or a log.
 
 Times are in seconds.
 
@@ -38,6 +39,7 @@ from __future__ import annotations
 
 import argparse
 import atexit
+import contextlib
 import ctypes
 import enum
 import io
@@ -55,7 +57,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Callable, Optional, Union, overload
 
-__all__ = ["CancelToken", "Client", "Code", "Error", "Execution", "Node", "Nodes", "State", "version"]
+__all__ = ["CancelToken", "Client", "Code", "Error", "Execution", "Node", "Nodes", "State", "printable", "version"]
 
 
 # The shared library ---------------------------------------------------------------------------------------------------
@@ -215,6 +217,21 @@ def version() -> str:
 _escape = re.compile(r"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F]..)|.)", re.DOTALL)
 # The first character of a value, or a closing bracket.
 _token = re.compile(r"[^ \t\r\n,:]")
+
+
+# Control characters, surrogates, line and paragraph separators, and the controls of the direction of text.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """Returns text as one line that is safe to print.
+
+    Texts of a server may contain escape sequences for the terminal, forged lines, and controls that reorder what a line
+    shows. Tabs and ends of lines become blanks; every other control character (C0, DEL, C1), U+2028, U+2029, the
+    controls of the direction of text (U+061C, U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069) and surrogates become
+    "?". Everything else is kept, whether or not the encoding of the terminal has it.
+    """
+    return _UNPRINTABLE.sub(lambda match: " " if match[0] in "\t\n\r" else "?", text)
 
 
 def _json_text(value: Optional[int]) -> Optional[str]:
@@ -993,26 +1010,21 @@ class Client:
 # python -m refold -----------------------------------------------------------------------------------------------------
 
 
-def _printable(text: Optional[str]) -> str:
-    """Replaces control characters, so that text of a server cannot control the terminal."""
-    return "-" if text is None else "".join(c if c.isprintable() else "?" for c in text)
-
-
 def _summary(execution: Execution) -> str:
     percentage = execution.completion_percentage
     progress = "" if percentage is None else f", {percentage:g} %"
-    return f"{_printable(execution.name or execution.id)}: {_printable(execution.status)}{progress}"
+    return printable(f"{execution.name or execution.id or '-'}: {execution.status}{progress}")
 
 
 def _node_line(node: Node) -> str:
-    line = f"  {_printable(node.name or node.id)}: {_printable(node.status)}"
+    line = printable(f"  {node.name or node.id or '-'}: {node.status or '-'}")
     if node.execution_time is not None:
         line += f", {node.execution_time * 1000:.0f} ms"
     if node.attempts_made is not None and node.attempts_made > 1:
         line += f", {node.attempts_made} attempts"
     output = node.latest_output_text
     if node.state in (State.ERRORED, State.SKIPPED, State.TIMED_OUT, State.REJECTED) and output not in (None, "null"):
-        line += f"\n    {_printable(output)[:1000]}"
+        line += f"\n    {printable(output or '')[:1000]}"
     return line
 
 
@@ -1030,6 +1042,12 @@ def _main(arguments: Optional[Sequence[str]] = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
 
+    def write_document(text: str) -> None:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.buffer.write(text.encode() + b"\n")  # JSON is UTF-8, whatever the encoding of the terminal
+        else:
+            print(text)
+
     def show(snapshot: Execution) -> None:
         if not snapshot.state.is_final:
             print(_summary(snapshot), file=sys.stderr, flush=True)
@@ -1041,11 +1059,17 @@ def _main(arguments: Optional[Sequence[str]] = None) -> int:
             else:
                 execution = client.get(options.execution_id)
         if options.json:
-            print(execution.json_text)
+            write_document(execution.json_text)
         else:
             print("\n".join([_summary(execution), *map(_node_line, execution.nodes)]))
+        sys.stdout.flush()
     except (Error, ValueError) as error:
-        print(f"refold: {_printable(str(error))}", file=sys.stderr)
+        print(printable(f"refold: {error}"), file=sys.stderr)
+        return 1
+    except OSError as error:
+        sys.stdout = None  # not to be flushed again at exit
+        with contextlib.suppress(OSError):
+            print(f"refold: cannot write output: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

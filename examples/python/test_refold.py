@@ -859,6 +859,18 @@ print("done")
             status, out, err = self.run_module(name, PYTHONIOENCODING="latin-1")
             self.assertEqual((status, err), (0, ""))
 
+    def test_module_prints_the_bytes_of_the_document_in_any_encoding(self) -> None:
+        for encoding in ("latin-1", "ascii", "utf-16"):
+            ended = subprocess.run(
+                [sys.executable, "-m", "refold", "--json", "hostile-text"],
+                cwd=HERE,
+                env={**os.environ, "PYTHONIOENCODING": encoding},
+                capture_output=True,
+                timeout=PATIENCE,
+            )
+            text = refold.Client().get("hostile-text").json_text
+            self.assertEqual((ended.returncode, ended.stdout), (0, text.encode() + b"\n"), encoding)
+
     def test_module_waits_for_an_execution(self) -> None:
         status, out, err = self.run_module("--wait", "running-module")
         self.assertEqual(status, 0)
@@ -916,6 +928,21 @@ print("done")
             (around / "include").mkdir()
             (around / "include" / "refold.h").touch()
             self.assertIn(f"cannot load {planted}", complaint())
+
+
+class PrintableTest(TestCase):
+    def test_printable_text_is_one_harmless_line(self) -> None:
+        for text, line in {
+            "": "",
+            "a\tb\r\nc": "a b  c",
+            "\x1b[2J\a\0\x7f": "?[2J???",
+            "\x80\x9f|\u061c|\u200e\u200f": "??|?|??",
+            "\u2028\u202e|\u2066\u2069|\ud83d": "??|??|?",
+        }.items():
+            self.assertEqual(refold.printable(text), line)
+        # The neighbors of what is replaced, and characters that only other rules would replace.
+        kept = "~ \xa0\u061b\u061d\u200d\u2010\u2027\u202f\u2065\u206a\u3000\xad\ufffd\U0001f680"
+        self.assertEqual(refold.printable(kept), kept)
 
 
 class NamesTest(TestCase):

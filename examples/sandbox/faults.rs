@@ -11,6 +11,7 @@ use hyper::body::Bytes;
 use crate::api::{Envelope, ROUTE, RequestIdIn, reason};
 use crate::catalog::{Call, Entry};
 use crate::executions::{documented, documented_text};
+use crate::oddities::HOSTILE;
 use crate::reply::{Reply, ScriptedBody};
 
 pub const FAULTS: &[Entry] = &[
@@ -55,6 +56,11 @@ pub const FAULTS: &[Entry] = &[
         id: "error-<status>-header",
         about: "the same, with the request id in x-request-id alone",
         respond: |call| Some(Envelope { request_id_in: RequestIdIn::Header, ..error(status(call)?) }.reply()),
+    },
+    Entry {
+        id: "hostile-message",
+        about: "404, a message that controls terminals and reorders lines",
+        respond: |_| Some(Envelope::new(404, HOSTILE).reply()),
     },
     Entry {
         id: "error-<status>-bare",

@@ -1,12 +1,20 @@
 //! What real responses contain besides what is documented. All of this comes with status 200.
 
 use hyper::body::Bytes;
+use serde_json::{Value, json};
 
 use crate::api::Envelope;
 use crate::catalog::Entry;
 use crate::executions::documented_text;
 use crate::faults::LOGIN_PAGE;
 use crate::reply::Reply;
+
+/// What a program must not print as it is: an escape sequence that sets the title, one that clears the screen, the
+/// controls of C1, DEL, forged lines, line separators and all controls of the direction of text; then, after the bar,
+/// characters that are not ASCII and that it should print.
+pub const HOSTILE: &str = "Send\u{1b}]2;retitled\u{7}\u{1b}[2J\u{9b}31m\u{85}\u{7f}\r\nForged: COMPLETED\t\u{61c}\u{200e}\u{200f}\
+    \u{2028}\u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}|\u{e9}\u{3000}\u{a0}\
+    \u{200c}\u{200d}\u{ad}\u{65e5}";
 
 pub const ODDITIES: &[Entry] = &[
     // Data of the connected applications, as JavaScript writes it.
@@ -95,6 +103,18 @@ pub const ODDITIES: &[Entry] = &[
                     {"node_id":"6","latest_output":{}},
                     {"node_id":"7"}]"#,
             )
+        },
+    },
+    Entry {
+        id: "hostile-text",
+        about: "an ERRORED run whose texts control terminals and reorder lines",
+        respond: |_| {
+            let node = |status: &str, output: Value| {
+                json!({"node_id": HOSTILE, "node_name": HOSTILE, "node_type": HOSTILE, "node_status": status,
+                    "latest_output": output})
+            };
+            let nodes = [node("Errored", json!({"error": HOSTILE})), node(HOSTILE, HOSTILE.into())];
+            Some(Reply::document(200, &json!({"status": "ERRORED", "name": HOSTILE, "nodes": nodes})))
         },
     },
     // The structure of the response.

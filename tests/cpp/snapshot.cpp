@@ -68,6 +68,23 @@ static const char document[] = R"({
 
 static execution parsed() { return execution::parse(document); }
 
+TEST(printable_text_is_one_harmless_line) {
+    CHECK_STR(refold::printable("").c_str(), "");
+    CHECK_STR(refold::printable("a\tb\r\nc").c_str(), "a b  c");
+    CHECK_STR(refold::printable("\x1b[2J\x07\x7f").c_str(), "?[2J??");
+    CHECK_STR(refold::printable("\xc2\x80\xc2\x9f|\xd8\x9c|\xe2\x80\x8e\xe2\x80\x8f").c_str(), "??|?|??");
+    CHECK_STR(refold::printable("\xe2\x80\xa8\xe2\x80\xae|\xe2\x81\xa6\xe2\x81\xa9").c_str(), "??|??");
+    CHECK_STR(refold::printable(std::string_view("a\0b", 3)).c_str(), "a?b");
+    /* The neighbors of what is replaced, and the largest character. */
+    const char *kept = "~ \xc2\xa0\xd8\x9b\xd8\x9d\xe2\x80\x8d\xe2\x80\x90\xe2\x80\xa7\xe2\x80\xaf\xe2\x81\xa5"
+                       "\xe2\x81\xaa\xe3\x80\x80\xc2\xad\xf0\x9f\x9a\x80\xf4\x8f\xbf\xbf";
+    CHECK_STR(refold::printable(kept).c_str(), kept);
+    /* A lone byte of C1, a character cut off, one encoded too long, a surrogate, and one past the last. */
+    CHECK_STR(refold::printable("\x9b|\xe2\x80|\xc1\xbf").c_str(), "?|??|??");
+    CHECK_STR(refold::printable("\xed\xa0\x80|\xe0\x82\x9b|\xf4\x90\x80\x80").c_str(), "???|???|????");
+    CHECK_STR(refold::printable("\xfc\x80\x80\x80|\xe2\x80").c_str(), "????|??");
+}
+
 TEST(an_execution_returns_its_fields) {
     const execution execution = parsed();
     CHECK_TEXT(execution.id(), "an-id");

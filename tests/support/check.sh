@@ -3,6 +3,8 @@
 
 passed=0
 failed=0
+# The end of the sandbox's hostile text, from the bar on.
+harmless=$(printf 'é\343\200\200\302\240\342\200\214\342\200\215\302\255日')
 
 # check NAME COMMAND...: counts as passed if the command succeeds.
 check() {
@@ -35,6 +37,40 @@ is_interrupted() {
     kill -INT "$interrupted"
     wait "$interrupted"
     [ $? -eq 130 ]
+}
+
+# is_harmless FILE...: whether the files have no character that controls a terminal, other than the ends of lines, and
+# none that ends a line elsewhere or reorders it. Neither do they show what the sandbox's hostile text does as a line.
+is_harmless() {
+    LC_ALL=C grep -anP '[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]' \
+        "$@" | cat -v | head -n 20 >"$kept/harmful"
+    ! grep . "$kept/harmful" && ! grep -an "^ *Forged" "$@"
+}
+
+# prints_harmlessly COMMAND...: whether the command shows the sandbox's hostile text and message, harmless, and keeps
+# what is not ASCII.
+prints_harmlessly() {
+    "$@" hostile-text >"$kept/out" 2>"$kept/err" 3>&- 4<&-
+    grep -aq "Send.*Forged.*|$harmless" "$kept/out" && is_harmless "$kept/out" "$kept/err" || return 1
+    "$@" hostile-message >"$kept/out" 2>"$kept/err" 3>&- 4<&-
+    grep -aq "Send.*Forged.*|$harmless" "$kept/err" && is_harmless "$kept/out" "$kept/err"
+}
+
+# fails_in_one_line STATUS: whether a command failed, not by a timeout, with at most one line in $kept/err.
+fails_in_one_line() {
+    [ "$1" -ne 0 ] && [ "$1" -ne 124 ] && [ "$(wc -l <"$kept/err")" -le 1 ] || { echo "status $1" && cat "$kept/err" && return 1; }
+}
+
+# misses_its_reader COMMAND...: whether the command fails, with at most one line, if the device that it writes to is full,
+# and, with SIGPIPE ignored, if the reader of its pipe has gone away.
+misses_its_reader() {
+    timeout 60 "$@" >/dev/full 2>"$kept/err" 3>&- 4<&-
+    fails_in_one_line $? || return 1
+    (trap '' PIPE && timeout 60 "$@" 2>"$kept/err" 3>&- 4<&- || echo $? >"$kept/status") | :
+    fails_in_one_line "$(cat "$kept/status")"
+    lost=$?
+    rm -f "$kept/status"
+    return $lost
 }
 
 # count_tests PASSED FAILED STATUS: adds the results of a program. A program that ran no test, or whose exit status no

@@ -14,7 +14,7 @@ import { test as run } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import * as native from '../native.js';
-import { Client, Code, RefoldError, parseExecution, version } from '../refold.js';
+import { Client, Code, RefoldError, parseExecution, printable, version } from '../refold.js';
 
 const documented = '6a106ba44480b80424a65289';
 /** How long a test waits for what should happen immediately, in milliseconds. */
@@ -445,4 +445,28 @@ test('a copy of the package loads no library from nearby', async (t) => {
     await writeFile(join(around, 'Cargo.toml'), '');
     await writeFile(join(around, 'include/refold.h'), '');
     await assert.rejects(runProgram(importing, copied), ({ stderr }) => stderr.includes(planted));
+});
+
+test('printable text is one harmless line', () => {
+    const replaced = {
+        '': '',
+        'a\tb\r\nc': 'a b  c',
+        '\u001b[2J\u0007\u0000\u007f': '?[2J???',
+        '\u0080\u009f|\u061c|\u200e\u200f': '??|?|??',
+        '\u2028\u202e|\u2066\u2069|\ud83d': '??|??|?',
+    };
+    for (const [text, line] of Object.entries(replaced)) {
+        assert.equal(printable(text), line);
+    }
+    // The neighbors of what is replaced, and characters that only other rules would replace.
+    const kept = '~ \u00a0\u061b\u061d\u200d\u2010\u2027\u202f\u2065\u206a\u3000\u00ad\ufffd\u{1f680}';
+    assert.equal(printable(kept), kept);
+});
+
+test('an empty id differs from an absent one', () => {
+    const nodes = '[{}, {"node_id": null}, {"node_id": "", "node_name": "b"}]';
+    const execution = parseExecution(`{"status": "RUNNING", "nodes": ${nodes}}`);
+    assert.equal(execution.node('').name, 'b');
+    assert.equal(execution.node(null), undefined);
+    assert.equal(execution.node(undefined), undefined);
 });

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"log"
@@ -13,18 +14,22 @@ import (
 func main() {
 	client, err := refold.NewClientFromEnv() // REFOLD_API_KEY, REFOLD_LINKED_ACCOUNT_ID
 	if err != nil {
-		log.Fatal(err)
+		log.Fatal(refold.Printable(err.Error()))
 	}
 	execution, err := client.GetExecution(context.Background(), os.Args[1])
 	if err != nil {
-		log.Fatal(err)
+		log.Fatal(refold.Printable(err.Error()))
 	}
-	fmt.Printf("%s: %s\n", execution.Name, execution.Status)
+	out := bufio.NewWriter(os.Stdout)
+	fmt.Fprintln(out, refold.Printable(execution.Name+": "+execution.Status))
 	for _, node := range execution.Nodes {
-		fmt.Printf("  %s: %s", node.Name, node.Status)
+		line := "  " + node.Name + ": " + node.Status
 		if node.ExecutionTime >= 0 { // negative if not sent
-			fmt.Printf(", %s", node.ExecutionTime)
+			line += ", " + node.ExecutionTime.String()
 		}
-		fmt.Println()
+		fmt.Fprintln(out, refold.Printable(line))
+	}
+	if err := out.Flush(); err != nil {
+		log.Fatal(err)
 	}
 }

@@ -41,10 +41,13 @@ func main() {
 	case errors.Is(err, context.Canceled):
 		os.Exit(130)
 	case err != nil:
+		fmt.Fprintln(os.Stderr, "refold-watch:", refold.Printable(err.Error()))
+		os.Exit(1)
+	}
+	if err := writeNodes(execution); err != nil {
 		fmt.Fprintln(os.Stderr, "refold-watch:", err)
 		os.Exit(1)
 	}
-	writeNodes(execution)
 	if execution.State != refold.StateCompleted {
 		os.Exit(3)
 	}
@@ -61,17 +64,19 @@ func watch(ctx context.Context, id string) (*refold.Execution, error) {
 		if snapshot.CompletionPercentage >= 0 {
 			percentage = fmt.Sprint(snapshot.CompletionPercentage)
 		}
-		_, err := fmt.Printf("%s: %s, %s %%\n", snapshot.Name, snapshot.Status, percentage)
+		line := snapshot.Name + ": " + snapshot.Status + ", " + percentage + " %"
+		_, err := fmt.Println(refold.Printable(line))
 		return err
 	})
 }
 
-func writeNodes(execution *refold.Execution) {
+func writeNodes(execution *refold.Execution) error {
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	for _, node := range execution.Nodes {
-		fmt.Fprintf(table, "%s\t%s\t%s\n", node.Name, node.Status, describe(node.ExecutionTime))
+		name, status := refold.Printable(node.Name), refold.Printable(node.Status)
+		fmt.Fprintf(table, "%s\t%s\t%s\n", name, status, describe(node.ExecutionTime))
 	}
-	table.Flush()
+	return table.Flush()
 }
 
 func describe(executionTime time.Duration) string {
