@@ -130,7 +130,7 @@ static bool flush_output(void) {
     return output_error == 0;
 }
 
-/* Returns whether a pipe still has a reader: while there is nothing to write, no error tells. */
+/* Returns whether a pipe still has a reader: while there is nothing to write, no error shows it. */
 static bool has_reader(void) {
     struct pollfd output = {.fd = STDOUT_FILENO};
     if (poll(&output, 1, 0) == 1 && (output.revents & POLLERR))
