@@ -24,7 +24,7 @@ build() {
 
 # compile NAME: compiles examples/c/NAME.c, unless the program is up to date.
 compile() {
-    sources="examples/c/$1.c include/refold.h target/release/librefold.so"
+    sources="examples/c/$1.c examples/c/printable.h include/refold.h target/release/librefold.so"
     # shellcheck disable=SC2086 # a list of names without spaces
     if [ -e "$demo/$1" ] && [ -z "$(find $sources -newer "$demo/$1")" ]; then
         return

@@ -128,6 +128,7 @@ for program in get watch; do
     check "$program leaks nothing on an error" leaks_nothing "$program" unknown
 done
 
+check "watch shows 100 % for 100 alone" prints "STOPPED, 99.9999996 %" 3 "$work/watch" nearly-complete
 check "get misses its reader" misses_its_reader "$work/get" completed
 check "watch misses its reader" misses_its_reader "$work/watch" completed
 check "watch stops polling without a reader" misses_its_reader "$work/watch" stuck

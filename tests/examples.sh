@@ -91,6 +91,23 @@ check "watch_execution prints in EUC-JP" prints_in EUC-JP ja_JP "é$blank.*日"
 check "watch_execution prints in GB18030" prints_in GB18030 zh_CN "é$blank$fixed.*日"
 LC_ALL=C check "watch_execution prints in ASCII" prints "|??????" 3 watch_execution hostile-text
 
+# shows_no_complete_run PROGRAM: 100 % and a full bar are for 100.
+shows_no_complete_run() {
+    "$1" nearly-complete >"$kept/out" 2>"$kept/err" 3>&- 4<&-
+    grep -q "STOPPED.*99\.9" "$kept/out" && ! grep -qE "100(\.0)? %|STOPPED *█{20}" "$kept/out"
+}
+for program in get_execution watch_execution; do
+    check "$program shows 100 % for 100 alone" shows_no_complete_run "$program"
+done
+# fits COLUMNS: every line of the table, which follows the blank one.
+fits() {
+    COLUMNS=$1 runs 3 watch_execution nearly-complete &&
+        sed '1,/^$/d' "$kept/out" >"$kept/table" && [ "$(wc -l <"$kept/table")" -eq 2 ] && [ "$(wc -L <"$kept/table")" -le "$1" ]
+}
+for columns in 100 60 40 30; do
+    check "the table fits $columns columns" fits "$columns"
+done
+
 check "get_execution misses its reader" misses_its_reader get_execution completed
 check "watch_execution misses its reader" misses_its_reader watch_execution completed
 check "watch_execution stops polling without a reader" misses_its_reader watch_execution stuck

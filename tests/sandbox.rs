@@ -429,6 +429,7 @@ fn oddities_match_their_ids() {
     has("unknown-status", "PAUSED");
     has("extra-fields", "associated_workflow");
     has("envelope-200", r#""status_code": 404"#);
+    has("nearly-complete", "99.9999996");
     has("html-200", "<!DOCTYPE html>");
     for text in
         [r"\u001b[2J", "\u{9b}31m", r"\r\nForged", "\u{7f}", "\u{61c}", "\u{2028}", "\u{202e}", "\u{2069}"]

@@ -12,7 +12,7 @@ int main(int argc, char **argv) {
     if (client)
         execution = refold_get_execution(client, argc == 2 ? argv[1] : NULL, NULL, &error);
     if (execution) {
-        print_line(stdout, "%s: %s, %g %%", or_dash(refold_execution_name(execution)),
+        print_line(stdout, "%s: %s, %.15g %%", or_dash(refold_execution_name(execution)),
                    refold_execution_status(execution), refold_execution_completion_percentage(execution));
         for (size_t i = 0; i < refold_execution_node_count(execution); i++) {
             const refold_node *node = refold_execution_node(execution, i);

@@ -110,13 +110,13 @@ static int write_text(FILE *out, const char *text, int limit) {
     return columns + text_columns(ellipsis, limit);
 }
 
-/* Composes a bar of `width` columns (at most BAR_COLUMNS) with `fraction` (0 to 1) of it filled. `empty` is
+/* Composes a bar of `width` columns (at most BAR_COLUMNS) with the first `filled` of them filled. `empty` is
  * repeated for the rest. */
-static const char *fill_bar(char bar[BAR_BYTES + 1], double fraction, int width, const char *empty) {
+static const char *fill_bar(char bar[BAR_BYTES + 1], int filled, int width, const char *empty) {
     const char *full = is_utf8() ? "█" : "#";
     bar[0] = '\0';
     for (int i = 0; i < width; i++)
-        strcat(bar, i < fraction * width ? full : empty);
+        strcat(bar, i < filled ? full : empty);
     return bar;
 }
 
@@ -130,7 +130,7 @@ static bool flush_output(void) {
     return output_error == 0;
 }
 
-/* Returns whether a pipe still has a reader: while there is nothing to write, no error tells. */
+/* Returns whether a pipe still has a reader: while there is nothing to write, no error shows it. */
 static bool has_reader(void) {
     struct pollfd output = {.fd = STDOUT_FILENO};
     if (poll(&output, 1, 0) == 1 && (output.revents & POLLERR))
@@ -177,8 +177,9 @@ static void compose_line(char line[LINE_BYTES], const refold_execution *executio
     char bar[BAR_BYTES + 1] = "", percentage[16] = "";
     double percent = refold_execution_completion_percentage(execution);
     if (percent >= 0 && percent <= 100) {
-        fill_bar(bar, percent / 100, BAR_COLUMNS, is_utf8() ? "░" : ".");
-        snprintf(percentage, sizeof percentage, "%5.1f %%", percent);
+        /* Rounded down: only 100 is shown as 100. */
+        fill_bar(bar, (int)(percent / 100 * BAR_COLUMNS), BAR_COLUMNS, is_utf8() ? "░" : ".");
+        snprintf(percentage, sizeof percentage, "%5.1f %%", (int)(percent * 10) / 10.0);
     }
     snprintf(line, LINE_BYTES, "%-9s  %s %s  %zu of %zu nodes%s%s", refold_execution_status(execution), bar,
              percentage, ended, count, current ? gap : "", current ? node_label(current) : "");
@@ -279,16 +280,49 @@ static const char *cell_text(const struct table *table, const refold_node *node,
     default:
         if (time <= 0)
             return "";
-        return fill_bar(buffer, (double)time / (double)table->longest_ms, table->widths[BAR], "");
+        /* Rounded up: each time is shown as something. */
+        return fill_bar(buffer, 1 + (int)((double)(time - 1) / (double)table->longest_ms * table->widths[BAR]),
+                        table->widths[BAR], "");
     }
 }
 
 static int larger(int a, int b) { return a > b ? a : b; }
 
-/* Makes each column as wide as its widest cell. While a row is wider than the screen, shrinks the bar first,
- * then whichever column is the widest. */
+/* Returns the width of a row without the columns that were dropped, whose width is 0. */
+static int row_columns(const struct table *table) {
+    int total = -(int)strlen(gap);
+    for (int cell = 0; cell < CELLS; cell++)
+        total += table->widths[cell] > 0 ? table->widths[cell] + (int)strlen(gap) : 0;
+    return total;
+}
+
+/* Makes the table narrower: shrinks and then drops the bar, then shrinks whichever text is the widest, then drops
+ * further columns. Returns whether there was anything to shrink or drop. */
+static bool shrink_table(struct table *table) {
+    enum { MIN_WIDTH = 8 };
+    static const int dropped[] = {ATTEMPTS, TYPE, TIME};
+    int *widths = table->widths, widest = NAME;
+    for (int cell = TYPE; cell <= STATUS; cell++)
+        if (widths[cell] > widths[widest])
+            widest = cell;
+    if (widths[BAR] > 0)
+        widths[BAR] = widths[BAR] > MIN_WIDTH ? widths[BAR] - 1 : 0;
+    else if (widths[widest] > MIN_WIDTH)
+        widths[widest]--;
+    else {
+        size_t next = 0, count = sizeof dropped / sizeof *dropped;
+        while (next < count && widths[dropped[next]] == 0)
+            next++;
+        if (next == count)
+            return false;
+        widths[dropped[next]] = 0;
+    }
+    return true;
+}
+
+/* Makes each column as wide as its widest cell, and the table no wider than the screen where that can be. */
 static void measure_table(struct table *table, const refold_execution *execution, int columns) {
-    enum { MIN_WIDTH = 8, MAX_WIDTH = 200 };
+    enum { MAX_WIDTH = 200 };
     char buffer[BAR_BYTES + 1];
     for (int cell = 0; cell < CELLS; cell++)
         table->widths[cell] = cell == BAR ? BAR_COLUMNS : (int)strlen(titles[cell]);
@@ -301,16 +335,7 @@ static void measure_table(struct table *table, const refold_execution *execution
         if (refold_node_execution_time_ms(node) > table->longest_ms)
             table->longest_ms = refold_node_execution_time_ms(node);
     }
-    for (;;) {
-        int total = (CELLS - 1) * (int)strlen(gap), widest = BAR;
-        for (int cell = 0; cell < CELLS; cell++) {
-            total += table->widths[cell];
-            if (table->widths[BAR] <= MIN_WIDTH && table->widths[cell] > table->widths[widest])
-                widest = cell;
-        }
-        if (total <= columns || table->widths[widest] <= MIN_WIDTH)
-            return;
-        table->widths[widest]--;
+    while (row_columns(table) > columns && shrink_table(table)) {
     }
 }
 
@@ -320,8 +345,8 @@ static void write_row(const struct table *table, const refold_node *node) {
     for (int cell = 0; cell < CELLS; cell++) {
         const char *text = node ? cell_text(table, node, cell, buffer) : titles[cell];
         int width = table->widths[cell];
-        if (cell == BAR && text[0] == '\0')
-            break;
+        if (width == 0 || (cell == BAR && text[0] == '\0'))
+            continue;
         if (cell > 0)
             fputs(gap, stdout);
         if (cell == TIME)

@@ -1012,7 +1012,7 @@ class Client:
 
 def _summary(execution: Execution) -> str:
     percentage = execution.completion_percentage
-    progress = "" if percentage is None else f", {percentage:g} %"
+    progress = "" if percentage is None else f", {percentage:.15g} %"
     return printable(f"{execution.name or execution.id or '-'}: {execution.status}{progress}")
 
 

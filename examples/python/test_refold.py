@@ -871,6 +871,9 @@ print("done")
             text = refold.Client().get("hostile-text").json_text
             self.assertEqual((ended.returncode, ended.stdout), (0, text.encode() + b"\n"), encoding)
 
+    def test_module_prints_100_percent_only_for_100(self) -> None:
+        self.assertIn("STOPPED, 99.9999996 %", self.run_module("nearly-complete")[1])
+
     def test_module_waits_for_an_execution(self) -> None:
         status, out, err = self.run_module("--wait", "running-module")
         self.assertEqual(status, 0)

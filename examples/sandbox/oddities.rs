@@ -106,6 +106,17 @@ pub const ODDITIES: &[Entry] = &[
         },
     },
     Entry {
+        id: "nearly-complete",
+        about: "STOPPED at 99.9999996 percent",
+        respond: |_| {
+            execution(
+                r#""status":"STOPPED","completion_percentage":99.9999996,"nodes":[
+                    {"node_id":"1","node_name":"A node with a long name","node_type":"application",
+                     "node_status":"Success","attempts_made":1,"maximum_attempts":10,"execution_time":1000000}]"#,
+            )
+        },
+    },
+    Entry {
         id: "hostile-text",
         about: "an ERRORED run whose texts control terminals and reorder lines",
         respond: |_| {
