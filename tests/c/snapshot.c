@@ -219,7 +219,8 @@ static const struct {
                          {"environment", refold_execution_environment},
                          {"config_id", refold_execution_config_id},
                          {"linked_account_id", refold_execution_linked_account_id},
-                         {"createdAt", refold_execution_created_at}};
+                         {"createdAt", refold_execution_created_at},
+                         {"updatedAt", refold_execution_updated_at}};
 
 static const struct {
     const char *key;
@@ -455,6 +456,7 @@ static int count_fields(const refold_execution *execution) {
                                   refold_execution_status(execution),
                                   refold_execution_config_id(execution),
                                   refold_execution_created_at(execution),
+                                  refold_execution_updated_at(execution),
                                   refold_execution_linked_account_id(execution),
                                   refold_node_id(node),
                                   refold_node_name(node),
@@ -479,7 +481,7 @@ static int count_fields(const refold_execution *execution) {
 /* A key that differs from one that has a meaning, in any letter, or in two whose differences are equal, is
  * another one. */
 TEST(similar_keys_are_ignored) {
-    enum { EXECUTION_FIELDS = 10, NODE_FIELDS = 10, FARTHEST = 16 };
+    enum { EXECUTION_FIELDS = 11, NODE_FIELDS = 10, FARTHEST = 16 };
     static const char *const keys[] = {"_id",
                                        "name",
                                        "org_id",
@@ -487,6 +489,7 @@ TEST(similar_keys_are_ignored) {
                                        "completion_percentage",
                                        "config_id",
                                        "createdAt",
+                                       "updatedAt",
                                        "linked_account_id",
                                        "nodes",
                                        "node_id",
@@ -502,7 +505,7 @@ TEST(similar_keys_are_ignored) {
     char *body =
         text_of("{\"_id\":\"a\",\"name\":\"a\",\"org_id\":\"a\",\"environment\":\"a\",\"status\":\"a\","
                 "\"completion_percentage\":1,\"config_id\":\"a\",\"linked_account_id\":\"a\","
-                "\"createdAt\":\"a\",\"nodes\":[%s,%s,%s]}",
+                "\"createdAt\":\"a\",\"updatedAt\":\"a\",\"nodes\":[%s,%s,%s]}",
                 NODE_OF_ALL, NODE_OF_ALL, NODE_OF_ALL);
     refold_execution *whole = parsed(body);
     CHECK_INT(count_fields(whole), EXECUTION_FIELDS + NODE_FIELDS);
