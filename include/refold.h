@@ -964,6 +964,9 @@ const char *refold_execution_linked_account_id(const refold_execution *execution
 /** Returns the field `createdAt`: the start of the run, as RFC 3339 text in UTC. */
 const char *refold_execution_created_at(const refold_execution *execution);
 
+/** Returns the field `updatedAt`: the latest change of the run, as RFC 3339 text in UTC. */
+const char *refold_execution_updated_at(const refold_execution *execution);
+
 /**
  * Returns the number of nodes.
  *

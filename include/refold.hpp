@@ -824,6 +824,10 @@ public:
     std::optional<std::string_view> created_at() const &noexcept {
         return detail::optional_text(refold_execution_created_at(execution_.get()));
     }
+    /** Returns the field `updatedAt`: the latest change of the run, as RFC 3339 text in UTC. */
+    std::optional<std::string_view> updated_at() const &noexcept {
+        return detail::optional_text(refold_execution_updated_at(execution_.get()));
+    }
     /** Returns the state that the field `status` maps to. */
     refold::state state() const noexcept {
         return static_cast<refold::state>(refold_execution_state(execution_.get()));
@@ -863,6 +867,7 @@ public:
     std::optional<std::string_view> config_id() const && = delete;
     std::optional<std::string_view> linked_account_id() const && = delete;
     std::optional<std::string_view> created_at() const && = delete;
+    std::optional<std::string_view> updated_at() const && = delete;
     nodes_range nodes() const && = delete;
     std::optional<node> node_by_id(const text_argument &node_id) const && = delete;
     refold::json json() const && = delete;

@@ -79,7 +79,8 @@ type Execution struct {
 	State           State  // the meaning of Status
 	ConfigID        string // the configuration of the workflow
 	LinkedAccountID string // the account that the run acts for
-	CreatedAt       string // RFC 3339, in UTC
+	CreatedAt       string // the start of the run: RFC 3339, in UTC
+	UpdatedAt       string // the latest change of the run: RFC 3339, in UTC
 	// CompletionPercentage is 0 to 100, or whatever number the server sends; -1 if absent.
 	CompletionPercentage float64
 	// Nodes are in the order in which the run reached them.
@@ -145,6 +146,7 @@ func newExecution(snapshot *C.refold_execution) *Execution {
 		ConfigID:             C.GoString(C.refold_execution_config_id(snapshot)),
 		LinkedAccountID:      C.GoString(C.refold_execution_linked_account_id(snapshot)),
 		CreatedAt:            C.GoString(C.refold_execution_created_at(snapshot)),
+		UpdatedAt:            C.GoString(C.refold_execution_updated_at(snapshot)),
 		CompletionPercentage: float64(C.refold_execution_completion_percentage(snapshot)),
 		Nodes:                make([]Node, C.refold_execution_node_count(snapshot)),
 		JSON:                 document.text,

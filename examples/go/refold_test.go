@@ -99,6 +99,23 @@ func TestAppendToOutputKeepsDocument(t *testing.T) {
 	}
 }
 
+func TestTimesOfAnExecution(t *testing.T) {
+	for text, want := range map[string][2]string{
+		`{"status":"RUNNING","createdAt":"2024-05-06T07:08:09.000Z","updatedAt":"2024-05-06T07:08:10.000Z"}`: {
+			"2024-05-06T07:08:09.000Z", "2024-05-06T07:08:10.000Z"},
+		`{"status":"RUNNING","createdAt":7,"updatedAt":null}`: {},
+		`{"status":"RUNNING"}`:                                {},
+	} {
+		execution, err := ParseExecution([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := [2]string{execution.CreatedAt, execution.UpdatedAt}; got != want {
+			t.Errorf("%s has the times %q", text, got)
+		}
+	}
+}
+
 func TestParseExecution(t *testing.T) {
 	execution, err := ParseExecution([]byte(`{"status":"PAUSED","nodes":[{"execution_time":9223372036854775807},{}]}`))
 	if err != nil {

@@ -40,8 +40,10 @@ export class Execution {
         this.configId = execution.configId(pointer);
         /** The account that the run acts for. @type {string | null} */
         this.linkedAccountId = execution.linkedAccountId(pointer);
-        /** RFC 3339, in UTC. @type {string | null} */
+        /** The start of the run: RFC 3339, in UTC. @type {string | null} */
         this.createdAt = execution.createdAt(pointer);
+        /** The latest change of the run: RFC 3339, in UTC. @type {string | null} */
+        this.updatedAt = execution.updatedAt(pointer);
         const documents = Array.isArray(this.document.nodes) ? this.document.nodes : [];
         /** In the order in which the run reached them. @type {Node[]} */
         this.nodes = documents.map((document, index) => new Node(execution.node(pointer, index), document));

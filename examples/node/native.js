@@ -78,6 +78,7 @@ export const execution = {
     configId: declare('str', 'execution_config_id', object),
     linkedAccountId: declare('str', 'execution_linked_account_id', object),
     createdAt: declare('str', 'execution_created_at', object),
+    updatedAt: declare('str', 'execution_updated_at', object),
     nodeCount: declare('size_t', 'execution_node_count', object),
     node: declare(object, 'execution_node', object, 'size_t'),
     json: declare(object, 'execution_json', object),

@@ -138,7 +138,8 @@ _declare(_pointer, [_pointer], "execution_retain", "execution_json", "node_json"
 _declare(_pointer, [_pointer], "node_latest_output", "node_input_data")
 _declare(_text_pointer, [_pointer], "execution_id", "execution_name", "execution_org_id", "execution_environment")
 _declare(_text_pointer, [_pointer], "execution_status", "execution_config_id", "execution_linked_account_id")
-_declare(_text_pointer, [_pointer], "execution_created_at", "node_id", "node_name", "node_type", "node_status")
+_declare(_text_pointer, [_pointer], "execution_created_at", "execution_updated_at")
+_declare(_text_pointer, [_pointer], "node_id", "node_name", "node_type", "node_status")
 _declare(ctypes.c_double, [_pointer], "execution_completion_percentage")
 _declare(ctypes.c_size_t, [_pointer], "execution_node_count")
 _declare(_pointer, [_pointer, ctypes.c_size_t], "execution_node")
@@ -613,6 +614,11 @@ class Execution:
     def created_at(self) -> Optional[str]:
         """The field createdAt: when the run started, as RFC 3339 text in UTC."""
         return _text(_lib.refold_execution_created_at(self._owner))
+
+    @property
+    def updated_at(self) -> Optional[str]:
+        """The field updatedAt: the latest change of the run, as RFC 3339 text in UTC."""
+        return _text(_lib.refold_execution_updated_at(self._owner))
 
     @property
     def nodes(self) -> Nodes:

@@ -454,6 +454,7 @@ class SnapshotTest(TestCase):
         "config_id": "config",
         "linked_account_id": "an-account",
         "createdAt": "2024-05-06T07:08:09.000Z",
+        "updatedAt": "2024-05-06T07:08:10.000Z",
         "extra": [1, 2.5, None, True],
         "nodes": [
             {
@@ -481,6 +482,7 @@ class SnapshotTest(TestCase):
             self.assertEqual(getattr(execution, field), self.DOCUMENT[field])
         self.assertEqual(execution.id, "an-id")
         self.assertEqual(execution.created_at, "2024-05-06T07:08:09.000Z")
+        self.assertEqual(execution.updated_at, "2024-05-06T07:08:10.000Z")
         self.assertEqual(execution.completion_percentage, 12.5)
         self.assertIs(execution.state, refold.State.STOPPING)
         self.assertFalse(execution.state.is_final)
@@ -508,8 +510,10 @@ class SnapshotTest(TestCase):
 
     def test_absent_fields_are_none(self) -> None:
         execution = refold.Execution.parse(b'{"status": "PAUSED", "name": null, "org_id": 7, "nodes": [{}]}')
-        for field in ("id", "name", "org_id", "environment", "config_id", "linked_account_id", "created_at"):
+        for field in ("id", "name", "org_id", "environment", "config_id", "linked_account_id"):
             self.assertIsNone(getattr(execution, field))
+        self.assertIsNone(execution.created_at)
+        self.assertIsNone(execution.updated_at)
         self.assertIsNone(execution.completion_percentage)
         self.assertIs(execution.state, refold.State.UNKNOWN)
         node = execution.nodes[0]

@@ -222,7 +222,7 @@ impl Execution {
     }
 
     /// The fields that are text, each with its name.
-    pub fn texts(&self) -> [(&'static str, Option<&str>); 8] {
+    pub fn texts(&self) -> [(&'static str, Option<&str>); 9] {
         unsafe {
             [
                 ("_id", text(refold_execution_id(self.0))),
@@ -233,6 +233,7 @@ impl Execution {
                 ("config_id", text(refold_execution_config_id(self.0))),
                 ("linked_account_id", text(refold_execution_linked_account_id(self.0))),
                 ("createdAt", text(refold_execution_created_at(self.0))),
+                ("updatedAt", text(refold_execution_updated_at(self.0))),
             ]
         }
     }

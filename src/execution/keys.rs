@@ -62,11 +62,12 @@ pub(super) enum Field {
     ConfigId,
     LinkedAccountId,
     CreatedAt,
+    UpdatedAt,
     Nodes,
 }
 
 /// The typed fields of an execution, in the documented order.
-pub(super) static FIELDS: [KnownKey<Field>; MAX_FIELDS] = [
+pub(super) const FIELDS: &[KnownKey<Field>] = &[
     KnownKey::new("_id", Field::Id),
     KnownKey::new("name", Field::Name),
     KnownKey::new("org_id", Field::OrgId),
@@ -76,6 +77,7 @@ pub(super) static FIELDS: [KnownKey<Field>; MAX_FIELDS] = [
     KnownKey::new("config_id", Field::ConfigId),
     KnownKey::new("linked_account_id", Field::LinkedAccountId),
     KnownKey::new("createdAt", Field::CreatedAt),
+    KnownKey::new("updatedAt", Field::UpdatedAt),
     KnownKey::new("nodes", Field::Nodes),
 ];
 
@@ -95,7 +97,7 @@ pub(super) enum NodeField {
 }
 
 /// The typed fields of a node, in the documented order.
-pub(super) static NODE_FIELDS: [KnownKey<NodeField>; MAX_FIELDS] = [
+pub(super) const NODE_FIELDS: &[KnownKey<NodeField>] = &[
     KnownKey::new("node_id", NodeField::Id),
     KnownKey::new("node_name", NodeField::Name),
     KnownKey::new("node_type", NodeField::Type),
@@ -108,7 +110,8 @@ pub(super) static NODE_FIELDS: [KnownKey<NodeField>; MAX_FIELDS] = [
     KnownKey::new("input_data", NodeField::InputData),
 ];
 
-const MAX_FIELDS: usize = 10;
+/// The length of the longer list.
+const MAX_FIELDS: usize = if FIELDS.len() > NODE_FIELDS.len() { FIELDS.len() } else { NODE_FIELDS.len() };
 
 /// Predicts the next key of an object from the order in the previous one. Nearly all nodes have the same fields in the
 /// same order, so one comparison identifies most keys.

@@ -41,6 +41,7 @@ struct Fields {
     config_id: Extent,
     linked_account_id: Extent,
     created_at: Extent,
+    updated_at: Extent,
     completion_percentage: Option<f64>,
 }
 
@@ -161,6 +162,11 @@ impl Execution {
     /// `createdAt`
     pub fn created_at(&self) -> Option<&[u8]> {
         self.string(self.fields.created_at)
+    }
+
+    /// `updatedAt`
+    pub fn updated_at(&self) -> Option<&[u8]> {
+        self.string(self.fields.updated_at)
     }
 
     /// The elements of `nodes`, in document order.

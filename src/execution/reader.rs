@@ -63,7 +63,7 @@ impl<'a> Reader<'a> {
             return Err(ParseErrorKind::NotAnObject { offset: self.cursor.at });
         }
         self.cursor.enter();
-        let mut predictor = KeyPredictor::new(&FIELDS);
+        let mut predictor = KeyPredictor::new(FIELDS);
         while let Some(field) = self.next_member(&mut predictor)? {
             self.read_field(field)?;
         }
@@ -91,6 +91,7 @@ impl<'a> Reader<'a> {
             Some(Field::ConfigId) => |fields| &mut fields.config_id,
             Some(Field::LinkedAccountId) => |fields| &mut fields.linked_account_id,
             Some(Field::CreatedAt) => |fields| &mut fields.created_at,
+            Some(Field::UpdatedAt) => |fields| &mut fields.updated_at,
             Some(Field::Status) => {
                 self.invalid_status = (self.cursor.peek() != Some(b'"')).then_some(self.cursor.at);
                 |fields| &mut fields.status
@@ -116,7 +117,7 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         self.cursor.enter();
-        let mut predictor = KeyPredictor::new(&NODE_FIELDS);
+        let mut predictor = KeyPredictor::new(NODE_FIELDS);
         while self.cursor.advance() {
             let start = self.cursor.at;
             let mut node = Node::default();

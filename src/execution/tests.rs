@@ -42,6 +42,7 @@ fn the_documented_example_is_read() -> Result<(), ParseErrorKind> {
     assert_eq!(execution.config_id(), Some(&b"user_12345\0"[..]));
     assert_eq!(execution.linked_account_id(), Some(&b"user_12345\0"[..]));
     assert_eq!(execution.created_at(), None);
+    assert_eq!(execution.updated_at(), None);
     assert_eq!(execution.body(), body);
     assert_eq!(execution.nodes().len(), 1);
     let Some(node) = execution.node(0) else { panic!("no node") };
@@ -66,7 +67,7 @@ fn the_documented_example_is_read() -> Result<(), ParseErrorKind> {
 #[test]
 fn typed_strings_tolerate_other_types_and_repeated_keys() -> Result<(), ParseErrorKind> {
     type Field = fn(&Execution) -> Option<&[u8]>;
-    let fields: [(&str, Field); 7] = [
+    let fields: [(&str, Field); 8] = [
         ("_id", Execution::id),
         ("name", Execution::name),
         ("org_id", Execution::org_id),
@@ -74,6 +75,7 @@ fn typed_strings_tolerate_other_types_and_repeated_keys() -> Result<(), ParseErr
         ("config_id", Execution::config_id),
         ("linked_account_id", Execution::linked_account_id),
         ("createdAt", Execution::created_at),
+        ("updatedAt", Execution::updated_at),
     ];
     for (key, field) in fields {
         let cases = [

@@ -187,6 +187,13 @@ pub unsafe extern "C" fn refold_execution_created_at(execution: *const refold_ex
     unsafe { execution_text(execution, Execution::created_at) }
 }
 
+/// Returns the field `updatedAt`: the latest change of the run, as RFC 3339 text in UTC.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn refold_execution_updated_at(execution: *const refold_execution) -> *const c_char {
+    // SAFETY: the header's contract with C.
+    unsafe { execution_text(execution, Execution::updated_at) }
+}
+
 /// Returns the number of nodes.
 ///
 /// Nodes are listed in the order in which the run reached them. A later snapshot may contain more.

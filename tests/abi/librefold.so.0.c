@@ -125,6 +125,7 @@ TAKES(refold_execution_completion_percentage, double (*)(const refold_execution 
 TAKES(refold_execution_config_id, const char *(*)(const refold_execution *));
 TAKES(refold_execution_linked_account_id, const char *(*)(const refold_execution *));
 TAKES(refold_execution_created_at, const char *(*)(const refold_execution *));
+TAKES(refold_execution_updated_at, const char *(*)(const refold_execution *));
 TAKES(refold_execution_node_count, size_t (*)(const refold_execution *));
 TAKES(refold_execution_node, const refold_node *(*)(const refold_execution *, size_t));
 TAKES(refold_execution_node_by_id, const refold_node *(*)(const refold_execution *, const char *));

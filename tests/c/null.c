@@ -243,6 +243,7 @@ static void check_empty_execution(const refold_execution *execution) {
     CHECK_STR(refold_execution_config_id(execution), NULL);
     CHECK_STR(refold_execution_linked_account_id(execution), NULL);
     CHECK_STR(refold_execution_created_at(execution), NULL);
+    CHECK_STR(refold_execution_updated_at(execution), NULL);
     CHECK_INT(refold_execution_node_count(execution), 0);
     CHECK(refold_execution_node(execution, 0) == NULL);
     CHECK(refold_execution_node(execution, SIZE_MAX) == NULL);

@@ -219,7 +219,8 @@ static const struct {
                          {"environment", refold_execution_environment},
                          {"config_id", refold_execution_config_id},
                          {"linked_account_id", refold_execution_linked_account_id},
-                         {"createdAt", refold_execution_created_at}};
+                         {"createdAt", refold_execution_created_at},
+                         {"updatedAt", refold_execution_updated_at}};
 
 static const struct {
     const char *key;
@@ -455,6 +456,7 @@ static int count_fields(const refold_execution *execution) {
                                   refold_execution_status(execution),
                                   refold_execution_config_id(execution),
                                   refold_execution_created_at(execution),
+                                  refold_execution_updated_at(execution),
                                   refold_execution_linked_account_id(execution),
                                   refold_node_id(node),
                                   refold_node_name(node),
@@ -478,7 +480,7 @@ static int count_fields(const refold_execution *execution) {
 
 /* A key that differs from a known one in any letter, or in two letters by the same bit, is unknown. */
 TEST(similar_keys_are_ignored) {
-    enum { EXECUTION_FIELDS = 10, NODE_FIELDS = 10, MAX_DISTANCE = 16 };
+    enum { EXECUTION_FIELDS = 11, NODE_FIELDS = 10, MAX_DISTANCE = 16 };
     static const char *const keys[] = {"_id",
                                        "name",
                                        "org_id",
@@ -486,6 +488,7 @@ TEST(similar_keys_are_ignored) {
                                        "completion_percentage",
                                        "config_id",
                                        "createdAt",
+                                       "updatedAt",
                                        "linked_account_id",
                                        "nodes",
                                        "node_id",
@@ -501,7 +504,7 @@ TEST(similar_keys_are_ignored) {
     char *body =
         text_of("{\"_id\":\"a\",\"name\":\"a\",\"org_id\":\"a\",\"environment\":\"a\",\"status\":\"a\","
                 "\"completion_percentage\":1,\"config_id\":\"a\",\"linked_account_id\":\"a\","
-                "\"createdAt\":\"a\",\"nodes\":[%s,%s,%s]}",
+                "\"createdAt\":\"a\",\"updatedAt\":\"a\",\"nodes\":[%s,%s,%s]}",
                 FULL_NODE, FULL_NODE, FULL_NODE);
     refold_execution *whole = parsed(body);
     CHECK_INT(count_fields(whole), EXECUTION_FIELDS + NODE_FIELDS);

@@ -57,7 +57,8 @@ static_assert(std::ranges::borrowed_range<refold::members_range>);
 static const char document[] = R"({
     "_id": "an-id", "name": "A name", "org_id": "org", "environment": "test", "status": "COMPLETED",
     "completion_percentage": 99.5, "config_id": "config", "linked_account_id": "someone",
-    "createdAt": "2024-05-06T07:08:09.000Z", "extra": {"a": [1, true, null, "x"]},
+    "createdAt": "2024-05-06T07:08:09.000Z", "updatedAt": "2024-05-06T07:08:10.000Z",
+    "extra": {"a": [1, true, null, "x"]},
     "nodes": [
         {"node_id": "1", "node_name": "Start", "node_type": "start", "node_status": "Success", "is_batch": true,
          "attempts_made": 1, "maximum_attempts": 3, "execution_time": 403, "input_data": [],
@@ -95,6 +96,7 @@ TEST(an_execution_returns_its_fields) {
     CHECK_TEXT(execution.config_id(), "config");
     CHECK_TEXT(execution.linked_account_id(), "someone");
     CHECK_TEXT(execution.created_at(), "2024-05-06T07:08:09.000Z");
+    CHECK_TEXT(execution.updated_at(), "2024-05-06T07:08:10.000Z");
     CHECK_DOUBLE(execution.completion_percentage().value_or(-1), 99.5);
     CHECK(execution.state() == refold::state::completed && is_final(execution.state()));
     CHECK_TEXT(name(execution.state()), "COMPLETED");
@@ -105,7 +107,8 @@ TEST(an_execution_returns_its_fields) {
 TEST(missing_fields_are_absent) {
     const execution execution = execution::parse("{\"status\": \"PAUSED\", \"name\": null, \"org_id\": 7}");
     CHECK(!execution.id() && !execution.name() && !execution.org_id() && !execution.environment());
-    CHECK(!execution.config_id() && !execution.linked_account_id() && !execution.created_at());
+    CHECK(!execution.config_id() && !execution.linked_account_id());
+    CHECK(!execution.created_at() && !execution.updated_at());
     CHECK(!execution.completion_percentage());
     CHECK(execution.state() == refold::state::unknown && !is_final(execution.state()));
     CHECK(execution.nodes().empty());

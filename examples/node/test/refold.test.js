@@ -130,6 +130,18 @@ test('a percentage may be any number', () => {
     }
 });
 
+test('an execution has its times', () => {
+    const createdAt = '2024-05-06T07:08:09.000Z';
+    const updatedAt = '2024-05-06T07:08:10.000Z';
+    const execution = parseExecution(JSON.stringify({ status: 'RUNNING', createdAt, updatedAt }));
+    assert.equal(execution.createdAt, createdAt);
+    assert.equal(execution.updatedAt, updatedAt);
+    for (const text of ['{"status":"RUNNING"}', '{"status":"RUNNING","createdAt":7,"updatedAt":null}']) {
+        assert.equal(parseExecution(text).createdAt, null);
+        assert.equal(parseExecution(text).updatedAt, null);
+    }
+});
+
 test('parseExecution() parses text', () => {
     const execution = parseExecution('{"status":"PAUSED","name":"Grüße","nodes":[{},7]}');
     assert.equal(execution.id, null);
