@@ -124,9 +124,9 @@
  * another 128 KiB, or a copy of its arguments. The shared library may be loaded with dlopen() at any time. It
  * stays mapped after dlclose(), because threads may still be running in it.
  *
- * Numbers do not depend on the floating-point modes of the calling thread: whatever its rounding mode, even if
- * denormal numbers are taken for zero, a number reads as the nearest double. No function changes these modes,
- * sets a floating-point flag or raises a floating-point exception, even one that your program traps.
+ * Numbers do not depend on the floating-point modes of the calling thread, such as the rounding mode or
+ * flush-to-zero: a number reads as the nearest double. No function changes these modes, sets a floating-point
+ * flag or raises a floating-point exception.
  *
  * From other languages
  * --------------------

@@ -441,7 +441,7 @@ fn explanations_take_little_memory() {
         (4096, "", "it ends within a list at line 1 column 4096"),
         (4097, "", "unexpected character or end at line 1 column 4098"),
         (1 << 20, "[1 2]", "unexpected character or end at line 1 column 1048580"),
-        (1, "[],[],", "it ends within a list at line 1 column 7"),
+        (1, "[],[],", "it ends within a value at line 1 column 7"),
     ];
     for (depth, rest, message) in cases {
         let body = "[".repeat(depth) + rest;
@@ -498,7 +498,7 @@ fn count_predicted(predictor: &mut KeyPredictor<Field>, keys: &[&[u8]]) -> usize
 fn keys_are_predicted_in_the_order_of_the_previous_object() {
     let documented: Vec<&[u8]> = FIELDS.iter().map(|known| known.name).collect();
     let reversed: Vec<&[u8]> = documented.iter().rev().copied().collect();
-    let mut predictor = KeyPredictor::new(&FIELDS);
+    let mut predictor = KeyPredictor::new(FIELDS);
     assert_eq!(count_predicted(&mut predictor, &documented), documented.len());
     assert_eq!(count_predicted(&mut predictor, &reversed), 0);
     assert_eq!(count_predicted(&mut predictor, &reversed), reversed.len());

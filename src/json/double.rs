@@ -56,7 +56,7 @@ pub(super) fn nearest(digits: u64, exponent: i64) -> Option<f64> {
             let is_inexact = product & ((1 << excess) - 1) != 0;
             Some(round((product >> excess) as u64, is_inexact, exponent as i32 + excess as i32))
         }
-        exponent if exponent < 0 && exponent >= -MAX_POWER => {
+        exponent if (-MAX_POWER..0).contains(&exponent) => {
             Some(nearest_quotient(digits, exponent.unsigned_abs() as usize))
         }
         _ => parse_with_std(digits, exponent),
@@ -73,7 +73,7 @@ pub(super) fn nearest_quotient(digits: u64, power: usize) -> f64 {
     let normalized = u128::from(digits << shift);
     let reciprocal = RECIPROCALS[power];
     // Either the quotient, rounded down, or one more. Its highest bit is bit 126 or 127.
-    let quotient = normalized * (reciprocal >> 64) + (normalized * u128::from(reciprocal as u64) >> 64);
+    let quotient = normalized * (reciprocal >> 64) + ((normalized * u128::from(reciprocal as u64)) >> 64);
     // The exact quotient is a multiple of 2^(63 + bits) / 5^power, and its upper 54 bits decide the rounding. If the bits
     // after these are not all zero, they are at least 2^11, so an error of one only matters where they are.
     let (upper, is_inexact) = ((quotient >> 64) as u64, quotient as u64 > 1);

@@ -481,26 +481,11 @@ static int count_fields(const refold_execution *execution) {
 /* A key that differs from a known one in any letter, or in two letters by the same bit, is unknown. */
 TEST(similar_keys_are_ignored) {
     enum { EXECUTION_FIELDS = 11, NODE_FIELDS = 10, MAX_DISTANCE = 16 };
-    static const char *const keys[] = {"_id",
-                                       "name",
-                                       "org_id",
-                                       "environment",
-                                       "completion_percentage",
-                                       "config_id",
-                                       "createdAt",
-                                       "updatedAt",
-                                       "linked_account_id",
-                                       "nodes",
-                                       "node_id",
-                                       "node_name",
-                                       "node_type",
-                                       "node_status",
-                                       "is_batch",
-                                       "attempts_made",
-                                       "input_data",
-                                       "latest_output",
-                                       "maximum_attempts",
-                                       "execution_time"};
+    static const char *const keys[] = {
+        "_id",           "name",       "org_id",        "environment",       "completion_percentage",
+        "config_id",     "createdAt",  "updatedAt",     "linked_account_id", "nodes",
+        "node_id",       "node_name",  "node_type",     "node_status",       "is_batch",
+        "attempts_made", "input_data", "latest_output", "maximum_attempts",  "execution_time"};
     char *body =
         text_of("{\"_id\":\"a\",\"name\":\"a\",\"org_id\":\"a\",\"environment\":\"a\",\"status\":\"a\","
                 "\"completion_percentage\":1,\"config_id\":\"a\",\"linked_account_id\":\"a\","
