@@ -1,7 +1,7 @@
-/* Prints texts that a server sent. The library returns them as they are, so that they may contain escape sequences for
- * the terminal, forged lines, and controls that reorder what a line shows. Everything here replaces these: a tab or the
- * end of a line by a blank; every other control character of ASCII and ISO 8859, line and paragraph separators,
- * controls of the direction of text, and bytes that are not UTF-8 by "?".
+/* Prints texts that a server sent. The library returns them as they are, so that they may contain escape
+ * sequences for the terminal, forged lines, and controls that reorder what a line shows. Everything here
+ * replaces these: a tab or the end of a line by a blank; every other control character of ASCII and ISO 8859,
+ * line and paragraph separators, controls of the direction of text, and bytes that are not UTF-8 by "?".
  */
 #ifndef PRINTABLE_H
 #define PRINTABLE_H
@@ -16,9 +16,15 @@ enum { NOT_UTF8 = 0x110000 }; /* no character has this number */
 
 /* Returns the first character of `*text`, which must not be empty, or NOT_UTF8, and moves `*text` past it. */
 static inline uint32_t next_character(const char **text) {
-    static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000}; /* by length: others are encoded too long */
+    static const uint32_t smallest[] = {0, 0, 0x80, 0x800,
+                                        0x10000}; /* by length: others are encoded too long */
     const unsigned char *bytes = (const unsigned char *)*text;
-    int length = bytes[0] < 0x80 ? 1 : bytes[0] < 0xC2 ? 0 : bytes[0] < 0xE0 ? 2 : bytes[0] < 0xF0 ? 3 : bytes[0] < 0xF5 ? 4 : 0;
+    int length = bytes[0] < 0x80   ? 1
+                 : bytes[0] < 0xC2 ? 0
+                 : bytes[0] < 0xE0 ? 2
+                 : bytes[0] < 0xF0 ? 3
+                 : bytes[0] < 0xF5 ? 4
+                                   : 0;
     uint32_t character = length < 2 ? bytes[0] : bytes[0] & (0x7Fu >> length);
     for (int i = 1; i < length; i++) {
         if ((bytes[i] & 0xC0) != 0x80)
@@ -60,8 +66,8 @@ static inline char *make_printable(char *text) {
 #ifdef __GNUC__
 __attribute__((format(printf, 2, 3)))
 #endif
-/* Prints one line, formatted as by printf() and made printable, and its end. Returns whether it was written, perhaps
- * into the buffer of `out`. */
+/* Prints one line, formatted as by printf() and made printable, and its end. Returns whether it was written,
+ * perhaps into the buffer of `out`. */
 static inline bool
 print_line(FILE *out, const char *format, ...) {
     va_list arguments, again;
