@@ -12,7 +12,8 @@ pub(super) struct KnownKey<F> {
     length: usize,
 }
 
-/// The longest known key, its quotes and its colon fit into this many words of eight bytes.
+/// The longest known key, its quotes and its colon fit into this many words of eight bytes. A longer key does not compile;
+/// more words slow down every comparison.
 pub(super) const KEY_WORDS: usize = 3;
 
 impl<F: Copy> KnownKey<F> {
@@ -66,7 +67,7 @@ pub(super) enum Field {
     Nodes,
 }
 
-/// The typed fields of an execution, in the documented order.
+/// The typed fields of an execution, in the order in which the server sends them. Any other order is read too, more slowly.
 pub(super) const FIELDS: &[KnownKey<Field>] = &[
     KnownKey::new("_id", Field::Id),
     KnownKey::new("name", Field::Name),
@@ -96,7 +97,7 @@ pub(super) enum NodeField {
     InputData,
 }
 
-/// The typed fields of a node, in the documented order.
+/// The typed fields of a node, in the order in which the server sends them.
 pub(super) const NODE_FIELDS: &[KnownKey<NodeField>] = &[
     KnownKey::new("node_id", NodeField::Id),
     KnownKey::new("node_name", NodeField::Name),
@@ -124,7 +125,7 @@ pub(super) struct KeyPredictor<F: 'static> {
 }
 
 impl<F: Copy> KeyPredictor<F> {
-    /// Predicts the documented order.
+    /// Predicts the order of the list.
     pub(super) fn new(fields: &'static [KnownKey<F>]) -> KeyPredictor<F> {
         let mut next = std::array::from_fn(|index| index as u8 + 1);
         next[MAX_FIELDS] = 0;
