@@ -225,7 +225,12 @@ inline constexpr char32_t not_utf8 = 0x110000;
 inline char32_t take_character(std::string_view &text) noexcept {
     const auto byte = [&text](std::size_t index) { return static_cast<unsigned char>(text[index]); };
     const unsigned char first = byte(0);
-    std::size_t length = first < 0x80 ? 1 : first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;
+    std::size_t length = first < 0x80   ? 1
+                         : first < 0xC2 ? 0
+                         : first < 0xE0 ? 2
+                         : first < 0xF0 ? 3
+                         : first < 0xF5 ? 4
+                                        : 0;
     char32_t character = length < 2 ? first : first & (0x7FU >> length);
     for (std::size_t i = 1; i < length; i++) {
         if (i >= text.size() || (byte(i) & 0xC0) != 0x80)

@@ -10,12 +10,12 @@
  */
 #define _XOPEN_SOURCE 700 /* sigaction, wcwidth */
 
+#include "printable.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <langinfo.h>
 #include <limits.h>
 #include <locale.h>
-#include "printable.h"
 #include <poll.h>
 #include <refold.h>
 #include <signal.h>
@@ -58,8 +58,8 @@ struct character {
     int columns;  /* width on the terminal */
 };
 
-/* Returns the first character of `text`, which is UTF-8 whatever the locale and must not be empty. White space becomes
- * one blank; what is not printable and what the charset of the locale lacks becomes "?". */
+/* Returns the first character of `text`, which is UTF-8 whatever the locale and must not be empty. White
+ * space becomes one blank; what is not printable and what the charset of the locale lacks becomes "?". */
 static struct character first_character(const char *text) {
     if (strchr("\t\r\n", *text))
         return (struct character){" ", 1, strspn(text, " \t\r\n"), 1};
@@ -281,7 +281,8 @@ static const char *cell_text(const struct table *table, const refold_node *node,
         if (time <= 0)
             return "";
         /* Rounded up: each time is shown as something. */
-        return fill_bar(buffer, 1 + (int)((double)(time - 1) / (double)table->longest_ms * table->widths[BAR]),
+        return fill_bar(buffer,
+                        1 + (int)((double)(time - 1) / (double)table->longest_ms * table->widths[BAR]),
                         table->widths[BAR], "");
     }
 }
@@ -296,8 +297,8 @@ static int row_columns(const struct table *table) {
     return total;
 }
 
-/* Makes the table narrower: shrinks and then drops the bar, then shrinks whichever text is the widest, then drops
- * further columns. Returns whether there was anything to shrink or drop. */
+/* Makes the table narrower: shrinks and then drops the bar, then shrinks whichever text is the widest, then
+ * drops further columns. Returns whether there was anything to shrink or drop. */
 static bool shrink_table(struct table *table) {
     enum { MIN_WIDTH = 8 };
     static const int dropped[] = {ATTEMPTS, TYPE, TIME};

@@ -19,8 +19,9 @@ bool show(const refold::execution &execution) {
     for (const refold::node node : execution.nodes())
         ended += is_final(node.state());
     std::cout << std::setprecision(15); // six digits would round 99.99999 to 100
-    std::cout << refold::printable(execution.status()) << ", " << execution.completion_percentage().value_or(0) << " %, "
-              << ended << " of " << execution.nodes().size() << " nodes have ended" << std::endl;
+    std::cout << refold::printable(execution.status()) << ", "
+              << execution.completion_percentage().value_or(0) << " %, " << ended << " of "
+              << execution.nodes().size() << " nodes have ended" << std::endl;
     return std::cout.good();
 }
 

@@ -1,6 +1,6 @@
 //! HTTP: one GET, with every limit and failure accounted for.
 //!
-//! Start reading at [`Http::get`]. A slot of the pool carries the exchange. ureq does the framing (`engine`), on a
+//! Start reading at [`Http::get`]. A slot of the pool carries the exchange. ureq does the framing (`ureq.rs`), on a
 //! connection of this library (`connection`), which `connect` and `tls` established. The head of the response is
 //! filtered before ureq parses it (`head_filter`), its body is decoded within limits (`response`), and failures become
 //! errors (`classify`).
@@ -13,6 +13,8 @@ pub mod config;
 mod connect;
 mod connection;
 pub mod credentials;
+// The file is named after the crate that only it uses. A module `ureq` would hide that crate here.
+#[path = "ureq.rs"]
 mod engine;
 mod exchange;
 mod failure;

@@ -77,8 +77,9 @@ TEST(printable_text_is_one_harmless_line) {
     CHECK_STR(refold::printable("\xe2\x80\xa8\xe2\x80\xae|\xe2\x81\xa6\xe2\x81\xa9").c_str(), "??|??");
     CHECK_STR(refold::printable(std::string_view("a\0b", 3)).c_str(), "a?b");
     /* The neighbors of what is replaced, and the largest character. */
-    const char *kept = "~ \xc2\xa0\xd8\x9b\xd8\x9d\xe2\x80\x8d\xe2\x80\x90\xe2\x80\xa7\xe2\x80\xaf\xe2\x81\xa5"
-                       "\xe2\x81\xaa\xe3\x80\x80\xc2\xad\xf0\x9f\x9a\x80\xf4\x8f\xbf\xbf";
+    const char *kept =
+        "~ \xc2\xa0\xd8\x9b\xd8\x9d\xe2\x80\x8d\xe2\x80\x90\xe2\x80\xa7\xe2\x80\xaf\xe2\x81\xa5"
+        "\xe2\x81\xaa\xe3\x80\x80\xc2\xad\xf0\x9f\x9a\x80\xf4\x8f\xbf\xbf";
     CHECK_STR(refold::printable(kept).c_str(), kept);
     /* A lone byte of C1, a character cut off, one encoded too long, a surrogate, and one past the last. */
     CHECK_STR(refold::printable("\x9b|\xe2\x80|\xc1\xbf").c_str(), "?|??|??");
