@@ -59,8 +59,8 @@ pub const FAULTS: &[Entry] = &[
     },
     Entry {
         id: "hostile-message",
-        about: "404, a message that controls terminals and reorders lines",
-        respond: |_| Some(Envelope::new(404, HOSTILE).reply()),
+        about: "403, a message that controls terminals and reorders lines",
+        respond: |_| Some(Envelope::new(403, HOSTILE).reply()),
     },
     Entry {
         id: "error-<status>-bare",
