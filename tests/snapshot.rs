@@ -194,7 +194,8 @@ fn no_depth_overflows_a_small_stack() {
 fn a_fault_at_the_bottom_of_a_deep_document_is_reported() {
     on_a_small_stack(|| {
         let body = format!("{{\"status\":\"\",\"x\":{}1{}", "[".repeat(1_000_000), "]".repeat(1_000_000));
-        let expected = format!("not JSON: it ends within an object at line 1 column {}", body.len());
+        // An explanation would take memory for each open bracket, so only the position is reported.
+        let expected = format!("not JSON: unexpected character or end at line 1 column {}", body.len() + 1);
         let message =
             Execution::parse(body.into_bytes(), None, u64::MAX).err().map(|error| error.to_string());
         assert_eq!(message, Some(expected));
