@@ -747,6 +747,8 @@ static SSL_CTX *make_tls(const struct server_options *options) {
     SSL_CTX_set_min_proto_version(tls, options->minimum_tls);
     SSL_CTX_set_max_proto_version(tls, options->maximum_tls);
     SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    if (options->keeps_sessions)
+        SSL_CTX_set_options(tls, SSL_OP_NO_TICKET);
     char file[60], key[60];
     snprintf(file, sizeof file, "%s.pem", options->certificate);
     snprintf(key, sizeof key, "%s.key", options->certificate);
