@@ -82,8 +82,8 @@ struct server_options {
     const char *certificate; /* "good", "expired", ...: see certificate_path(); NULL: no TLS */
     int minimum_tls;         /* 0, TLS1_2_VERSION, ... of <openssl/ssl.h>; versions below 1.2 work, too */
     int maximum_tls;
-    /* Keeps TLS sessions in memory, so that a ticket is an id of 32 bytes. Other tickets contain the session, and
-     * 1 of 400 is a cipher block shorter than the others. */
+    /* Keeps TLS sessions in memory, so that a ticket is an id of 32 bytes. Other tickets contain the session,
+     * and 1 of 400 is a cipher block shorter than the others. */
     bool keeps_sessions;
     /* Called on each new connection, before TLS and before anything is read; may be NULL. */
     void (*connected)(struct exchange *exchange);
