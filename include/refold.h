@@ -124,6 +124,11 @@
  * another 128 KiB, or a copy of its arguments. The shared library may be loaded with dlopen() at any time. It
  * stays mapped after dlclose(), because threads may still be running in it.
  *
+ * The descriptors of the library are close-on-exec and greater than 2, so nothing that a program prints after it
+ * has closed its standard streams reaches a server. Those that the system opens while it looks up a name may be
+ * lower: a daemon should redirect its streams to /dev/null rather than close them. Daemons that close all
+ * descriptors do so before they create clients and tokens.
+ *
  * Numbers do not depend on the floating-point modes of the calling thread, such as the rounding mode or
  * flush-to-zero: a number reads as the nearest double. No function changes these modes, sets a floating-point
  * flag or raises a floating-point exception.

@@ -1,8 +1,9 @@
 //! The cancel token of a caller.
 
-use std::io::{PipeReader, PipeWriter, Write, pipe};
+use std::io::{PipeReader, PipeWriter, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::sys::descriptors::pipe;
 use crate::sys::fork::ProcessId;
 
 /// Cancels the calls that it is passed to, those in progress and later ones. A cancelled token stays cancelled.

@@ -9,6 +9,7 @@
 // The portable sockets cannot be polled, so some items are only used on Unix.
 #![cfg_attr(any(not(unix), refold_portable), allow(dead_code))]
 
+pub mod descriptors;
 pub mod dns;
 pub mod env;
 pub mod fork;

@@ -8,6 +8,7 @@ use std::ptr;
 use std::time::Duration;
 
 use super::Interest;
+use super::descriptors::{above_streams, is_stream};
 
 /// Waits with poll(2).
 pub fn poll(
@@ -55,7 +56,7 @@ impl Attempt {
     /// Begins to connect, without waiting.
     pub fn begin(address: SocketAddr) -> io::Result<Attempt> {
         let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
-        let stream = TcpStream::from(new_socket(family)?);
+        let stream = TcpStream::from(above_streams(|| new_socket(family), is_stream)?);
         stream.set_nonblocking(true)?;
         match connect(stream.as_fd(), address) {
             Err(error) if !is_in_progress(&error) => Err(error),

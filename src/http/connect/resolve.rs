@@ -14,6 +14,7 @@ use crate::error::message::connect as message;
 use crate::error::message::wire::describe_io_error;
 use crate::http::failure::Failure;
 use crate::http::url::Host;
+use crate::sys::descriptors::pipe;
 use crate::sys::dns::{LookupError, look_up};
 use crate::sys::fork::PerProcess;
 use crate::sys::thread::with_signals_blocked;
@@ -97,7 +98,7 @@ struct LookupThread {
 
 impl LookupThread {
     fn start(name: &str, permit: LookupPermit) -> Result<LookupThread, Failure> {
-        let (done, mut signal) = std::io::pipe().map_err(|error| match exhausted_resource(&error) {
+        let (done, mut signal) = pipe().map_err(|error| match exhausted_resource(&error) {
             Some(resource) => not_started(name, resource),
             None => not_started(name, describe_io_error(&error)),
         })?;

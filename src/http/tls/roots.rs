@@ -1,6 +1,6 @@
 //! The trusted root certificates: those of the system or, instead, of the environment, and those of the caller.
 
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::error::message::argument as message;
 use crate::error::message::wire::describe_io_error;
 use crate::http::url::BaseUrl;
+use crate::sys::descriptors::open;
 use crate::sys::env::{env_var, is_privileged};
 use crate::sys::exhausted_resource;
 use crate::sys::fork::PerProcess;
@@ -79,11 +80,12 @@ fn add_ca_file(roots: &mut RootCertStore, path: &[u8]) -> Result<(), Error> {
 
 /// Reads a whole file. Fails with `InvalidInput` if it is not suitable.
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    if is_suitable(&std::fs::metadata(path)?) {
-        std::fs::read(path)
-    } else {
-        Err(io::ErrorKind::InvalidInput.into())
+    if !is_suitable(&std::fs::metadata(path)?) {
+        return Err(io::ErrorKind::InvalidInput.into());
     }
+    let mut content = Vec::new();
+    open(path)?.read_to_end(&mut content)?;
+    Ok(content)
 }
 
 /// Whether a file can be read: a pipe could block forever, and a device may have no end.
