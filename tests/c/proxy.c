@@ -5,6 +5,8 @@
 #include "peers.h"
 #include "proxies.h"
 
+#include <dlfcn.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -505,6 +507,59 @@ TEST(a_407_of_the_server_is_not_the_proxys) {
         refold_client_free(client);
     }
     proxy_stop(proxy);
+    server_stop(server);
+}
+
+/* Replaces send() for the whole program, including the library. */
+typedef ssize_t send_function(int, const void *, size_t, int);
+
+static _Thread_local int failure_of_send; /* errno of the next send() on this thread; 0: it does not fail */
+
+ssize_t send(int descriptor, const void *bytes, size_t length, int flags) {
+    send_function *real;
+    *(void **)&real = dlsym(RTLD_NEXT, "send");
+    if (failure_of_send == 0)
+        return real(descriptor, bytes, length, flags);
+    errno = failure_of_send;
+    failure_of_send = 0;
+    return -1;
+}
+
+/* What is used up is RESOURCE, with and without a proxy; a broken connection to a proxy is CONNECT. */
+TEST(exhausted_memory_is_one_error_with_each_proxy) {
+    static const struct {
+        int error;
+        bool is_resource;
+    } errors[] = {{ENOMEM, true}, {ENOBUFS, true}, {ECONNRESET, false}};
+    static const char *const schemes[] = {"", "http", "socks5", "socks5h"};
+    struct server *server = serve_name(true);
+    struct proxy *http = proxy_start((struct proxy_options){0}),
+                 *socks = proxy_start((struct proxy_options){.is_socks = true});
+    lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
+    char *url = url_of("https", "other.invalid", server);
+    for (size_t i = 0; i < COUNT(schemes) * COUNT(errors); i++) {
+        const char *scheme = schemes[i / COUNT(errors)];
+        bool is_resource = errors[i % COUNT(errors)].is_resource;
+        check_case("%s, %s", scheme, strerror(errors[i % COUNT(errors)].error));
+        refold_options *options = options_to(url);
+        if (scheme[0] != '\0')
+            refold_options_set_proxy(options, proxy_url(scheme[0] == 'h' ? http : socks, scheme, NULL));
+        refold_client *client = client_of(options);
+        refold_error *error = NULL;
+        failure_of_send = errors[i % COUNT(errors)].error;
+        CHECK(get(client, &error) == NULL);
+        CHECK_INT(failure_of_send, 0);
+        CHECK_INT(refold_error_is_retryable(error), !is_resource);
+        EXPECT_ERROR(error,
+                     is_resource         ? REFOLD_ERROR_RESOURCE
+                     : scheme[0] == '\0' ? REFOLD_ERROR_TRANSPORT
+                                         : REFOLD_ERROR_CONNECT,
+                     is_resource ? "memory" : "reset");
+        refold_client_free(client);
+    }
+    free(url);
+    proxy_stop(http);
+    proxy_stop(socks);
     server_stop(server);
 }
 

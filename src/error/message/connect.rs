@@ -89,9 +89,14 @@ pub fn connect_refused(status: u16, server: &str) -> String {
     format!("it responded with {} to CONNECT {server}", status_line(status))
 }
 
-/// A SOCKS5 reply other than success (RFC 1928, 6).
-pub fn socks5_refused(server: impl Display, reply: u8) -> String {
-    let reason = match reply {
+/// SOCKS5 replies other than success (RFC 1928, 6), with the hosts that they are about.
+pub fn socks5_refused(refused: &[(impl Display, u8)], port: u16) -> String {
+    let reasons = refused.iter().map(|(host, reply)| format!("{host}:{port}: {}", socks5_reply(*reply)));
+    format!("it cannot reach {}", reasons.collect::<Vec<_>>().join(", nor "))
+}
+
+fn socks5_reply(reply: u8) -> &'static str {
+    match reply {
         1 => "general failure",
         2 => "not allowed by its rules",
         3 => "network unreachable",
@@ -100,8 +105,7 @@ pub fn socks5_refused(server: impl Display, reply: u8) -> String {
         6 => "time to live expired",
         7 | 8 => "it does not support that",
         _ => "it gives no reason",
-    };
-    format!("it cannot reach {server}: {reason}")
+    }
 }
 
 // TLS.

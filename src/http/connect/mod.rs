@@ -7,6 +7,7 @@ mod race;
 mod resolve;
 mod socks5;
 
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use crate::http::tls::session::Session;
 use crate::http::url::{BaseUrl, Host};
 use http_proxy::ForProxy;
 use proxy_stream::ProxyStream;
-use race::connect_to_any;
+use race::{connect_to_any, interleave_families};
 use resolve::resolve;
 
 /// The way to the server: everything that establishing a connection requires.
@@ -64,10 +65,11 @@ impl Route {
         exchange.phase = Phase::Resolving;
         let addresses = resolve(host, context)?;
         exchange.phase = Phase::Connecting;
-        let mut socket = Socket::new(connect_to_any(addresses, port, &self.first_peer(), context)?);
-        if let Some(proxy) = &self.proxy {
-            self.open_tunnel(proxy, &mut socket, exchange, context)?;
-        }
+        let stream = connect_to_any(addresses, port, &self.first_peer(), context)?;
+        let mut socket = match &self.proxy {
+            Some(proxy) => self.open_tunnel(proxy, stream, exchange, context)?,
+            None => Socket::new(stream),
+        };
         let header = self.header.clone();
         let Some(config) = &self.tls else {
             return Ok(Connection::plaintext(socket, self.request_prefix(), header));
@@ -88,26 +90,31 @@ impl Route {
     fn open_tunnel(
         &self,
         proxy: &Proxy,
-        socket: &mut Socket,
+        stream: TcpStream,
         exchange: &mut Exchange,
         context: &CallContext,
-    ) -> Result<(), Failure> {
-        exchange.phase = Phase::Proxy;
-        let stream = ProxyStream::new(socket, proxy, context);
-        match proxy.protocol {
-            Protocol::Http if self.base.secure => http_proxy::open_tunnel(stream, &self.base.peer()),
-            // A plaintext request needs no tunnel: the proxy forwards it by the full URL in its request line.
-            Protocol::Http => Ok(()),
+    ) -> Result<Socket, Failure> {
+        let BaseUrl { host, port, secure, .. } = &self.base;
+        let hosts = match proxy.protocol {
+            Protocol::Http => {
+                let mut socket = Socket::new(stream);
+                // A plaintext request needs no tunnel: the proxy forwards it by the full URL in its request line.
+                if *secure {
+                    exchange.phase = Phase::Proxy;
+                    let stream = ProxyStream::new(&mut socket, proxy, context);
+                    http_proxy::open_tunnel(stream, &self.base.peer())?;
+                }
+                return Ok(socket);
+            }
             Protocol::Socks5 => {
                 exchange.phase = Phase::Resolving;
-                let addresses = resolve(&self.base.host, context)?;
-                exchange.phase = Phase::Proxy;
-                let address = addresses.first().copied();
-                let host = address.map_or_else(|| self.base.host.clone(), Host::Address);
-                socks5::open_tunnel(stream, &host, self.base.port)
+                let addresses = interleave_families(resolve(host, context)?);
+                addresses.into_iter().map(Host::Address).collect()
             }
-            Protocol::Socks5h => socks5::open_tunnel(stream, &self.base.host, self.base.port),
-        }
+            Protocol::Socks5h => vec![host.clone()],
+        };
+        exchange.phase = Phase::Proxy;
+        socks5::open_tunnel(stream, proxy, hosts, *port, context).map(Socket::new)
     }
 
     /// The additions to a plaintext request that goes through an HTTP proxy.

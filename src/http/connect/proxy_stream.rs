@@ -1,9 +1,10 @@
 //! The dialogue with a proxy, before its connection carries requests.
 
+use std::io;
+
 use crate::context::CallContext;
 use crate::error::ErrorKind;
 use crate::error::message::connect as message;
-use crate::error::message::wire::describe_io_error;
 use crate::http::failure::Failure;
 use crate::http::proxy::Proxy;
 use crate::http::socket::{Fault, Socket};
@@ -35,22 +36,18 @@ impl<'a> ProxyStream<'a> {
     }
 
     fn failure(&self, reason: impl Into<String>, refused: bool) -> Failure {
-        ErrorKind::Connect { peer: self.peer(), reason: reason.into(), refused }.into()
+        proxy_failure(self.proxy, reason.into(), refused)
     }
 
     /// There is not enough memory for the dialogue.
     pub fn out_of_memory(&self) -> Failure {
-        ErrorKind::Resource(message::no_memory_for_proxy(&self.peer())).into()
-    }
-
-    fn peer(&self) -> String {
-        message::proxy_peer(&self.proxy.peer())
+        ErrorKind::Resource(message::no_memory_for_proxy(&message::proxy_peer(&self.proxy.peer()))).into()
     }
 
     fn broken(&self, fault: Fault) -> Failure {
         match fault {
             Fault::Interrupted(interruption) => interruption.into(),
-            Fault::Lost(error) => self.transient(describe_io_error(&error)),
+            Fault::Lost(error) => lost_proxy(self.proxy, error),
         }
     }
 
@@ -66,14 +63,20 @@ impl<'a> ProxyStream<'a> {
             other => other.map_err(|fault| self.broken(fault)),
         }
     }
+}
 
-    /// Receives exactly this many bytes.
-    pub fn receive_exactly<const LENGTH: usize>(&mut self) -> Result<[u8; LENGTH], Failure> {
-        let mut bytes = [0; LENGTH];
-        let mut filled = 0;
-        while filled < LENGTH {
-            filled += self.receive(&mut bytes[filled..])?;
-        }
-        Ok(bytes)
+/// A failure to connect to the proxy. It is retried unless the proxy has `refused`.
+pub fn proxy_failure(proxy: &Proxy, reason: String, refused: bool) -> Failure {
+    ErrorKind::Connect { peer: message::proxy_peer(&proxy.peer()), reason, refused }.into()
+}
+
+/// The connection to the proxy broke, which is retried, or a resource is used up.
+pub fn lost_proxy(proxy: &Proxy, error: io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return proxy_failure(proxy, message::PROXY_CLOSED.into(), false);
+    }
+    match Failure::from(Fault::Lost(error)) {
+        Failure::Lost(reason) => proxy_failure(proxy, reason, false),
+        other => other,
     }
 }

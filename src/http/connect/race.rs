@@ -14,30 +14,57 @@ use crate::sys::{Attempt, Interest, exhausted_resource};
 /// The delay before the next attempt, while earlier ones are undecided (RFC 8305, 5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// Connects to one of the addresses, and returns the first connection that is established. The next address is
-/// attempted as soon as an attempt fails, or after [`ATTEMPT_DELAY`]; earlier attempts continue meanwhile.
-pub fn connect_to_any(
-    addresses: Vec<IpAddr>,
-    port: u16,
-    peer: &str,
+/// An attempt to reach one of several targets.
+pub trait Contender: Sized {
+    /// What it establishes.
+    type Connection;
+    /// Why it fails.
+    type Error;
+
+    /// What it waits for.
+    fn interest(&self) -> Interest<'_>;
+
+    /// The connection or the error, or the attempt itself while it is undecided. Does not wait.
+    fn outcome(self) -> Result<Result<Self::Connection, Self::Error>, Self>;
+}
+
+impl Contender for Attempt {
+    type Connection = TcpStream;
+    type Error = io::Error;
+
+    fn interest(&self) -> Interest<'_> {
+        Interest::Connected(self)
+    }
+
+    fn outcome(self) -> Result<io::Result<TcpStream>, Attempt> {
+        Attempt::outcome(self)
+    }
+}
+
+/// Returns the first connection that is established. The next target is attempted as soon as an attempt fails, or after
+/// [`ATTEMPT_DELAY`]; earlier attempts continue meanwhile. Each failure is passed to `fail`, which may end the race.
+/// Returns `None` if all attempts fail.
+pub fn race<Target, C: Contender>(
+    targets: Vec<Target>,
+    mut begin: impl FnMut(Target) -> Result<C, C::Error>,
+    mut fail: impl FnMut(C::Error) -> Result<(), Failure>,
     context: &CallContext,
-) -> Result<TcpStream, Failure> {
-    let mut untried = interleave_families(addresses).into_iter();
-    let mut attempts: Vec<Attempt> = Vec::new();
-    let mut last_error = None;
+) -> Result<Option<C::Connection>, Failure> {
+    let mut untried = targets.into_iter();
+    let mut attempts: Vec<C> = Vec::new();
     let mut next_start = Instant::now();
     loop {
         if attempts.is_empty() || Instant::now() >= next_start {
-            if let Some(address) = untried.next() {
-                match Attempt::begin(SocketAddr::new(address, port)) {
+            if let Some(target) = untried.next() {
+                match begin(target) {
                     Ok(attempt) => {
                         attempts.push(attempt);
                         next_start = Instant::now() + ATTEMPT_DELAY;
                     }
-                    Err(error) => last_error = Some(error),
+                    Err(error) => fail(error)?,
                 }
             } else if attempts.is_empty() {
-                return Err(could_not_connect(peer, last_error));
+                return Ok(None);
             }
         }
         let until_next =
@@ -48,9 +75,9 @@ pub fn connect_to_any(
         let mut undecided = Vec::with_capacity(attempts.len());
         for attempt in attempts {
             match attempt.outcome() {
-                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Ok(connection)) => return Ok(Some(connection)),
                 Ok(Err(error)) => {
-                    last_error = Some(error);
+                    fail(error)?;
                     next_start = Instant::now();
                 }
                 Err(attempt) => undecided.push(attempt),
@@ -60,9 +87,26 @@ pub fn connect_to_any(
     }
 }
 
+/// Connects to one of the addresses.
+pub fn connect_to_any(
+    addresses: Vec<IpAddr>,
+    port: u16,
+    peer: &str,
+    context: &CallContext,
+) -> Result<TcpStream, Failure> {
+    let mut last_error = None;
+    let begin = |address| Attempt::begin(SocketAddr::new(address, port));
+    let fail = |error| {
+        last_error = Some(error);
+        Ok(())
+    };
+    let connected = race(interleave_families(addresses), begin, fail, context)?;
+    connected.ok_or_else(|| could_not_connect(peer, last_error))
+}
+
 /// Alternates between IPv6 and IPv4, beginning with the first address, and keeps the order within each family
 /// (RFC 8305, 4). Returns no more addresses than can be polled at once.
-fn interleave_families(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
+pub fn interleave_families(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
     let prefers_v6 = addresses.first().is_some_and(IpAddr::is_ipv6);
     let (preferred, others): (Vec<_>, Vec<_>) =
         addresses.into_iter().partition(|address| address.is_ipv6() == prefers_v6);
@@ -78,12 +122,12 @@ fn interleave_families(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
 }
 
 /// Waits until an attempt may have been decided, or the next one is due.
-fn wait_for_any(
-    attempts: &[Attempt],
+fn wait_for_any<C: Contender>(
+    attempts: &[C],
     until_next: Option<Duration>,
     context: &CallContext,
 ) -> Result<(), Interruption> {
-    let interests: Vec<Interest<'_>> = attempts.iter().map(Interest::Connected).collect();
+    let interests: Vec<Interest<'_>> = attempts.iter().map(C::interest).collect();
     match context.with_timeout(until_next).wait(&interests) {
         Err(Interruption::TimedOut) => context.check(),
         other => other,
