@@ -17,6 +17,11 @@ pub enum Phase {
     Starting,
     /// The lookup of a host name.
     Resolving,
+    /// Waiting for another lookup to finish.
+    QueuedLookup {
+        /// The number of unfinished lookups that a process can have.
+        limit: usize,
+    },
     /// Establishing a TCP connection.
     Connecting,
     /// Requesting a tunnel from a proxy.

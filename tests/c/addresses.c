@@ -299,36 +299,170 @@ TEST(a_retried_lookup_may_succeed) {
     server_stop(server);
 }
 
+/* Unfinished lookups ------------------------------------------------------------------------------------- */
+
 enum { CALLERS = 64, ROUNDS = 2, MAX_LOOKUPS = 64 };
+
+static refold_options *options_by_name(const char *name, uint16_t port) {
+    char *url = text_of("http://%s:%u", name, port);
+    refold_options *options = test_options(url);
+    refold_options_set_allow_plaintext(options, true);
+    free(url);
+    return options;
+}
 
 static void call_until_timeout(void *client) {
     for (int i = 0; i < ROUNDS; i++)
         CHECK_INT(get_code(client), REFOLD_ERROR_TIMEOUT);
 }
 
-/* Lookups that the system has not finished are bounded in number. */
-TEST(the_number_of_unfinished_lookups_is_bounded) {
+/* A name that is never resolved occupies one thread, however many calls ask for it, and stops no other name.
+ */
+TEST(a_dead_name_stops_no_other_lookup) {
     struct server *server = serve_body(COMPLETED);
-    char *url = text_of("http://server.invalid:%u", server_port(server));
-    refold_options *options = test_options(url);
-    refold_options_set_allow_plaintext(options, true);
+    refold_options *options = options_by_name("dead.invalid", server_port(server));
     refold_options_set_timeout_ms(options, 100);
-    refold_client *client = client_of(options);
+    refold_client *dead = client_of(options);
+    refold_client *good = client_of(options_by_name("good.invalid", server_port(server)));
     lookup_script((struct lookup){.silent = true});
-    int before = descriptor_count();
+    int descriptors = descriptor_count(), threads = thread_count();
     int64_t began = now_ms();
-    run_on_threads(CALLERS, call_until_timeout, client, 0);
+    run_on_threads(CALLERS, call_until_timeout, dead, 0);
     CHECK_TIME(now_ms() - began, ROUNDS * 100, ROUNDS * 100 + 1500);
-    CHECK_BETWEEN(lookup_running(), 1, MAX_LOOKUPS);
-    CHECK_BETWEEN(lookup_count(), 1, MAX_LOOKUPS);
-    CHECK_INT(get_code(client), REFOLD_ERROR_TIMEOUT);
+    CHECK_INT(lookup_running(), 1);
+    CHECK_INT(lookup_count(), 1);
+    CHECK(await_threads(threads + 1, 5000));
+    lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
+    struct timing timing = {.max_ms = 100};
+    while (CHECK_AGAIN(timing)) {
+        began = now_us();
+        CHECK_INT(get_code(good), REFOLD_OK);
+        timing.us = now_us() - began;
+    }
+    CHECK_INT(get_code(dead), REFOLD_ERROR_TIMEOUT); /* it waits for the first lookup */
+    CHECK_INT(lookup_running(), 1);
     lookup_release();
-    CHECK(await_threads(1, 5000));
-    CHECK_INT(descriptor_count(), before);
+    CHECK(await_threads(threads, 5000));
+    CHECK_INT(get_code(dead), REFOLD_OK); /* a new lookup */
+    CHECK_INT(lookup_count(), 2);
+    refold_client_free(dead);
+    refold_client_free(good);
+    CHECK_INT(descriptor_count(), descriptors);
+    server_stop(server);
+}
+
+struct joining {
+    refold_client *client;
+    refold_code code;
+};
+
+static void join_lookup(void *data) {
+    struct joining *joining = data;
+    joining->code = get_code(joining->client);
+}
+
+static void *run_joining(void *joining) {
+    run_on_threads(CALLERS, join_lookup, joining, sizeof(struct joining));
+    return NULL;
+}
+
+/* Calls that begin while a name is looked up get the result of that lookup, whichever client they use. */
+TEST(calls_for_one_name_share_a_lookup) {
+    static const struct lookup lookups[] = {{.silent = true, .addresses = {"127.0.0.1"}}, {.silent = true}};
+    static const char *const names[] = {"name.invalid", "NAME.Invalid"};
+    struct server *server = serve_body(COMPLETED);
+    for (size_t i = 0; i < COUNT(lookups); i++) {
+        struct joining all[CALLERS];
+        pthread_t thread;
+        check_case("%s", i == 0 ? "found" : "failed for now");
+        int threads = thread_count();
+        lookup_script(lookups[i]);
+        for (size_t call = 0; call < CALLERS; call++)
+            all[call].client = client_of(options_by_name(names[call % COUNT(names)], server_port(server)));
+        pthread_create(&thread, NULL, run_joining, all);
+        CHECK(lookup_await_running(1, 5000));
+        CHECK(!lookup_await_running(2, 100));
+        lookup_release();
+        pthread_join(thread, NULL);
+        for (size_t call = 0; call < CALLERS; call++) {
+            CHECK_INT(all[call].code, i == 0 ? REFOLD_OK : REFOLD_ERROR_RESOLVE);
+            refold_client_free(all[call].client);
+        }
+        CHECK(await_threads(threads, 5000));
+    }
+    server_stop(server);
+}
+
+/* Occupies all lookups with names that are never resolved. */
+static void exhaust_lookups(uint16_t port) {
+    lookup_script((struct lookup){.silent = true});
+    for (int i = 0; i < MAX_LOOKUPS; i++) {
+        char name[30];
+        snprintf(name, sizeof name, "dead-%d.invalid", i);
+        refold_options *options = options_by_name(name, port);
+        refold_options_set_timeout_ms(options, 1);
+        refold_client *client = client_of(options);
+        while (lookup_count() <= i)
+            CHECK_INT(get_code(client), REFOLD_ERROR_TIMEOUT);
+        refold_client_free(client);
+    }
+    CHECK(lookup_await_running(MAX_LOOKUPS, 5000));
+}
+
+/* Lookups that the system has not finished are bounded in number. A call that would need one more waits
+ * within its limits, and says why. */
+TEST(the_number_of_unfinished_lookups_is_bounded) {
+    static const struct {
+        uint64_t timeout_ms, connect_timeout_ms;
+        refold_code code;
+    } rows[] = {{200, 0, REFOLD_ERROR_TIMEOUT}, {0, 200, REFOLD_ERROR_CONNECT}};
+    struct server *server = serve_body(COMPLETED);
+    int descriptors = descriptor_count(), threads = thread_count();
+    exhaust_lookups(server_port(server));
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        refold_options *options = options_by_name("good.invalid", server_port(server));
+        refold_options_set_timeout_ms(options, rows[i].timeout_ms);
+        refold_options_set_connect_timeout_ms(options, rows[i].connect_timeout_ms);
+        refold_client *client = client_of(options);
+        refold_error *error = NULL;
+        int64_t began = now_ms();
+        CHECK(get(client, &error) == NULL);
+        CHECK_TIME(now_ms() - began, 200, 400);
+        CHECK_CONTAINS(refold_error_message(error), "while waiting to look up the host name");
+        EXPECT_ERROR(error, rows[i].code, "64 unfinished lookups");
+        CHECK_INT(lookup_count(), MAX_LOOKUPS);
+        refold_client_free(client);
+    }
+    lookup_release();
+    CHECK(await_threads(threads, 5000));
+    CHECK_INT(descriptor_count(), descriptors);
     /* Finished lookups no longer count towards the limit. */
     lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
-    CHECK_INT(get_code(client), REFOLD_OK);
+    must_complete(client_of(options_by_name("good.invalid", server_port(server))));
+    server_stop(server);
+}
+
+static void *call_in_queue(void *client) {
+    refold_code *code = malloc(sizeof *code);
+    *code = get_code(client);
+    return code;
+}
+
+/* A call that waits for another lookup to end begins its own as soon as one has. */
+TEST(a_queued_lookup_begins_when_another_ends) {
+    struct server *server = serve_body(COMPLETED);
+    pthread_t caller;
+    void *code = NULL;
+    exhaust_lookups(server_port(server));
+    lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
+    refold_client *client = client_of(options_by_name("good.invalid", server_port(server)));
+    pthread_create(&caller, NULL, call_in_queue, client);
+    CHECK_INT(lookup_count(), 0);
+    lookup_release();
+    pthread_join(caller, &code);
+    CHECK_INT(*(refold_code *)code, REFOLD_OK);
+    CHECK_INT(lookup_count(), 1);
+    free(code);
     refold_client_free(client);
     server_stop(server);
-    free(url);
 }

@@ -37,12 +37,19 @@ void lookup_script(struct lookup lookup) {
     release_lock();
 }
 
+static struct lookup after_silence(struct lookup lookup) {
+    if (lookup.addresses[0] == NULL)
+        return (struct lookup){.error = EAI_AGAIN};
+    lookup.silent = false;
+    return lookup;
+}
+
 void lookup_release(void) {
     take_lock();
     generation++;
     /* Lookups that begin after their call has given up must not block, either. */
     if (scripted.silent)
-        scripted = (struct lookup){.error = EAI_AGAIN};
+        scripted = after_silence(scripted);
     pthread_cond_broadcast(&changed);
     while (running > 0)
         pthread_cond_wait(&changed, &lock);
@@ -129,15 +136,13 @@ static struct lookup wait_for_result(const char *name) {
         pthread_cond_wait(&changed, &lock);
     running--;
     release_lock();
-    return own;
+    return own.silent ? after_silence(own) : own;
 }
 
 int getaddrinfo(const char *restrict name, const char *restrict service,
                 const struct addrinfo *restrict hints, struct addrinfo **restrict list) {
     (void)service;
     struct lookup own = wait_for_result(name);
-    if (own.silent)
-        return EAI_AGAIN;
     if (own.error != 0) {
         errno = own.number;
         return own.error;

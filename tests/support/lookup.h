@@ -11,7 +11,7 @@ struct lookup {
     const char *addresses[8]; /* numeric, returned in this order */
     int error;                /* EAI_AGAIN, ...: returned instead of the addresses */
     int number;               /* errno to set, for EAI_SYSTEM */
-    bool silent;              /* block until lookup_release(), then fail with EAI_AGAIN */
+    bool silent; /* block until lookup_release(), then return the addresses, or EAI_AGAIN if there are none */
 };
 
 /* Sets the result of lookups that begin from now on, and resets lookup_count(). */

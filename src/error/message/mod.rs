@@ -14,6 +14,10 @@ use super::{Error, ErrorKind, Phase};
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Phase::QueuedLookup { limit } => {
+                let reason = format_args!("this process has {limit} unfinished lookups, the maximum");
+                return write!(f, "while waiting to look up the host name: {reason}");
+            }
             Phase::Starting => "before it started",
             Phase::Resolving => "while looking up the host name",
             Phase::Connecting => "while connecting",

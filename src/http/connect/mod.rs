@@ -62,8 +62,7 @@ impl Route {
             Some(proxy) => (&proxy.host, proxy.port),
             None => (&self.base.host, self.base.port),
         };
-        exchange.phase = Phase::Resolving;
-        let addresses = resolve(host, context)?;
+        let addresses = resolve(host, context, &mut exchange.phase)?;
         exchange.phase = Phase::Connecting;
         let stream = connect_to_any(addresses, port, &self.first_peer(), context)?;
         let mut socket = match &self.proxy {
@@ -107,9 +106,8 @@ impl Route {
                 return Ok(socket);
             }
             Protocol::Socks5 => {
-                exchange.phase = Phase::Resolving;
-                let addresses = interleave_families(resolve(host, context)?);
-                addresses.into_iter().map(Host::Address).collect()
+                let addresses = resolve(host, context, &mut exchange.phase)?;
+                interleave_families(addresses).into_iter().map(Host::Address).collect()
             }
             Protocol::Socks5h => vec![host.clone()],
         };

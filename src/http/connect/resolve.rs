@@ -1,17 +1,18 @@
 //! Name lookup within the limits of a call. The system's lookup blocks and cannot be interrupted, so it runs on its own
-//! thread, which the call abandons if it ends first.
+//! thread, which the call abandons if it ends first. Calls that need the same name share a lookup, so a name that is
+//! never resolved occupies one thread, however many calls ask for it.
 
+use std::convert::Infallible;
 use std::io::{PipeReader, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::context::CallContext;
-use crate::error::ErrorKind;
 use crate::error::message::connect as message;
 use crate::error::message::wire::describe_io_error;
+use crate::error::{ErrorKind, Phase};
 use crate::http::failure::Failure;
 use crate::http::url::Host;
 use crate::sys::descriptors::pipe;
@@ -20,17 +21,19 @@ use crate::sys::fork::PerProcess;
 use crate::sys::thread::with_signals_blocked;
 use crate::sys::{Interest, Resource, exhausted_resource};
 
-/// The maximum number of unfinished lookups, each of which occupies a thread. Further calls wait until one ends.
+/// The maximum number of unfinished lookups, each of which occupies a thread. Calls that need another one wait until one
+/// ends.
 const MAX_LOOKUPS: usize = 64;
 
-/// How often a call without a permit checks whether another lookup has ended.
+/// How often a call that waits for another lookup to end checks whether one has.
 const LOOKUP_RECHECK: Duration = Duration::from_millis(10);
 
 /// The stack of a lookup thread. The lookup modules of glibc need more than the rest of the library.
 const LOOKUP_STACK: usize = 1 << 20;
 
-/// Returns the addresses of a host, in the order that the system prefers.
-pub fn resolve(host: &Host, context: &CallContext) -> Result<Vec<IpAddr>, Failure> {
+/// Returns the addresses of a host, in the order that the system prefers. Records in `phase` what it waits for.
+pub fn resolve(host: &Host, context: &CallContext, phase: &mut Phase) -> Result<Vec<IpAddr>, Failure> {
+    *phase = Phase::Resolving;
     let name = match host {
         Host::Address(address) => return Ok(vec![*address]),
         // Not looked up, because a resolver could return an address of another machine (RFC 6761, 6.3).
@@ -41,7 +44,7 @@ pub fn resolve(host: &Host, context: &CallContext) -> Result<Vec<IpAddr>, Failur
     };
     let failed =
         |reason: String, temporary| Err(ErrorKind::Resolve { host: name.clone(), reason, temporary }.into());
-    match look_up_within(name, context)? {
+    match look_up_within(name, context, phase)? {
         Ok(addresses) if addresses.is_empty() => failed(message::NAME_WITHOUT_ADDRESS.into(), false),
         Ok(addresses) => Ok(addresses),
         Err(LookupError::NoSuchName) => failed(message::NO_SUCH_NAME.into(), false),
@@ -55,81 +58,101 @@ fn not_started(name: &str, reason: impl std::fmt::Display) -> Failure {
     ErrorKind::Resource(message::lookup_not_started(name, reason)).into()
 }
 
-/// The number of lookups that this process has started and that have not finished.
-static UNFINISHED_LOOKUPS: PerProcess<AtomicUsize> = PerProcess::new();
+type LookupResult = Result<Vec<IpAddr>, LookupError>;
 
-/// Permission for one of [`MAX_LOOKUPS`] lookups, returned on drop.
-struct LookupPermit(&'static AtomicUsize);
-
-impl LookupPermit {
-    fn acquire() -> Option<LookupPermit> {
-        let Ok::<_, std::convert::Infallible>(count) =
-            UNFINISHED_LOOKUPS.get_or_try_make(|| Ok(AtomicUsize::new(0)));
-        let increment = |count| (count < MAX_LOOKUPS).then_some(count + 1);
-        count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, increment).ok().map(|_| LookupPermit(count))
-    }
-}
-
-impl Drop for LookupPermit {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-type Lookup = Result<Vec<IpAddr>, LookupError>;
-
-fn look_up_within(name: &str, context: &CallContext) -> Result<Lookup, Failure> {
-    let permit = loop {
-        match LookupPermit::acquire() {
-            Some(permit) => break permit,
-            None => context.pause(LOOKUP_RECHECK)?,
-        }
-    };
-    LookupThread::start(name, permit)?.finish(name, context)
-}
-
-/// A thread that runs one lookup.
-struct LookupThread {
-    thread: JoinHandle<()>,
-    result: Receiver<Lookup>,
-    /// Becomes readable once the result is available.
+/// A lookup that runs on a thread of its own, and is shared by all calls that need it.
+struct Lookup {
+    name: String,
+    result: OnceLock<LookupResult>,
+    /// Becomes readable once there is a result.
     done: PipeReader,
+    /// `None` once a call has waited for its end.
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl LookupThread {
-    fn start(name: &str, permit: LookupPermit) -> Result<LookupThread, Failure> {
+/// The unfinished lookups of a process.
+type Lookups = Mutex<Vec<Arc<Lookup>>>;
+
+static UNFINISHED: PerProcess<Lookups> = PerProcess::new();
+
+/// Looks up the name, or joins a lookup of the same name that has not finished.
+fn look_up_within(name: &str, context: &CallContext, phase: &mut Phase) -> Result<LookupResult, Failure> {
+    let Ok::<_, Infallible>(unfinished) = UNFINISHED.get_or_try_make(|| Ok(Mutex::new(Vec::new())));
+    loop {
+        *phase = Phase::Resolving;
+        if let Some(lookup) = Lookup::join_or_start(name, unfinished)? {
+            return lookup.result_within(context);
+        }
+        *phase = Phase::QueuedLookup { limit: MAX_LOOKUPS };
+        context.pause(LOOKUP_RECHECK)?;
+    }
+}
+
+impl Lookup {
+    /// Returns `None` if there are too many unfinished lookups.
+    fn join_or_start(name: &str, unfinished: &'static Lookups) -> Result<Option<Arc<Lookup>>, Failure> {
+        let mut list = lock(unfinished);
+        if let Some(lookup) = list.iter().find(|lookup| lookup.name == name) {
+            return Ok(Some(lookup.clone()));
+        }
+        if list.len() >= MAX_LOOKUPS {
+            return Ok(None);
+        }
         let (done, mut signal) = pipe().map_err(|error| match exhausted_resource(&error) {
             Some(resource) => not_started(name, resource),
             None => not_started(name, describe_io_error(&error)),
         })?;
-        let (sender, result) = sync_channel(1);
-        let host = name.to_string();
+        let thread = Mutex::new(None);
+        let lookup = Arc::new(Lookup { name: name.into(), result: OnceLock::new(), done, thread });
+        let own = lookup.clone();
         let run = move || {
-            let found = look_up(&host);
-            drop(permit);
-            let _ = sender.send(found);
+            let listed = Listed { lookup: own, unfinished };
+            let _ = listed.lookup.result.set(look_up(&listed.lookup.name));
+            drop(listed);
             // Closing the pipe is not enough: a forked child may hold a copy of its write end.
             let _ = signal.write(&[1]);
         };
         let builder = thread::Builder::new().name("refold-lookup".into()).stack_size(LOOKUP_STACK);
-        let thread =
-            with_signals_blocked(|| builder.spawn(run)).map_err(|_| not_started(name, Resource::Threads))?;
-        Ok(LookupThread { thread, result, done })
+        match with_signals_blocked(|| builder.spawn(run)) {
+            Ok(thread) => *lock(&lookup.thread) = Some(thread),
+            Err(_) => return Err(not_started(name, Resource::Threads)),
+        }
+        list.push(lookup.clone());
+        Ok(Some(lookup))
     }
 
-    fn finish(self, name: &str, context: &CallContext) -> Result<Lookup, Failure> {
+    fn result_within(&self, context: &CallContext) -> Result<LookupResult, Failure> {
         loop {
             // Before the result is checked, because the thread may end between the two checks.
-            let is_finished = self.thread.is_finished();
-            if let Ok(found) = self.result.try_recv() {
-                // The thread is about to end. Waiting for it ensures that it does not outlive the call.
-                let _ = self.thread.join();
-                return Ok(found);
+            let has_ended = lock(&self.thread).as_ref().is_none_or(|thread| thread.is_finished());
+            if let Some(result) = self.result.get() {
+                // The thread is about to end. Waiting for it ensures that it does not outlive the calls. Others wait
+                // for the lock meanwhile.
+                if let Some(thread) = lock(&self.thread).take() {
+                    let _ = thread.join();
+                }
+                return Ok(result.clone());
             }
-            if is_finished {
-                return Err(ErrorKind::Internal(message::lookup_without_result(name)).into());
+            if has_ended {
+                return Err(ErrorKind::Internal(message::lookup_without_result(&self.name)).into());
             }
             context.wait(&[Interest::Signalled(&self.done)])?;
         }
     }
+}
+
+/// Takes a lookup off the list when its thread ends, also if that panics.
+struct Listed {
+    lookup: Arc<Lookup>,
+    unfinished: &'static Lookups,
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        lock(self.unfinished).retain(|lookup| !Arc::ptr_eq(lookup, &self.lookup));
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
