@@ -90,8 +90,10 @@
  * refold_cancel_trigger() ends every call that uses the token within 50 ms, in any phase: resolving,
  * connecting, proxy, TLS handshake, transfer, pause. It may be called from any thread and from a signal
  * handler. The library installs no signal handlers and raises no SIGPIPE. Your own handlers, with or without
- * SA_RESTART, never make a call fail. A thread that receives a pthread_cancel() request, of the default
- * deferred type, ends once the library function that it is executing has returned.
+ * SA_RESTART, never make a call fail. They do not run on the library's threads, except for those of signals
+ * that a fault raises there, such as SIGSEGV. A thread that receives a pthread_cancel() request, of the
+ * default deferred type, ends once the library function that it is executing has returned. The asynchronous
+ * type of pthread_cancel() ends the process.
  *
  * Fork
  * ----
@@ -171,8 +173,9 @@
  *   (cgo.Handle, GCHandle) rather than the address of an object that a collector may move. If your language
  *   does not support callbacks, poll with refold_get_execution() and pause in your own code.
  * - Signals: Interpreters run signal handlers on one thread, and only after C has returned, so Ctrl-C would
- *   have to wait for the call. Make calls of that thread on a helper thread that blocks all signals, wait for
- *   it in your language, and trigger the token if that wait is interrupted.
+ *   have to wait for the call. Make calls of that thread on a helper thread, wait for it in your language, and
+ *   trigger the token if that wait is interrupted. Let the helper thread block all signals but those that a
+ *   fault raises: SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP and SIGSYS.
  * - Fork: Clients and executions continue to work in the children of a server that forks its workers. Create
  *   tokens in the process that uses them. A binding is responsible for its own locks and helper threads.
  * - Exit: Nothing needs to be freed when the process exits. An interpreter that exits while threads are

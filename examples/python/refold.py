@@ -656,8 +656,10 @@ def _take_execution(pointer: Optional[int], error: ctypes.c_void_p) -> Execution
 # Calls ----------------------------------------------------------------------------------------------------------------
 
 
-# Helper threads block all signals, so that the system delivers them to the main thread and wakes it.
-_all_signals = signal.valid_signals()
+# Helper threads block signals, so that the system delivers them to the main thread and wakes it. Those that a fault raises
+# on the thread itself must reach a crash handler, such as that of faulthandler.
+_faults = {"SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGTRAP", "SIGSYS"}
+_blocked_signals = {number for number in signal.valid_signals() if getattr(number, "name", "") not in _faults}
 
 # In seconds. A signal does not wake the main thread if it arrives just before the wait starts or on another thread.
 _SIGNAL_CHECK_INTERVAL = 0.25
@@ -792,7 +794,7 @@ class _Call:
             return decisions.get()
 
         def work() -> None:
-            signal.pthread_sigmask(signal.SIG_BLOCK, _all_signals)
+            signal.pthread_sigmask(signal.SIG_BLOCK, _blocked_signals)
             try:
                 events.put((self._run_blocking(forward if progress else None), True, None))
             except BaseException as error:

@@ -3,16 +3,26 @@
 #[cfg(unix)]
 use std::{mem, ptr};
 
-/// Runs `start` with all signals blocked. A thread that it starts inherits that mask, and so runs no signal handlers of
-/// the host.
+/// The signals that a fault raises, on the thread that caused it. If they were blocked, a fault would end the process
+/// without running the crash handler of the host.
+#[cfg(unix)]
+const FAULTS: [libc::c_int; 6] =
+    [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP, libc::SIGSYS];
+
+/// Runs `start` with all signals blocked, except for those of faults. A thread that it starts inherits that mask, and so
+/// runs no other signal handlers of the host.
 #[cfg(unix)]
 pub fn with_signals_blocked<T>(start: impl FnOnce() -> T) -> T {
     // SAFETY: all-zero bytes are a valid signal set, and both sets outlive the calls.
-    let (mut all, mut previous): (libc::sigset_t, libc::sigset_t) = unsafe { (mem::zeroed(), mem::zeroed()) };
+    let (mut blocked, mut previous): (libc::sigset_t, libc::sigset_t) =
+        unsafe { (mem::zeroed(), mem::zeroed()) };
     // SAFETY: as above.
     unsafe {
-        libc::sigfillset(&mut all);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut previous);
+        libc::sigfillset(&mut blocked);
+        for signal in FAULTS {
+            libc::sigdelset(&mut blocked, signal);
+        }
+        libc::pthread_sigmask(libc::SIG_SETMASK, &blocked, &mut previous);
     }
     let started = start();
     // SAFETY: as above.

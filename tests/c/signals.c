@@ -7,6 +7,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <netdb.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -14,6 +15,8 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { CALLS = 200 };
 
@@ -170,6 +173,7 @@ TEST(signals_fail_no_call) {
         server_stop(server);
     }
     CHECK(!lookup_took_signals());
+    CHECK(!lookup_blocked_faults());
 }
 
 TEST(signals_do_not_change_a_timeout) {
@@ -246,6 +250,44 @@ TEST(signal_dispositions_and_masks_are_unchanged) {
         CHECK_INT(sigismember(&blocked_before, number), sigismember(&blocked_after, number));
     }
     CHECK(before[SIGPIPE].sa_handler == SIG_DFL);
+}
+
+/* Faults ------------------------------------------------------------------------------------------------- */
+
+static void exit_with_signal(int number) { _exit(number); }
+
+/* The status of a child whose lookup crashes, or raises a signal, with a handler for all of them. */
+static int status_after(struct lookup lookup) {
+    pid_t child = fork();
+    if (child == 0) {
+        alarm((unsigned)(20 * check_patience()));
+        for (int number = 1; number < SIGRTMIN; number++)
+            if (number != SIGALRM)
+                signal(number, exit_with_signal);
+        lookup_script(lookup);
+        refold_client *client = client_of(test_options("https://name.invalid"));
+        _exit(get_code(client) == REFOLD_ERROR_RESOLVE ? 0 : 100);
+    }
+    int status = -1;
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+/* A fault inside a module of the name service is the host's to report, by its crash handler. The library's
+ * threads run no other handler of the host. */
+TEST(a_fault_in_a_lookup_runs_the_hosts_crash_handler) {
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS};
+    static const int others[] = {SIGINT, SIGTERM, SIGHUP, SIGCHLD, SIGUSR1, SIGPROF, SIGPIPE};
+    check_case("a crash");
+    CHECK_INT(status_after((struct lookup){.crashes = true}), SIGSEGV);
+    for (size_t i = 0; i < COUNT(faults); i++) {
+        check_case("%s", strsignal(faults[i]));
+        CHECK_INT(status_after((struct lookup){.raises = faults[i], .error = EAI_NONAME}), faults[i]);
+    }
+    for (size_t i = 0; i < COUNT(others); i++) {
+        check_case("%s", strsignal(others[i]));
+        CHECK_INT(status_after((struct lookup){.raises = others[i], .error = EAI_NONAME}), 0);
+    }
 }
 
 /* SIGPIPE ------------------------------------------------------------------------------------------------ */

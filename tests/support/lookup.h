@@ -11,6 +11,8 @@ struct lookup {
     const char *addresses[8]; /* numeric, returned in this order */
     int error;                /* EAI_AGAIN, ...: returned instead of the addresses */
     int number;               /* errno to set, for EAI_SYSTEM */
+    bool crashes;             /* write to the address 0 */
+    int raises;               /* a signal to raise on the thread of the lookup */
     bool silent; /* block until lookup_release(), then return the addresses, or EAI_AGAIN if there are none */
 };
 
@@ -24,7 +26,10 @@ int lookup_running(void); /* lookups in progress, whenever they began */
 bool lookup_await_running(int count, int64_t limit_ms);
 /* The name that was looked up last; "" before the first lookup. */
 const char *lookup_name(void);
-/* Whether any lookup ran on a thread that does not block signals. */
+/* Whether any lookup ran on a thread that does not block all signals, except for those that a fault raises:
+ * SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP and SIGSYS. */
 bool lookup_took_signals(void);
+/* Whether any lookup ran on a thread that blocks one of these. */
+bool lookup_blocked_faults(void);
 
 #endif
