@@ -756,6 +756,24 @@ signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         process = self.interrupt(prelude + self.PROGRAM.format(call="client.get('an-id')"), self.server())
         self.assertEqual(self.ends(process, 0, "interrupted True\n"), "")
 
+    @unittest.skipUnless(sys.platform == "linux", "reads the masks of other threads from /proc")
+    def test_helper_threads_block_all_signals_but_those_of_faults(self) -> None:
+        server = self.server('{"status": "COMPLETED"}')
+        tasks = pathlib.Path("/proc/self/task")
+        others = set(tasks.iterdir())
+        masks: list[int] = []
+
+        def note_masks(_: refold.Execution) -> None:
+            for task in tasks.iterdir():
+                if task not in others:
+                    lines = (task / "status").read_text().splitlines()
+                    masks.extend(int(line.split()[1], 16) for line in lines if line.startswith("SigBlk"))
+
+        server.client().wait("an-id", on_progress=note_masks)
+        self.assertTrue(any(mask >> (signal.SIGINT - 1) & 1 for mask in masks))
+        for fault in (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP, signal.SIGSYS):
+            self.assertFalse(any(mask >> (fault - 1) & 1 for mask in masks), fault)
+
     def test_ctrl_c_ends_a_pause_between_polls(self) -> None:
         call = "client.wait('stuck', on_progress=lambda snapshot: print(snapshot.status, flush=True))"
         process = self.start("client = refold.Client(poll_interval=3600)\n" + self.PROGRAM.format(call=call))
