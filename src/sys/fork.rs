@@ -14,9 +14,10 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 pub enum ProcessId {
     /// The generation of the process, which grows from parent to child.
     Generation(u64),
-    /// The process number, where the kernel offers no fork counter. Not reliable: a child can have the number of its
-    /// parent if it is in another namespace, or after the numbers have wrapped around.
-    Number(u32),
+    /// Where the kernel zeroes no memory in children: the process number, and the number of calls of fork() by the
+    /// process and its ancestors. A child can have the number of its parent if it is in another namespace, or after the
+    /// numbers have wrapped around; and the calls are only counted if it was the C library that made the child.
+    Number(u32, u64),
 }
 
 impl ProcessId {
@@ -25,7 +26,7 @@ impl ProcessId {
     pub fn current() -> ProcessId {
         match fork_counter() {
             Some(counter) => ProcessId::Generation(generation(counter)),
-            None => ProcessId::Number(process::id()),
+            None => ProcessId::Number(process::id(), FORKS.load(Ordering::Relaxed)),
         }
     }
 }
@@ -43,20 +44,26 @@ fn generation(counter: &AtomicU64) -> u64 {
     }
 }
 
-/// A number in memory that the kernel zeroes in each new child, or `None` if the kernel cannot do that.
+/// How often fork() was called by this process and its ancestors, since the library was first used.
+static FORKS: AtomicU64 = AtomicU64::new(0);
+
+/// Where `fork_counter` is mapped.
+static COUNTER: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
+
+/// A number in memory that each new child finds to be zero, or `None` if the kernel does not zero it.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn fork_counter() -> Option<&'static AtomicU64> {
-    static COUNTER: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
     static IS_SUPPORTED: AtomicBool = AtomicBool::new(true);
     // SAFETY: the pointer is null, or memory that was mapped below and is never unmapped.
     if let Some(counter) = unsafe { COUNTER.load(Ordering::Acquire).as_ref() } {
         return Some(counter);
     }
-    if !IS_SUPPORTED.load(Ordering::Relaxed) {
+    if !IS_SUPPORTED.load(Ordering::Acquire) {
         return None;
     }
+    watch_forks();
     let Some(mapped) = map_fork_counter() else {
-        IS_SUPPORTED.store(false, Ordering::Relaxed);
+        IS_SUPPORTED.store(false, Ordering::Release);
         return None;
     };
     let stored = COUNTER.compare_exchange(ptr::null_mut(), mapped, Ordering::AcqRel, Ordering::Acquire);
@@ -70,6 +77,25 @@ fn fork_counter() -> Option<&'static AtomicU64> {
     };
     // SAFETY: mapped by this or another thread, and never unmapped.
     unsafe { counter.as_ref() }
+}
+
+/// Makes the C library run [`note_fork`] in the children of fork(), because some sandboxes accept the advice to zero
+/// memory but do not follow it. If several threads come here at once, each does so, which is harmless. If there is not
+/// enough memory, the kernel alone is relied on.
+#[cfg(unix)]
+fn watch_forks() {
+    // SAFETY: the function may be called in a child. It stays mapped, because the library is never unloaded.
+    unsafe { libc::pthread_atfork(None, None, Some(note_fork)) };
+}
+
+/// Runs in a new child, before anything else can.
+#[cfg(unix)]
+extern "C" fn note_fork() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
+    // SAFETY: null, or memory that is never unmapped.
+    if let Some(counter) = unsafe { COUNTER.load(Ordering::Acquire).as_ref() } {
+        counter.store(0, Ordering::Release);
+    }
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -96,6 +122,14 @@ fn map_fork_counter() -> Option<*mut AtomicU64> {
 /// Returns `None`: the kernel has no such memory.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn fork_counter() -> Option<&'static AtomicU64> {
+    #[cfg(unix)]
+    {
+        static IS_WATCHING: AtomicBool = AtomicBool::new(false);
+        if !IS_WATCHING.load(Ordering::Acquire) {
+            watch_forks();
+            IS_WATCHING.store(true, Ordering::Release);
+        }
+    }
     None
 }
 
@@ -188,7 +222,7 @@ mod tests {
             }
         }
         let shared = PerProcess::new();
-        let parent = ProcessId::Number(0);
+        let parent = ProcessId::Number(0, 0);
         let value = Box::into_raw(Box::new(Owned { owner: parent, value: PanicsOnDrop }));
         shared.current.store(value, Ordering::Release);
         let own = shared.get_or_try_make(|| Err("made its own"));
