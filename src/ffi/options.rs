@@ -187,7 +187,7 @@ pub unsafe extern "C" fn refold_options_set_poll_interval_ms(
 /// Sets the proxy.
 ///
 /// Takes a URL of the form http://host:port, socks5://host:port (the library resolves the server's name) or
-/// socks5h://host:port (the proxy does). Credentials go before the host as user:password@, percent-encoded:
+/// socks5h://host:port (the proxy does; also written socks://). Credentials go before the host as user:password@, percent-encoded:
 /// %40 for @. The default port is 80 for http and 1080 for the others.
 ///
 /// By default the proxy comes from the environment: HTTPS_PROXY, or else ALL_PROXY, except for the hosts in

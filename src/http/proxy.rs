@@ -32,14 +32,15 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Parses a URL that begins with `http://`, `socks5://` or `socks5h://`, with an optional `user:password@`.
+    /// Parses a URL that begins with `http://`, `socks5://`, `socks5h://` or `socks://`, with an optional `user:password@`.
     /// Returns the reason if it is invalid.
     pub fn parse(url: &str) -> Result<Proxy, &'static str> {
         let (scheme, rest) = url.split_once("://").ok_or(message::PROXY_SCHEME)?;
         let (protocol, default_port) = match scheme.to_ascii_lowercase().as_str() {
             "http" => (Protocol::Http, 80),
             "socks5" => (Protocol::Socks5, 1080),
-            "socks5h" => (Protocol::Socks5h, 1080),
+            // Some desktops set variables with the shorter name, and then let the proxy look up names.
+            "socks5h" | "socks" => (Protocol::Socks5h, 1080),
             _ => return Err(message::PROXY_SCHEME),
         };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
@@ -149,6 +150,8 @@ fn entry_matches(entry: &str, base: &BaseUrl) -> bool {
 
 fn address_matches(entry: &str, address: IpAddr, port: u16) -> bool {
     if let Some((network, bits)) = entry.split_once('/') {
+        let in_brackets = network.strip_prefix('[').and_then(|network| network.strip_suffix(']'));
+        let network = in_brackets.filter(|network| network.contains(':')).unwrap_or(network);
         return network.parse().is_ok_and(|network| in_network(address, network, bits.parse().ok()));
     }
     if entry.parse() == Ok(address) {
@@ -184,6 +187,9 @@ mod tests {
             ("HTTP://127.0.0.1", Protocol::Http, "127.0.0.1:80", None),
             ("socks5://[::1]:9", Protocol::Socks5, "[::1]:9", None),
             ("socks5h://proxy", Protocol::Socks5h, "proxy:1080", None),
+            ("socks://proxy", Protocol::Socks5h, "proxy:1080", None),
+            ("SOCKS://127.0.0.1:9050/", Protocol::Socks5h, "127.0.0.1:9050", None),
+            ("socks://user:word@proxy:1", Protocol::Socks5h, "proxy:1", Some(("user", "word"))),
             ("http://user:p%40ss%3A@proxy:1", Protocol::Http, "proxy:1", Some(("user", "p@ss:"))),
             ("http://user@proxy:1", Protocol::Http, "proxy:1", Some(("user", ""))),
             ("http://a:b@c@proxy:1", Protocol::Http, "proxy:1", Some(("a", "b@c"))),
@@ -207,6 +213,9 @@ mod tests {
             "https://proxy:1",
             "ftp://proxy",
             "socks4://proxy",
+            "socks4a://proxy",
+            "socks6://proxy",
+            "socks://user@proxy",
             "http://",
             "http://:1",
             "http://proxy:0",
@@ -259,6 +268,20 @@ mod tests {
             ("https://[::1]", "::1", true),
             ("https://[::1]:9", "[::1]:9", true),
             ("https://[fd00::5]", "fd00::/8", true),
+            ("https://[::1]", "[::1]/128", true),
+            ("https://[::1]", "[::]/0", true),
+            ("https://[::2]", "[::1]/128", false),
+            ("https://[::2]", "[::1]/126", true),
+            ("https://[fd00::5]", "[FD00::]/8", true),
+            ("https://[fd00::5]:9", "[fd00::]/8", true),
+            ("https://[::1]", "[::1", false),
+            ("https://[::1]", "::1]/128", false),
+            ("https://[::1]", "[::1/128]", false),
+            ("https://[::1]", "[[::1]]/128", false),
+            ("https://[::1]", "[::1]/129", false),
+            ("https://[::1]", "[::1]/", false),
+            ("https://[::1]", "[::1]", true),
+            ("https://10.1.2.3", "[10.0.0.0]/8", false),
             ("https://[::1]", "0.0.0.0/0", false),
             ("https://10.1.2.3", "::/0", false),
         ];

@@ -14,12 +14,14 @@
 #define PASSWORD "p@ss:w/rd%"
 #define LOGIN "a%20user:p%40ss%3aw%2Frd%25"
 
-static struct server *serve_name(bool is_secure) {
+static struct server *serve_name_at(const char *address, bool is_secure) {
     static const struct response completed = {.body = COMPLETED};
-    struct server_options options = {.responses = &completed, .response_count = 1};
+    struct server_options options = {.address = address, .responses = &completed, .response_count = 1};
     options.certificate = is_secure ? "wrong-host" : NULL; /* that of other.invalid */
     return serve(&options);
 }
+
+static struct server *serve_name(bool is_secure) { return serve_name_at(NULL, is_secure); }
 
 static char *url_of(const char *scheme, const char *host, const struct server *server) {
     return text_of("%s://%s:%u", scheme, host, server_port(server));
@@ -52,6 +54,7 @@ static const struct tunnel tunnels[] = {
     {"socks5h", "http", "other.invalid", false, "other.invalid", 3},
     {"socks5h", "http", "127.0.0.1", true, "127.0.0.1", 1},
     {"socks5h", "http", "[::1]", false, "::1", 4},
+    {"socks", "https", "other.invalid", false, "other.invalid", 3},
     {"socks5", "https", "other.invalid", false, "127.0.0.1", 1},
     {"socks5", "https", "other.invalid", true, "127.0.0.1", 1},
     {"socks5", "http", "other.invalid", false, "127.0.0.1", 1},
@@ -214,6 +217,9 @@ static const struct environment_case environment_cases[] = {
      "https://127.0.0.1",
      DIRECT,
      NULL},
+    {"an IPv6 network", {"ALL_PROXY", "$DEAD", "NO_PROXY", "::/64"}, "https://[::1]", DIRECT, NULL},
+    {"a bracketed address", {"ALL_PROXY", "$DEAD", "NO_PROXY", "[::1]"}, "https://[::1]", DIRECT, NULL},
+    {"a bracketed network", {"ALL_PROXY", "$DEAD", "NO_PROXY", "[::1]/128"}, "https://[::1]", DIRECT, NULL},
     {"another port", {"ALL_PROXY", "$GOOD", "NO_PROXY", "other.invalid:1"}, NULL, PROXIED, NULL},
     {"a suffix that starts within a label",
      {"ALL_PROXY", "$GOOD", "NO_PROXY", "ther.invalid"},
@@ -267,7 +273,7 @@ static void check_environment(const struct environment_case *row) {
     bool is_name = row->base == NULL;
     bool is_secure = is_name || strncmp(row->base, "https", 5) == 0;
     check_case("%s", row->name);
-    peers.server = serve_name(is_secure);
+    peers.server = serve_name_at(!is_name && strchr(row->base, '[') != NULL ? "::1" : NULL, is_secure);
     char *url = text_of("%s:%u", is_name ? "https://other.invalid" : row->base, server_port(peers.server));
     refold_options *options = options_to(url);
     set_variables(row, &peers);
