@@ -54,6 +54,7 @@ impl Engine {
             .accept_encoding("")
             .build();
         let origin = Uri::try_from(origin).map_err(|error| error.to_string())?;
+        initialize(&config, &origin);
         Ok(Engine { config, origin })
     }
 
@@ -70,6 +71,14 @@ impl Engine {
         let connector = SlotConnector { route: route.clone(), shared: Arc::clone(&shared) };
         Slot { agent: Agent::with_parts(self.config.clone(), connector, NoLookup), shared }
     }
+}
+
+/// Begins a request without a connection, so that what ureq initializes on first use is initialized here, and not within
+/// a call: if the process forked at that moment, the calls of the child would wait for it forever.
+fn initialize(config: &Config, origin: &Uri) {
+    let mut request = Request::new(());
+    *request.uri_mut() = origin.clone();
+    let _ = Agent::with_parts(config.clone(), NoConnection, NoLookup).run(request);
 }
 
 /// An entry of the pool: carries one exchange at a time, and keeps at most one connection.
@@ -246,6 +255,18 @@ impl Connector for SlotConnector {
             empty: IoBuffers::default(),
             shared: self.shared.clone(),
         }))
+    }
+}
+
+/// Establishes nothing.
+#[derive(Debug)]
+struct NoConnection;
+
+impl Connector for NoConnection {
+    type Out = Loan;
+
+    fn connect(&self, _: &ConnectionDetails, _: Option<()>) -> Result<Option<Loan>, ureq::Error> {
+        Ok(None)
     }
 }
 
