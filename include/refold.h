@@ -114,8 +114,12 @@
  * ---------------
  * refold_options_new_from_env() reads REFOLD_API_KEY, REFOLD_LINKED_ACCOUNT_ID, REFOLD_SESSION_TOKEN and
  * REFOLD_BASE_URL. refold_client_new() reads HTTPS_PROXY, ALL_PROXY and NO_PROXY, in upper and lower case,
- * and SSL_CERT_FILE and SSL_CERT_DIR. No other variable is read, none at any other time, and none at all in a
- * set-uid or set-gid program.
+ * and SSL_CERT_FILE and SSL_CERT_DIR. The library reads no other variable, none at any other time, and none at
+ * all in a set-uid or set-gid program. Name lookups by the system have variables of their own. With glibc, the
+ * first refold_client_new() with the name of a server or proxy makes the system read RES_OPTIONS, LOCALDOMAIN
+ * and RESOLV_..., which it repeats only if /etc/resolv.conf changes; a lookup may still read LOCALDOMAIN and
+ * HOSTALIASES, and modules of the name service may read more. So no thread should change the environment while
+ * another creates a client or makes a call that may have to connect.
  *
  * In your process
  * ---------------
@@ -516,7 +520,7 @@ void refold_options_set_poll_interval_ms(refold_options *options, uint64_t milli
  * Sets the proxy.
  *
  * Takes a URL of the form http://host:port, socks5://host:port (the library resolves the server's name) or
- * socks5h://host:port (the proxy does). Credentials go before the host as user:password@, percent-encoded:
+ * socks5h://host:port (the proxy does; also written socks://). Credentials go before the host as user:password@, percent-encoded:
  * %40 for @. The default port is 80 for http and 1080 for the others.
  *
  * By default the proxy comes from the environment: HTTPS_PROXY, or else ALL_PROXY, except for the hosts in
@@ -524,7 +528,8 @@ void refold_options_set_poll_interval_ms(refold_options *options, uint64_t milli
  *
  * \param url  The URL; "" for no proxy, or NULL for the default.
  */
-void refold_options_set_proxy(refold_options *options, const char *url);
+void refold_options_set_proxy(refold_options *options,
+                              const char *url);
 
 /**
  * Sets a file of certificates (PEM) to trust in addition to the default roots.

@@ -93,6 +93,7 @@ impl Http {
                 connect_timeout: *connect_timeout,
                 header: self.header.clone(),
             };
+            route.prepare_lookups();
             Ok(Connections { route: Arc::new(route), idle: Pool::new() })
         })
     }

@@ -23,6 +23,39 @@ pub use unix::look_up;
 #[cfg(any(not(unix), refold_portable))]
 pub use portable::look_up;
 
+/// Lets the system read what configures its lookups, such as RES_OPTIONS in the environment, unless it has done so.
+/// Otherwise the first lookup would, while the program may be changing the environment. Sends nothing.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub fn read_settings() {
+    use std::ffi::c_int;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    /// `struct __res_state` of glibc, which has 568 bytes at most. All zeros are valid.
+    #[repr(C, align(16))]
+    struct ResolverState([u8; 1024]);
+    unsafe extern "C" {
+        // res_ninit() and res_nclose(), which are missing from the libc crate.
+        fn __res_ninit(state: *mut ResolverState) -> c_int;
+        fn __res_nclose(state: *mut ResolverState);
+    }
+
+    static WERE_READ: AtomicBool = AtomicBool::new(false);
+    if !WERE_READ.swap(true, Ordering::Relaxed) {
+        let mut state = ResolverState([0; 1024]);
+        // The settings stay in memory, for every thread, until /etc/resolv.conf changes.
+        // SAFETY: the state is valid, large enough, and closed only if it was initialised.
+        unsafe {
+            if __res_ninit(&mut state) == 0 {
+                __res_nclose(&mut state);
+            }
+        }
+    }
+}
+
+/// Does nothing: no other system is known to offer this without sending anything.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub fn read_settings() {}
+
 #[cfg(all(unix, not(refold_portable)))]
 mod unix {
     use super::super::exhausted_resource;

@@ -8,10 +8,12 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <resolv.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { DELAY_MS = 250 };
@@ -25,6 +27,48 @@ static refold_client *client_by_name(uint16_t port, struct lookup lookup) {
     free(url);
     return client_of(options);
 }
+
+/* The environment ---------------------------------------------------------------------------------------- */
+
+#ifdef __GLIBC__
+/* The settings that a lookup on any thread would have. */
+static int setting_of_lookups(void) {
+    struct __res_state state = {0};
+    if (res_ninit(&state) != 0)
+        return -1;
+    int dots = (int)state.ndots;
+    res_nclose(&state);
+    return dots;
+}
+
+/* The system reads what configures its lookups when the client is created, so that no call depends on what
+ * the program does to the environment meanwhile. */
+TEST(creating_a_client_reads_the_settings_of_lookups) {
+    static const struct {
+        const char *url, *proxy;
+        bool reads;
+    } rows[] = {{"https://name.invalid", "", true},
+                {"https://127.0.0.1", "http://name.invalid:1", true},
+                {"https://127.0.0.1", "", false},
+                {"https://localhost", "socks5://[::1]:1", false}};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        check_case("%s by %s", rows[i].url, rows[i].proxy);
+        fflush(stdout);
+        pid_t child = fork();
+        if (child == 0) {
+            setenv("RES_OPTIONS", "ndots:7", 1);
+            refold_options *options = test_options(rows[i].url);
+            refold_options_set_proxy(options, rows[i].proxy);
+            refold_client_free(client_of(options));
+            setenv("RES_OPTIONS", "ndots:3", 1);
+            _exit(setting_of_lookups());
+        }
+        int status = -1;
+        waitpid(child, &status, 0);
+        CHECK_INT(WIFEXITED(status) ? WEXITSTATUS(status) : -1, rows[i].reads ? 7 : 3);
+    }
+}
+#endif
 
 /* Several addresses -------------------------------------------------------------------------------------- */
 

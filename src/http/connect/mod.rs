@@ -23,6 +23,7 @@ use crate::http::proxy::{Protocol, Proxy};
 use crate::http::socket::Socket;
 use crate::http::tls::session::Session;
 use crate::http::url::{BaseUrl, Host};
+use crate::sys::dns::read_settings;
 use http_proxy::ForProxy;
 use proxy_stream::ProxyStream;
 use race::{connect_to_any, interleave_families};
@@ -44,6 +45,14 @@ pub struct Route {
 }
 
 impl Route {
+    /// Reads what lookups of names depend on, if there may be any.
+    pub fn prepare_lookups(&self) {
+        let mut hosts = self.proxy.iter().map(|proxy| &proxy.host).chain([&self.base.host]);
+        if hosts.any(|host| matches!(host, Host::Name(_)) && !host.is_loopback()) {
+            read_settings();
+        }
+    }
+
     /// Establishes a connection.
     pub fn connect(&self, exchange: &mut Exchange) -> Result<Connection, Failure> {
         let context = exchange.context.with_timeout(self.connect_timeout);
