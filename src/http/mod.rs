@@ -18,6 +18,7 @@ pub mod credentials;
 mod engine;
 mod exchange;
 mod failure;
+mod gzip;
 mod head_filter;
 mod pool;
 pub mod proxy;
@@ -148,7 +149,7 @@ impl Http {
         }
         response.fault = match end {
             // ureq does not notice if the last line of a chunked body is missing.
-            Ok(()) if is_chunked && exchange.has_ended => {
+            Ok(()) | Err(BodyError::GzipCutOff) if is_chunked && exchange.has_ended => {
                 Some(BodyFault::Failed(self.lost(message::CLOSED_BEFORE_END.into())))
             }
             Ok(()) => None,

@@ -365,10 +365,149 @@ TEST(truncated_gzip_is_reported_as_truncated) {
         }
         free(packed.start);
     }
-    const char *empty = OK_LINE "Content-Encoding: gzip\r\nContent-Length: 0\r\n\r\n";
-    refold_code code = call_script(
-        (struct script){.response = {(char *)(uintptr_t)empty, strlen(empty)}, .ending = HOLD}, false, 0);
-    CHECK(code == REFOLD_ERROR_TRANSPORT || code == REFOLD_ERROR_INVALID_RESPONSE);
+}
+
+/* What follows a whole gzip stream, and the code. */
+static const struct {
+    const char *name, *after;
+    size_t length;
+    refold_code code;
+} after_gzip[] = {
+    {"nothing", "", 0, REFOLD_OK},
+    {"a zero", "\0", 1, REFOLD_OK},
+    {"a block of zeros", "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 20, REFOLD_OK},
+    {"a letter", "a", 1, REFOLD_ERROR_INVALID_RESPONSE},
+    {"a line end", "\r\n", 2, REFOLD_ERROR_INVALID_RESPONSE},
+    {"nine letters", "abcdefghi", 9, REFOLD_ERROR_INVALID_RESPONSE},
+    {"ten letters", "abcdefghij", 10, REFOLD_ERROR_INVALID_RESPONSE},
+    {"a letter after zeros", "\0\0a", 3, REFOLD_ERROR_INVALID_RESPONSE},
+    {"JSON", BODY, 40, REFOLD_ERROR_INVALID_RESPONSE},
+};
+
+/* Makes three calls, which must have the same code, each with one attempt, on one connection. */
+static void check_reuse(const struct response *response, bool secure, refold_code code, const char *message) {
+    struct server *server = serve(&(struct server_options){
+        .responses = response, .response_count = 1, .certificate = secure ? "good" : NULL});
+    refold_options *options = test_options(server_url(server));
+    refold_options_set_ca_file(options, certificate_path("ca.pem"));
+    refold_client *client = client_of(options);
+    for (int i = 0; i < 3; i++) {
+        refold_error *error = NULL;
+        refold_execution *execution = get(client, &error);
+        CHECK_INT(refold_error_code(error), code);
+        if (execution != NULL)
+            check_whole(execution);
+        else
+            CHECK_ERROR(error, code, message);
+        CHECK_INT(refold_error_is_retryable(error), code == REFOLD_ERROR_TRANSPORT);
+        refold_execution_free(execution);
+        refold_error_free(error);
+    }
+    CHECK_INT(server_requests(server), 3);
+    CHECK_INT(server_connections(server), 1);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+TEST(framing_ends_a_gzip_body_not_its_stream) {
+    struct bytes packed = gzip_of(BODY, 40);
+    for (size_t i = 0; i < 4 * COUNT(after_gzip); i++) {
+        size_t row = i / 4;
+        bool secure = i / 2 % 2;
+        struct bytes body =
+            concatenated(packed.start, packed.length, after_gzip[row].after, after_gzip[row].length);
+        struct response response = {.body = body.start,
+                                    .length = body.length,
+                                    .headers = "Content-Encoding: gzip\r\n",
+                                    .framing = i % 2 ? CHUNKED : BY_LENGTH};
+        check_case("%s, %s%s", after_gzip[row].name, i % 2 ? "chunked" : "with a length",
+                   secure ? ", TLS" : "");
+        const char *message = after_gzip[row].code == REFOLD_OK ? NULL : "its body is not valid gzip";
+        check_reuse(&response, secure, after_gzip[row].code, message);
+        free(body.start);
+    }
+    free(packed.start);
+}
+
+TEST(an_empty_body_is_empty_whatever_its_encoding) {
+    static const struct {
+        const char *lines, *rest;
+        refold_code code;
+    } rows[] = {
+        {"HTTP/1.1 204 No Content\r\n", "", REFOLD_ERROR_INVALID_RESPONSE},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", "", REFOLD_ERROR_INVALID_RESPONSE},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n", REFOLD_ERROR_INVALID_RESPONSE},
+        {"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n", "", 404},
+        {"HTTP/1.1 304 Not Modified\r\n", "", 304},
+    };
+    static const char *const encodings[] = {"gzip", "x-gzip", "br", "gzip, br", "identity"};
+    for (size_t i = 0; i < COUNT(rows) * COUNT(encodings); i++) {
+        size_t row = i / COUNT(encodings);
+        const char *encoding = encodings[i % COUNT(encodings)];
+        char *text = text_of("%sContent-Encoding: %s\r\n\r\n%s", rows[row].lines, encoding, rows[row].rest);
+        check_case("%.30s, %s", rows[row].lines, encoding);
+        check_reuse(&(struct response){.raw = true, .body = text}, false, rows[row].code,
+                    rows[row].code < 0 ? "it is empty" : NULL);
+        free(text);
+    }
+}
+
+/* What cannot be decoded is read to its end if it is short, so its connection stays in use. */
+TEST(an_undecodable_body_keeps_its_connection) {
+    char *long_text = repeated("no gzip ", 5000);
+    const struct {
+        const char *name;
+        struct response response;
+        refold_code code;
+    } rows[] = {
+        {"no gzip", {.body = "abc", .headers = "Content-Encoding: gzip\r\n"}, REFOLD_ERROR_INVALID_RESPONSE},
+        {"JSON", {.body = BODY, .headers = "Content-Encoding: gzip\r\n"}, REFOLD_ERROR_INVALID_RESPONSE},
+        {"much text",
+         {.body = long_text, .headers = "Content-Encoding: gzip\r\n"},
+         REFOLD_ERROR_INVALID_RESPONSE},
+        {"much text in a chunk",
+         {.body = long_text, .headers = "Content-Encoding: gzip\r\n", .framing = CHUNKED},
+         REFOLD_ERROR_INVALID_RESPONSE},
+        {"br", {.body = BODY, .headers = "Content-Encoding: br\r\n"}, REFOLD_ERROR_INVALID_RESPONSE},
+        {"an error", {.status = 503, .body = "abc", .headers = "Content-Encoding: gzip\r\n"}, 503},
+        {"an error in br", {.status = 404, .body = "abc", .headers = "Content-Encoding: br\r\n"}, 404},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct server *server = serve_responses(1, &rows[i].response);
+        refold_client *client = client_to(server);
+        check_case("%s", rows[i].name);
+        for (int call = 0; call < 3; call++)
+            CHECK_INT(get_code(client), rows[i].code);
+        CHECK_INT(server_requests(server), 3);
+        CHECK_INT(server_connections(server), 1);
+        refold_client_free(client);
+        server_stop(server);
+    }
+    free(long_text);
+}
+
+TEST(empty_members_of_content_encoding_are_ignored) {
+    struct bytes packed = gzip_of(BODY, 40);
+    static const struct {
+        const char *lines;
+        bool is_gzip;
+    } rows[] = {
+        {"Content-Encoding: gzip,\r\n", true},
+        {"Content-Encoding: , gzip ,,\r\n", true},
+        {"Content-Encoding: identity, gzip\r\n", true},
+        {"Content-Encoding: ,\r\nContent-Encoding: x-gzip,\r\n", true},
+        {"Content-Encoding:\r\n", false},
+        {"Content-Encoding: ,\r\n", false},
+        {"Content-Encoding: identity,,identity\r\n", false},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        check_case("%s", rows[i].lines);
+        struct response response = {.body = rows[i].is_gzip ? packed.start : BODY,
+                                    .length = rows[i].is_gzip ? packed.length : 40,
+                                    .headers = rows[i].lines};
+        check_reuse(&response, false, REFOLD_OK, NULL);
+    }
+    free(packed.start);
 }
 
 TEST(corrupt_gzip_is_rejected) {
