@@ -161,8 +161,9 @@ impl<T: Transport> Client<T> {
                 match Execution::parse(body, Some(id.as_str()), self.max_response_bytes) {
                     Ok(execution) => return Ok((Arc::new(execution), response.retry_after)),
                     Err(invalid) => {
-                        response.body = invalid.body.into();
-                        invalid.kind.into()
+                        let (kind, body) = invalid.of_response();
+                        response.body = body.into();
+                        kind
                     }
                 }
             }

@@ -142,8 +142,9 @@ pub unsafe extern "C" fn refold_options_set_connect_timeout_ms(
 /// Sets the maximum number of retries of a call after transient failures.
 ///
 /// The following failures are retried: no connection, a connection lost before the response was complete, a
-/// temporary failure of a name lookup, and the HTTP statuses 408, 429, 500, 502, 503 and 504. A proxy that
-/// requires other credentials or responds with any other status is not retried.
+/// 2xx response whose JSON or gzip stream ends too early, a temporary failure of a name lookup, and the HTTP
+/// statuses 408, 429, 500, 502, 503 and 504. A proxy that requires other credentials or responds with any
+/// other status is not retried.
 ///
 /// The pauses are 1 s, 2 s, 4 s and so on, each shortened at random by up to one half, or the server's
 /// Retry-After. If a pause would exceed the timeout of the call, or Retry-After exceeds 60 s, the call returns

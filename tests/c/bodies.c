@@ -367,6 +367,10 @@ TEST(truncated_gzip_is_reported_as_truncated) {
     }
 }
 
+#define GATEWAY ": it was probably cut off before a gateway"
+#define CUT_JSON "the response ends in the middle of its JSON" GATEWAY
+#define CUT_GZIP "the response ends in the middle of its gzip stream" GATEWAY
+
 /* What follows a whole gzip stream, and the code. */
 static const struct {
     const char *name, *after;
@@ -449,6 +453,60 @@ TEST(an_empty_body_is_empty_whatever_its_encoding) {
         check_reuse(&(struct response){.raw = true, .body = text}, false, rows[row].code,
                     rows[row].code < 0 ? "it is empty" : NULL);
         free(text);
+    }
+}
+
+/* A gateway that lost its server in the middle of a body may send what it has as a whole response. */
+TEST(a_body_cut_before_a_gateway_is_retryable) {
+    static const char body[] = " {\"status\": \"\\u00e9\xc3\xa9\", \"nodes\": [{\"a\": true}, -1.5e3]}";
+    enum { LENGTH = sizeof body - 1 };
+    struct bytes whole_packed = gzip_of(body, LENGTH);
+    for (size_t cut = 2; cut < LENGTH; cut++) {
+        struct bytes packed = gzip_of(body, cut);
+        const struct response responses[] = {
+            {.body = body, .length = cut},
+            {.body = body, .length = cut, .framing = CHUNKED},
+            {.body = packed.start, .length = packed.length, .headers = "Content-Encoding: gzip\r\n"},
+        };
+        for (size_t i = 0; i < COUNT(responses); i++) {
+            check_case("%zu of %d, framing %zu", cut, LENGTH, i);
+            check_reuse(&responses[i], false, REFOLD_ERROR_TRANSPORT, CUT_JSON);
+        }
+        free(packed.start);
+        refold_error *error = UNREAD_ERROR;
+        CHECK(refold_parse_execution(body, cut, &error) == NULL);
+        EXPECT_ERROR(error, REFOLD_ERROR_INVALID_RESPONSE, NULL);
+    }
+    for (size_t cut = 1; cut < whole_packed.length; cut++) {
+        struct response response = {.body = whole_packed.start,
+                                    .length = cut,
+                                    .headers = "Content-Encoding: gzip\r\n",
+                                    .framing = cut % 2 ? CHUNKED : BY_LENGTH};
+        check_case("%zu of %zu packed", cut, whole_packed.length);
+        check_reuse(&response, cut % 5 == 0, REFOLD_ERROR_TRANSPORT, CUT_GZIP);
+    }
+    free(whole_packed.start);
+    static const struct {
+        const char *name;
+        struct response response;
+        refold_code code;
+    } others[] = {
+        {"wrong JSON", {.body = "{\"status\": \"R\", }"}, REFOLD_ERROR_INVALID_RESPONSE},
+        {"wrong JSON that ends too early", {.body = "{\"status\" \"R\""}, REFOLD_ERROR_INVALID_RESPONSE},
+        {"too many brackets", {.body = "{\"status\": \"R\"}}"}, REFOLD_ERROR_INVALID_RESPONSE},
+        {"no status", {.body = "{}"}, REFOLD_ERROR_INVALID_RESPONSE},
+        {"no object", {.body = "[1, 2"}, REFOLD_ERROR_INVALID_RESPONSE},
+        {"HTML", {.body = "<html>"}, REFOLD_ERROR_INVALID_RESPONSE},
+        {"nothing", {.body = ""}, REFOLD_ERROR_INVALID_RESPONSE},
+        {"blanks", {.body = " \r\n"}, REFOLD_ERROR_INVALID_RESPONSE},
+        {"a cut error", {.status = 404, .body = "{\"message\": "}, 404},
+        {"a cut error in gzip",
+         {.status = 401, .body = "\x1f\x8b\x08", .headers = "Content-Encoding: gzip\r\n"},
+         401},
+    };
+    for (size_t i = 0; i < COUNT(others); i++) {
+        check_case("%s", others[i].name);
+        check_reuse(&others[i].response, false, others[i].code, NULL);
     }
 }
 
@@ -555,7 +613,7 @@ static void retry_case(void *data) {
 }
 
 TEST(truncated_responses_are_retried) {
-    struct bytes packed = gzip_of(BODY, 40);
+    struct bytes packed = gzip_of(BODY, 40), cut = gzip_of(BODY, 20);
     struct retry_case rows[] = {
         {{{.body = BODY, .is_cut = true, .cut = 39}, {.body = BODY}}, false},
         {{{.raw = true, .body = CHUNKED_HEAD "28\r\n" BODY "\r\n0\r\n", .ending = CLOSE}, {.body = BODY}},
@@ -566,9 +624,13 @@ TEST(truncated_responses_are_retried) {
         {{{.body = packed.start, .length = packed.length - 1, .headers = "Content-Encoding: gzip\r\n"},
           {.body = BODY}},
          false},
+        {{{.body = BODY, .length = 20}, {.body = BODY}}, false},
+        {{{.body = cut.start, .length = cut.length, .headers = "Content-Encoding: gzip\r\n"}, {.body = BODY}},
+         false},
     };
     run_on_threads(COUNT(rows), retry_case, rows, sizeof rows[0]);
     free(packed.start);
+    free(cut.start);
 }
 
 /* Invalid HTTP ------------------------------------------------------------------------------------------- */

@@ -308,7 +308,7 @@ TEST(unusable_successes_are_errors) {
         {"another object", {.body = "{}"}, NULL, REFOLD_ERROR_INVALID_RESPONSE, false},
         {"an array", {.body = "[{\"status\": \"RUNNING\"}]"}, NULL, REFOLD_ERROR_INVALID_RESPONSE, false},
         {"a status of another type", {.body = "{\"status\": 7}"}, NULL, REFOLD_ERROR_INVALID_RESPONSE, false},
-        {"half an object", {.body = "{\"status\": \"RUN"}, NULL, REFOLD_ERROR_INVALID_RESPONSE, false},
+        {"half an object", {.body = "{\"status\": \"RUN"}, NULL, REFOLD_ERROR_TRANSPORT, true},
         {"two objects", {.body = RUNNING RUNNING}, NULL, REFOLD_ERROR_INVALID_RESPONSE, false},
         {"not UTF-8", {.body = "{\"status\": \"\xff\"}"}, NULL, REFOLD_ERROR_INVALID_RESPONSE, false},
         {"another encoding",

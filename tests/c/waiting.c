@@ -509,7 +509,8 @@ static const struct response transient_failures[] = {{.status = 408, .headers = 
                                                      {.status = 504, .headers = AT_ONCE},
                                                      {.silent = true, .ending = CLOSE},
                                                      {.silent = true, .ending = RESET},
-                                                     {.body = COMPLETED, .is_cut = true, .cut = 3}};
+                                                     {.body = COMPLETED, .is_cut = true, .cut = 3},
+                                                     {.body = "{\"status\": \"COMP"}};
 
 /* Up to 5 in a row are tolerated; each success resets the count. */
 TEST(transient_poll_failures_are_tolerated) {
@@ -532,8 +533,16 @@ TEST(transient_poll_failures_are_tolerated) {
 }
 
 TEST(the_sixth_failure_in_a_row_ends_the_wait) {
-    static const refold_code codes[] = {
-        408, 429, 500, 502, 503, 504, REFOLD_ERROR_TRANSPORT, REFOLD_ERROR_TRANSPORT, REFOLD_ERROR_TRANSPORT};
+    static const refold_code codes[] = {408,
+                                        429,
+                                        500,
+                                        502,
+                                        503,
+                                        504,
+                                        REFOLD_ERROR_TRANSPORT,
+                                        REFOLD_ERROR_TRANSPORT,
+                                        REFOLD_ERROR_TRANSPORT,
+                                        REFOLD_ERROR_TRANSPORT};
     for (size_t kind = 0; kind < COUNT(transient_failures); kind++) {
         /* The first connection is closed, so that all failures are on new connections: a stale one would
          * cause one more request. */
