@@ -62,10 +62,10 @@ pub unsafe extern "C" fn refold_options_free(options: *mut refold_options) {
 
 /// Sets the API key of the organisation and the linked account to act for.
 ///
-/// Both must be non-empty UTF-8 without control characters and without leading or trailing blanks. Production
-/// keys begin with "pk", test keys with "tk". They are sent in the header fields x-api-key and
-/// linked_account_id. Some gateways drop field names that contain an underscore unless configured otherwise
-/// (nginx: underscores_in_headers on).
+/// Both must be non-empty UTF-8 of at most 8 KiB, without control characters and without leading or trailing
+/// blanks. Production keys begin with "pk", test keys with "tk". They are sent in the header fields x-api-key
+/// and linked_account_id. Some gateways drop field names that contain an underscore unless configured
+/// otherwise (nginx: underscores_in_headers on).
 ///
 /// A client needs exactly one method of authentication: this one or refold_options_set_session_token().
 ///
@@ -83,8 +83,8 @@ pub unsafe extern "C" fn refold_options_set_api_key(
 
 /// Sets a session token, which itself identifies the linked account.
 ///
-/// It must be non-empty UTF-8 without control characters and without leading or trailing blanks. Tokens
-/// expire; replace the token of a client with refold_client_set_session_token().
+/// It must be non-empty UTF-8 of at most 8 KiB, without control characters and without leading or trailing
+/// blanks. Tokens expire; replace the token of a client with refold_client_set_session_token().
 ///
 /// \param session_token  The token, or NULL to remove it.
 #[unsafe(no_mangle)]
