@@ -31,6 +31,7 @@ pub mod url;
 
 use std::sync::Arc;
 
+use crate::alloc::wipe_large;
 use crate::context::CallContext;
 use crate::error::message::{argument, wire as message};
 use crate::error::{Error, ErrorKind, Phase};
@@ -145,7 +146,9 @@ impl Http {
         let is_forwarded = !self.config.base.secure
             && self.config.proxy.as_ref().is_some_and(|proxy| proxy.protocol == Protocol::Http);
         if response.status == 407 && is_forwarded {
-            return Err(self.refused_by_proxy(response.status));
+            let status = response.status;
+            wipe_large(|| drop(response));
+            return Err(self.refused_by_proxy(status));
         }
         response.fault = match end {
             // ureq does not notice if the last line of a chunked body is missing.
@@ -158,7 +161,7 @@ impl Http {
         Ok(response)
     }
 
-    /// The secrets that the proxy receives, the longer one first.
+    /// The secrets that the proxy receives.
     pub fn proxy_secrets(&self) -> Vec<Secret> {
         let proxy = self.config.proxy.as_ref();
         let password = proxy.and_then(|proxy| proxy.login.as_ref()).map(|(_, password)| password.clone());

@@ -8,7 +8,7 @@ use super::engine::{BodyReader, Head};
 use super::failure::UreqError;
 use super::gzip::{GzipDecoder, GzipError};
 use super::retry_after::parse_retry_after;
-use crate::alloc::try_copy;
+use crate::alloc::{try_copy, wipe_large};
 use crate::context::{CallContext, Interruption};
 use crate::error::ErrorKind;
 use crate::json::scan::JsonBuffer;
@@ -85,10 +85,23 @@ impl Response {
             body: JsonBuffer::new(),
             fault: None,
         };
-        let limit = if response.is_success() { limit } else { limit.min(MAX_ENVELOPE) };
-        let mut source = body;
-        let whole = &mut response.body;
-        let is_success = (200..300).contains(&response.status);
+        let end = if response.is_success() {
+            response.receive_encoded(head, body, limit, context)
+        } else {
+            wipe_large(|| response.receive_encoded(head, body, limit.min(MAX_ENVELOPE), context))
+        };
+        (response, end)
+    }
+
+    fn receive_encoded(
+        &mut self,
+        head: &Head,
+        mut source: BodyReader<'_>,
+        limit: u64,
+        context: &CallContext,
+    ) -> Result<(), BodyError> {
+        let is_success = self.is_success();
+        let whole = &mut self.body;
         let end = match content_coding(head.content_encodings()) {
             ContentCoding::Unsupported(encoding) => reject_encoding(&mut source, encoding),
             ContentCoding::Gzip => receive_body(&mut Decoder::gzip(&mut source), None, limit, context, whole),
@@ -106,10 +119,10 @@ impl Response {
         if is_undecodable && (head.content_length.is_some() || head.is_chunked()) {
             ignore_rest(&mut source);
             if context.check() == Err(Interruption::Cancelled) {
-                return (response, Err(BodyError::Interrupted(Interruption::Cancelled)));
+                return Err(BodyError::Interrupted(Interruption::Cancelled));
             }
         }
-        (response, end)
+        end
     }
 
     /// Whether the status is 2xx, so that the body should be an execution.
