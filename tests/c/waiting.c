@@ -645,6 +645,24 @@ TEST(a_new_token_applies_to_the_next_poll) {
     server_stop(server);
 }
 
+/* The status in the message is redacted with the credentials of its poll. */
+TEST(a_replaced_token_is_not_in_the_message_of_a_wait) {
+    struct response response = {.body = "{\"status\": \"PAUSED by first-token and renewed\"}",
+                                .headers = "Retry-After: 30\r\n"};
+    struct server *server = serve_responses(1, &response);
+    refold_options *options = test_options(server_url(server));
+    refold_options_set_api_key(options, NULL, NULL);
+    refold_options_set_session_token(options, "first-token");
+    refold_client *client = client_of(options);
+    refold_error *error = NULL;
+    CHECK(refold_wait_execution(client, TEST_ID, 300, renew_token, client, NULL, &error) == NULL);
+    CHECK_LACKS(refold_error_message(error), "first-token");
+    EXPECT_ERROR(error, REFOLD_ERROR_TIMEOUT, "PAUSED by *** and renewed");
+    CHECK_INT(server_requests(server), 1);
+    refold_client_free(client);
+    server_stop(server);
+}
+
 struct cancelling {
     struct server *server;
     refold_cancel *cancel;
