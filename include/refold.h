@@ -350,7 +350,10 @@ typedef enum refold_code_value {
     REFOLD_ERROR_CONNECT = -5,
     /** No trusted TLS session could be established: the certificate or the handshake failed. */
     REFOLD_ERROR_TLS = -6,
-    /** The connection was lost before the response was complete, or the response is not valid HTTP. */
+    /**
+     * The connection was lost before the response was complete, the response is not valid HTTP, or the body
+     * of a 2xx response ends in the middle of its JSON or gzip stream, as if it was cut off before a gateway.
+     */
     REFOLD_ERROR_TRANSPORT = -7,
     /** The server reported success, but the body is not an execution. */
     REFOLD_ERROR_INVALID_RESPONSE = -8,
@@ -424,10 +427,10 @@ void refold_options_free(refold_options *options);
 /**
  * Sets the API key of the organisation and the linked account to act for.
  *
- * Both must be non-empty UTF-8 without control characters and without leading or trailing blanks. Production
- * keys begin with "pk", test keys with "tk". They are sent in the header fields x-api-key and
- * linked_account_id. Some gateways drop field names that contain an underscore unless configured otherwise
- * (nginx: underscores_in_headers on).
+ * Both must be non-empty UTF-8 of at most 8 KiB, without control characters and without leading or trailing
+ * blanks. Production keys begin with "pk", test keys with "tk". They are sent in the header fields x-api-key
+ * and linked_account_id. Some gateways drop field names that contain an underscore unless configured
+ * otherwise (nginx: underscores_in_headers on).
  *
  * A client needs exactly one method of authentication: this one or refold_options_set_session_token().
  *
@@ -439,8 +442,8 @@ void refold_options_set_api_key(refold_options *options, const char *api_key, co
 /**
  * Sets a session token, which itself identifies the linked account.
  *
- * It must be non-empty UTF-8 without control characters and without leading or trailing blanks. Tokens
- * expire; replace the token of a client with refold_client_set_session_token().
+ * It must be non-empty UTF-8 of at most 8 KiB, without control characters and without leading or trailing
+ * blanks. Tokens expire; replace the token of a client with refold_client_set_session_token().
  *
  * \param session_token  The token, or NULL to remove it.
  */
@@ -484,8 +487,9 @@ void refold_options_set_connect_timeout_ms(refold_options *options, uint64_t mil
  * Sets the maximum number of retries of a call after transient failures.
  *
  * The following failures are retried: no connection, a connection lost before the response was complete, a
- * temporary failure of a name lookup, and the HTTP statuses 408, 429, 500, 502, 503 and 504. A proxy that
- * requires other credentials or responds with any other status is not retried.
+ * 2xx response whose JSON or gzip stream ends too early, a temporary failure of a name lookup, and the HTTP
+ * statuses 408, 429, 500, 502, 503 and 504. A proxy that requires other credentials or responds with any
+ * other status is not retried.
  *
  * The pauses are 1 s, 2 s, 4 s and so on, each shortened at random by up to one half, or the server's
  * Retry-After. If a pause would exceed the timeout of the call, or Retry-After exceeds 60 s, the call returns

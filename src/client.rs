@@ -120,17 +120,21 @@ impl<T: Transport> Client<T> {
     ) -> Result<Arc<Execution>, Error> {
         let id = ExecutionId::parse(execution_id).map_err(Error::invalid_argument)?;
         let context = CallContext::new(self.clock.clone(), self.timeout, cancel.cloned());
-        self.call(&id, &context).map(|fetched| fetched.execution)
+        self.call(&id, &self.credentials.get()?, &context).map(|fetched| fetched.execution)
     }
 
     /// Makes attempts until one succeeds, or fails with an error that is not retried.
-    fn call(&self, id: &ExecutionId<'_>, context: &CallContext) -> Result<Fetched, Error> {
-        let credentials = self.credentials.get()?;
+    fn call(
+        &self,
+        id: &ExecutionId<'_>,
+        credentials: &Arc<Credentials>,
+        context: &CallContext,
+    ) -> Result<Fetched, Error> {
         let mut attempts = 0;
         loop {
             context.check().map_err(|why| self.interrupted(why, Phase::Starting).after_attempts(attempts))?;
             attempts += 1;
-            let error = match self.attempt(id, &credentials, context) {
+            let error = match self.attempt(id, credentials, context) {
                 Ok((execution, retry_after)) => return Ok(Fetched { execution, retry_after, attempts }),
                 Err(error) => error.after_attempts(attempts),
             };
@@ -161,8 +165,9 @@ impl<T: Transport> Client<T> {
                 match Execution::parse(body, Some(id.as_str()), self.max_response_bytes) {
                     Ok(execution) => return Ok((Arc::new(execution), response.retry_after)),
                     Err(invalid) => {
-                        response.body = invalid.body.into();
-                        invalid.kind.into()
+                        let (kind, body) = invalid.of_response();
+                        response.body = body.into();
+                        kind
                     }
                 }
             }
@@ -184,7 +189,13 @@ impl<T: Transport> Client<T> {
         let mut schedule = PollSchedule::new(self.poll_interval);
         let mut state = WaitState::default();
         loop {
-            let pause = match self.call(&id, &context.with_timeout(self.timeout)) {
+            let polled = self.credentials.get().and_then(|credentials| {
+                let fetched = self.call(&id, &credentials, &context.with_timeout(self.timeout))?;
+                // Redacted now, because the credentials may be replaced before the status is reported.
+                state.status = self.quote_status(&fetched.execution, &credentials);
+                Ok(fetched)
+            });
+            let pause = match polled {
                 Ok(fetched) => {
                     let goes_on = on_progress(&fetched.execution);
                     if fetched.execution.state().is_final() {
@@ -223,16 +234,15 @@ impl<T: Transport> Client<T> {
             (Some(failure), _) if !matches!(failure.kind(), ErrorKind::Timeout { .. }) => {
                 failure.message().chars().take(MAX_QUOTED_FAILURE).collect()
             }
-            (_, Some(snapshot)) => message::last_status(&self.quote_status(snapshot)),
+            (_, Some(_)) => message::last_status(&state.status),
             (_, None) => message::NO_RESPONSE_YET.into(),
         };
         state.end(ErrorKind::WaitTimeout { limit: limit.unwrap_or_default(), last })
     }
 
-    fn quote_status(&self, snapshot: &Execution) -> String {
+    fn quote_status(&self, snapshot: &Execution, credentials: &Credentials) -> String {
         let status = String::from_utf8_lossy(snapshot.status().unwrap_or_default());
-        let quote = |credentials: Arc<_>| self.redactor(&credentials).quote(status.trim_end_matches('\0'));
-        self.credentials.get().map(quote).unwrap_or_default()
+        self.redactor(credentials).quote(status.trim_end_matches('\0'))
     }
 
     fn describe_fault(&self, fault: BodyFault, credentials: &Credentials) -> ErrorKind {
@@ -266,6 +276,8 @@ fn has_run_out(error: &Error, context: &CallContext) -> bool {
 struct WaitState {
     /// The last snapshot.
     snapshot: Option<Arc<Execution>>,
+    /// Its status, redacted and ready to be quoted.
+    status: String,
     /// The failure of the last poll, if it failed.
     failure: Option<Error>,
     /// The number of attempts in all polls.

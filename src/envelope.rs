@@ -1,6 +1,6 @@
 //! Turns a response that is not an execution into an error.
 
-use crate::alloc::try_copy;
+use crate::alloc::{try_copy, wipe_large};
 use crate::error::{Error, ErrorKind, ResponseDetails};
 use crate::http::response::Response;
 use crate::json::scan::{InvalidDocument, JsonBuffer};
@@ -13,6 +13,10 @@ const MAX_KEPT_BODY: usize = 64 << 10;
 /// Turns a response into an error. Redacts secrets that the server echoed, and omits text for which there is not enough
 /// memory.
 pub fn into_error(response: Response, kind: ErrorKind, redactor: &Redactor) -> Error {
+    wipe_large(|| convert(response, kind, redactor))
+}
+
+fn convert(response: Response, kind: ErrorKind, redactor: &Redactor) -> Error {
     // The body of a 2xx response can have any size. Only what is kept is scanned, and as much more as a secret takes.
     let limit = if response.is_success() { MAX_KEPT_BODY + redactor.max_echo_length() } else { usize::MAX };
     let (envelope, body) = split(response.body, limit);

@@ -18,6 +18,7 @@ use refold::ffi::state::*;
 pub const INVALID_ARGUMENT: i32 = -1;
 pub const CANCELLED: i32 = -2;
 pub const TIMEOUT: i32 = -3;
+pub const TRANSPORT: i32 = -7;
 pub const INVALID_RESPONSE: i32 = -8;
 pub const INTERNAL: i32 = -10;
 

@@ -6,7 +6,7 @@
 use std::cell::OnceCell;
 
 use libfuzzer_sys::fuzz_target;
-use refold_fuzz::interface::{Client, Failure, INVALID_RESPONSE, Options, until_nul};
+use refold_fuzz::interface::{Client, Failure, INVALID_RESPONSE, Options, TRANSPORT, until_nul};
 use refold_fuzz::peer::{self, Act};
 use refold_fuzz::reference::Value;
 use refold_fuzz::secrets::{KEY, check_redaction, may_contain_key};
@@ -43,9 +43,11 @@ fuzz_target!(init: refold_fuzz::prepare(), |input: &[u8]| {
         }
         Err(failure) => {
             let is_success = (200..300).contains(&status);
-            assert_eq!(failure.code(), if is_success { INVALID_RESPONSE } else { status.into() });
+            let refused = if is_cut_off(body) { TRANSPORT } else { INVALID_RESPONSE };
+            assert_eq!(failure.code(), if is_success { refused } else { status.into() });
             assert_eq!((failure.attempts(), failure.retry_after_ms()), (1, -1));
-            assert_eq!(failure.is_retryable(), [408, 429, 500, 502, 503, 504].contains(&failure.code()));
+            let transient = [408, 429, 500, 502, 503, 504, TRANSPORT];
+            assert_eq!(failure.is_retryable(), transient.contains(&failure.code()));
             check_redaction(&failure);
             if !may_contain_key(body) {
                 check_envelope(&failure, status, body);
@@ -54,6 +56,21 @@ fuzz_target!(init: refold_fuzz::prepare(), |input: &[u8]| {
     }
     peer::end();
 });
+
+/// Whether a body is the start of an object, so that more bytes could complete it.
+fn is_cut_off(body: &[u8]) -> bool {
+    let text = match std::str::from_utf8(body) {
+        Ok(text) => text,
+        Err(error) if error.error_len().is_some() => return false,
+        Err(error) => std::str::from_utf8(&body[..error.valid_up_to()]).unwrap_or_default(),
+    };
+    let error_of = |text: &str| serde_json::from_str::<&serde_json::value::RawValue>(text).err();
+    // serde_json calls a number that ends too early invalid; a digit completes it.
+    let is_incomplete = |text: &str| error_of(text).is_some_and(|error| error.is_eof());
+    text.trim_ascii_start().starts_with('{')
+        && error_of(text).is_some()
+        && (is_incomplete(text) || text.len() == body.len() && is_incomplete(&format!("{text}0")))
+}
 
 fn check_envelope(failure: &Failure, status: u16, body: &[u8]) {
     let envelope = Value::of(body).filter(|value| value.kind() == 5);

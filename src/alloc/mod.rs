@@ -11,6 +11,7 @@ mod wiping;
 use std::alloc::Layout;
 
 pub use once_box::OnceBox;
+pub use wiping::wipe_large;
 
 /// Moves a value into a box.
 pub fn try_box<T>(value: T) -> Option<Box<T>> {

@@ -2,12 +2,40 @@
 //! library cannot wipe.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::hint::black_box;
 use std::ptr;
 
-/// The maximum size of the blocks that are wiped. Larger ones hold bodies and what is parsed from them; code that puts
-/// a secret into one wipes it itself.
+/// The maximum size of the blocks that are always wiped. Larger ones hold bodies and what is parsed from them; code that
+/// puts a secret into one wipes it itself, or runs within `wipe_large`.
 const MAX_WIPED: usize = 64 << 10;
+
+/// The maximum size of the blocks that are wiped within `wipe_large`: those for the body of an error, and for all that is
+/// made of it. Wiping what a vector has reserved takes its memory, so there must be a limit.
+const MAX_LARGE_WIPED: usize = 4 << 20;
+
+thread_local! {
+    /// Whether this thread is within `wipe_large`.
+    static IS_LARGE_WIPED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work`. Meanwhile, larger blocks that this thread frees are wiped, too: for responses that describe an error, in
+/// which servers echo secrets.
+pub fn wipe_large<T>(work: impl FnOnce() -> T) -> T {
+    /// Restores the state, also if `work` panics.
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            IS_LARGE_WIPED.set(self.0);
+        }
+    }
+    let _restore = Restore(IS_LARGE_WIPED.replace(true));
+    work()
+}
+
+fn is_wiped(size: usize) -> bool {
+    size <= MAX_WIPED || size <= MAX_LARGE_WIPED && IS_LARGE_WIPED.get()
+}
 
 struct Wiping;
 
@@ -27,7 +55,7 @@ unsafe impl GlobalAlloc for Wiping {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        if layout.size() <= MAX_WIPED {
+        if is_wiped(layout.size()) {
             // SAFETY: the block has this size, and nothing refers to it any more.
             unsafe { ptr::write_bytes(block, 0, layout.size()) };
             // Keeps the compiler from eliding the dead store.
@@ -38,7 +66,7 @@ unsafe impl GlobalAlloc for Wiping {
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        if layout.size() > MAX_WIPED {
+        if !is_wiped(layout.size()) {
             // SAFETY: guaranteed by the caller.
             return unsafe { System.realloc(block, layout, size) };
         }
@@ -52,5 +80,23 @@ unsafe impl GlobalAlloc for Wiping {
             }
         }
         moved
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_blocks_are_wiped_within_a_call_only() {
+        let is_wiped = || [MAX_WIPED, MAX_WIPED + 1, MAX_LARGE_WIPED, MAX_LARGE_WIPED + 1].map(is_wiped);
+        assert_eq!(is_wiped(), [true, false, false, false]);
+        wipe_large(|| {
+            assert_eq!(is_wiped(), [true, true, true, false]);
+            wipe_large(|| assert_eq!(is_wiped(), [true, true, true, false]));
+            assert_eq!(is_wiped(), [true, true, true, false]);
+        });
+        assert!(std::panic::catch_unwind(|| wipe_large(|| panic!("within"))).is_err());
+        assert_eq!(is_wiped(), [true, false, false, false]);
     }
 }

@@ -89,7 +89,7 @@ impl Error {
             ErrorKind::Resolve { .. } => RESOLVE,
             ErrorKind::Connect { .. } => CONNECT,
             ErrorKind::Tls { .. } => TLS,
-            ErrorKind::Transport { .. } => TRANSPORT,
+            ErrorKind::Transport { .. } | ErrorKind::CutOff { .. } => TRANSPORT,
             ErrorKind::InvalidResponse(_) => INVALID_RESPONSE,
             ErrorKind::TooLarge { .. }
             | ErrorKind::HeaderTooLarge { .. }

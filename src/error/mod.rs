@@ -100,6 +100,11 @@ pub enum ErrorKind {
         /// Whether the connection was lost, so that another attempt may succeed.
         lost: bool,
     },
+    /// The body of a 2xx response ends too early, although it is whole by its framing.
+    CutOff {
+        /// What it ends in the middle of.
+        within: &'static str,
+    },
     /// The body of a 2xx response is not an execution.
     InvalidResponse(String),
     /// The body of a 2xx response exceeds the limit.
@@ -256,6 +261,7 @@ impl Error {
             ErrorKind::Status => is_transient_status(self.code()),
             ErrorKind::Connect { refused, .. } => !refused,
             ErrorKind::Transport { lost, .. } => *lost,
+            ErrorKind::CutOff { .. } => true,
             ErrorKind::Resolve { temporary, .. } => *temporary,
             _ => false,
         }
@@ -278,6 +284,7 @@ pub(crate) fn attempt_failures() -> Vec<(ErrorKind, bool)> {
         (ErrorKind::Connect { peer: text(), reason: text(), refused: true }, false),
         (ErrorKind::Transport { peer: text(), reason: text(), lost: true }, true),
         (ErrorKind::Transport { peer: text(), reason: text(), lost: false }, false),
+        (ErrorKind::CutOff { within: "text" }, true),
         (ErrorKind::Resolve { host: text(), reason: text(), temporary: true }, true),
         (ErrorKind::Resolve { host: text(), reason: text(), temporary: false }, false),
         (ErrorKind::Tls { peer: text(), reason: text() }, false),

@@ -50,35 +50,63 @@ pub enum ParseErrorKind {
 pub struct ParseError {
     /// What is wrong with it.
     pub kind: ParseErrorKind,
+    /// Whether it is the start of an object, and ends too early.
+    pub is_cut_off: bool,
     /// The bytes.
     pub body: Vec<u8>,
 }
 
+impl ParseError {
+    /// The error of a response with this body, and the body. One that is cut off may be whole the next time.
+    pub fn of_response(self) -> (ErrorKind, Vec<u8>) {
+        let kind =
+            if self.is_cut_off { ErrorKind::CutOff { within: document::JSON } } else { self.kind.into() };
+        (kind, self.body)
+    }
+}
+
 impl ParseErrorKind {
-    /// Describes what the validator found.
-    pub(super) fn of_fault(fault: Fault, body: &[u8]) -> ParseErrorKind {
-        match (fault, std::str::from_utf8(body)) {
-            (Fault::OutOfMemory, _) => ParseErrorKind::OutOfMemory,
-            (_, Err(error)) => ParseErrorKind::NotUtf8 { offset: error.valid_up_to() },
-            (Fault::Malformed { at }, Ok(body)) => {
-                ParseErrorKind::explain(body, at).unwrap_or_else(|| ParseErrorKind::locate(body, at))
+    /// Describes what the validator found, and whether the body is the start of an object.
+    pub(super) fn of_fault(fault: Fault, body: &[u8]) -> (ParseErrorKind, bool) {
+        let Fault::Malformed { at } = fault else { return (ParseErrorKind::OutOfMemory, false) };
+        let is_object = body.trim_ascii_start().starts_with(b"{");
+        match std::str::from_utf8(body) {
+            Ok(text) => {
+                let has_ended = at == text.len();
+                let (kind, is_eof) = ParseErrorKind::explain(text, at)
+                    .unwrap_or_else(|| (ParseErrorKind::locate(text, at), false));
+                (kind, is_object && (is_eof || has_ended))
+            }
+            Err(error) => {
+                let offset = error.valid_up_to();
+                // The last character may be cut off.
+                let start = error.error_len().is_none().then(|| std::str::from_utf8(&body[..offset]).ok());
+                let is_cut_off = start.flatten().is_some_and(|start| {
+                    ParseErrorKind::explain(start, at.min(offset)).map_or(at >= offset, |(_, is_eof)| is_eof)
+                });
+                (ParseErrorKind::NotUtf8 { offset }, is_object && is_cut_off)
             }
         }
     }
 
-    /// Lets serde_json explain what is wrong at `at`. Returns `None` if that would take much memory.
-    fn explain(body: &str, at: usize) -> Option<ParseErrorKind> {
+    /// Lets serde_json explain what is wrong at `at`, and whether that is the end, as far as it can tell.
+    /// Returns `None` if that would take much memory.
+    fn explain(body: &str, at: usize) -> Option<(ParseErrorKind, bool)> {
         if max_depth(body.as_bytes().get(..at)?) > MAX_EXPLAINED_DEPTH {
             return None;
         }
-        let error = serde_json::from_str::<&RawValue>(body).err()?;
+        let Err(error) = serde_json::from_str::<&RawValue>(body) else {
+            // What follows is not UTF-8.
+            return Some((ParseErrorKind::locate(body, at), false));
+        };
         let message = error.to_string();
         let reason = message.split_once(" at line ").map_or(&*message, |(reason, _)| reason);
         let reason = match body.trim_ascii() {
             "" => document::EMPTY.to_owned(),
             _ => reason.replace("EOF while parsing", document::ENDS_WITHIN),
         };
-        Some(ParseErrorKind::Malformed { reason, line: error.line(), column: error.column() })
+        let kind = ParseErrorKind::Malformed { reason, line: error.line(), column: error.column() };
+        Some((kind, error.is_eof()))
     }
 
     /// Only the position, without a description.

@@ -87,15 +87,15 @@ impl Execution {
         requested_id: Option<&str>,
         node_memory_limit: u64,
     ) -> Result<Execution, ParseError> {
-        let document = body.into().finish().map_err(|InvalidDocument { fault, bytes }| ParseError {
-            kind: ParseErrorKind::of_fault(fault, &bytes),
-            body: bytes,
+        let document = body.into().finish().map_err(|InvalidDocument { fault, bytes }| {
+            let (kind, is_cut_off) = ParseErrorKind::of_fault(fault, &bytes);
+            ParseError { kind, is_cut_off, body: bytes }
         })?;
         match Execution::read(&document, requested_id, node_memory_limit) {
             Ok((strings, fields, nodes)) => {
                 Ok(Execution { body: document.into_text(), strings, fields, nodes, by_id: OnceBox::new() })
             }
-            Err(kind) => Err(ParseError { kind, body: document.into_text().into_bytes() }),
+            Err(kind) => Err(ParseError { kind, is_cut_off: false, body: document.into_text().into_bytes() }),
         }
     }
 

@@ -236,6 +236,51 @@ fn counts_are_truncated_and_absent_if_out_of_range() -> Result<(), ParseErrorKin
     Ok(())
 }
 
+/// Every start of a document is cut off; none is once one of its bytes is wrong, nor an empty one.
+#[test]
+fn every_start_of_an_object_is_cut_off() {
+    let documents = [
+        include_str!("../../tests/data/documented-200.json").to_owned(),
+        r#" {"status":"\u00e9\ud83d\ude00é😀\n\"\\","a":[-1.5e+3,true,false,null,[],{},[[]]],"b" : { "" : 0 }}"#.to_owned(),
+        format!(r#"{{"a":{}1{}}}"#, "[".repeat(5000), "]".repeat(5000)),
+        format!(r#"{{"a":"{}", "b":{}}}"#, "x".repeat(200), "1".repeat(200)),
+        r#"{}"#.to_owned(),
+    ];
+    let parse = |body: &[u8]| Execution::parse(body.to_vec(), None, u64::MAX);
+    for document in documents {
+        let document = document.trim_end();
+        let begin = document.len() - document.trim_start().len();
+        for length in (0..document.len()).filter(|length| document.len() < 2000 || length % 97 < 5) {
+            let start = &document.as_bytes()[..length];
+            let error = parse(start).err().expect("an incomplete document");
+            assert_eq!(error.is_cut_off, length > begin, "{length} of {document:.100}");
+            for wrong in [&b"\x01"[..], b"\xff", b"::"] {
+                let error = parse(&[start, wrong].concat()).err();
+                assert!(error.is_some_and(|error| !error.is_cut_off || is_in_string(start)), "{length}");
+            }
+        }
+    }
+    let others = ["", " \n", "[", "\"", "tru", "-", "<html>", "{]", "{\"a\":tru}", "{}}", "{} {", "{\"\\x"];
+    for other in others.map(str::as_bytes).into_iter().chain([&b"{}\xc3"[..], b"\xc3", b"{\"\xc3\xff"]) {
+        let is_cut_off = parse(other).err().map(|error| error.is_cut_off);
+        assert_eq!(is_cut_off, Some(false), "{}", String::from_utf8_lossy(other));
+    }
+}
+
+/// Whether brackets may follow, because a string is open.
+fn is_in_string(start: &[u8]) -> bool {
+    let mut in_string = false;
+    let mut bytes = start.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => in_string = !in_string,
+            b'\\' => drop(bytes.next()),
+            _ => {}
+        }
+    }
+    in_string
+}
+
 #[test]
 fn outputs_of_any_type_are_kept_as_they_were_sent() -> Result<(), ParseErrorKind> {
     for value in ["null", "0", "\"a\\u0041\"", "[ 1 ]", "{\"a\" : 1e400, \"a\":2}", "\"\\ud83d\""] {

@@ -58,7 +58,8 @@ pub enum refold_code_value {
     REFOLD_ERROR_CONNECT = -5,
     /// No trusted TLS session could be established: the certificate or the handshake failed.
     REFOLD_ERROR_TLS = -6,
-    /// The connection was lost before the response was complete, or the response is not valid HTTP.
+    /// The connection was lost before the response was complete, the response is not valid HTTP, or the body
+    /// of a 2xx response ends in the middle of its JSON or gzip stream, as if it was cut off before a gateway.
     REFOLD_ERROR_TRANSPORT = -7,
     /// The server reported success, but the body is not an execution.
     REFOLD_ERROR_INVALID_RESPONSE = -8,

@@ -62,10 +62,10 @@ pub unsafe extern "C" fn refold_options_free(options: *mut refold_options) {
 
 /// Sets the API key of the organisation and the linked account to act for.
 ///
-/// Both must be non-empty UTF-8 without control characters and without leading or trailing blanks. Production
-/// keys begin with "pk", test keys with "tk". They are sent in the header fields x-api-key and
-/// linked_account_id. Some gateways drop field names that contain an underscore unless configured otherwise
-/// (nginx: underscores_in_headers on).
+/// Both must be non-empty UTF-8 of at most 8 KiB, without control characters and without leading or trailing
+/// blanks. Production keys begin with "pk", test keys with "tk". They are sent in the header fields x-api-key
+/// and linked_account_id. Some gateways drop field names that contain an underscore unless configured
+/// otherwise (nginx: underscores_in_headers on).
 ///
 /// A client needs exactly one method of authentication: this one or refold_options_set_session_token().
 ///
@@ -83,8 +83,8 @@ pub unsafe extern "C" fn refold_options_set_api_key(
 
 /// Sets a session token, which itself identifies the linked account.
 ///
-/// It must be non-empty UTF-8 without control characters and without leading or trailing blanks. Tokens
-/// expire; replace the token of a client with refold_client_set_session_token().
+/// It must be non-empty UTF-8 of at most 8 KiB, without control characters and without leading or trailing
+/// blanks. Tokens expire; replace the token of a client with refold_client_set_session_token().
 ///
 /// \param session_token  The token, or NULL to remove it.
 #[unsafe(no_mangle)]
@@ -142,8 +142,9 @@ pub unsafe extern "C" fn refold_options_set_connect_timeout_ms(
 /// Sets the maximum number of retries of a call after transient failures.
 ///
 /// The following failures are retried: no connection, a connection lost before the response was complete, a
-/// temporary failure of a name lookup, and the HTTP statuses 408, 429, 500, 502, 503 and 504. A proxy that
-/// requires other credentials or responds with any other status is not retried.
+/// 2xx response whose JSON or gzip stream ends too early, a temporary failure of a name lookup, and the HTTP
+/// statuses 408, 429, 500, 502, 503 and 504. A proxy that requires other credentials or responds with any
+/// other status is not retried.
 ///
 /// The pauses are 1 s, 2 s, 4 s and so on, each shortened at random by up to one half, or the server's
 /// Retry-After. If a pause would exceed the timeout of the call, or Retry-After exceeds 60 s, the call returns

@@ -41,7 +41,7 @@ impl Http {
             BodyError::Encoded(encoding) => return BodyFault::Encoded(encoding),
             BodyError::TooLarge => ErrorKind::TooLarge { limit: self.config.max_response_bytes },
             BodyError::OutOfMemory => ErrorKind::Resource(document::RESPONSE_DOES_NOT_FIT.into()),
-            BodyError::GzipCutOff => self.lost(message::GZIP_CUT_OFF.into()),
+            BodyError::GzipCutOff => ErrorKind::CutOff { within: message::GZIP_STREAM },
             BodyError::InvalidGzip => ErrorKind::InvalidResponse(message::INVALID_GZIP.into()),
             BodyError::Interrupted(interruption) => self.interrupted(interruption, exchange.phase),
             BodyError::Ureq(error) => self.classify(error, exchange),

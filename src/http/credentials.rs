@@ -9,6 +9,9 @@ use crate::error::message::argument as message;
 use crate::secret::Secret;
 use crate::sys::fork::PerProcess;
 
+/// The maximum length of a key, an id or a token, in bytes. Servers and proxies limit a header to less.
+const MAX_CREDENTIAL: usize = 8 << 10;
+
 /// One set of credentials, ready to be sent.
 #[derive(Debug)]
 pub struct Credentials {
@@ -68,6 +71,9 @@ fn check(argument: &str, value: &[u8]) -> Result<(), String> {
     let text = std::str::from_utf8(value).map_err(|_| message::invalid_utf8(argument))?;
     if text.is_empty() {
         return Err(message::empty_credential(argument));
+    }
+    if text.len() > MAX_CREDENTIAL {
+        return Err(message::credential_too_long(argument, MAX_CREDENTIAL >> 10));
     }
     if text.starts_with(' ') || text.ends_with(' ') {
         return Err(message::padded_credential(argument));

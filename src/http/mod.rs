@@ -18,6 +18,7 @@ pub mod credentials;
 mod engine;
 mod exchange;
 mod failure;
+mod gzip;
 mod head_filter;
 mod pool;
 pub mod proxy;
@@ -30,6 +31,7 @@ pub mod url;
 
 use std::sync::Arc;
 
+use crate::alloc::wipe_large;
 use crate::context::CallContext;
 use crate::error::message::{argument, wire as message};
 use crate::error::{Error, ErrorKind, Phase};
@@ -145,11 +147,13 @@ impl Http {
         let is_forwarded = !self.config.base.secure
             && self.config.proxy.as_ref().is_some_and(|proxy| proxy.protocol == Protocol::Http);
         if response.status == 407 && is_forwarded {
-            return Err(self.refused_by_proxy(response.status));
+            let status = response.status;
+            wipe_large(|| drop(response));
+            return Err(self.refused_by_proxy(status));
         }
         response.fault = match end {
             // ureq does not notice if the last line of a chunked body is missing.
-            Ok(()) if is_chunked && exchange.has_ended => {
+            Ok(()) | Err(BodyError::GzipCutOff) if is_chunked && exchange.has_ended => {
                 Some(BodyFault::Failed(self.lost(message::CLOSED_BEFORE_END.into())))
             }
             Ok(()) => None,
@@ -158,7 +162,7 @@ impl Http {
         Ok(response)
     }
 
-    /// The secrets that the proxy receives, the longer one first.
+    /// The secrets that the proxy receives.
     pub fn proxy_secrets(&self) -> Vec<Secret> {
         let proxy = self.config.proxy.as_ref();
         let password = proxy.and_then(|proxy| proxy.login.as_ref()).map(|(_, password)| password.clone());

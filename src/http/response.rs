@@ -1,15 +1,14 @@
 //! Responses. Receives and decodes the body within limits.
 
 use std::borrow::Cow;
-use std::io::{self, Read};
+use std::io::Read;
 use std::time::{Duration, SystemTime};
-
-use flate2::read::MultiGzDecoder;
 
 use super::engine::{BodyReader, Head};
 use super::failure::UreqError;
+use super::gzip::{GzipDecoder, GzipError};
 use super::retry_after::parse_retry_after;
-use crate::alloc::try_copy;
+use crate::alloc::{try_copy, wipe_large};
 use crate::context::{CallContext, Interruption};
 use crate::error::ErrorKind;
 use crate::json::scan::JsonBuffer;
@@ -22,6 +21,9 @@ const CHUNK: usize = 64 << 10;
 
 /// Once this many bytes have arrived, Content-Length is trusted and reserved whole; untouched pages cost nothing.
 const CONTENT_LENGTH_THRESHOLD: usize = 1 << 20;
+
+/// Up to this many bytes of a body that cannot be decoded are read, so that its connection can be reused.
+const MAX_IGNORED: usize = 64 << 10;
 
 /// A response with any status.
 #[derive(Debug)]
@@ -56,7 +58,7 @@ pub(super) enum BodyError {
     OutOfMemory,
     /// It has an unsupported Content-Encoding.
     Encoded(String),
-    /// Its gzip stream is incomplete.
+    /// It is whole by its framing, but its gzip stream is incomplete.
     GzipCutOff,
     /// It is not a gzip stream.
     InvalidGzip,
@@ -83,25 +85,44 @@ impl Response {
             body: JsonBuffer::new(),
             fault: None,
         };
-        let limit = if response.is_success() { limit } else { limit.min(MAX_ENVELOPE) };
-        let end = match content_coding(head.content_encodings()) {
-            ContentCoding::Unsupported(encoding) => Err(BodyError::Encoded(encoding)),
-            ContentCoding::Gzip => {
-                receive_body(&mut Decoder::gzip(body), None, limit, context, &mut response.body)
-            }
-            // A body whose announced length exceeds the limit is not received, unless it describes an error.
-            ContentCoding::Identity if response.is_success() && head.content_length > Some(limit) => {
-                Err(BodyError::TooLarge)
-            }
-            ContentCoding::Identity => receive_body(
-                &mut Decoder::Identity(body),
-                head.content_length,
-                limit,
-                context,
-                &mut response.body,
-            ),
+        let end = if response.is_success() {
+            response.receive_encoded(head, body, limit, context)
+        } else {
+            wipe_large(|| response.receive_encoded(head, body, limit.min(MAX_ENVELOPE), context))
         };
         (response, end)
+    }
+
+    fn receive_encoded(
+        &mut self,
+        head: &Head,
+        mut source: BodyReader<'_>,
+        limit: u64,
+        context: &CallContext,
+    ) -> Result<(), BodyError> {
+        let is_success = self.is_success();
+        let whole = &mut self.body;
+        let end = match content_coding(head.content_encodings()) {
+            ContentCoding::Unsupported(encoding) => reject_encoding(&mut source, encoding),
+            ContentCoding::Gzip => receive_body(&mut Decoder::gzip(&mut source), None, limit, context, whole),
+            // A body whose announced length exceeds the limit is not received, unless it describes an error.
+            ContentCoding::Identity if is_success && head.content_length > Some(limit) => {
+                Err(BodyError::TooLarge)
+            }
+            ContentCoding::Identity => {
+                let mut body = Decoder::Identity(&mut source);
+                receive_body(&mut body, head.content_length, limit, context, whole)
+            }
+        };
+        let is_undecodable = matches!(end, Err(BodyError::InvalidGzip | BodyError::Encoded(_)));
+        // Without a length or chunks, the body ends with the connection.
+        if is_undecodable && (head.content_length.is_some() || head.is_chunked()) {
+            ignore_rest(&mut source);
+            if context.check() == Err(Interruption::Cancelled) {
+                return Err(BodyError::Interrupted(Interruption::Cancelled));
+            }
+        }
+        end
     }
 
     /// Whether the status is 2xx, so that the body should be an execution.
@@ -118,12 +139,14 @@ enum ContentCoding {
     Unsupported(String),
 }
 
-/// Decides how a body is decoded, from the values of its Content-Encoding lines. Ignores empty ones and `identity`.
-/// gzip has two names (RFC 9110, 8.4.1.3). More than one coding is refused, because only one was requested.
+/// Decides how a body is decoded, from the values of its Content-Encoding lines. Each is a list, whose empty members are
+/// ignored (RFC 9110, 5.6.1), and so is `identity`. gzip has two names (8.4.1.3). More than one coding is refused,
+/// because only one was requested.
 fn content_coding<'a>(values: impl Iterator<Item = &'a [u8]>) -> ContentCoding {
     let values: Vec<&[u8]> = values.collect();
-    let is_coding = |value: &&&[u8]| !value.is_empty() && !value.eq_ignore_ascii_case(b"identity");
-    let mut codings = values.iter().filter(is_coding);
+    let members = values.iter().flat_map(|value| value.split(|byte| *byte == b','));
+    let is_coding = |member: &&[u8]| !member.is_empty() && !member.eq_ignore_ascii_case(b"identity");
+    let mut codings = members.map(<[u8]>::trim_ascii).filter(is_coding);
     match (codings.next(), codings.next()) {
         (None, _) => ContentCoding::Identity,
         (Some(coding), None) if is_gzip(coding) => ContentCoding::Gzip,
@@ -150,30 +173,50 @@ impl Source for BodyReader<'_> {
     }
 }
 
+impl<S: Source> Source for &mut S {
+    fn take_error(&mut self) -> Option<UreqError> {
+        (**self).take_error()
+    }
+}
+
 enum Decoder<S> {
     Identity(S),
-    Gzip(Box<MultiGzDecoder<S>>),
+    Gzip(Box<GzipDecoder<S>>),
 }
 
 impl<S: Source> Decoder<S> {
-    /// Decodes all members of a gzip stream as one body (RFC 1952, 2.2).
     fn gzip(source: S) -> Decoder<S> {
-        Decoder::Gzip(Box::new(MultiGzDecoder::new(source)))
+        Decoder::Gzip(Box::new(GzipDecoder::new(source)))
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, BodyError> {
+        let failed = |source: &mut S| BodyError::Ureq(source.take_error().unwrap_or(UreqError::Connection));
         match self {
-            Decoder::Identity(source) => source
-                .read(buffer)
-                .map_err(|_| BodyError::Ureq(source.take_error().unwrap_or(UreqError::Connection))),
-            Decoder::Gzip(decoder) => {
-                decoder.read(buffer).map_err(|error| match decoder.get_mut().take_error() {
-                    Some(UreqError::Ended) => BodyError::GzipCutOff,
-                    Some(error) => BodyError::Ureq(error),
-                    None if error.kind() == io::ErrorKind::UnexpectedEof => BodyError::GzipCutOff,
-                    None => BodyError::InvalidGzip,
-                })
-            }
+            Decoder::Identity(source) => source.read(buffer).map_err(|_| failed(source)),
+            Decoder::Gzip(decoder) => decoder.read(buffer).map_err(|error| match error {
+                GzipError::Source => failed(decoder.source()),
+                GzipError::CutOff => BodyError::GzipCutOff,
+                GzipError::Invalid => BodyError::InvalidGzip,
+            }),
+        }
+    }
+}
+
+/// Rejects a body with an unsupported encoding, unless it is empty: then there is nothing to decode.
+fn reject_encoding(source: &mut impl Source, encoding: String) -> Result<(), BodyError> {
+    match Decoder::Identity(source).read(&mut [0])? {
+        0 => Ok(()),
+        _ => Err(BodyError::Encoded(encoding)),
+    }
+}
+
+/// Reads the rest of a body, if it is short.
+fn ignore_rest(source: &mut impl Read) {
+    let (mut buffer, mut ignored) = ([0; 4096], 0);
+    while ignored < MAX_IGNORED {
+        match source.read(&mut buffer) {
+            Ok(0) | Err(_) => return,
+            Ok(received) => ignored += received,
         }
     }
 }
@@ -222,7 +265,7 @@ mod tests {
     use crate::context::Clock;
     use flate2::Compression;
     use flate2::write::GzEncoder;
-    use std::io::Write;
+    use std::io::{self, Write};
     use std::sync::Arc;
 
     use crate::cancel::CancelToken;
@@ -251,12 +294,22 @@ mod tests {
 
     #[test]
     fn one_gzip_coding_is_decoded_under_either_name() {
-        for values in
-            [&["gzip"][..], &["GZip"], &["x-gzip"], &["X-GZIP"], &["gzip", "Identity"], &["", "gzip"]]
-        {
+        for values in [
+            &["gzip"][..],
+            &["GZip"],
+            &["x-gzip"],
+            &["X-GZIP"],
+            &["gzip", "Identity"],
+            &["", "gzip"],
+            &["gzip,"],
+            &[",gzip"],
+            &[" , gzip ,, "],
+            &["identity\t,gzip"],
+            &["", "gzip ,", ","],
+        ] {
             assert_eq!(coding(values), ContentCoding::Gzip, "{values:?}");
         }
-        for values in [&[][..], &[""], &["identity"], &["IDENTITY", ""]] {
+        for values in [&[][..], &[""], &["identity"], &["IDENTITY", ""], &[","], &["identity, ,", " "]] {
             assert_eq!(coding(values), ContentCoding::Identity, "{values:?}");
         }
     }
@@ -267,6 +320,9 @@ mod tests {
             &["br"][..],
             &["gzip, br"],
             &["gzip,gzip"],
+            &["gzip,,x-gzip"],
+            &[", br"],
+            &["gzip br"],
             &["gzip", "br"],
             &["Gzip", "gzip"],
             &["identity", "br"],
@@ -291,29 +347,40 @@ mod tests {
     }
 
     #[test]
-    fn members_of_a_gzip_stream_make_one_body() -> io::Result<()> {
-        let packed = [gzip(b"one, ")?, gzip(b"")?, gzip(b"two")?].concat();
-        assert_eq!(receive(TestSource(&packed, None), 100), (b"one, two".to_vec(), Ok(())));
-        Ok(())
-    }
-
-    #[test]
     fn gzip_failures_differ_from_those_of_the_source() -> io::Result<()> {
         let packed = gzip(b"text")?;
         for length in 0..packed.len() {
             let end = |error| receive(TestSource(&packed[..length], error), 100).1;
-            assert_eq!(end(None), Err(BodyError::GzipCutOff), "{length}");
-            assert_eq!(end(Some(UreqError::Ended)), Err(BodyError::GzipCutOff), "{length}");
-            let error = || UreqError::Protocol("not a chunk".into());
-            assert_eq!(end(Some(error())), Err(BodyError::Ureq(error())), "{length}");
+            let cut_off = if length == 0 { Ok(()) } else { Err(BodyError::GzipCutOff) };
+            assert_eq!(end(None), cut_off, "{length}");
+            for error in [|| UreqError::Ended, || UreqError::Protocol("not a chunk".into())] {
+                assert_eq!(end(Some(error())), Err(BodyError::Ureq(error())), "{length}");
+            }
         }
-        let mut damaged = packed.clone();
-        damaged[12] ^= 0xff;
         let trailing = [&packed[..], b"no further member"].concat();
-        for invalid in [&b"this is not gzip"[..], &damaged, &trailing] {
+        for invalid in [&b"this is not gzip"[..], &trailing] {
             assert_eq!(receive(TestSource(invalid, None), 100).1, Err(BodyError::InvalidGzip));
         }
         Ok(())
+    }
+
+    #[test]
+    fn encoding_of_an_empty_body_is_ignored() {
+        let reject = |body| reject_encoding(&mut TestSource(body, None), "br".into());
+        assert_eq!(reject(b""), Ok(()));
+        assert_eq!(reject(b"a"), Err(BodyError::Encoded("br".into())));
+        let lost = reject_encoding(&mut TestSource(b"", Some(UreqError::Ended)), "br".into());
+        assert_eq!(lost, Err(BodyError::Ureq(UreqError::Ended)));
+    }
+
+    #[test]
+    fn only_a_short_rest_is_read() {
+        for (length, left) in [(0, 0), (10_000, 0), (MAX_IGNORED, 0), (MAX_IGNORED + 9000, 9000)] {
+            let body = vec![0; length];
+            let mut source = TestSource(&body, None);
+            ignore_rest(&mut source);
+            assert_eq!(source.0.len(), left, "{length}");
+        }
     }
 
     #[test]
@@ -345,7 +412,6 @@ mod tests {
         let token = Arc::new(CancelToken::new());
         let context = CallContext::new(Clock::default(), None, Some(token.clone()));
         let mut whole = JsonBuffer::new();
-        // The decoder reads its source when it is made.
         let mut body = Decoder::gzip(Cancelling(&packed, &token));
         let end = receive_body(&mut body, None, u64::MAX, &context, &mut whole);
         assert_eq!(end, Err(BodyError::Interrupted(Interruption::Cancelled)));

@@ -242,6 +242,21 @@ TEST(credentials_with_outer_whitespace_are_rejected) {
     expect_client(with_credentials(NULL, NULL, "a token"));
 }
 
+TEST(credentials_are_limited_to_8_kib) {
+    char *text = repeated("k", 8193);
+    expect_refusal(with_credentials(text, "account", NULL), "api key");
+    expect_refusal(with_credentials("key", text, NULL), "linked account id");
+    expect_refusal(with_credentials(NULL, NULL, text), "session token");
+    refold_client *client = client_of(with_credentials(NULL, NULL, "token"));
+    CHECK_INT(refold_client_set_session_token(client, text), REFOLD_ERROR_INVALID_ARGUMENT);
+    text[8192] = '\0';
+    CHECK_INT(refold_client_set_session_token(client, text), REFOLD_OK);
+    refold_client_free(client);
+    expect_client(with_credentials(text, text, NULL));
+    expect_client(with_credentials(NULL, NULL, text));
+    free(text);
+}
+
 /* Rejected in credentials, the user agent and other texts: control characters and invalid UTF-8. */
 static const char *const bad_texts[] = {"a\nb",
                                         "a\rb",

@@ -365,10 +365,207 @@ TEST(truncated_gzip_is_reported_as_truncated) {
         }
         free(packed.start);
     }
-    const char *empty = OK_LINE "Content-Encoding: gzip\r\nContent-Length: 0\r\n\r\n";
-    refold_code code = call_script(
-        (struct script){.response = {(char *)(uintptr_t)empty, strlen(empty)}, .ending = HOLD}, false, 0);
-    CHECK(code == REFOLD_ERROR_TRANSPORT || code == REFOLD_ERROR_INVALID_RESPONSE);
+}
+
+#define GATEWAY ": it was probably cut off before a gateway"
+#define CUT_JSON "the response ends in the middle of its JSON" GATEWAY
+#define CUT_GZIP "the response ends in the middle of its gzip stream" GATEWAY
+
+/* What follows a whole gzip stream, and the code. */
+static const struct {
+    const char *name, *after;
+    size_t length;
+    refold_code code;
+} after_gzip[] = {
+    {"nothing", "", 0, REFOLD_OK},
+    {"a zero", "\0", 1, REFOLD_OK},
+    {"a block of zeros", "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 20, REFOLD_OK},
+    {"a letter", "a", 1, REFOLD_ERROR_INVALID_RESPONSE},
+    {"a line end", "\r\n", 2, REFOLD_ERROR_INVALID_RESPONSE},
+    {"nine letters", "abcdefghi", 9, REFOLD_ERROR_INVALID_RESPONSE},
+    {"ten letters", "abcdefghij", 10, REFOLD_ERROR_INVALID_RESPONSE},
+    {"a letter after zeros", "\0\0a", 3, REFOLD_ERROR_INVALID_RESPONSE},
+    {"JSON", BODY, 40, REFOLD_ERROR_INVALID_RESPONSE},
+};
+
+/* Makes three calls, which must have the same code, each with one attempt, on one connection. */
+static void check_reuse(const struct response *response, bool secure, refold_code code, const char *message) {
+    struct server *server = serve(&(struct server_options){
+        .responses = response, .response_count = 1, .certificate = secure ? "good" : NULL});
+    refold_options *options = test_options(server_url(server));
+    refold_options_set_ca_file(options, certificate_path("ca.pem"));
+    refold_client *client = client_of(options);
+    for (int i = 0; i < 3; i++) {
+        refold_error *error = NULL;
+        refold_execution *execution = get(client, &error);
+        CHECK_INT(refold_error_code(error), code);
+        if (execution != NULL)
+            check_whole(execution);
+        else
+            CHECK_ERROR(error, code, message);
+        CHECK_INT(refold_error_is_retryable(error), code == REFOLD_ERROR_TRANSPORT);
+        refold_execution_free(execution);
+        refold_error_free(error);
+    }
+    CHECK_INT(server_requests(server), 3);
+    CHECK_INT(server_connections(server), 1);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+TEST(framing_ends_a_gzip_body_not_its_stream) {
+    struct bytes packed = gzip_of(BODY, 40);
+    for (size_t i = 0; i < 4 * COUNT(after_gzip); i++) {
+        size_t row = i / 4;
+        bool secure = i / 2 % 2;
+        struct bytes body =
+            concatenated(packed.start, packed.length, after_gzip[row].after, after_gzip[row].length);
+        struct response response = {.body = body.start,
+                                    .length = body.length,
+                                    .headers = "Content-Encoding: gzip\r\n",
+                                    .framing = i % 2 ? CHUNKED : BY_LENGTH};
+        check_case("%s, %s%s", after_gzip[row].name, i % 2 ? "chunked" : "with a length",
+                   secure ? ", TLS" : "");
+        const char *message = after_gzip[row].code == REFOLD_OK ? NULL : "its body is not valid gzip";
+        check_reuse(&response, secure, after_gzip[row].code, message);
+        free(body.start);
+    }
+    free(packed.start);
+}
+
+TEST(an_empty_body_is_empty_whatever_its_encoding) {
+    static const struct {
+        const char *lines, *rest;
+        refold_code code;
+    } rows[] = {
+        {"HTTP/1.1 204 No Content\r\n", "", REFOLD_ERROR_INVALID_RESPONSE},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", "", REFOLD_ERROR_INVALID_RESPONSE},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n", REFOLD_ERROR_INVALID_RESPONSE},
+        {"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n", "", 404},
+        {"HTTP/1.1 304 Not Modified\r\n", "", 304},
+    };
+    static const char *const encodings[] = {"gzip", "x-gzip", "br", "gzip, br", "identity"};
+    for (size_t i = 0; i < COUNT(rows) * COUNT(encodings); i++) {
+        size_t row = i / COUNT(encodings);
+        const char *encoding = encodings[i % COUNT(encodings)];
+        char *text = text_of("%sContent-Encoding: %s\r\n\r\n%s", rows[row].lines, encoding, rows[row].rest);
+        check_case("%.30s, %s", rows[row].lines, encoding);
+        check_reuse(&(struct response){.raw = true, .body = text}, false, rows[row].code,
+                    rows[row].code < 0 ? "it is empty" : NULL);
+        free(text);
+    }
+}
+
+/* A gateway that lost its server in the middle of a body may send what it has as a whole response. */
+TEST(a_body_cut_before_a_gateway_is_retryable) {
+    static const char body[] = " {\"status\": \"\\u00e9\xc3\xa9\", \"nodes\": [{\"a\": true}, -1.5e3]}";
+    enum { LENGTH = sizeof body - 1 };
+    struct bytes whole_packed = gzip_of(body, LENGTH);
+    for (size_t cut = 2; cut < LENGTH; cut++) {
+        struct bytes packed = gzip_of(body, cut);
+        const struct response responses[] = {
+            {.body = body, .length = cut},
+            {.body = body, .length = cut, .framing = CHUNKED},
+            {.body = packed.start, .length = packed.length, .headers = "Content-Encoding: gzip\r\n"},
+        };
+        for (size_t i = 0; i < COUNT(responses); i++) {
+            check_case("%zu of %d, framing %zu", cut, LENGTH, i);
+            check_reuse(&responses[i], false, REFOLD_ERROR_TRANSPORT, CUT_JSON);
+        }
+        free(packed.start);
+        refold_error *error = UNREAD_ERROR;
+        CHECK(refold_parse_execution(body, cut, &error) == NULL);
+        EXPECT_ERROR(error, REFOLD_ERROR_INVALID_RESPONSE, NULL);
+    }
+    for (size_t cut = 1; cut < whole_packed.length; cut++) {
+        struct response response = {.body = whole_packed.start,
+                                    .length = cut,
+                                    .headers = "Content-Encoding: gzip\r\n",
+                                    .framing = cut % 2 ? CHUNKED : BY_LENGTH};
+        check_case("%zu of %zu packed", cut, whole_packed.length);
+        check_reuse(&response, cut % 5 == 0, REFOLD_ERROR_TRANSPORT, CUT_GZIP);
+    }
+    free(whole_packed.start);
+    static const struct {
+        const char *name;
+        struct response response;
+        refold_code code;
+    } others[] = {
+        {"wrong JSON", {.body = "{\"status\": \"R\", }"}, REFOLD_ERROR_INVALID_RESPONSE},
+        {"wrong JSON that ends too early", {.body = "{\"status\" \"R\""}, REFOLD_ERROR_INVALID_RESPONSE},
+        {"too many brackets", {.body = "{\"status\": \"R\"}}"}, REFOLD_ERROR_INVALID_RESPONSE},
+        {"no status", {.body = "{}"}, REFOLD_ERROR_INVALID_RESPONSE},
+        {"no object", {.body = "[1, 2"}, REFOLD_ERROR_INVALID_RESPONSE},
+        {"HTML", {.body = "<html>"}, REFOLD_ERROR_INVALID_RESPONSE},
+        {"nothing", {.body = ""}, REFOLD_ERROR_INVALID_RESPONSE},
+        {"blanks", {.body = " \r\n"}, REFOLD_ERROR_INVALID_RESPONSE},
+        {"a cut error", {.status = 404, .body = "{\"message\": "}, 404},
+        {"a cut error in gzip",
+         {.status = 401, .body = "\x1f\x8b\x08", .headers = "Content-Encoding: gzip\r\n"},
+         401},
+    };
+    for (size_t i = 0; i < COUNT(others); i++) {
+        check_case("%s", others[i].name);
+        check_reuse(&others[i].response, false, others[i].code, NULL);
+    }
+}
+
+/* What cannot be decoded is read to its end if it is short, so its connection stays in use. */
+TEST(an_undecodable_body_keeps_its_connection) {
+    char *long_text = repeated("no gzip ", 5000);
+    const struct {
+        const char *name;
+        struct response response;
+        refold_code code;
+    } rows[] = {
+        {"no gzip", {.body = "abc", .headers = "Content-Encoding: gzip\r\n"}, REFOLD_ERROR_INVALID_RESPONSE},
+        {"JSON", {.body = BODY, .headers = "Content-Encoding: gzip\r\n"}, REFOLD_ERROR_INVALID_RESPONSE},
+        {"much text",
+         {.body = long_text, .headers = "Content-Encoding: gzip\r\n"},
+         REFOLD_ERROR_INVALID_RESPONSE},
+        {"much text in a chunk",
+         {.body = long_text, .headers = "Content-Encoding: gzip\r\n", .framing = CHUNKED},
+         REFOLD_ERROR_INVALID_RESPONSE},
+        {"br", {.body = BODY, .headers = "Content-Encoding: br\r\n"}, REFOLD_ERROR_INVALID_RESPONSE},
+        {"an error", {.status = 503, .body = "abc", .headers = "Content-Encoding: gzip\r\n"}, 503},
+        {"an error in br", {.status = 404, .body = "abc", .headers = "Content-Encoding: br\r\n"}, 404},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct server *server = serve_responses(1, &rows[i].response);
+        refold_client *client = client_to(server);
+        check_case("%s", rows[i].name);
+        for (int call = 0; call < 3; call++)
+            CHECK_INT(get_code(client), rows[i].code);
+        CHECK_INT(server_requests(server), 3);
+        CHECK_INT(server_connections(server), 1);
+        refold_client_free(client);
+        server_stop(server);
+    }
+    free(long_text);
+}
+
+TEST(empty_members_of_content_encoding_are_ignored) {
+    struct bytes packed = gzip_of(BODY, 40);
+    static const struct {
+        const char *lines;
+        bool is_gzip;
+    } rows[] = {
+        {"Content-Encoding: gzip,\r\n", true},
+        {"Content-Encoding: , gzip ,,\r\n", true},
+        {"Content-Encoding: identity, gzip\r\n", true},
+        {"Content-Encoding: ,\r\nContent-Encoding: x-gzip,\r\n", true},
+        {"Content-Encoding:\r\n", false},
+        {"Content-Encoding: ,\r\n", false},
+        {"Content-Encoding: identity,,identity\r\n", false},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        check_case("%s", rows[i].lines);
+        struct response response = {.body = rows[i].is_gzip ? packed.start : BODY,
+                                    .length = rows[i].is_gzip ? packed.length : 40,
+                                    .headers = rows[i].lines};
+        check_reuse(&response, false, REFOLD_OK, NULL);
+    }
+    free(packed.start);
 }
 
 TEST(corrupt_gzip_is_rejected) {
@@ -416,7 +613,7 @@ static void retry_case(void *data) {
 }
 
 TEST(truncated_responses_are_retried) {
-    struct bytes packed = gzip_of(BODY, 40);
+    struct bytes packed = gzip_of(BODY, 40), cut = gzip_of(BODY, 20);
     struct retry_case rows[] = {
         {{{.body = BODY, .is_cut = true, .cut = 39}, {.body = BODY}}, false},
         {{{.raw = true, .body = CHUNKED_HEAD "28\r\n" BODY "\r\n0\r\n", .ending = CLOSE}, {.body = BODY}},
@@ -427,9 +624,13 @@ TEST(truncated_responses_are_retried) {
         {{{.body = packed.start, .length = packed.length - 1, .headers = "Content-Encoding: gzip\r\n"},
           {.body = BODY}},
          false},
+        {{{.body = BODY, .length = 20}, {.body = BODY}}, false},
+        {{{.body = cut.start, .length = cut.length, .headers = "Content-Encoding: gzip\r\n"}, {.body = BODY}},
+         false},
     };
     run_on_threads(COUNT(rows), retry_case, rows, sizeof rows[0]);
     free(packed.start);
+    free(cut.start);
 }
 
 /* Invalid HTTP ------------------------------------------------------------------------------------------- */

@@ -308,7 +308,7 @@ TEST(unusable_successes_are_errors) {
         {"another object", {.body = "{}"}, NULL, REFOLD_ERROR_INVALID_RESPONSE, false},
         {"an array", {.body = "[{\"status\": \"RUNNING\"}]"}, NULL, REFOLD_ERROR_INVALID_RESPONSE, false},
         {"a status of another type", {.body = "{\"status\": 7}"}, NULL, REFOLD_ERROR_INVALID_RESPONSE, false},
-        {"half an object", {.body = "{\"status\": \"RUN"}, NULL, REFOLD_ERROR_INVALID_RESPONSE, false},
+        {"half an object", {.body = "{\"status\": \"RUN"}, NULL, REFOLD_ERROR_TRANSPORT, true},
         {"two objects", {.body = RUNNING RUNNING}, NULL, REFOLD_ERROR_INVALID_RESPONSE, false},
         {"not UTF-8", {.body = "{\"status\": \"\xff\"}"}, NULL, REFOLD_ERROR_INVALID_RESPONSE, false},
         {"another encoding",
@@ -696,6 +696,44 @@ TEST(secrets_cut_by_the_body_limit_are_redacted) {
 
 static void use_unusual_key(refold_options *options) {
     refold_options_set_api_key(options, "quote\"slash/umlaut\xc3\xbc-end", "account");
+}
+
+static void use_repetitive_key(refold_options *options, const char *end) {
+    char *start = repeated("a", 600), *key = text_of("%s%s", start, end);
+    refold_options_set_api_key(options, key, "account");
+    refold_options_set_timeout_ms(options, 1000 * (uint64_t)check_patience());
+    free(start);
+    free(key);
+}
+
+static void use_key_of_a(refold_options *options) { use_repetitive_key(options, ""); }
+static void use_key_of_a_and_b(refold_options *options) { use_repetitive_key(options, "b"); }
+
+/* The time for it is proportional to the body, whatever the secret is. */
+TEST(repetitive_secrets_are_redacted_in_time) {
+    static const struct {
+        const char *part;
+        void (*change)(refold_options *);
+        const char *body;
+    } cases[] = {{"a", use_key_of_a, "***"},           {"\\u0061", use_key_of_a, "***"},
+                 {"a", use_key_of_a_and_b, NULL},      {"\\u0061", use_key_of_a_and_b, NULL},
+                 {"\"a", use_key_of_a_and_b, NULL},    {"\\", use_key_of_a_and_b, NULL},
+                 {"\\ud83d", use_key_of_a_and_b, NULL}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char *body = repeated(cases[i].part, (1 << 20) / strlen(cases[i].part));
+        struct timing timing = {.max_ms = 500};
+        check_case("%zu: %s", i, cases[i].part);
+        while (CHECK_AGAIN(timing)) {
+            int64_t began = now_us();
+            refold_error *error = error_of(
+                &(struct response){.status = 404, .body = body, .type = "text/plain"}, cases[i].change);
+            timing.us = now_us() - began;
+            if (cases[i].body != NULL)
+                CHECK_STR(refold_error_body(error, NULL), cases[i].body);
+            EXPECT_ERROR(error, 404, NULL);
+        }
+        free(body);
+    }
 }
 
 /* JSON can escape the same secret in several ways. */

@@ -151,6 +151,29 @@ TEST(an_echoed_proxy_login_is_redacted) {
     server_stop(server);
 }
 
+/* The body has the password, which contains the key, and the key. */
+static void echo_both(struct exchange *exchange) {
+    exchange_respond(exchange,
+                     &(struct response){.status = 404,
+                                        .body = "<left-" TEST_KEY "-right> <" TEST_KEY
+                                                "-right> <left-" TEST_KEY "> <left-" TEST_KEY "-righ"});
+}
+
+TEST(a_secret_within_another_leaves_no_part_of_either) {
+    struct server *server = serve(&(struct server_options){.handler = echo_both});
+    char *url = text_of("http://user:left-" TEST_KEY "-right@127.0.0.1:%u", server_port(server));
+    refold_options *options = options_to("http://unknown.invalid");
+    refold_options_set_proxy(options, url);
+    refold_client *client = client_of(options);
+    refold_error *error = NULL;
+    CHECK(get(client, &error) == NULL);
+    CHECK_STR(refold_error_body(error, NULL), "<***> <***-right> <left-***> <***");
+    refold_error_free(error);
+    refold_client_free(client);
+    free(url);
+    server_stop(server);
+}
+
 /* The environment ---------------------------------------------------------------------------------------- */
 
 static const char *const proxy_variables[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY",

@@ -177,6 +177,9 @@ enum behavior {
     NOT_AN_EXECUTION, /* 200 with an echo, which is not an execution */
     TRUNCATED_ECHO,   /* like ECHO, cut in the body */
     UNAVAILABLE_ECHO, /* 503 twice with an echo, then 200 */
+    LARGE_ECHO,       /* 404 with many echoes in a large message, in members and in their keys */
+    LARGE_GZIP_ECHO,  /* the same, with gzip */
+    LARGE_PAGE,       /* 404 with many echoes, which is no JSON */
     SILENCE
 };
 
@@ -223,6 +226,21 @@ static char *echo(struct exchange *exchange, bool escape_all) {
     return body;
 }
 
+/* A body of about `size` bytes, nearly all of them echoes. */
+static char *large_echo(struct exchange *exchange, bool is_page, size_t size) {
+    char *secret = json_text(sent_secret(exchange), false);
+    char *body = calloc(1, size + 1000), *to = body;
+    to += sprintf(to, is_page ? "<" : "{\"message\": \"");
+    while (to < body + size / 2)
+        to += sprintf(to, "\\n<%s>", secret);
+    to += sprintf(to, is_page ? ">" : "\"");
+    for (int i = 0; to < body + size; i++)
+        to += sprintf(to, ", \"%d <%s>\": \"<%s>\"", i, secret, secret);
+    sprintf(to, "}");
+    free(secret);
+    return body;
+}
+
 static void send_chunked(struct exchange *exchange, const char *body) {
     exchange_send_head(exchange, 404, "Transfer-Encoding: chunked\r\n");
     for (; *body != '\0'; body += strlen(body) < 7 ? strlen(body) : 7)
@@ -251,7 +269,14 @@ static void respond(struct exchange *exchange) {
     else if (behavior == UNAVAILABLE)
         exchange_respond(exchange,
                          &(struct response){.status = 503, .headers = "Retry-After: 0\r\n", .body = "{}"});
-    else if (behavior == CHUNKED_ECHO)
+    else if (behavior == LARGE_ECHO || behavior == LARGE_GZIP_ECHO || behavior == LARGE_PAGE) {
+        free(body);
+        body = large_echo(exchange, behavior == LARGE_PAGE, 900000);
+        if (behavior == LARGE_GZIP_ECHO)
+            send_compressed(exchange, body);
+        else
+            exchange_respond(exchange, &(struct response){.status = 404, .body = body});
+    } else if (behavior == CHUNKED_ECHO)
         send_chunked(exchange, body);
     else if (behavior == COMPRESSED_ECHO)
         send_compressed(exchange, body);
@@ -387,6 +412,9 @@ static void call(const refold_client *client, const struct scenario *scenario) {
         CHECK_STR(refold_error_http_error_type(error), "<***>");
         CHECK_STR(refold_error_request_id(error), "<***>");
         CHECK_CONTAINS(refold_error_body(error, NULL), "[\"<***>\", {\"<***>\": 1}]");
+    } else if (behavior == LARGE_ECHO || behavior == LARGE_GZIP_ECHO) {
+        CHECK_CONTAINS(refold_error_message(error), "<***>\n<***>");
+        CHECK_CONTAINS(refold_error_body(error, NULL), "<***>\\n<***>");
     } else if (behavior == ECHO_IN_HEADER) {
         CHECK_STR(refold_error_request_id(error), "<***>");
     }

@@ -509,7 +509,8 @@ static const struct response transient_failures[] = {{.status = 408, .headers = 
                                                      {.status = 504, .headers = AT_ONCE},
                                                      {.silent = true, .ending = CLOSE},
                                                      {.silent = true, .ending = RESET},
-                                                     {.body = COMPLETED, .is_cut = true, .cut = 3}};
+                                                     {.body = COMPLETED, .is_cut = true, .cut = 3},
+                                                     {.body = "{\"status\": \"COMP"}};
 
 /* Up to 5 in a row are tolerated; each success resets the count. */
 TEST(transient_poll_failures_are_tolerated) {
@@ -532,8 +533,16 @@ TEST(transient_poll_failures_are_tolerated) {
 }
 
 TEST(the_sixth_failure_in_a_row_ends_the_wait) {
-    static const refold_code codes[] = {
-        408, 429, 500, 502, 503, 504, REFOLD_ERROR_TRANSPORT, REFOLD_ERROR_TRANSPORT, REFOLD_ERROR_TRANSPORT};
+    static const refold_code codes[] = {408,
+                                        429,
+                                        500,
+                                        502,
+                                        503,
+                                        504,
+                                        REFOLD_ERROR_TRANSPORT,
+                                        REFOLD_ERROR_TRANSPORT,
+                                        REFOLD_ERROR_TRANSPORT,
+                                        REFOLD_ERROR_TRANSPORT};
     for (size_t kind = 0; kind < COUNT(transient_failures); kind++) {
         /* The first connection is closed, so that all failures are on new connections: a stale one would
          * cause one more request. */
@@ -632,6 +641,24 @@ TEST(a_new_token_applies_to_the_next_poll) {
     CHECK_STR(head_value(server_head(server, 0), "authorization"), "Bearer first");
     CHECK_STR(head_value(server_head(server, 1), "authorization"), "Bearer renewed");
     refold_execution_free(execution);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+/* The status in the message is redacted with the credentials of its poll. */
+TEST(a_replaced_token_is_not_in_the_message_of_a_wait) {
+    struct response response = {.body = "{\"status\": \"PAUSED by first-token and renewed\"}",
+                                .headers = "Retry-After: 30\r\n"};
+    struct server *server = serve_responses(1, &response);
+    refold_options *options = test_options(server_url(server));
+    refold_options_set_api_key(options, NULL, NULL);
+    refold_options_set_session_token(options, "first-token");
+    refold_client *client = client_of(options);
+    refold_error *error = NULL;
+    CHECK(refold_wait_execution(client, TEST_ID, 300, renew_token, client, NULL, &error) == NULL);
+    CHECK_LACKS(refold_error_message(error), "first-token");
+    EXPECT_ERROR(error, REFOLD_ERROR_TIMEOUT, "PAUSED by *** and renewed");
+    CHECK_INT(server_requests(server), 1);
     refold_client_free(client);
     server_stop(server);
 }

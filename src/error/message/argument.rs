@@ -111,6 +111,11 @@ pub fn empty_credential(argument: &str) -> String {
     format!("{argument} is empty")
 }
 
+/// The length of a credential exceeds the limit.
+pub fn credential_too_long(argument: &str, max_kibibytes: usize) -> String {
+    format!("{argument} must not be longer than {max_kibibytes} KiB")
+}
+
 /// A credential has a space at its beginning or end.
 pub fn padded_credential(argument: &str) -> String {
     format!("{argument} must not begin or end with a space, which HTTP does not preserve")

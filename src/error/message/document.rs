@@ -8,6 +8,8 @@ pub const EMPTY: &str = "it is empty";
 pub const ENDS_WITHIN: &str = "it ends within";
 /// The text is malformed, and finding out why would take too much memory.
 pub const UNEXPECTED: &str = "unexpected character or end";
+/// What a body may end in the middle of.
+pub const JSON: &str = "JSON";
 /// There was not enough memory to parse a text.
 pub const OUT_OF_MEMORY: &str = "not enough memory";
 /// There was not enough memory to receive or parse a response.

@@ -56,6 +56,10 @@ impl fmt::Display for Error {
             ErrorKind::Transport { peer, reason, lost: false } => {
                 write!(f, "no usable HTTP response from {peer}: {reason}")
             }
+            ErrorKind::CutOff { within } => write!(
+                f,
+                "the response ends in the middle of its {within}: it was probably cut off before a gateway"
+            ),
             ErrorKind::InvalidResponse(reason) => write!(f, "the response is not an execution: {reason}"),
             ErrorKind::TooLarge { limit } => write!(
                 f,

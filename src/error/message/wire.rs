@@ -7,8 +7,8 @@ use super::Phase;
 /// The last line of a chunked body, or bytes that Content-Length announced, are missing.
 pub const CLOSED_BEFORE_END: &str = "it closed before the whole response arrived";
 
-/// A gzip stream without its end.
-pub const GZIP_CUT_OFF: &str = "the compressed body is cut off";
+/// What a body may end in the middle of.
+pub const GZIP_STREAM: &str = "gzip stream";
 
 /// A body that claims to be gzip.
 pub const INVALID_GZIP: &str = "its body is not valid gzip";
