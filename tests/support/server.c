@@ -1068,7 +1068,7 @@ static void run_command(const char *format, const char *folder) {
 static void remove_certificates(void) { run_command("rm -rf '%s'", certificates); }
 
 const char *certificate_path(const char *file) {
-    static char paths[32][PATH_MAX];
+    static char paths[80][PATH_MAX];
     if (certificates[0] == '\0') {
         const char *given = getenv("CHECK_CERTIFICATES");
         snprintf(certificates, sizeof certificates, "%s", given == NULL ? "/tmp/certificates-XXXXXX" : given);

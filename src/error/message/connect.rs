@@ -122,6 +122,16 @@ pub fn not_a_server_name(host: &str) -> String {
     format!("{host} is not a name that a certificate can contain")
 }
 
+pub const UNDECRYPTABLE: &str = "a record could not be decrypted: it was damaged or forged on its way";
+pub const RECORD_TOO_LARGE: &str = "a record is larger than TLS allows";
+pub const NO_RANDOM_BYTES: &str = "the system has no random numbers";
+pub const NO_TIME: &str = "the system's clock cannot be read";
+
+/// rustls failed for a reason that no server causes.
+pub fn tls_failed(detail: &str) -> String {
+    format!("TLS failed ({detail})")
+}
+
 /// The server sent data that cannot be parsed.
 pub fn invalid_tls(detail: &str) -> String {
     format!("the server sent data that is not valid TLS ({detail})")
@@ -205,21 +215,4 @@ pub fn alert_name(alert: u8) -> Cow<'static, str> {
 /// What was received after the handshake is invalid.
 pub fn invalid_records(reason: &str) -> String {
     format!("the received data is not valid TLS: {reason}")
-}
-
-// Certificates.
-
-pub const CERTIFICATE_EXPIRED: &str =
-    "the server's certificate has expired (or this machine's clock is wrong)";
-pub const CERTIFICATE_NOT_YET_VALID: &str =
-    "the server's certificate is not valid yet (or this machine's clock is wrong)";
-pub const CERTIFICATE_FOR_OTHER_HOST: &str = "the server's certificate is for another host name";
-pub const UNKNOWN_ISSUER: &str = "the server's certificate was issued by an authority that is not trusted here \
-                                  (refold_options_set_ca_file adds one)";
-pub const CA_AS_SERVER: &str =
-    "the server's certificate is that of an authority: it needs one of its own, signed by the authority";
-
-/// Any other defect of the certificate.
-pub fn invalid_certificate(detail: &str) -> String {
-    format!("the server's certificate is not valid ({detail})")
 }

@@ -13,7 +13,7 @@ use crate::error::message::connect as message;
 use crate::http::buffers::IoBuffers;
 use crate::http::failure::Failure;
 use crate::http::socket::Socket;
-use crate::http::tls::explain::{classify_established, explain};
+use crate::http::tls::explain::classify_established;
 use crate::http::tls::{TlsConfig, server_name};
 use crate::http::url::BaseUrl;
 
@@ -53,7 +53,7 @@ impl Session {
     ) -> Result<Session, Failure> {
         let failed = |reason: String| Failure::from(ErrorKind::Tls { peer: base.peer(), reason });
         let name = server_name(&base.host).map_err(failed)?;
-        let explained = |error: &rustls::Error| failed(explain(error, config.asks_for_certificate()));
+        let explained = |error: &rustls::Error| failed(config.explain(error));
         let tls = UnbufferedClientConnection::new(config.rustls.clone(), name)
             .map_err(|error| explained(&error))?;
         let mut session = Session {
