@@ -106,9 +106,15 @@
  * --------------------------
  * Connections use TLS 1.2 or later. Certificates are verified against the root certificates of the system,
  * which are read once per process, or those of SSL_CERT_FILE and SSL_CERT_DIR; bundled roots are used if a
- * system has none. Verification cannot be disabled. The proxy comes from the environment unless set; CONNECT
- * and SOCKS5 are supported. API keys, tokens and proxy passwords appear in no message; where a server echoes
- * one, it is redacted as `***`. They are wiped when they are replaced and when their object is freed.
+ * system has none. Verification cannot be disabled. Keys may be RSA of 2,048 to 8,192 bits, ECDSA on the
+ * curves P-256 and P-384, and Ed25519, with SHA-256, SHA-384 or, for RSA, SHA-512. Certificates of servers
+ * must name the host as a subject alternative name. That of an authority (CA:TRUE, the default of `openssl
+ * req -x509`) is never accepted for a server, even if it is trusted: have the authority issue one, or make a
+ * self-signed one with `-addext basicConstraints=critical,CA:FALSE`. Client certificates are not supported.
+ *
+ * The proxy comes from the environment unless set; CONNECT and SOCKS5 are supported. API keys, tokens and
+ * proxy passwords appear in no message; where a server echoes one, it is redacted as `***`. They are wiped
+ * when they are replaced and when their object is freed.
  *
  * The environment
  * ---------------
@@ -348,7 +354,10 @@ typedef enum refold_code_value {
     REFOLD_ERROR_RESOLVE = -4,
     /** No connection could be established in time, or the proxy refused the request. */
     REFOLD_ERROR_CONNECT = -5,
-    /** No trusted TLS session could be established: the certificate or the handshake failed. */
+    /**
+     * No trusted TLS session could be established: the certificate or the handshake failed, or the server
+     * refused this client, for example for lack of a client certificate.
+     */
     REFOLD_ERROR_TLS = -6,
     /**
      * The connection was lost before the response was complete, the response is not valid HTTP, or the body

@@ -56,7 +56,8 @@ pub enum refold_code_value {
     REFOLD_ERROR_RESOLVE = -4,
     /// No connection could be established in time, or the proxy refused the request.
     REFOLD_ERROR_CONNECT = -5,
-    /// No trusted TLS session could be established: the certificate or the handshake failed.
+    /// No trusted TLS session could be established: the certificate or the handshake failed, or the server
+    /// refused this client, for example for lack of a client certificate.
     REFOLD_ERROR_TLS = -6,
     /// The connection was lost before the response was complete, the response is not valid HTTP, or the body
     /// of a 2xx response ends in the middle of its JSON or gzip stream, as if it was cut off before a gateway.

@@ -16,6 +16,7 @@ impl Http {
         match exchange.failure {
             Some(Failure::Other(kind)) => kind,
             Some(Failure::Lost(reason)) => self.lost(reason),
+            Some(Failure::Refused(reason)) => ErrorKind::Tls { peer: self.peer(), reason },
             Some(Failure::Interrupted(interruption)) => self.interrupted(interruption, exchange.phase),
             None => self.classify_ureq(error, &exchange),
         }

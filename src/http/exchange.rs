@@ -41,11 +41,11 @@ impl Exchange {
     }
 
     /// Whether the server closed the connection while it was idle: the connection is a reused one, and was lost before
-    /// any byte of the response arrived.
+    /// any byte of the response arrived, or the server no longer accepts this client on it.
     pub fn is_stale(&self) -> bool {
         let is_lost = match self.failure {
             None => self.has_ended,
-            Some(Failure::Lost(_)) => true,
+            Some(Failure::Lost(_) | Failure::Refused(_)) => true,
             Some(_) => false,
         };
         is_lost && !self.is_fresh && !self.has_received
@@ -65,6 +65,8 @@ mod tests {
         assert!(!exchange().is_stale());
         assert!(Exchange { has_ended: true, ..exchange() }.is_stale());
         assert!(Exchange { failure: lost(), ..exchange() }.is_stale());
+        let refused = Some(Failure::Refused("access denied".into()));
+        assert!(Exchange { failure: refused, ..exchange() }.is_stale());
         assert!(!Exchange { failure: lost(), is_fresh: true, ..exchange() }.is_stale());
         assert!(!Exchange { failure: lost(), has_received: true, ..exchange() }.is_stale());
         assert!(!Exchange { failure: interrupted, has_ended: true, ..exchange() }.is_stale());

@@ -17,6 +17,8 @@ pub enum Failure {
     Interrupted(Interruption),
     /// The connection was lost, for this reason.
     Lost(String),
+    /// The server refused this client within the TLS session, for this reason. A retry cannot help.
+    Refused(String),
     /// Any other failure.
     Other(ErrorKind),
 }

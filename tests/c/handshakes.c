@@ -273,6 +273,140 @@ TEST(an_alert_after_the_handshake_is_no_handshake_failure) {
     }
 }
 
+/* Client certificates and alerts ------------------------------------------------------------------------- */
+
+static void renegotiate(struct exchange *exchange) { exchange_renegotiate(exchange); }
+
+static void renegotiate_and_close(struct exchange *exchange) {
+    exchange_ask_to_renegotiate(exchange);
+    exchange_truncate(exchange);
+}
+
+static void renegotiate_and_end(struct exchange *exchange) {
+    exchange_ask_to_renegotiate(exchange);
+    exchange_close(exchange);
+}
+
+static void renegotiate_and_reset(struct exchange *exchange) {
+    exchange_ask_to_renegotiate(exchange);
+    exchange_reset(exchange);
+}
+
+/* Servers that want a certificate for some URLs only behave like this. */
+static void respond_then_renegotiate(struct exchange *exchange) {
+    if (exchange_index(exchange) == 0)
+        exchange_respond(exchange, &(struct response){.body = COMPLETED});
+    else
+        exchange_renegotiate(exchange);
+}
+
+static void fail_to_decrypt(struct exchange *exchange) {
+    exchange_send_mac_alert(exchange);
+    exchange_await_close(exchange);
+}
+
+struct refusal {
+    const char *name;
+    int version;
+    struct server_options options;
+    refold_code code;
+    const char *message;
+    size_t connections; /* of one call with one retry */
+};
+
+static const char WANTS_CERTIFICATE[] = "the server requires a client certificate",
+                  WANTS_RENEGOTIATION[] = "the server asked for a second TLS handshake";
+
+static const struct refusal refusals[] = {
+    {"TLS 1.2, required",
+     TLS1_2_VERSION,
+     {.client_certificate = REQUIRED},
+     REFOLD_ERROR_TLS,
+     WANTS_CERTIFICATE,
+     1},
+    {"TLS 1.3, required",
+     TLS1_3_VERSION,
+     {.client_certificate = REQUIRED},
+     REFOLD_ERROR_TLS,
+     WANTS_CERTIFICATE,
+     1},
+    {"TLS 1.2, optional", TLS1_2_VERSION, {.client_certificate = OPTIONAL}, REFOLD_OK, NULL, 1},
+    {"TLS 1.3, optional", TLS1_3_VERSION, {.client_certificate = OPTIONAL}, REFOLD_OK, NULL, 1},
+    {"renegotiation", TLS1_2_VERSION, {.handler = renegotiate}, REFOLD_ERROR_TLS, WANTS_RENEGOTIATION, 1},
+    {"renegotiation, then the end of the stream",
+     TLS1_2_VERSION,
+     {.handler = renegotiate_and_close},
+     REFOLD_ERROR_TLS,
+     WANTS_RENEGOTIATION,
+     1},
+    {"renegotiation, then a close_notify",
+     TLS1_2_VERSION,
+     {.handler = renegotiate_and_end},
+     REFOLD_ERROR_TLS,
+     WANTS_RENEGOTIATION,
+     1},
+    {"renegotiation, then a reset",
+     TLS1_2_VERSION,
+     {.handler = renegotiate_and_reset},
+     REFOLD_ERROR_TLS,
+     WANTS_RENEGOTIATION,
+     1},
+    {"TLS 1.2, damaged records",
+     TLS1_2_VERSION,
+     {.handler = fail_to_decrypt},
+     REFOLD_ERROR_TRANSPORT,
+     "the server ended the TLS session (bad record MAC)",
+     2},
+    {"TLS 1.3, damaged records",
+     TLS1_3_VERSION,
+     {.handler = fail_to_decrypt},
+     REFOLD_ERROR_TRANSPORT,
+     "the server ended the TLS session (bad record MAC)",
+     2},
+};
+
+/* Only an alert that another attempt could avoid is a lost connection. */
+TEST(a_server_that_refuses_the_client_is_a_tls_error) {
+    for (size_t i = 0; i < COUNT(refusals); i++) {
+        const struct refusal *row = &refusals[i];
+        struct server_options options = row->options;
+        options.responses = &(struct response){.body = COMPLETED};
+        options.response_count = 1;
+        check_case("%s", row->name);
+        struct server *server = serve_version(row->version, options);
+        refold_options *client_options = test_options(server_url(server));
+        refold_options_set_ca_file(client_options, certificate_path("ca.pem"));
+        refold_options_set_max_retries(client_options, 1);
+        refold_client *client = client_of(client_options);
+        refold_error *error = NULL;
+        refold_execution_free(get(client, &error));
+        CHECK_INT(refold_error_code(error), row->code);
+        CHECK_INT(server_connections(server), row->connections);
+        if (row->code != REFOLD_OK) {
+            CHECK_CONTAINS(refold_error_message(error), row->message);
+            CHECK_INT(refold_error_is_retryable(error), row->code == REFOLD_ERROR_TRANSPORT);
+        }
+        refold_error_free(error);
+        refold_client_free(client);
+        server_stop(server);
+    }
+}
+
+/* On a reused connection, the request is sent again on a new one before the call fails. */
+TEST(a_reused_connection_may_be_refused_later) {
+    struct server *server =
+        serve_version(TLS1_2_VERSION, (struct server_options){.handler = respond_then_renegotiate});
+    refold_client *client = trusting_client(server);
+    refold_error *error = NULL;
+    CHECK_INT(get_code(client), REFOLD_OK);
+    CHECK(get(client, &error) == NULL);
+    CHECK_INT(server_connections(server), 2);
+    CHECK_INT(server_requests(server), 3);
+    EXPECT_ERROR(error, REFOLD_ERROR_TLS, WANTS_RENEGOTIATION);
+    refold_client_free(client);
+    server_stop(server);
+}
+
 static void respond_then_forge(struct exchange *exchange) {
     exchange_respond(exchange, &(struct response){.body = COMPLETED});
     send_forged_record(exchange);

@@ -110,12 +110,12 @@ static const char *error_of_forged(const struct server *server) {
     return message;
 }
 
-static const char BAD_SIGNATURE[] = "not valid (bad signature)",
-                  UNTRUSTED[] = "an authority that is not trusted";
+static const char OTHER_KEY[] = "the one named \"ISRG Root X1\" here has another key",
+                  UNTRUSTED[] = "was issued by \"ISRG Root X1\", not trusted here";
 
 TEST(public_roots_are_trusted_unless_replaced) {
     struct server *server = serve_tls("forged", (struct server_options){0});
-    CHECK_CONTAINS(error_of_forged(server), BAD_SIGNATURE);
+    CHECK_CONTAINS(error_of_forged(server), OTHER_KEY);
     setenv("SSL_CERT_FILE", certificate_path("ca.pem"), 1);
     CHECK_CONTAINS(error_of_forged(server), UNTRUSTED);
     unsetenv("SSL_CERT_FILE");
@@ -140,7 +140,7 @@ TEST(bundled_roots_are_the_fallback) {
         alarm(30);
         if (!change_root(folder))
             _exit(2);
-        _exit(strstr(error_of_forged(server), BAD_SIGNATURE) != NULL ? 0 : 3);
+        _exit(strstr(error_of_forged(server), OTHER_KEY) != NULL ? 0 : 3);
     }
     waitpid(child, &status, 0);
     /* 2: this environment does not permit chroot(). */
@@ -188,13 +188,33 @@ struct rejection {
 static const struct rejection rejections[] = {
     {"expired", "expired", .code = REFOLD_ERROR_TLS, .message = "has expired"},
     {"not valid yet", "early", .code = REFOLD_ERROR_TLS, .message = "is not valid yet"},
-    {"wrong host", "wrong-host", .code = REFOLD_ERROR_TLS, .message = "is for another host name"},
-    {"unknown authority", "unknown", .code = REFOLD_ERROR_TLS, .message = "an authority that is not trusted"},
-    {"self-signed", "self-signed", .code = REFOLD_ERROR_TLS, .message = "an authority that is not trusted"},
+    {"wrong host", "wrong-host", .code = REFOLD_ERROR_TLS,
+     .message = "is for another host name: it names other.invalid"},
+    {"many hosts", "many-hosts", .code = REFOLD_ERROR_TLS,
+     .message = "it names a.invalid, b.invalid, 192.0.2.1 and 2 more"},
+    {"unknown authority", "unknown", .code = REFOLD_ERROR_TLS,
+     .message = "was issued by \"Test unknown-ca\", not trusted here"},
+    {"intermediate of an unknown authority", "chained", .code = REFOLD_ERROR_TLS,
+     .message = "was issued by \"Test intermediate\" under \"Test unknown-ca\", not trusted here"},
+    {"self-signed", "self-signed", .code = REFOLD_ERROR_TLS,
+     .message = ": self-signed certificate, not trusted (refold_options_set_ca_file"},
     {"an authority's certificate, untrusted", "own-root", .code = REFOLD_ERROR_TLS,
-     .message = "is that of an authority"},
+     .message = ": self-signed certificate, not trusted (it can be trusted if it is made with CA:FALSE"},
     {"an authority's certificate, trusted", "own-root", "own-root.pem", .code = REFOLD_ERROR_TLS,
-     .message = "is that of an authority"},
+     .message = "is that of an authority: the server needs one that the authority issued, or a self-signed "
+                "one with CA:FALSE"},
+    {"an authority with a trusted name and another key", "impostor", .code = REFOLD_ERROR_TLS,
+     .message = "does not end in a trusted root: the one named \"Test ca\" here has another key"},
+    {"an authority with a P-521 key", "p521", "p521-ca.pem", .code = REFOLD_ERROR_TLS,
+     .message = "is signed with an ECDSA key on the curve P-521, which is not supported"},
+    {"SHA-512 with ECDSA", "sha512", .code = REFOLD_ERROR_TLS,
+     .message = "is signed with ECDSA and SHA-512, which is not supported"},
+    {"for clients only", "client-only", .code = REFOLD_ERROR_TLS,
+     .message = "is not for servers: it lacks the extended key usage \"server authentication\""},
+    {"RSA with 1024 bits", "weak", .code = REFOLD_ERROR_TLS,
+     .message = "has an RSA key of 1024 bits, which is not supported"},
+    {"an authority with an RSA key of 1024 bits", "weak-chain", "weak-ca.pem", .code = REFOLD_ERROR_TLS,
+     .message = "is signed with an RSA key of 1024 bits, which is not supported"},
     {"unknown critical extension", "demanding", .code = REFOLD_ERROR_TLS,
      .message = "is not valid (unsupported critical extension"},
     {"another address",
@@ -202,7 +222,7 @@ static const struct rejection rejections[] = {
      NULL,
      {.address = "127.0.0.3"},
      REFOLD_ERROR_TLS,
-     "is for another host name",
+     "is for another host name: it names localhost, 127.0.0.1, 127.0.0.2 and 1 more",
      false},
     {"TLS 1.0",
      "good",
@@ -251,9 +271,10 @@ static void check_rejection(void *data) {
     CHECK(get(client, &error) == NULL);
     CHECK_ERROR(error, rejection->code, rejection->message);
     CHECK_CONTAINS(refold_error_message(error), strstr(server_url(server), "//") + 2);
-    const char *const debug_prints[] = {"Error", "Other(", "Invalid", "Some(", "::", "{"};
+    const char *const debug_prints[] = {"Error", "Other(", "Invalid", "Some(", "::", "{", "["};
     for (size_t i = 0; i < COUNT(debug_prints); i++)
         CHECK_LACKS(refold_error_message(error), debug_prints[i]);
+    CHECK(strlen(refold_error_message(error)) <= 200);
     CHECK_INT(refold_error_is_retryable(error), rejection->is_retried);
     CHECK_INT(refold_error_attempts(error), rejection->is_retried ? 2 : 1);
     CHECK_INT(refold_error_http_status(error), 0);
@@ -273,6 +294,8 @@ TEST(the_reason_of_distrust_is_reported) {
         /* certificate_path() is for the main thread only. */
         snprintf(key, sizeof key, "%s.pem", rejections[i].certificate);
         certificate_path(key);
+        if (rejections[i].trusted != NULL)
+            certificate_path(rejections[i].trusted);
         snprintf(key, sizeof key, "%s.key", rejections[i].certificate);
         certificate_path(key);
     }
@@ -334,6 +357,27 @@ TEST(servers_with_the_right_certificate_are_trusted) {
         CHECK_INT(server_handshakes(server), 1);
         refold_client_free(client);
         free(url);
+        server_stop(server);
+    }
+}
+
+TEST(a_self_signed_certificate_of_no_authority_can_be_trusted) {
+    struct server *server = serve_tls("self-signed", (struct server_options){0});
+    refold_options *options = test_options(server_url(server));
+    refold_options_set_ca_file(options, certificate_path("self-signed.pem"));
+    must_complete(client_of(options));
+    server_stop(server);
+}
+
+/* The server refuses the handshake if none of the protocols offered is known to it. */
+TEST(http_1_1_is_the_only_protocol_offered) {
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    for (size_t i = 0; i < COUNT(versions); i++) {
+        struct server *server = serve_tls(
+            "good", (struct server_options){.maximum_tls = versions[i], .minimum_tls = versions[i]});
+        check_case("TLS 1.%zu", 2 + i);
+        must_complete(trusting_client(server));
+        CHECK_STR(server_alpn(server), "http/1.1");
         server_stop(server);
     }
 }

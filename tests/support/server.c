@@ -155,6 +155,7 @@ struct server {
     size_t request_count, request_capacity;
     size_t connections, open, handshakes;
     uint64_t received, sent;
+    char alpn[256];
 };
 
 static void server_changed(struct server *server) { pthread_cond_broadcast(&server->changed); }
@@ -327,6 +328,27 @@ bool exchange_send_below_tls(struct exchange *exchange, const void *bytes, size_
     bool sent = exchange_send(exchange, bytes, length);
     exchange->tls = tls;
     return sent;
+}
+
+void exchange_ask_to_renegotiate(struct exchange *exchange) {
+    SSL_set_verify(exchange->tls, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    SSL_renegotiate(exchange->tls);
+    SSL_do_handshake(exchange->tls);
+    wait_again(exchange, POLLIN);
+}
+
+void exchange_renegotiate(struct exchange *exchange) {
+    char byte;
+    exchange_ask_to_renegotiate(exchange);
+    receive(exchange, &byte, 1);
+}
+
+void exchange_send_mac_alert(struct exchange *exchange) {
+    static const char damaged[5 + 40] = {0x17, 3, 3, 0, 40};
+    char byte;
+    SSL_set0_rbio(exchange->tls, must_allocate(BIO_new_mem_buf(damaged, sizeof damaged)));
+    ERR_clear_error();
+    SSL_read(exchange->tls, &byte, 1);
 }
 
 void exchange_cork(struct exchange *exchange, bool corked) {
@@ -740,10 +762,36 @@ static void start_acceptor(struct server *server) {
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-static SSL_CTX *make_tls(const struct server_options *options) {
+/* Selects http/1.1 if it is offered. */
+static int choose_protocol(SSL *tls, const unsigned char **chosen, unsigned char *length,
+                           const unsigned char *offered, unsigned int size, void *data) {
+    static const unsigned char known[] = "\x08http/1.1";
+    struct server *server = data;
+    (void)tls;
+    pthread_mutex_lock(&server->lock);
+    size_t at = 0;
+    for (unsigned int i = 0; i < size && at + offered[i] + 2 < sizeof server->alpn; i += offered[i] + 1) {
+        at += (size_t)snprintf(server->alpn + at, sizeof server->alpn - at, "%s%.*s", i == 0 ? "" : ",",
+                               offered[i], (const char *)offered + i + 1);
+    }
+    pthread_mutex_unlock(&server->lock);
+    int found = SSL_select_next_proto((unsigned char **)(uintptr_t)chosen, length, known, sizeof known - 1,
+                                      offered, size);
+    return found == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+static SSL_CTX *make_tls(struct server *server) {
+    const struct server_options *options = &server->options;
     SSL_CTX *tls = must_allocate(SSL_CTX_new(TLS_server_method()));
     if (options->minimum_tls != 0 && options->minimum_tls < TLS1_2_VERSION)
         SSL_CTX_set_cipher_list(tls, "ALL:@SECLEVEL=0");
+    if (strncmp(options->certificate, "weak", 4) == 0)
+        SSL_CTX_set_security_level(tls, 0);
+    static const int verification[] = {SSL_VERIFY_NONE, SSL_VERIFY_PEER,
+                                       SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT};
+    SSL_CTX_set_verify(tls, verification[options->client_certificate], NULL);
+    SSL_CTX_set_session_id_context(tls, (const unsigned char *)"tests", 5);
+    SSL_CTX_set_alpn_select_cb(tls, choose_protocol, server);
     SSL_CTX_set_min_proto_version(tls, options->minimum_tls);
     SSL_CTX_set_max_proto_version(tls, options->maximum_tls);
     SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
@@ -783,7 +831,7 @@ struct server *serve(const struct server_options *options) {
     server->port = port;
     choose_handler(server);
     if (options->certificate != NULL)
-        server->tls = make_tls(options);
+        server->tls = make_tls(server);
     pthread_mutex_init(&server->lock, NULL);
     condition_init(&server->changed);
     server->stop = must_not_fail(open_owned(open_eventfd, NULL));
@@ -825,6 +873,14 @@ void server_stop(struct server *server) {
     free(server);
 }
 
+static const char *temporary_copy(const char *text, size_t length) {
+    static _Thread_local char copies[8][4096];
+    static _Thread_local unsigned next;
+    char *copy = copies[next++ % COUNT(copies)];
+    snprintf(copy, sizeof copies[0], "%.*s", (int)length, text);
+    return copy;
+}
+
 /* What happened ------------------------------------------------------------------------------------------ */
 
 const char *server_url(const struct server *server) { return server->url; }
@@ -847,6 +903,13 @@ COUNTER(size_t, server_handshakes, handshakes)
 COUNTER(size_t, server_requests, request_count)
 COUNTER(uint64_t, server_received, received)
 COUNTER(uint64_t, server_sent, sent)
+
+const char *server_alpn(struct server *server) {
+    pthread_mutex_lock(&server->lock);
+    const char *alpn = temporary_copy(server->alpn, strlen(server->alpn));
+    pthread_mutex_unlock(&server->lock);
+    return alpn;
+}
 
 static struct request request_at(struct server *server, size_t index) {
     struct request request = {.head = NULL, .at_ms = -1, .connection = SIZE_MAX};
@@ -909,14 +972,6 @@ size_t exchange_connection(const struct exchange *exchange) { return exchange->c
 const char *exchange_head(const struct exchange *exchange) { return exchange->head; }
 
 /* Heads -------------------------------------------------------------------------------------------------- */
-
-static const char *temporary_copy(const char *text, size_t length) {
-    static _Thread_local char copies[8][4096];
-    static _Thread_local unsigned next;
-    char *copy = copies[next++ % COUNT(copies)];
-    snprintf(copy, sizeof copies[0], "%.*s", (int)length, text);
-    return copy;
-}
 
 const char *head_line(const char *head) {
     return head == NULL ? NULL : temporary_copy(head, strcspn(head, "\r"));
@@ -1013,7 +1068,7 @@ static void run_command(const char *format, const char *folder) {
 static void remove_certificates(void) { run_command("rm -rf '%s'", certificates); }
 
 const char *certificate_path(const char *file) {
-    static char paths[32][PATH_MAX];
+    static char paths[80][PATH_MAX];
     if (certificates[0] == '\0') {
         const char *given = getenv("CHECK_CERTIFICATES");
         snprintf(certificates, sizeof certificates, "%s", given == NULL ? "/tmp/certificates-XXXXXX" : given);

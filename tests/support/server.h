@@ -76,6 +76,9 @@ struct response {
 
 /* Servers ------------------------------------------------------------------------------------------------ */
 
+/* Whether the server asks clients for a certificate. */
+enum client_certificate { UNASKED, OPTIONAL, REQUIRED };
+
 struct server_options {
     const char *address;     /* NULL: 127.0.0.1; else another address of 127.0.0.0/8, or ::1 */
     uint16_t port;           /* 0: any free port; serve() returns NULL if the port is in use */
@@ -85,6 +88,7 @@ struct server_options {
     /* Keeps TLS sessions in memory, so that a ticket is an id of 32 bytes. Other tickets contain the session,
      * and 1 of 400 is a cipher block shorter than the others. */
     bool keeps_sessions;
+    enum client_certificate client_certificate;
     /* Called on each new connection, before TLS and before anything is read; may be NULL. */
     void (*connected)(struct exchange *exchange);
     /* Called after each TLS handshake, before a request is read; may be NULL. */
@@ -117,7 +121,10 @@ size_t server_connections(struct server *server); /* connections accepted */
 size_t server_open(struct server *server);        /* of these, the ones the server has not closed */
 size_t server_handshakes(struct server *server);  /* completed TLS handshakes */
 size_t server_requests(struct server *server);    /* requests whose head was read */
-uint64_t server_received(struct server *server);  /* bytes, without TLS overhead */
+/* The application protocols that the last client offered, separated by commas; "": none. Valid until the
+ * thread's next 7 calls of this function or head_value(). */
+const char *server_alpn(struct server *server);
+uint64_t server_received(struct server *server); /* bytes, without TLS overhead */
 uint64_t server_sent(struct server *server);
 /* The head of request `index`, byte for byte, including the empty line; NULL: no such request. Valid until
  * server_stop(). */
@@ -159,6 +166,14 @@ bool exchange_send(struct exchange *exchange, const void *bytes, size_t length);
 bool exchange_send_text(struct exchange *exchange, const char *text);
 /* Sends bytes to the socket directly, bypassing TLS, as no server should. */
 bool exchange_send_below_tls(struct exchange *exchange, const void *bytes, size_t length);
+/* Asks for a new handshake in which the client must present a certificate (TLS 1.2 only), and waits until the
+ * client responds, but does not read the response. */
+void exchange_ask_to_renegotiate(struct exchange *exchange);
+/* The same, and reads the response: if the client declines, OpenSSL sends the fatal alert "handshake
+ * failure". */
+void exchange_renegotiate(struct exchange *exchange);
+/* Sends the fatal alert "bad record MAC" within the session, as if the client's records were damaged. */
+void exchange_send_mac_alert(struct exchange *exchange);
 /* Holds back whatever is sent until called with false, which sends it all at once. */
 void exchange_cork(struct exchange *exchange, bool corked);
 /* Sends a close_notify and leaves the connection open. */

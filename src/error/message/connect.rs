@@ -2,6 +2,7 @@
 //!
 //! Reasons follow a prefix that names the host or peer, such as "could not connect to HOST:PORT: ".
 
+use std::borrow::Cow;
 use std::fmt::{self, Display};
 
 use super::Phase;
@@ -117,10 +118,22 @@ pub const NO_COMMON_TLS: &str = "the server offers no safe version or cipher sui
 pub const CLOSED_IN_HANDSHAKE: &str = "the server closed it during the TLS handshake";
 pub const NO_CLOSE_NOTIFY: &str = "it ended without a TLS close_notify: the response may be cut off";
 pub const TLS_SESSION_ENDED: &str = "its TLS session has ended";
+pub const RENEGOTIATION: &str = "the server asked for a second TLS handshake, probably for a client certificate, \
+                                 and this library supports neither";
 
 /// The host name cannot be in a certificate.
 pub fn not_a_server_name(host: &str) -> String {
     format!("{host} is not a name that a certificate can contain")
+}
+
+pub const UNDECRYPTABLE: &str = "a record could not be decrypted: it was damaged or forged on its way";
+pub const RECORD_TOO_LARGE: &str = "a record is larger than TLS allows";
+pub const NO_RANDOM_BYTES: &str = "the system has no random numbers";
+pub const NO_TIME: &str = "the system's clock cannot be read";
+
+/// rustls failed for a reason that no server causes.
+pub fn tls_failed(detail: &str) -> String {
+    format!("TLS failed ({detail})")
 }
 
 /// The server sent data that cannot be parsed.
@@ -134,28 +147,76 @@ pub fn tls_violation(detail: &str) -> String {
 }
 
 /// The server sent an alert during the handshake.
-pub fn handshake_refused(alert: impl Display) -> String {
-    format!("the server refused the handshake ({alert})")
+pub fn handshake_refused(alert: u8) -> String {
+    let reason = match alert {
+        40 => ": it accepts none of the algorithms offered, or has a key that is not supported",
+        71 => ": it demands stronger algorithms than those offered",
+        112 => ": it does not serve this host name",
+        120 => ": it does not accept HTTP/1.1",
+        _ => "",
+    };
+    format!("the server refused the handshake ({}){reason}", alert_name(alert))
+}
+
+/// The server sent an alert that asks for, or rejects, a client certificate.
+pub fn client_certificate_required(alert: u8) -> String {
+    let name = alert_name(alert);
+    format!("the server requires a client certificate, which this library does not support ({name})")
+}
+
+/// The server sent an alert after the handshake because it does not accept the client.
+pub fn client_refused(alert: u8) -> String {
+    format!("the server refused this client after the handshake ({})", alert_name(alert))
+}
+
+/// The server sent any other alert after the handshake.
+pub fn session_ended_by_alert(alert: u8) -> String {
+    format!("the server ended the TLS session ({})", alert_name(alert))
+}
+
+/// The names of TLS alerts, as in RFC 8446, 6.
+pub fn alert_name(alert: u8) -> Cow<'static, str> {
+    Cow::Borrowed(match alert {
+        0 => "close notify",
+        10 => "unexpected message",
+        20 => "bad record MAC",
+        21 => "decryption failed",
+        22 => "record overflow",
+        30 => "decompression failure",
+        40 => "handshake failure",
+        41 => "no certificate",
+        42 => "bad certificate",
+        43 => "unsupported certificate",
+        44 => "certificate revoked",
+        45 => "certificate expired",
+        46 => "certificate unknown",
+        47 => "illegal parameter",
+        48 => "unknown authority",
+        49 => "access denied",
+        50 => "decode error",
+        51 => "decrypt error",
+        60 => "export restriction",
+        70 => "protocol version",
+        71 => "insufficient security",
+        80 => "internal error",
+        86 => "inappropriate fallback",
+        90 => "user canceled",
+        100 => "no renegotiation",
+        109 => "missing extension",
+        110 => "unsupported extension",
+        111 => "certificate unobtainable",
+        112 => "unrecognized name",
+        113 => "bad certificate status response",
+        114 => "bad certificate hash value",
+        115 => "unknown key identity",
+        116 => "certificate required",
+        120 => "no application protocol",
+        121 => "encrypted hello required",
+        _ => return Cow::Owned(format!("alert {alert}")),
+    })
 }
 
 /// What was received after the handshake is invalid.
 pub fn invalid_records(reason: &str) -> String {
     format!("the received data is not valid TLS: {reason}")
-}
-
-// Certificates.
-
-pub const CERTIFICATE_EXPIRED: &str =
-    "the server's certificate has expired (or this machine's clock is wrong)";
-pub const CERTIFICATE_NOT_YET_VALID: &str =
-    "the server's certificate is not valid yet (or this machine's clock is wrong)";
-pub const CERTIFICATE_FOR_OTHER_HOST: &str = "the server's certificate is for another host name";
-pub const UNKNOWN_ISSUER: &str = "the server's certificate was issued by an authority that is not trusted here \
-                                  (refold_options_set_ca_file adds one)";
-pub const CA_AS_SERVER: &str =
-    "the server's certificate is that of an authority: it needs one of its own, signed by the authority";
-
-/// Any other defect of the certificate.
-pub fn invalid_certificate(detail: &str) -> String {
-    format!("the server's certificate is not valid ({detail})")
 }

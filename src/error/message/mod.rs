@@ -2,6 +2,7 @@
 //! details.
 
 pub mod argument;
+pub mod certificate;
 pub mod connect;
 pub mod document;
 pub mod wire;
@@ -112,4 +113,15 @@ fn write_status(f: &mut fmt::Formatter<'_>, status: u16) -> fmt::Result {
         300..=303 | 305..=399 => f.write_str(" (redirects are never followed: check the base URL)"),
         _ => Ok(()),
     }
+}
+
+/// Checks that a sentence has no trace of a type, and is short enough to be read.
+#[cfg(test)]
+pub(crate) fn assert_readable(kind: ErrorKind) {
+    const MAX_CHARS: usize = 200;
+    let sentence = Error::from(kind).to_string();
+    let letters: Vec<char> = sentence.chars().collect();
+    let is_camel_case = letters.windows(2).any(|pair| pair[0].is_lowercase() && pair[1].is_uppercase());
+    assert!(!is_camel_case && !sentence.contains(['{', '[']), "{sentence}");
+    assert!(letters.len() <= MAX_CHARS, "{} characters: {sentence}", letters.len());
 }

@@ -11,8 +11,6 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ClientConfig;
-
 use crate::context::{CallContext, Interruption};
 use crate::error::message::connect as message;
 use crate::error::{ErrorKind, Phase};
@@ -21,6 +19,7 @@ use crate::http::exchange::Exchange;
 use crate::http::failure::Failure;
 use crate::http::proxy::{Protocol, Proxy};
 use crate::http::socket::Socket;
+use crate::http::tls::TlsConfig;
 use crate::http::tls::session::Session;
 use crate::http::url::{BaseUrl, Host};
 use crate::sys::dns::read_settings;
@@ -37,7 +36,7 @@ pub struct Route {
     /// The proxy, or `None` for direct connections.
     pub proxy: Option<Proxy>,
     /// The TLS settings, or `None` for plaintext.
-    pub tls: Option<Arc<ClientConfig>>,
+    pub tls: Option<Arc<TlsConfig>>,
     /// The timeout for establishing one connection.
     pub connect_timeout: Option<Duration>,
     /// Header lines of every request.

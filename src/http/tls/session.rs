@@ -1,12 +1,11 @@
 //! A TLS session on a connection. Decrypts records in place, in buffers that are wiped. Temporary copies that rustls
 //! makes are wiped by the allocator.
 
-use std::sync::Arc;
 use std::{fmt, mem};
 
 use rustls::client::UnbufferedClientConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptError, InsufficientSizeError};
-use rustls::{ClientConfig, InvalidMessage};
+use rustls::{InvalidMessage, ProtocolVersion};
 
 use crate::context::CallContext;
 use crate::error::ErrorKind;
@@ -14,8 +13,8 @@ use crate::error::message::connect as message;
 use crate::http::buffers::IoBuffers;
 use crate::http::failure::Failure;
 use crate::http::socket::Socket;
-use crate::http::tls::explain::explain;
-use crate::http::tls::server_name;
+use crate::http::tls::explain::classify_established;
+use crate::http::tls::{TlsConfig, server_name};
 use crate::http::url::BaseUrl;
 
 /// The maximum size of an encrypted alert.
@@ -36,20 +35,27 @@ pub struct Session {
     has_failed: bool,
     /// The server has sent a close_notify.
     has_ended: bool,
+    /// The handshake is complete, and the version is TLS 1.2, in which a server may ask for a second one.
+    is_renegotiable: bool,
+    /// The server has asked for a second handshake, which rustls declines, and has sent no data since.
+    asks_to_renegotiate: bool,
+    /// The server has asked for a client certificate.
+    asks_for_certificate: bool,
 }
 
 impl Session {
     /// Performs the handshake on a new connection.
     pub fn handshake(
         socket: &mut Socket,
-        config: &Arc<ClientConfig>,
+        config: &TlsConfig,
         base: &BaseUrl,
         context: &CallContext,
     ) -> Result<Session, Failure> {
         let failed = |reason: String| Failure::from(ErrorKind::Tls { peer: base.peer(), reason });
         let name = server_name(&base.host).map_err(failed)?;
-        let tls =
-            UnbufferedClientConnection::new(config.clone(), name).map_err(|error| failed(explain(&error)))?;
+        let explained = |error: &rustls::Error| failed(config.explain(error));
+        let tls = UnbufferedClientConnection::new(config.rustls.clone(), name)
+            .map_err(|error| explained(&error))?;
         let mut session = Session {
             tls,
             records: IoBuffers::default(),
@@ -58,6 +64,9 @@ impl Session {
             pending_error: None,
             has_failed: false,
             has_ended: false,
+            is_renegotiable: false,
+            asks_to_renegotiate: false,
+            asks_for_certificate: false,
         };
         loop {
             match session.advance(None) {
@@ -67,11 +76,13 @@ impl Session {
                 Err(error) => {
                     // Sends the alert with the reason.
                     session.close_notify(socket);
-                    return Err(failed(explain(&error)));
+                    return Err(explained(&error));
                 }
             }
             session.flush(socket, context)?;
             if !session.tls.is_handshaking() {
+                session.is_renegotiable = session.tls.protocol_version() == Some(ProtocolVersion::TLSv1_2);
+                session.asks_for_certificate = config.asks_for_certificate();
                 return Ok(session);
             }
             if session.has_ended || !session.read_records(socket, context)? {
@@ -86,13 +97,59 @@ impl Session {
         if self.pending_error.is_some() && !self.plaintext.input().is_empty() {
             return Ok(());
         }
-        self.advance(None).map_err(invalid_records)?;
+        self.advance(None).map_err(|error| self.classify(&error))?;
         self.encrypt(bytes)?;
-        self.flush(socket, context)
+        let sent = self.flush(socket, context);
+        if let Err(Failure::Lost(_)) = sent
+            && let Some(reason) = self.received_alert(socket)
+        {
+            return Err(reason);
+        }
+        sent
+    }
+
+    /// The failure that the server reported before it closed the connection, if it did.
+    fn received_alert(&mut self, socket: &mut Socket) -> Option<Failure> {
+        loop {
+            let received = socket.receive_now(self.records.input_append_buf()).ok().flatten();
+            let received = received.filter(|received| *received > 0)?;
+            self.records.input_appended(received);
+            if let Err(error) = self.advance(None) {
+                return Some(self.classify(&error));
+            }
+        }
+    }
+
+    fn classify(&self, error: &rustls::Error) -> Failure {
+        if self.asks_to_renegotiate {
+            return Failure::Refused(message::RENEGOTIATION.into());
+        }
+        classify_established(error, self.asks_for_certificate)
     }
 
     /// Waits for at least one byte and appends what has arrived. Returns 0 if the stream has ended.
     pub fn receive(
+        &mut self,
+        socket: &mut Socket,
+        into: &mut IoBuffers,
+        context: &CallContext,
+    ) -> Result<usize, Failure> {
+        let received = self.receive_plaintext(socket, into, context);
+        if !self.asks_to_renegotiate {
+            return received;
+        }
+        match received {
+            // Some servers just close the connection when the client declines.
+            Ok(0) | Err(Failure::Lost(_)) => Err(Failure::Refused(message::RENEGOTIATION.into())),
+            Ok(received) => {
+                self.asks_to_renegotiate = false;
+                Ok(received)
+            }
+            other => other,
+        }
+    }
+
+    fn receive_plaintext(
         &mut self,
         socket: &mut Socket,
         into: &mut IoBuffers,
@@ -106,7 +163,7 @@ impl Session {
             return Ok(available);
         }
         loop {
-            let received = self.advance(Some(into)).map_err(invalid_records)?;
+            let received = self.advance(Some(into)).map_err(|error| self.classify(&error))?;
             self.flush(socket, context)?;
             if received > 0 || self.has_ended {
                 return Ok(received);
@@ -208,6 +265,8 @@ impl Session {
                 },
                 Ok(ConnectionState::EncodeTlsData(data)) => {
                     encode(data, &mut self.outgoing);
+                    // The only message that a client sends on its own in TLS 1.2 declines a second handshake.
+                    self.asks_to_renegotiate |= self.is_renegotiable;
                     Ok(true)
                 }
                 Ok(ConnectionState::TransmitTlsData(data)) => {
@@ -278,10 +337,6 @@ impl fmt::Debug for Session {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Session").finish_non_exhaustive()
     }
-}
-
-fn invalid_records(error: rustls::Error) -> Failure {
-    Failure::Lost(message::invalid_records(&explain(&error)))
 }
 
 /// Appends a record of the handshake.
