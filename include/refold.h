@@ -522,8 +522,9 @@ void refold_options_set_max_response_bytes(refold_options *options, uint64_t byt
 /**
  * Sets the interval between two polls of refold_wait_execution().
  *
- * While responses stay the same, each pause is half as long again as the one before it, up to ten times the
- * interval. A change resets it to the interval.
+ * While responses stay the same, each pause is half as long again as the one before it. A change resets it to
+ * the interval. Each consecutive failed poll doubles it, until a poll succeeds. Neither makes it longer than
+ * ten times the interval.
  *
  * \param milliseconds  The interval, at least 10. Default: 1,000.
  */
@@ -711,8 +712,9 @@ refold_execution *refold_get_execution(const refold_client *client,
  * Polls an execution until its state is final, the timeout expires, or `cancel` is triggered.
  *
  * Each poll is one call with the timeout and the retries of the options. The first pause is the interval set
- * by refold_options_set_poll_interval_ms(). Pauses grow while nothing changes, and are never shorter than a
- * Retry-After of the server. Up to five consecutive retryable failures of polls are tolerated.
+ * by refold_options_set_poll_interval_ms(). Pauses grow while nothing changes, double with each consecutive
+ * failed poll, and are never shorter than a Retry-After of the server. Up to five consecutive retryable
+ * failures of polls are tolerated.
  *
  * `on_progress` is called with every snapshot, including the final one. If it returns false, the wait fails
  * with REFOLD_ERROR_CANCELLED, except after the final snapshot, when there is nothing left to stop. The

@@ -48,7 +48,9 @@ fn backoff(attempts: u32, random: u32) -> Duration {
 #[derive(Debug)]
 pub struct PollSchedule {
     interval: Duration,
+    /// The pause after a success. Grows while nothing changes.
     pause: Duration,
+    /// The number of consecutive failed polls.
     failures: u32,
 }
 
@@ -63,19 +65,26 @@ impl PollSchedule {
     pub fn after_snapshot(&mut self, is_unchanged: bool, retry_after: Option<Duration>) -> Duration {
         self.failures = 0;
         self.pause = if is_unchanged {
-            self.pause.saturating_add(self.pause / 2).min(self.interval.saturating_mul(MAX_INTERVAL_GROWTH))
+            self.pause.saturating_add(self.pause / 2).min(self.max_pause())
         } else {
             self.interval
         };
         self.pause.max(retry_after.unwrap_or_default())
     }
 
-    /// The pause after a failed poll, or `None` if the wait ends with this error, because it is permanent or too many
-    /// consecutive polls have failed.
+    /// The pause after a failed poll: doubled by each consecutive failure, never shorter than the Retry-After. `None`
+    /// if the wait ends with this error, because it is permanent or too many consecutive polls have failed.
     pub fn after_failure(&mut self, error: &Error) -> Option<Duration> {
         self.failures += 1;
-        let is_tolerated = error.is_retryable() && self.failures <= MAX_FAILED_POLLS;
-        is_tolerated.then(|| self.pause.max(error.retry_after().unwrap_or_default()))
+        if !error.is_retryable() || self.failures > MAX_FAILED_POLLS {
+            return None;
+        }
+        let pause = self.pause.saturating_mul(1 << self.failures).min(self.max_pause());
+        Some(pause.max(error.retry_after().unwrap_or_default()))
+    }
+
+    fn max_pause(&self) -> Duration {
+        self.interval.saturating_mul(MAX_INTERVAL_GROWTH)
     }
 }
 
@@ -146,6 +155,26 @@ mod tests {
     }
 
     #[test]
+    fn each_failure_doubles_the_poll_pause_up_to_tenfold() {
+        let pauses = |schedule: &mut PollSchedule, failures| -> Vec<u128> {
+            let pause = |_| schedule.after_failure(&status(503, None)).map_or(0, |pause| pause.as_millis());
+            (0..failures).map(pause).collect()
+        };
+        let mut schedule = PollSchedule::new(Duration::from_millis(100));
+        assert_eq!(pauses(&mut schedule, 6), [200, 400, 800, 1000, 1000, 0]);
+        // A success undoes the doublings, but not the growth while nothing changes.
+        assert_eq!(schedule.after_snapshot(false, None), Duration::from_millis(100));
+        assert_eq!(schedule.after_snapshot(true, None), Duration::from_millis(150));
+        assert_eq!(pauses(&mut schedule, 4), [300, 600, 1000, 1000]);
+        assert_eq!(schedule.after_snapshot(true, None), Duration::from_millis(225));
+        assert_eq!(pauses(&mut schedule, 1), [450]);
+        assert_eq!(schedule.after_snapshot(false, None), Duration::from_millis(100));
+        assert_eq!(pauses(&mut schedule, 1), [200]);
+        let mut longest = PollSchedule::new(Duration::MAX);
+        assert_eq!(longest.after_failure(&status(503, None)), Some(Duration::MAX));
+    }
+
+    #[test]
     fn five_failures_in_a_row_are_tolerated() {
         let mut schedule = PollSchedule::new(Duration::from_millis(10));
         (0..5).for_each(|_| assert!(schedule.after_failure(&status(503, None)).is_some()));
@@ -158,10 +187,15 @@ mod tests {
     #[test]
     fn retry_after_is_the_minimum_of_a_poll_pause() {
         let mut schedule = PollSchedule::new(Duration::from_secs(3));
-        for (requested, seconds) in [(0, 3), (2, 3), (7, 7), (600, 600)] {
-            let pause = Duration::from_secs(seconds);
-            assert_eq!(schedule.after_snapshot(false, Some(Duration::from_secs(requested))), pause);
-            assert_eq!(schedule.after_failure(&status(429, Some(requested))), Some(pause));
+        for (requested, after_snapshot, after_failure) in
+            [(0, 3, 6), (2, 3, 6), (5, 5, 6), (7, 7, 7), (600, 600, 600)]
+        {
+            let pauses = (
+                schedule.after_snapshot(false, Some(Duration::from_secs(requested))),
+                schedule.after_failure(&status(429, Some(requested))),
+            );
+            let expected = (Duration::from_secs(after_snapshot), Some(Duration::from_secs(after_failure)));
+            assert_eq!(pauses, expected, "{requested}");
         }
     }
 }

@@ -98,7 +98,7 @@ func WithMaxResponseBytes(bytes uint64) Option {
 }
 
 // WithPollInterval sets the pause between two polls of a wait. Default: 1 second; minimum: 10 milliseconds. The pause
-// grows by half while nothing changes, up to ten times its initial length.
+// grows by half while nothing changes, and doubles with each failed poll, up to ten times its initial length.
 func WithPollInterval(interval time.Duration) Option {
 	return durationOption("poll_interval", interval, func(options *C.refold_options, milliseconds C.uint64_t) {
 		C.refold_options_set_poll_interval_ms(options, milliseconds)

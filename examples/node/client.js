@@ -119,9 +119,9 @@ export class Client {
      * Polls an execution until its state is final, and resolves to the last snapshot. Only the signal limits the wait:
      * without one, such as AbortSignal.timeout(60_000), it may never end.
      *
-     * Each poll is one call with its own timeout and retries. The pause grows by half while nothing changes, up to ten
-     * times the poll interval, and is never shorter than a Retry-After after a failed poll. Up to five consecutive
-     * polls may fail with a retryable error.
+     * Each poll is one call with its own timeout and retries. The pause grows by half while nothing changes, and doubles
+     * with each consecutive failed poll, up to ten times the poll interval. After a failed poll, it is never shorter than
+     * its Retry-After. Up to five consecutive polls may fail with a retryable error.
      *
      * Pauses occupy no thread. That is why this method does not call refold_wait_execution(): a few waits would block
      * the pool for file I/O and name lookups of the whole program.
@@ -224,17 +224,21 @@ class PollSchedule {
         const isUnchanged = text === this.#previousText;
         this.#previousText = text;
         this.#failures = 0;
-        this.#pause = isUnchanged ? Math.min(this.#pause * 1.5, this.#interval * MAX_PAUSE_FACTOR) : this.#interval;
+        this.#pause = isUnchanged ? this.#limit(this.#pause * 1.5) : this.#interval;
         return this.#pause;
     }
 
-    /** Returns the pause after a failed poll. Throws the error after too many consecutive failures. */
+    /** Doubles the pause with each consecutive failed poll. Throws the error after too many of them. */
     afterFailure(error) {
         this.#failures += 1;
         if (this.#failures > MAX_FAILED_POLLS) {
             throw error;
         }
-        return Math.max(this.#pause, error.retryAfterMs ?? 0);
+        return Math.max(this.#limit(this.#pause * 2 ** this.#failures), error.retryAfterMs ?? 0);
+    }
+
+    #limit(pause) {
+        return Math.min(pause, this.#interval * MAX_PAUSE_FACTOR);
     }
 }
 

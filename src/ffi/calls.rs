@@ -59,8 +59,9 @@ pub type refold_progress_fn =
 /// Polls an execution until its state is final, the timeout expires, or `cancel` is triggered.
 ///
 /// Each poll is one call with the timeout and the retries of the options. The first pause is the interval set
-/// by refold_options_set_poll_interval_ms(). Pauses grow while nothing changes, and are never shorter than a
-/// Retry-After of the server. Up to five consecutive retryable failures of polls are tolerated.
+/// by refold_options_set_poll_interval_ms(). Pauses grow while nothing changes, double with each consecutive
+/// failed poll, and are never shorter than a Retry-After of the server. Up to five consecutive retryable
+/// failures of polls are tolerated.
 ///
 /// `on_progress` is called with every snapshot, including the final one. If it returns false, the wait fails
 /// with REFOLD_ERROR_CANCELLED, except after the final snapshot, when there is nothing left to stop. The

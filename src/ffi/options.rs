@@ -172,8 +172,9 @@ pub unsafe extern "C" fn refold_options_set_max_response_bytes(options: *mut ref
 
 /// Sets the interval between two polls of refold_wait_execution().
 ///
-/// While responses stay the same, each pause is half as long again as the one before it, up to ten times the
-/// interval. A change resets it to the interval.
+/// While responses stay the same, each pause is half as long again as the one before it. A change resets it to
+/// the interval. Each consecutive failed poll doubles it, until a poll succeeds. Neither makes it longer than
+/// ten times the interval.
 ///
 /// \param milliseconds  The interval, at least 10. Default: 1,000.
 #[unsafe(no_mangle)]

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
@@ -68,6 +69,18 @@ async function startServer(t, body) {
         disconnect,
         connections: () => sockets.size,
     };
+}
+
+/** Starts an HTTP server on this event loop. */
+async function startHttpServer(t, listener) {
+    const server = createHttpServer(listener);
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    t.after(() => {
+        server.close();
+        server.closeAllConnections();
+    });
+    return { url: `http://127.0.0.1:${server.address().port}` };
 }
 
 test('version() returns the version of the library', () => {
@@ -377,6 +390,20 @@ test('onProgress receives every snapshot', async () => {
 test('a wait works without onProgress', async () => {
     assert.equal((await sandboxClient().waitExecution('errored')).state, 'ERRORED');
     await assert.rejects(sandboxClient().waitExecution('no-such-id'), failure(Code.NOT_FOUND));
+});
+
+test('each failed poll doubles the pause', async (t) => {
+    const times = [];
+    const { url } = await startHttpServer(t, (request, response) => {
+        times.push(performance.now());
+        response.writeHead(503).end();
+    });
+    const wait = sandboxClient({ baseUrl: url, pollIntervalMs: 20 }).waitExecution(documented);
+    await assert.rejects(wait, failure(Code.SERVICE_UNAVAILABLE));
+    const pauses = times.slice(1).map((time, index) => time - times[index]);
+    assert.equal(pauses.length, 5);
+    // Timers may fire up to a millisecond early.
+    [40, 80, 160, 200, 200].forEach((min, index) => assert.ok(pauses[index] >= min - 2, `${pauses}`));
 });
 
 test('an exception of onProgress ends the wait', async () => {

@@ -49,16 +49,67 @@ fn interval_is_reset_by_a_change() {
 
 #[test]
 fn retry_after_is_the_minimum_of_a_pause() {
-    for (retry_after, pause) in
-        [(None, 3000), (Some(0), 3000), (Some(2), 3000), (Some(4), 4000), (Some(600), 600_000)]
-    {
-        for first in [running(1), status(429), status(503), status(500)] {
+    for (retry_after, after_snapshot, after_failure) in [
+        (None, 3000, 6000),
+        (Some(0), 3000, 6000),
+        (Some(2), 3000, 6000),
+        (Some(4), 4000, 6000),
+        (Some(7), 7000, 7000),
+        (Some(600), 600_000, 600_000),
+    ] {
+        for (first, pause) in [
+            (running(1), after_snapshot),
+            (status(429), after_failure),
+            (status(503), after_failure),
+            (status(500), after_failure),
+        ] {
             let mut client = client(vec![first.with_retry_after(retry_after), snapshot("COMPLETED")]);
             client.poll_interval = ms(3000);
             assert!(client.wait_for_one(0).is_ok());
             assert_eq!(client.attempt_times(), [0, pause], "{retry_after:?}");
         }
     }
+}
+
+/// The pauses of a wait with these polls, the last of which is repeated until the wait ends.
+fn pauses_of(client: &mut Client<Script>, steps: Vec<Step>) -> Vec<u64> {
+    client.restart(steps);
+    let _ = client.wait_for_one(0);
+    client.attempt_times().windows(2).map(|pair| pair[1] - pair[0]).collect()
+}
+
+#[test]
+fn each_failed_poll_doubles_the_pause_up_to_tenfold() {
+    let timed_out = || failure(ErrorKind::Timeout { limit: ms(1), phase: Phase::Waiting, peer: "p".into() });
+    let mut client = client(Vec::new());
+    for failed in [status(429), status(503), status(408), lost(), timed_out()] {
+        let pauses = pauses_of(&mut client, vec![failed.clone()]);
+        assert_eq!(pauses, [2000, 4000, 8000, 10_000, 10_000], "{failed:?}");
+        let pauses = pauses_of(&mut client, vec![running(1), running(1), failed.clone()]);
+        assert_eq!(pauses, [1000, 1500, 3000, 6000, 10_000, 10_000, 10_000], "{failed:?}");
+    }
+}
+
+#[test]
+fn success_undoes_the_doublings() {
+    let mut client = client(Vec::new());
+    for (snapshots, pauses) in [
+        ([running(1), running(2)], [1000, 2000, 4000, 1000, 2000]),
+        ([running(1), running(1)], [1000, 2000, 4000, 1500, 3000]),
+    ] {
+        let [first, second] = snapshots;
+        let steps = vec![first, status(503), lost(), second, status(429), snapshot("COMPLETED")];
+        assert_eq!(pauses_of(&mut client, steps), pauses);
+    }
+}
+
+/// The pause that a server asks for does not change the one after the next failure.
+#[test]
+fn retry_after_and_doubling_are_independent() {
+    let mut client = client(Vec::new());
+    let steps = [None, Some(30), Some(1), None, Some(1)].map(|s| status(429).with_retry_after(s));
+    let steps = steps.into_iter().chain([snapshot("COMPLETED")]).collect();
+    assert_eq!(pauses_of(&mut client, steps), [2000, 30_000, 8000, 10_000, 10_000]);
 }
 
 #[test]
@@ -127,8 +178,8 @@ fn five_timeouts_of_polls_are_waited_out() {
         client.max_retries = 3;
         let result = client.wait_for_one(0);
         assert_eq!(result.is_ok(), failed <= 5, "{failed}");
-        let times: Vec<u64> = (0..=failed.min(5) as u64).map(|poll| poll * 6000).collect();
-        assert_eq!(client.attempt_times(), times);
+        let times = [0, 7000, 16_000, 29_000, 44_000, 59_000];
+        assert_eq!(client.attempt_times(), times[..=failed.min(5)]);
         if let Err(error) = result {
             assert!(matches!(error.kind(), ErrorKind::Timeout { .. }), "{error:?}");
             assert_eq!(error.attempts(), 6);
@@ -243,7 +294,7 @@ fn each_poll_has_its_own_timeout_and_retries() {
     client.timeout = Some(ms(3500));
     assert!(client.wait_for_one(0).is_ok());
     // Three attempts, a pause, three attempts, a pause, two attempts, a pause, the last one.
-    assert_eq!(client.attempt_times(), [0, 1000, 3000, 4000, 5000, 7000, 8000, 9000, 10_000]);
+    assert_eq!(client.attempt_times(), [0, 1000, 3000, 4000, 5000, 7000, 9000, 10_000, 11_000]);
 }
 
 #[test]
