@@ -267,8 +267,8 @@ static void call_successfully(struct path *path, const struct plan *plan, const 
 }
 
 /* How far the exchange got: no byte, so the request was sent again; to the proxy, which had not accepted yet;
- * not to the end of the head; or far enough that the status counts, or the part of the body. */
-enum stage { NO_BYTE, AT_PROXY, LOST, HEAD_RECEIVED };
+ * not to the end of the head; to the end of the head; or into the body. */
+enum stage { NO_BYTE, AT_PROXY, LOST, EMPTY, HEAD_RECEIVED };
 
 static refold_code code_at(const struct plan *plan, enum stage stage) {
     const struct row *row = plan->row;
@@ -277,12 +277,12 @@ static refold_code code_at(const struct plan *plan, enum stage stage) {
         return row->code;
     if (is_silent && plan->deadline_ms == 0)
         return REFOLD_ERROR_CANCELLED;
-    if (stage == HEAD_RECEIVED && row->code > 0)
+    if (stage >= EMPTY && row->code > 0)
         return row->code;
     if (stage == AT_PROXY && plan->proxy != NULL)
         return REFOLD_ERROR_CONNECT;
-    /* Without TLS, truncation looks like the end of the body; half an object is no execution. */
-    if (stage == HEAD_RECEIVED && plan->way == CLOSES && row->until_close && !row->is_packed && !plan->secure)
+    /* Without TLS, truncation looks like the end of the body. An empty one was not cut off. */
+    if (stage == EMPTY && plan->way == CLOSES && row->until_close && !plan->secure)
         return REFOLD_ERROR_INVALID_RESPONSE;
     return is_silent ? REFOLD_ERROR_TIMEOUT : REFOLD_ERROR_TRANSPORT;
 }
@@ -291,7 +291,9 @@ static refold_code code_at(const struct plan *plan, enum stage stage) {
 static enum stage stage_at(const struct plan *plan, const struct script *script, size_t passed) {
     if (plan->idle && plan->way != KEEPS_SILENT && (plan->direction == TO_SERVER || passed == 0))
         return NO_BYTE;
-    return plan->direction == TO_CLIENT && passed >= strlen(script->head) ? HEAD_RECEIVED : LOST;
+    if (plan->direction == TO_SERVER || passed < strlen(script->head))
+        return LOST;
+    return passed == strlen(script->head) ? EMPTY : HEAD_RECEIVED;
 }
 
 /* Otherwise the stages follow each other, as far as their codes differ. */

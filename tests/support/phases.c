@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { DRIP_MS = 10, LARGE_KEY = 16 << 20, SEND_BUFFER_BYTES = 65536 };
+enum { DRIP_MS = 10, MAX_KEY_BYTES = 8192, SEND_BUFFER_BYTES = 1 };
 
 static void mark_reached(struct exchange *exchange) { event_add(exchange_data(exchange), 1); }
 
@@ -236,8 +236,8 @@ refold_options *scene_options(const struct scene *scene) {
     if (scene->phase->has_tls)
         refold_options_set_ca_file(options, certificate_path("ca.pem"));
     if (scene->phase->has_large_request) {
-        char *key = repeated("k", LARGE_KEY);
-        refold_options_set_api_key(options, key, TEST_ACCOUNT);
+        char *key = repeated("k", MAX_KEY_BYTES);
+        refold_options_set_api_key(options, key, key);
         free(key);
     }
     return options;

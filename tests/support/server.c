@@ -97,6 +97,12 @@ static int bound_socket(const char *where, uint16_t wanted, uint16_t *port) {
     return bound;
 }
 
+/* The least that the kernel accepts: connections then receive a few KiB before they are read. */
+static void limit_window(int listener) {
+    int bytes = 1;
+    must_not_fail(setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes));
+}
+
 static void write_url(char *url, size_t size, const char *scheme, const char *address, uint16_t port) {
     const char *host = address == NULL ? "127.0.0.1" : address;
     bool bracketed = strchr(host, ':') != NULL;
@@ -836,6 +842,8 @@ struct server *serve(const struct server_options *options) {
     condition_init(&server->changed);
     server->stop = must_not_fail(open_owned(open_eventfd, NULL));
     server->release = must_not_fail(open_owned(open_eventfd, NULL));
+    if (options->unserved)
+        limit_window(server->listener);
     must_not_fail(listen(server->listener, 1024));
     write_url(server->url, sizeof server->url, server->tls == NULL ? "http" : "https", options->address,
               server->port);

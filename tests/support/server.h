@@ -97,8 +97,9 @@ struct server_options {
     void (*handler)(struct exchange *exchange);
     const struct response *responses; /* copied, but not the texts they point to */
     size_t response_count;
-    void *data;     /* for the callbacks */
-    bool unserved;  /* accept no connection before server_release(); the kernel still establishes them */
+    void *data;    /* for the callbacks */
+    bool unserved; /* until server_release(), accept no connection; the kernel establishes them, for a few KiB
+                    */
     bool forgetful; /* count requests but keep neither their heads nor times: for long runs */
 };
 
