@@ -184,7 +184,9 @@ impl<T: Transport> Client<T> {
         let mut schedule = PollSchedule::new(self.poll_interval);
         let mut state = WaitState::default();
         loop {
-            let pause = match self.call(&id, &context.with_timeout(self.timeout)) {
+            let poll = context.with_timeout(self.timeout);
+            let granted = poll.remaining();
+            let pause = match self.call(&id, &poll) {
                 Ok(fetched) => {
                     let goes_on = on_progress(&fetched.execution);
                     if fetched.execution.state().is_final() {
@@ -199,8 +201,8 @@ impl<T: Transport> Client<T> {
                     schedule.after_snapshot(is_unchanged, retry_after)
                 }
                 Err(error) if has_run_out(&error, &context) => {
-                    state.record_failure(error);
-                    return Err(self.wait_timeout(limit, &state));
+                    state.record_failure(error.with_limit(granted.unwrap_or_default()));
+                    return Err(self.wait_timeout(limit, &mut state));
                 }
                 Err(error) => match schedule.after_failure(&error) {
                     Some(pause) => {
@@ -212,13 +214,14 @@ impl<T: Transport> Client<T> {
             };
             context.pause(pause).map_err(|why| match why {
                 Interruption::Cancelled => state.end(ErrorKind::Cancelled { phase: Phase::Polling }),
-                Interruption::TimedOut => self.wait_timeout(limit, &state),
+                Interruption::TimedOut => self.wait_timeout(limit, &mut state),
             })?;
         }
     }
 
-    /// The error of a wait that has reached its `limit`, with the result of its last poll.
-    fn wait_timeout(&self, limit: Option<Duration>, state: &WaitState) -> Error {
+    /// The error of a wait that has reached its `limit`. It quotes the result of the last poll, and has its failure as
+    /// the cause.
+    fn wait_timeout(&self, limit: Option<Duration>, state: &mut WaitState) -> Error {
         let last = match (&state.failure, &state.snapshot) {
             (Some(failure), _) if !matches!(failure.kind(), ErrorKind::Timeout { .. }) => {
                 failure.message().chars().take(MAX_QUOTED_FAILURE).collect()
@@ -226,7 +229,8 @@ impl<T: Transport> Client<T> {
             (_, Some(snapshot)) => message::last_status(&self.quote_status(snapshot)),
             (_, None) => message::NO_RESPONSE_YET.into(),
         };
-        state.end(ErrorKind::WaitTimeout { limit: limit.unwrap_or_default(), last })
+        let error = state.end(ErrorKind::WaitTimeout { limit: limit.unwrap_or_default(), last });
+        error.with_cause(state.failure.take())
     }
 
     fn quote_status(&self, snapshot: &Execution) -> String {

@@ -368,22 +368,10 @@ static void write_table(const refold_execution *execution) {
         write_row(&table, refold_execution_node(execution, i));
 }
 
-static bool has_failed(const refold_node *node) {
-    switch (refold_node_state(node)) {
-    case REFOLD_STATE_ERRORED:
-    case REFOLD_STATE_SKIPPED:
-    case REFOLD_STATE_TIMED_OUT:
-    case REFOLD_STATE_REJECTED:
-        return true;
-    default:
-        return false;
-    }
-}
-
 static void write_failures(const refold_execution *execution) {
     for (size_t i = 0; i < refold_execution_node_count(execution); i++) {
         const refold_node *node = refold_execution_node(execution, i);
-        if (!has_failed(node))
+        if (!refold_state_is_failure(refold_node_state(node)))
             continue;
         const char *output = refold_json_text(refold_node_latest_output(node), NULL);
         fputs("\nOutput of ", stdout);
@@ -463,9 +451,9 @@ static int watch(const struct arguments *arguments) {
         return report(error);
     write_table(execution);
     write_failures(execution);
-    bool completed = refold_execution_state(execution) == REFOLD_STATE_COMPLETED;
+    bool has_failed = refold_state_is_failure(refold_execution_state(execution));
     refold_execution_free(execution);
-    return completed ? EXIT_COMPLETED : EXIT_NOT_COMPLETED;
+    return has_failed ? EXIT_NOT_COMPLETED : EXIT_COMPLETED;
 }
 
 int main(int argc, char **argv) {

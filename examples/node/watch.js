@@ -34,7 +34,7 @@ try {
             executionTimeMs,
         })),
     );
-    process.exitCode = execution.state === 'COMPLETED' ? 0 : 3;
+    process.exitCode = execution.isFailure ? 3 : 0;
 } catch (error) {
     if (interruption.signal.aborted) {
         process.exitCode = 130;
