@@ -61,6 +61,8 @@ check "get.mjs prints the node" grep -q "^  Start: Success {" "$kept/out"
 for program in get.mjs watch.js; do
     check "$program prints hostile texts harmlessly" prints_harmlessly node "$work/package/$program"
 done
+check "get.mjs prints a dash for what is absent" runs 0 node "$work/package/get.mjs" null-node-fields
+check "get.mjs prints neither null nor undefined there" eval '! grep -q "^null\|^  null\|undefined" "$kept/out"'
 check "watch.js waits for a run to complete" runs 0 node "$work/package/watch.js" running-program
 check "watch.js prints the final status" grep -q ": COMPLETED, 100 %$" "$kept/out"
 check "watch.js prints the nodes" grep -q "Wait for approval" "$kept/out"

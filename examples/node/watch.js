@@ -24,14 +24,14 @@ try {
     const execution = await Client.fromEnv().waitExecution(id, {
         signal: interruption.signal,
         onProgress: ({ name, status, completionPercentage }) =>
-            console.log(printable(`${name}: ${status}, ${completionPercentage ?? '-'} %`)),
+            console.log(printable(`${name ?? '-'}: ${status}, ${completionPercentage ?? '-'} %`)),
     });
-    const cell = (text) => text && printable(text);
+    const cell = (value) => printable(String(value ?? '-'));
     console.table(
         execution.nodes.map(({ name, status, executionTimeMs }) => ({
             name: cell(name),
             status: cell(status),
-            executionTimeMs,
+            executionTimeMs: cell(executionTimeMs),
         })),
     );
     process.exitCode = execution.isFailure ? 3 : 0;

@@ -3,6 +3,8 @@ import sys
 
 import refold
 
+if len(sys.argv) != 2:
+    sys.exit("usage: get.py EXECUTION_ID")
 try:
     with open(1, "w", errors="replace", closefd=False) as out, refold.Client() as client:
         execution = client.get(sys.argv[1])  # with REFOLD_API_KEY, REFOLD_LINKED_ACCOUNT_ID

@@ -898,6 +898,13 @@ print("done")
             )
             self.assertEqual((ended.returncode, ended.stderr.count("\n")), (1, 1), ended.stderr)
 
+    def test_get_requires_one_id(self) -> None:
+        for arguments in ([], ["one", "another"]):
+            ended = subprocess.run(
+                [sys.executable, "get.py", *arguments], cwd=HERE, capture_output=True, text=True, timeout=PATIENCE
+            )
+            self.assertEqual((ended.returncode, ended.stderr), (1, "usage: get.py EXECUTION_ID\n"))
+
     def test_get_replaces_what_the_terminal_lacks_and_absent_fields(self) -> None:
         for name, words in (("hostile-text", "?"), ("null-node-fields", "-: COMPLETED\n  -: - ")):
             ended = subprocess.run(
