@@ -42,9 +42,9 @@
  * clients outlive their options. Freeing has no side effects other than releasing memory and closing idle
  * connections. refold_execution_retain() adds an owner to an execution.
  *
- * A const pointer that is returned (a node, a JSON value, a string) is borrowed. It must not be freed, and is
- * valid as long as the object it came from, unless documented otherwise. Arguments that are needed after a
- * function has returned are copied.
+ * A const pointer that is returned (a node, a JSON value, a string, the cause of an error) is borrowed. It
+ * must not be freed, and is valid as long as the object it came from, unless documented otherwise. Arguments
+ * that are needed after a function has returned are copied.
  *
  * NULL
  * ----
@@ -86,9 +86,9 @@
  * Timeouts, retries and limits
  * ----------------------------
  * Every call has a deadline, 30 seconds by default, which covers everything it waits for. Transient failures
- * are retried within the deadline, twice by default. Responses are limited to 256 MiB by default. See the
- * setters of refold_options for details. Only parsing, once the last byte has arrived, and your own callback
- * are not interrupted.
+ * are retried within the deadline, twice by default. A wait consists of such calls and has a timeout of its
+ * own. Responses are limited to 256 MiB by default. See the setters of refold_options for
+ * details. Only parsing, once the last byte has arrived, and your own callback are not interrupted.
  *
  * Cancellation and signals
  * ------------------------
@@ -152,9 +152,9 @@
  *   because they would be truncated there. Copy the strings you get. To convert outputs of any type, pass the
  *   text from refold_json_raw(), one call for the whole value, to a JSON parser of your language. It may
  *   encounter lone surrogates, numbers out of range, repeated keys and any depth of nesting.
- * - Errors: Initialise a variable with NULL, pass its address, copy the contents of the error, free it, and
- *   only then raise an exception. Since no state is kept per thread, any thread may do so, and threads that
- *   migrate between carriers (goroutines, virtual threads) need not be pinned.
+ * - Errors: Initialise a variable with NULL, pass its address, copy the contents of the error and of its
+ *   cause, free it, and only then raise an exception. Since no state is kept per thread, any thread may do
+ *   so, and threads that migrate between carriers (goroutines, virtual threads) need not be pinned.
  * - Threads: refold_get_execution() and refold_wait_execution() block their thread. Release the lock of an
  *   interpreter around them: Python's ctypes does, and reacquires it for a callback; in Ruby,
  *   rb_thread_call_without_gvl() does, with refold_cancel_trigger() to unblock. Go runs other goroutines
@@ -335,7 +335,7 @@ typedef enum refold_code_value {
     REFOLD_ERROR_INVALID_ARGUMENT = -1,
     /** A cancel token was triggered, or a progress callback returned false. */
     REFOLD_ERROR_CANCELLED = -2,
-    /** The timeout of the call expired. */
+    /** The timeout of the call or wait expired; see refold_wait_execution() and refold_error_cause(). */
     REFOLD_ERROR_TIMEOUT = -3,
     /** The host name has no address, or the lookup failed. */
     REFOLD_ERROR_RESOLVE = -4,

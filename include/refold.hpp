@@ -136,7 +136,7 @@ enum class code : std::int32_t {
     invalid_argument = REFOLD_ERROR_INVALID_ARGUMENT,
     /** A cancel token was triggered, or a progress callable returned false. */
     cancelled = REFOLD_ERROR_CANCELLED,
-    /** The timeout of the call expired. */
+    /** The timeout of the call or wait expired; see error::cause(). */
     timeout = REFOLD_ERROR_TIMEOUT,
     /** The host name has no address, or the lookup failed. */
     resolve = REFOLD_ERROR_RESOLVE,
