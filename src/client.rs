@@ -202,6 +202,7 @@ impl<T: Transport> Client<T> {
                 }
                 Err(error) if has_run_out(&error, &context) => {
                     state.record_failure(error.with_limit(granted.unwrap_or_default()));
+                    state.is_interrupted = true;
                     return Err(self.wait_timeout(limit, &mut state));
                 }
                 Err(error) => match schedule.after_failure(&error) {
@@ -223,7 +224,7 @@ impl<T: Transport> Client<T> {
     /// the cause.
     fn wait_timeout(&self, limit: Option<Duration>, state: &mut WaitState) -> Error {
         let last = match (&state.failure, &state.snapshot) {
-            (Some(failure), _) if !matches!(failure.kind(), ErrorKind::Timeout { .. }) => {
+            (Some(failure), _) if !state.is_interrupted => {
                 failure.message().chars().take(MAX_QUOTED_FAILURE).collect()
             }
             (_, Some(snapshot)) => message::last_status(&self.quote_status(snapshot)),
@@ -272,6 +273,8 @@ struct WaitState {
     snapshot: Option<Arc<Execution>>,
     /// The failure of the last poll, if it failed.
     failure: Option<Error>,
+    /// Whether it failed only because the deadline of the wait passed.
+    is_interrupted: bool,
     /// The number of attempts in all polls.
     attempts: u32,
 }

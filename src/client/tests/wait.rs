@@ -342,6 +342,8 @@ fn poll_timeouts_are_causes_with_their_own_limit() {
     assert_eq!(client.attempt_times(), [0, 2500]);
     let kind = ErrorKind::Timeout { limit: Duration::ZERO, phase: Phase::Waiting, peer: "server:443".into() };
     assert_eq!(error.cause().map(Error::kind), Some(&kind), "as the transport reported it");
+    let message = error.cause().unwrap().message();
+    assert_eq!(error.message(), format!("the execution had not ended after 5000 ms: {message}"));
 }
 
 #[test]
