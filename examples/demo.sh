@@ -31,7 +31,8 @@ compile() {
     fi
     echo "Compiling examples/c/$1.c"
     cc -std=c11 -O2 -Wall -Wextra -Iinclude "examples/c/$1.c" \
-        -Ltarget/release -lrefold -Wl,-rpath,"\$ORIGIN" -o "$demo/$1"
+        -Ltarget/release -lrefold -Wl,-rpath,"\$ORIGIN" -o "$demo/$1.new"
+    mv "$demo/$1.new" "$demo/$1" # an interrupted compiler leaves an unfinished file
 }
 
 # show PROGRAM EXECUTION_ID

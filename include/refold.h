@@ -7,8 +7,8 @@
  * header is the manual. A complete program:
  *
  * \code{.c}
+ * #include "printable.h" // from examples/c: makes texts safe to print
  * #include <refold.h>
- * #include <stdio.h>
  *
  * int main(int argc, char **argv) {
  *     refold_error *error = NULL;
@@ -20,9 +20,9 @@
  *     if (client != NULL)
  *         execution = refold_get_execution(client, argc > 1 ? argv[1] : NULL, NULL, &error);
  *     if (execution != NULL)
- *         printf("%s: %s\n", refold_execution_id(execution), refold_execution_status(execution));
+ *         print_line(stdout, "%s: %s", refold_execution_id(execution), refold_execution_status(execution));
  *     else
- *         fprintf(stderr, "%s\n", refold_error_message(error));
+ *         print_line(stderr, "%s", refold_error_message(error));
  *
  *     int status = execution != NULL ? 0 : 1;
  *     refold_execution_free(execution);
@@ -42,9 +42,9 @@
  * clients outlive their options. Freeing has no side effects other than releasing memory and closing idle
  * connections. refold_execution_retain() adds an owner to an execution.
  *
- * A const pointer that is returned (a node, a JSON value, a string) is borrowed. It must not be freed, and is
- * valid as long as the object it came from, unless documented otherwise. Arguments that are needed after a
- * function has returned are copied.
+ * A const pointer that is returned (a node, a JSON value, a string, the cause of an error) is borrowed. It
+ * must not be freed, and is valid as long as the object it came from, unless documented otherwise. Arguments
+ * that are needed after a function has returned are copied.
  *
  * NULL
  * ----
@@ -59,6 +59,11 @@
  * in the document, or has an unexpected type, counts as absent; the JSON view shows it as sent. A string that
  * contains the character U+0000 appears to end there in C; refold_json_string() returns its full length. Only
  * refold_error_body() returns raw bytes.
+ *
+ * Names, statuses, messages, outputs and all other texts of a server are returned as it sent them. They may
+ * contain escape sequences that control a terminal, ends of lines that forge further lines, and controls that
+ * reorder what a line shows. Replace these before you print or log a text. examples/c/printable.h does so for
+ * C; the bindings for C++, Go, Python and Node.js have a function `printable`.
  *
  * Errors
  * ------
@@ -81,9 +86,9 @@
  * Timeouts, retries and limits
  * ----------------------------
  * Every call has a deadline, 30 seconds by default, which covers everything it waits for. Transient failures
- * are retried within the deadline, twice by default. Responses are limited to 256 MiB by default. See the
- * setters of refold_options for details. Only parsing, once the last byte has arrived, and your own callback
- * are not interrupted.
+ * are retried within the deadline, twice by default. A wait consists of such calls and has a timeout of its
+ * own. Responses are limited to 256 MiB by default. See the setters of refold_options for
+ * details. Only parsing, once the last byte has arrived, and your own callback are not interrupted.
  *
  * Cancellation and signals
  * ------------------------
@@ -164,9 +169,9 @@
  *   because they would be truncated there. Copy the strings you get. To convert outputs of any type, pass the
  *   text from refold_json_raw(), one call for the whole value, to a JSON parser of your language. It may
  *   encounter lone surrogates, numbers out of range, repeated keys and any depth of nesting.
- * - Errors: Initialise a variable with NULL, pass its address, copy the contents of the error, free it, and
- *   only then raise an exception. Since no state is kept per thread, any thread may do so, and threads that
- *   migrate between carriers (goroutines, virtual threads) need not be pinned.
+ * - Errors: Initialise a variable with NULL, pass its address, copy the contents of the error and of its
+ *   cause, free it, and only then raise an exception. Since no state is kept per thread, any thread may do
+ *   so, and threads that migrate between carriers (goroutines, virtual threads) need not be pinned.
  * - Threads: refold_get_execution() and refold_wait_execution() block their thread. Release the lock of an
  *   interpreter around them: Python's ctypes does, and reacquires it for a callback; in Ruby,
  *   rb_thread_call_without_gvl() does, with refold_cancel_trigger() to unblock. Go runs other goroutines
@@ -348,7 +353,7 @@ typedef enum refold_code_value {
     REFOLD_ERROR_INVALID_ARGUMENT = -1,
     /** A cancel token was triggered, or a progress callback returned false. */
     REFOLD_ERROR_CANCELLED = -2,
-    /** The timeout of the call expired. */
+    /** The timeout of the call or wait expired; see refold_wait_execution() and refold_error_cause(). */
     REFOLD_ERROR_TIMEOUT = -3,
     /** The host name has no address, or the lookup failed. */
     REFOLD_ERROR_RESOLVE = -4,
@@ -720,6 +725,12 @@ refold_execution *refold_get_execution(const refold_client *client,
  * with REFOLD_ERROR_CANCELLED, except after the final snapshot, when there is nothing left to stop. The
  * execution returned is the object passed to the last callback.
  *
+ * REFOLD_ERROR_TIMEOUT means that the caller has waited long enough. The run is not affected, so the wait may
+ * be repeated. refold_error_cause() distinguishes a run that was still in progress from a server that could
+ * not be reached. If more than five consecutive polls exceed the timeout of the options, the wait fails with
+ * the error of the last one, which has the same code. A run that exceeded its own time limit is a successful
+ * wait with the state REFOLD_STATE_TIMED_OUT.
+ *
  * \param execution_id  As for refold_get_execution().
  * \param timeout_ms    Limit for the whole wait, in milliseconds; 0 for no limit. Without a limit, a wait may
  *                      never end if the run does not, or ends in a state that this version does not know.
@@ -804,7 +815,8 @@ const char *refold_error_api_code(const refold_error *error);
  * Returns a human-readable message.
  *
  * This is the field `message` of the response, or else a sentence about what happened, where, and how to
- * resolve it. It contains no secret.
+ * resolve it. It contains no secret, but it may contain anything else that a server sent, such as control
+ * characters.
  *
  * \return A string that is valid until the error is freed; never NULL. "" if `error` is NULL.
  */
@@ -856,6 +868,20 @@ bool refold_error_is_retryable(const refold_error *error);
  * \return The number; 0 if none was started or `error` is NULL.
  */
 uint32_t refold_error_attempts(const refold_error *error);
+
+/**
+ * Returns the failure of the last poll of a wait that ran out of time.
+ *
+ * The error of the wait reports that the timeout expired; this one reports why the last poll brought no
+ * snapshot. It is an error like any other, with its own code, message and response, and with the attempts of
+ * that poll alone. If the timeout expired during a poll, it is the REFOLD_ERROR_TIMEOUT of that poll, whose
+ * message names the phase, such as connecting.
+ *
+ * \return An error that belongs to `error`: it is valid until `error` is freed, and must not be freed itself.
+ *         NULL if the last poll succeeded, so that the run was still in progress; for every error other than
+ *         the REFOLD_ERROR_TIMEOUT of a wait; if there was no memory for it; and if `error` is NULL.
+ */
+const refold_error *refold_error_cause(const refold_error *error);
 
 /** \} */
 
@@ -909,6 +935,18 @@ typedef enum refold_state_value {
  *         state.
  */
 bool refold_state_is_final(refold_state state);
+
+/**
+ * Returns whether a state is a failure, that is, final and not REFOLD_STATE_COMPLETED.
+ *
+ * The output of a node in such a state usually explains it; see refold_node_latest_output(). An execution may
+ * be COMPLETED although a node failed, which is then REFOLD_STATE_SKIPPED.
+ *
+ * \param state  Any number.
+ * \return true for REFOLD_STATE_ERRORED, REFOLD_STATE_SKIPPED, REFOLD_STATE_STOPPED, REFOLD_STATE_TIMED_OUT
+ *         and REFOLD_STATE_REJECTED; false for all others and for any number that is not a state.
+ */
+bool refold_state_is_failure(refold_state state);
 
 /**
  * Returns the name of a state for messages and logs: its enumerator without the prefix, such as "COMPLETED".
@@ -1071,14 +1109,32 @@ int64_t refold_node_execution_time_ms(const refold_node *node);
 /**
  * Returns the field `latest_output`: the last output of the node, JSON of any type and size.
  *
- * \return A value that is valid until the execution is freed; NULL if it is absent or `node` is NULL.
+ * It is what the connected application returned. The output of a node that failed describes the failure, for
+ * example:
+ *
+ * \code{.json}
+ * {
+ *   "error": {
+ *     "status_code": 422,
+ *     "error_code": "EXTERNAL_API_ERROR",
+ *     "message": "The customer has no billing address"
+ *   }
+ * }
+ * \endcode
+ *
+ * refold_json_pointer() with "/error/message" finds the message in this output. Each application has a form
+ * of its own, so be prepared to show the text of the whole value instead: refold_json_text().
+ *
+ * \return A value that is valid until the execution is freed; NULL if it is absent, as before the node has
+ *         run, or `node` is NULL. An output that is null is a value of the type REFOLD_JSON_NULL.
  */
 const refold_json *refold_node_latest_output(const refold_node *node);
 
 /**
  * Returns the field `input_data`: the input of the node, JSON of any type and size.
  *
- * \return A value that is valid until the execution is freed; NULL if it is absent or `node` is NULL.
+ * \return A value that is valid until the execution is freed; NULL if it is absent or `node` is NULL. An
+ *         input that is null is a value of the type REFOLD_JSON_NULL.
  */
 const refold_json *refold_node_input_data(const refold_node *node);
 

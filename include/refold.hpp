@@ -136,7 +136,7 @@ enum class code : std::int32_t {
     invalid_argument = REFOLD_ERROR_INVALID_ARGUMENT,
     /** A cancel token was triggered, or a progress callable returned false. */
     cancelled = REFOLD_ERROR_CANCELLED,
-    /** The timeout of the call expired. */
+    /** The timeout of the call or wait expired; see error::cause(). */
     timeout = REFOLD_ERROR_TIMEOUT,
     /** The host name has no address, or the lookup failed. */
     resolve = REFOLD_ERROR_RESOLVE,
@@ -193,6 +193,11 @@ enum class state : std::int32_t {
 
 /** Returns whether a state is final, that is, will not change any more. */
 inline bool is_final(state value) noexcept { return refold_state_is_final(static_cast<refold_state>(value)); }
+
+/** Returns whether a state is a failure, that is, final and not state::completed. */
+inline bool is_failure(state value) noexcept {
+    return refold_state_is_failure(static_cast<refold_state>(value));
+}
 
 /** Returns the name of a state for messages and logs, such as "COMPLETED". */
 inline std::string_view name(state value) noexcept {
@@ -362,6 +367,17 @@ public:
 
     /** Returns the number of attempts that the call started. */
     std::uint32_t attempts() const noexcept { return refold_error_attempts(error_.get()); }
+
+    /**
+     * Returns the failure of the last poll of a wait that ran out of time, if that poll failed; nothing for
+     * any other error. It can be kept longer than this error. See refold_error_cause().
+     */
+    std::optional<error> cause() const {
+        const refold_error *failure = refold_error_cause(error_.get());
+        if (failure == nullptr)
+            return std::nullopt;
+        return error(std::shared_ptr<const refold_error>(error_, failure));
+    }
 
 private:
     explicit error(std::shared_ptr<const refold_error> shared)
@@ -1105,7 +1121,8 @@ public:
     /**
      * Polls an execution until its state is final, and returns the final snapshot.
      *
-     * `timeout` limits the whole wait; 0 for no limit, in which case the wait may never end. `on_progress` is
+     * `timeout` limits the whole wait; 0 for no limit, in which case the wait may never end. When it expires,
+     * the wait fails with code::timeout, and error::cause() is the failure of the last poll. `on_progress` is
      * called on the calling thread with every snapshot (const execution &), including the final one. The wait
      * continues if it returns void or true. If it returns false, the wait fails with code::cancelled, except
      * after the final snapshot, when there is nothing left to stop. An exception from the callback ends the

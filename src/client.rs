@@ -189,8 +189,10 @@ impl<T: Transport> Client<T> {
         let mut schedule = PollSchedule::new(self.poll_interval);
         let mut state = WaitState::default();
         loop {
+            let poll = context.with_timeout(self.timeout);
+            let granted = poll.remaining();
             let polled = self.credentials.get().and_then(|credentials| {
-                let fetched = self.call(&id, &credentials, &context.with_timeout(self.timeout))?;
+                let fetched = self.call(&id, &credentials, &poll)?;
                 // Redacted now, because the credentials may be replaced before the status is reported.
                 state.status = self.quote_status(&fetched.execution, &credentials);
                 Ok(fetched)
@@ -210,8 +212,9 @@ impl<T: Transport> Client<T> {
                     schedule.after_snapshot(is_unchanged, retry_after)
                 }
                 Err(error) if has_run_out(&error, &context) => {
-                    state.record_failure(error);
-                    return Err(self.wait_timeout(limit, &state));
+                    state.record_failure(error.with_limit(granted.unwrap_or_default()));
+                    state.is_interrupted = true;
+                    return Err(self.wait_timeout(limit, &mut state));
                 }
                 Err(error) => match schedule.after_failure(&error) {
                     Some(pause) => {
@@ -223,21 +226,23 @@ impl<T: Transport> Client<T> {
             };
             context.pause(pause).map_err(|why| match why {
                 Interruption::Cancelled => state.end(ErrorKind::Cancelled { phase: Phase::Polling }),
-                Interruption::TimedOut => self.wait_timeout(limit, &state),
+                Interruption::TimedOut => self.wait_timeout(limit, &mut state),
             })?;
         }
     }
 
-    /// The error of a wait that has reached its `limit`, with the result of its last poll.
-    fn wait_timeout(&self, limit: Option<Duration>, state: &WaitState) -> Error {
+    /// The error of a wait that has reached its `limit`. It quotes the result of the last poll, and has its failure as
+    /// the cause.
+    fn wait_timeout(&self, limit: Option<Duration>, state: &mut WaitState) -> Error {
         let last = match (&state.failure, &state.snapshot) {
-            (Some(failure), _) if !matches!(failure.kind(), ErrorKind::Timeout { .. }) => {
+            (Some(failure), _) if !state.is_interrupted => {
                 failure.message().chars().take(MAX_QUOTED_FAILURE).collect()
             }
             (_, Some(_)) => message::last_status(&state.status),
             (_, None) => message::NO_RESPONSE_YET.into(),
         };
-        state.end(ErrorKind::WaitTimeout { limit: limit.unwrap_or_default(), last })
+        let error = state.end(ErrorKind::WaitTimeout { limit: limit.unwrap_or_default(), last });
+        error.with_cause(state.failure.take())
     }
 
     fn quote_status(&self, snapshot: &Execution, credentials: &Credentials) -> String {
@@ -280,6 +285,8 @@ struct WaitState {
     status: String,
     /// The failure of the last poll, if it failed.
     failure: Option<Error>,
+    /// Whether it failed only because the deadline of the wait passed.
+    is_interrupted: bool,
     /// The number of attempts in all polls.
     attempts: u32,
 }

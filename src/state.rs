@@ -73,6 +73,11 @@ impl State {
         self as i32 >= State::Completed as i32
     }
 
+    /// Whether the state is final, and not the successful one.
+    pub fn is_failure(self) -> bool {
+        self.is_final() && self != State::Completed
+    }
+
     /// The name on the common scale, such as `COMPLETED`.
     pub fn name(self) -> &'static CStr {
         TABLE.iter().find(|Row(state, ..)| *state == self).map_or(c"UNKNOWN", |Row(_, name, ..)| name)
@@ -113,6 +118,7 @@ mod tests {
             assert_eq!(State::from_raw(number), state);
             assert_eq!(state.name().to_str(), Ok(name));
             assert_eq!(state.is_final(), is_final, "{name}");
+            assert_eq!(state.is_failure(), is_final && name != "COMPLETED", "{name}");
         }
     }
 

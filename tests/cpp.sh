@@ -25,13 +25,16 @@ strict="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wold-style-cast -Werror"
 memcheck="-q --leak-check=full --show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite,indirect \
     --error-exitcode=99 --fair-sched=yes"
 
-# unless_fresh FILE COMMAND...: runs the command unless FILE is newer than all sources. Touches FILE on success.
+# unless_fresh FILE COMMAND...: runs the command unless FILE is newer than all sources. The command may create $file.new,
+# which becomes FILE only on success: an interrupted compiler leaves an unfinished file.
 unless_fresh() {
     file=$1
     shift
     [ -e "$file" ] && [ -z "$(find $sources -newer "$file" | head -n 1)" ] && return
+    rm -f "$file.new"
     "$@" || return
-    touch "$file"
+    touch "$file.new"
+    mv "$file.new" "$file"
 }
 sources="include tests/cpp tests/cpp.sh tests/support examples/cpp"
 
@@ -46,16 +49,14 @@ can_be_used() {
 }
 
 # Each file includes the header twice, and linking them shows that the header has no duplicate definitions.
-build_tests() { # name compiler flags...
-    program=$work/$1
-    shift
-    "$@" $strict -Wno-old-style-cast -gdwarf-4 -pthread -Iinclude -Itests/support tests/cpp/*.cpp -o "$program" target/ctests/libsupport.a \
+build_tests() { # compiler flags...
+    "$@" $strict -Wno-old-style-cast -gdwarf-4 -pthread -Iinclude -Itests/support tests/cpp/*.cpp -o "$file.new" target/ctests/libsupport.a \
         -Ltarget/ctests/lib -lrefold -Wl,-rpath,"$PWD/target/ctests/lib" -lssl -lcrypto
 }
 
 build_example() {
     c++ -std=c++17 -O2 $strict -Iinclude "examples/cpp/$1.cpp" -Ltarget/ctests/lib -lrefold \
-        -Wl,-rpath,"$PWD/target/ctests/lib" -o "$work/$1"
+        -Wl,-rpath,"$PWD/target/ctests/lib" -o "$file.new"
 }
 
 # tests NAME PROGRAM...: adds up the results of the program. Any output on standard error is a failure.
@@ -100,8 +101,8 @@ for compiler in g++ clang++; do
 done
 
 sh tests/support/build.sh || exit 1
-check "tests build" unless_fresh "$work/plain" build_tests plain clang++ -std=c++17 -O1
-check "tests build with sanitizers" unless_fresh "$work/sanitized" build_tests sanitized \
+check "tests build" unless_fresh "$work/plain" build_tests clang++ -std=c++17 -O1
+check "tests build with sanitizers" unless_fresh "$work/sanitized" build_tests \
     g++ -std=c++20 -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 for program in get watch; do
     check "$program builds" unless_fresh "$work/$program" build_example "$program"

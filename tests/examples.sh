@@ -107,6 +107,13 @@ fits() {
 for columns in 100 60 40 30; do
     check "the table fits $columns columns" fits "$columns"
 done
+# shows_progress COLUMNS WORDS: the progress has these words, in that width.
+shows_progress() {
+    COLUMNS=$1 runs 3 watch_execution errored && sed -n 2p "$kept/out" >"$kept/progress" &&
+        [ "$(wc -L <"$kept/progress")" -le "$1" ] && grep -qF "$2" "$kept/progress"
+}
+check "a wide terminal shows a bar" shows_progress 80 "████████████░░░░░░░░  62.5 %  7 of 8 nodes"
+check "a narrow terminal shows the numbers rather than a bar" shows_progress 40 "ERRORED     62.5 %  7 of 8 nodes"
 
 check "get_execution misses its reader" misses_its_reader get_execution completed
 check "watch_execution misses its reader" misses_its_reader watch_execution completed

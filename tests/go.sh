@@ -69,6 +69,8 @@ check "refold-watch exits with 3 for a failed run" runs 3 refold-watch errored
 check "refold-watch reports an error" reports "Execution not found" no-such-id
 check "refold-watch times out" reports "deadline exceeded" -timeout 300ms stuck
 check "refold-watch requires one id" runs 2 refold-watch
+check "refold-get requires one id" runs 1 refold-get
+check "refold-get reports that in one line" grep -q "usage: refold-get EXECUTION_ID" "$kept/err"
 check "refold-get misses its reader" misses_its_reader refold-get completed
 check "refold-watch misses its reader" misses_its_reader refold-watch completed
 check "refold-watch stops polling without a reader" misses_its_reader refold-watch stuck

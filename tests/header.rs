@@ -157,17 +157,18 @@ fn header_compiles_alone_and_twice() -> io::Result<()> {
     Ok(())
 }
 
-/// Compiles a caller of the whole interface against the header, where such a file exists next to the project.
+/// Compiles callers of the interface against the header, where such files exist next to the project.
 #[test]
 fn header_keeps_the_contract() -> io::Result<()> {
-    let contract = Path::new(PROJECT).join("../shared/contract/contract.c");
-    match contract.exists() {
-        true => check_syntax("cc", &["-std=c11"], &contract, &folder_with_header("contract")?),
-        false => {
-            println!("there is no {}", contract.display());
-            Ok(())
+    let folder = folder_with_header("contract")?;
+    for name in ["contract.c", "faults.c"] {
+        let contract = Path::new(PROJECT).join("../shared/contract").join(name);
+        match contract.exists() {
+            true => check_syntax("cc", &["-std=c11"], &contract, &folder)?,
+            false => println!("there is no {}", contract.display()),
         }
     }
+    Ok(())
 }
 
 // The header as text ----------------------------------------------------------------------------------------

@@ -52,6 +52,11 @@ reports() {
     runs 1 node "$work/package/watch.js" "$@" && [ "$(wc -l <"$kept/err")" -eq 1 ] && grep -qF "$words" "$kept/err"
 }
 
+# prints_dashes: get.mjs prints neither null nor undefined for absent texts.
+prints_dashes() {
+    runs 0 node "$work/package/get.mjs" null-node-fields && ! grep -qE '^ *null|undefined' "$kept/out"
+}
+
 install_package || exit 1
 stop_sandbox_at_exit
 start_sandbox "$kept" --run-seconds 1
@@ -61,6 +66,7 @@ check "get.mjs prints the node" grep -q "^  Start: Success {" "$kept/out"
 for program in get.mjs watch.js; do
     check "$program prints hostile texts harmlessly" prints_harmlessly node "$work/package/$program"
 done
+check "get.mjs prints a dash for what is absent" prints_dashes
 check "watch.js waits for a run to complete" runs 0 node "$work/package/watch.js" running-program
 check "watch.js prints the final status" grep -q ": COMPLETED, 100 %$" "$kept/out"
 check "watch.js prints the nodes" grep -q "Wait for approval" "$kept/out"

@@ -23,8 +23,9 @@ out=$PWD/target/soak
 mkdir -p "$out"
 if [ ! -e "$out/soak" ] || [ -n "$(find tests/soak tests/support include/refold.h -newer "$out/soak")" ]; then
     cc -std=c11 -O1 -g -Wall -Wextra -Wpedantic -Werror -pthread -Itests/support -Iinclude tests/soak/*.c \
-        -o "$out/soak" "$built/libsupport.a" -L"$built/lib" -Wl,--as-needed -lrefold -Wl,-rpath,"$built/lib" \
+        -o "$out/soak.new" "$built/libsupport.a" -L"$built/lib" -Wl,--as-needed -lrefold -Wl,-rpath,"$built/lib" \
         -lssl -lcrypto -lz -lm
+    mv "$out/soak.new" "$out/soak" # an interrupted compiler leaves an unfinished file
 fi
 # In a folder of its own: other tests may be making theirs at the same time.
 sh tests/support/certificates.sh "$out/certificates"

@@ -31,6 +31,8 @@ enum { BAR_COLUMNS = 20, BAR_BYTES = 4 * BAR_COLUMNS, OUTPUT_COLUMNS = 800, LINE
 
 static const char gap[] = "  "; /* between two columns of the table */
 
+static int larger(int a, int b) { return a > b ? a : b; }
+
 static const char help[] =
     "usage: watch_execution [--timeout SECONDS] EXECUTION_ID\n"
     "\n"
@@ -162,8 +164,9 @@ static const char *node_label(const refold_node *node) {
     return or_dash(name ? name : refold_node_id(node));
 }
 
-/* Composes "RUNNING  ██████░░░░░░  50 %  2 of 3 nodes  Send mail", which ends with the node in progress. */
-static void compose_line(char line[LINE_BYTES], const refold_execution *execution) {
+/* Composes "RUNNING  ██████░░░░░░  50 %  2 of 3 nodes  Send mail", which ends with the node in progress. The
+ * bar is left out if `columns` are too few for it and the numbers. */
+static void compose_line(char line[LINE_BYTES], const refold_execution *execution, int columns) {
     size_t count = refold_execution_node_count(execution), ended = 0;
     const refold_node *current = NULL;
     bool runs = !refold_state_is_final(refold_execution_state(execution));
@@ -174,21 +177,28 @@ static void compose_line(char line[LINE_BYTES], const refold_execution *executio
         else if (runs)
             current = node;
     }
-    char bar[BAR_BYTES + 1] = "", percentage[16] = "";
+    char bar[BAR_BYTES + 1] = "", numbers[80];
+    int length = 0;
     double percent = refold_execution_completion_percentage(execution);
     if (percent >= 0 && percent <= 100) {
         /* Rounded down: only 100 is shown as 100. */
         fill_bar(bar, (int)(percent / 100 * BAR_COLUMNS), BAR_COLUMNS, is_utf8() ? "░" : ".");
-        snprintf(percentage, sizeof percentage, "%5.1f %%", (int)(percent * 10) / 10.0);
+        length = snprintf(numbers, sizeof numbers, "%5.1f %%  ", (int)(percent * 10) / 10.0);
     }
-    snprintf(line, LINE_BYTES, "%-9s  %s %s  %zu of %zu nodes%s%s", refold_execution_status(execution), bar,
-             percentage, ended, count, current ? gap : "", current ? node_label(current) : "");
+    snprintf(numbers + length, sizeof numbers - (size_t)length, "%zu of %zu nodes", ended, count);
+    const char *status = refold_execution_status(execution);
+    int others = larger(9, text_columns(status, columns)) + (int)strlen(gap) + 1 + (int)strlen(numbers);
+    if (others + BAR_COLUMNS > columns)
+        bar[0] = '\0';
+    snprintf(line, LINE_BYTES, "%-9s%s%s%s%s%s%s", status, gap, bar, bar[0] ? " " : "", numbers,
+             current ? gap : "", current ? node_label(current) : "");
 }
 
 static bool show_progress(const refold_execution *execution, void *user_data) {
     struct progress *progress = user_data;
     char line[LINE_BYTES];
-    compose_line(line, execution);
+    int columns = screen_columns() - 3; /* leaves columns for the "^C" that a terminal echoes */
+    compose_line(line, execution, columns);
     if (strcmp(line, progress->line) == 0)
         return flush_output() && has_reader();
     if (progress->line[0] == '\0') {
@@ -198,7 +208,7 @@ static bool show_progress(const refold_execution *execution, void *user_data) {
     strcpy(progress->line, line);
     if (progress->redraws)
         putchar('\r');
-    write_text(stdout, line, screen_columns() - 3); /* leaves columns for the "^C" that a terminal echoes */
+    write_text(stdout, line, columns);
     fputs(progress->redraws ? "\033[K" : "\n", stdout);
     return flush_output();
 }
@@ -287,8 +297,6 @@ static const char *cell_text(const struct table *table, const refold_node *node,
     }
 }
 
-static int larger(int a, int b) { return a > b ? a : b; }
-
 /* Returns the width of a row without the columns that were dropped, whose width is 0. */
 static int row_columns(const struct table *table) {
     int total = -(int)strlen(gap);
@@ -368,22 +376,10 @@ static void write_table(const refold_execution *execution) {
         write_row(&table, refold_execution_node(execution, i));
 }
 
-static bool has_failed(const refold_node *node) {
-    switch (refold_node_state(node)) {
-    case REFOLD_STATE_ERRORED:
-    case REFOLD_STATE_SKIPPED:
-    case REFOLD_STATE_TIMED_OUT:
-    case REFOLD_STATE_REJECTED:
-        return true;
-    default:
-        return false;
-    }
-}
-
 static void write_failures(const refold_execution *execution) {
     for (size_t i = 0; i < refold_execution_node_count(execution); i++) {
         const refold_node *node = refold_execution_node(execution, i);
-        if (!has_failed(node))
+        if (!refold_state_is_failure(refold_node_state(node)))
             continue;
         const char *output = refold_json_text(refold_node_latest_output(node), NULL);
         fputs("\nOutput of ", stdout);
@@ -463,9 +459,9 @@ static int watch(const struct arguments *arguments) {
         return report(error);
     write_table(execution);
     write_failures(execution);
-    bool completed = refold_execution_state(execution) == REFOLD_STATE_COMPLETED;
+    bool has_failed = refold_state_is_failure(refold_execution_state(execution));
     refold_execution_free(execution);
-    return completed ? EXIT_COMPLETED : EXIT_NOT_COMPLETED;
+    return has_failed ? EXIT_NOT_COMPLETED : EXIT_COMPLETED;
 }
 
 int main(int argc, char **argv) {

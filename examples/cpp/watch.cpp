@@ -33,13 +33,13 @@ int watch(const char *id, std::chrono::seconds limit) {
                   << refold::printable(node.status().value_or("-"));
         if (const auto time = node.execution_time())
             std::cout << ", " << time->count() << " ms";
-        if (const refold::json reason = node.latest_output()["error"]; reason.exists())
-            std::cout << ", " << refold::printable(reason.raw());
+        if (const refold::json output = node.latest_output(); is_failure(node.state()) && output.exists())
+            std::cout << ", " << refold::printable(output.raw());
         std::cout << '\n';
     }
     if (!std::cout.flush())
         return 1;
-    return execution.state() == refold::state::completed ? 0 : 3;
+    return is_failure(execution.state()) ? 3 : 0;
 }
 
 } // namespace

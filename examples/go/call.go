@@ -12,9 +12,10 @@ static bool on_progress(const refold_execution *snapshot, void *handle) {
 }
 
 // The handle is an integer, because Go must not mistake it for one of its pointers; 0 means no callback.
-static refold_execution *wait_execution(const refold_client *client, const char *id, uintptr_t handle,
-                                        refold_cancel *cancel, refold_error **failure) {
-    return refold_wait_execution(client, id, 0, handle ? on_progress : NULL, (void *)handle, cancel, failure);
+static refold_execution *wait_execution(const refold_client *client, const char *id, uint64_t timeout_ms,
+                                        uintptr_t handle, refold_cancel *cancel, refold_error **failure) {
+    return refold_wait_execution(client, id, timeout_ms, handle ? on_progress : NULL, (void *)handle, cancel,
+                                 failure);
 }
 */
 import "C"
@@ -23,7 +24,11 @@ import (
 	"context"
 	"errors"
 	"runtime/cgo"
+	"time"
 )
+
+// deadlineGrace is how much later than the deadline of a context a wait may report the failure of its last poll.
+const deadlineGrace = 200 * time.Millisecond
 
 // GetExecution fetches one execution. A run that failed on the server is a result, not an error: check Execution.State.
 //
@@ -32,7 +37,7 @@ import (
 //
 // The error is ctx.Err() if the context ended the call, ErrClosed if the client is closed, and an *Error otherwise.
 func (client *Client) GetExecution(ctx context.Context, id string) (*Execution, error) {
-	return client.call(ctx, id, nil, func(call *call, failure **C.refold_error) *C.refold_execution {
+	return client.call(ctx, id, time.Time{}, nil, func(call *call, failure **C.refold_error) *C.refold_execution {
 		return C.refold_get_execution(call.client, call.id, call.cancel, failure)
 	})
 }
@@ -44,16 +49,21 @@ func (client *Client) GetExecution(ctx context.Context, id string) (*Execution, 
 // progress may be nil. Otherwise it is called with each snapshot, the last one included, on the caller's goroutine, and
 // may use the client. If it returns an error, the wait ends and returns that error; if it panics, so does
 // WaitExecution. The execution returned is the last one passed to progress. Other errors are those of GetExecution.
+//
+// If the deadline of the context ends a wait whose last poll failed, the error is an *Error with that failure as its
+// Cause. errors.Is reports it as ErrTimeout, as context.DeadlineExceeded, and as the code of the failure.
 func (client *Client) WaitExecution(
 	ctx context.Context, id string, progress func(*Execution) error,
 ) (*Execution, error) {
-	return client.call(ctx, id, progress, func(call *call, failure **C.refold_error) *C.refold_execution {
+	deadline, _ := ctx.Deadline()
+	return client.call(ctx, id, deadline, progress, func(call *call, failure **C.refold_error) *C.refold_execution {
 		var handle cgo.Handle
 		if progress != nil {
 			handle = cgo.NewHandle(call)
 			defer handle.Delete()
 		}
-		return C.wait_execution(call.client, call.id, C.uintptr_t(handle), call.cancel, failure)
+		timeout := millisecondsUntil(deadline)
+		return C.wait_execution(call.client, call.id, timeout, C.uintptr_t(handle), call.cancel, failure)
 	})
 }
 
@@ -63,6 +73,7 @@ type call struct {
 	client    *C.refold_client
 	id        *C.char
 	cancel    *C.refold_cancel
+	deadline  time.Time       // at which C ends a wait by itself; zero if it does not
 	snapshots chan *Execution // to be passed to progress
 	decisions chan bool       // whether the wait continues, one for each snapshot
 	abandoned chan struct{}   // closed when the caller's goroutine no longer receives snapshots
@@ -74,7 +85,7 @@ type call struct {
 }
 
 func (client *Client) call(
-	ctx context.Context, id string, progress func(*Execution) error,
+	ctx context.Context, id string, deadline time.Time, progress func(*Execution) error,
 	enter func(*call, **C.refold_error) *C.refold_execution,
 ) (execution *Execution, err error) {
 	if err := ctx.Err(); err != nil {
@@ -82,7 +93,7 @@ func (client *Client) call(
 	}
 	err = withText("execution_id", id, func(id *C.char) error {
 		return client.use(func(client *C.refold_client) error {
-			call := newCall(client, id)
+			call := newCall(client, id, deadline)
 			defer call.free()
 			go call.run(enter)
 			execution, err = call.await(ctx, progress)
@@ -92,11 +103,12 @@ func (client *Client) call(
 	return execution, err
 }
 
-func newCall(client *C.refold_client, id *C.char) *call {
+func newCall(client *C.refold_client, id *C.char, deadline time.Time) *call {
 	return &call{
 		client:    client,
 		id:        id,
 		cancel:    C.refold_cancel_new(),
+		deadline:  deadline,
 		snapshots: make(chan *Execution),
 		decisions: make(chan bool),
 		abandoned: make(chan struct{}),
@@ -132,12 +144,19 @@ func (call *call) run(enter func(*call, **C.refold_error) *C.refold_execution) {
 // on the caller's goroutine.
 func (call *call) await(ctx context.Context, progress func(*Execution) error) (*Execution, error) {
 	done := ctx.Done()
+	var grace <-chan time.Time
 	var stopped error
 	for {
 		select {
 		case <-done:
-			C.refold_cancel_trigger(call.cancel)
 			done = nil
+			if !call.deadline.IsZero() && ctx.Err() == context.DeadlineExceeded {
+				grace = time.After(deadlineGrace)
+			} else {
+				C.refold_cancel_trigger(call.cancel)
+			}
+		case <-grace:
+			C.refold_cancel_trigger(call.cancel)
 		case snapshot := <-call.snapshots:
 			stopped = progress(snapshot)
 			call.decisions <- stopped == nil
@@ -148,6 +167,13 @@ func (call *call) await(ctx context.Context, progress func(*Execution) error) (*
 }
 
 func (call *call) outcome(ctx context.Context, stopped error) (*Execution, error) {
+	if failure := new(Error); errors.As(call.err, &failure) && call.isOver(failure) && stopped == nil {
+		if failure.Cause == nil {
+			return nil, context.DeadlineExceeded
+		}
+		failure.endedByContext = true
+		return nil, failure
+	}
 	switch {
 	case stopped != nil:
 		return nil, stopped
@@ -158,4 +184,21 @@ func (call *call) outcome(ctx context.Context, stopped error) (*Execution, error
 	default:
 		return call.execution, nil
 	}
+}
+
+// isOver reports whether the failure is that of a wait at its deadline.
+func (call *call) isOver(failure *Error) bool {
+	return failure.Code == ErrTimeout && !call.deadline.IsZero() && !time.Now().Before(call.deadline)
+}
+
+// millisecondsUntil rounds up, so that C does not end a wait before the deadline. 0 means none.
+func millisecondsUntil(deadline time.Time) C.uint64_t {
+	if deadline.IsZero() {
+		return 0
+	}
+	remaining := (time.Until(deadline) + time.Millisecond - 1) / time.Millisecond
+	if remaining < 1 {
+		remaining = 1
+	}
+	return C.uint64_t(remaining)
 }

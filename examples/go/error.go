@@ -3,7 +3,10 @@ package refold
 // #include <refold.h>
 import "C"
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Code classifies a failure: the HTTP status of the response, or a negative number if there was no usable response. A
 // Code is itself an error, so errors.Is(err, refold.ErrNotFound) tests for one, and errors.Is(err, refold.Code(418))
@@ -77,6 +80,10 @@ type Error struct {
 	Retryable bool
 	// Attempts is the number of attempts that the call started; for a wait, those of all polls.
 	Attempts int
+	// Cause is the failure of the last poll if the deadline of the context ended a wait; nil for any other error.
+	Cause *Error
+
+	endedByContext bool
 }
 
 // Error implements the error interface. It returns the message and the request id.
@@ -87,10 +94,19 @@ func (e *Error) Error() string {
 	return "refold: " + e.Message + " (request id " + e.RequestID + ")"
 }
 
-// Is reports whether target is the Code of the error, for errors.Is.
+// Is reports whether target is the Code of the error, for errors.Is. An error that is due to the deadline of a context
+// is also context.DeadlineExceeded.
 func (e *Error) Is(target error) bool {
 	code, ok := target.(Code)
-	return ok && code == e.Code
+	return ok && code == e.Code || e.endedByContext && target == context.DeadlineExceeded
+}
+
+// Unwrap returns the Cause, for errors.Unwrap, errors.Is and errors.As.
+func (e *Error) Unwrap() error {
+	if e.Cause == nil {
+		return nil
+	}
+	return e.Cause
 }
 
 // Timeout reports whether the timeout of the call expired. It follows net.Error.
@@ -105,6 +121,14 @@ func invalidArgument(message string) *Error {
 // takeError copies a C error and frees it.
 func takeError(failure *C.refold_error) *Error {
 	defer C.refold_error_free(failure)
+	err := copyError(failure)
+	if cause := C.refold_error_cause(failure); cause != nil {
+		err.Cause = copyError(cause)
+	}
+	return err
+}
+
+func copyError(failure *C.refold_error) *Error {
 	var length C.size_t
 	body := C.refold_error_body(failure, &length)
 	return &Error{

@@ -63,6 +63,11 @@ func (state State) Final() bool {
 	return bool(C.refold_state_is_final(C.refold_state(state)))
 }
 
+// Failure reports whether the state is final and not StateCompleted.
+func (state State) Failure() bool {
+	return bool(C.refold_state_is_failure(C.refold_state(state)))
+}
+
 // String returns the name of the state, such as "COMPLETED".
 func (state State) String() string {
 	return C.GoString(C.refold_state_name(C.refold_state(state)))

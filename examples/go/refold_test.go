@@ -338,6 +338,54 @@ func TestContextDeadlineEndsCall(t *testing.T) {
 	}
 }
 
+func TestWaitUnwrapsToTheFailureOfItsLastPoll(t *testing.T) {
+	url, _ := silentServer(t)
+	for name, test := range map[string]struct {
+		id      string
+		options []Option
+		cause   Code
+	}{
+		// The deadline is in the first pause.
+		"a failing server": {"error-503", []Option{WithPollInterval(time.Hour)}, ErrServiceUnavailable},
+		"a silent server":  {documented, []Option{WithBaseURL(url), WithTimeout(0)}, ErrTimeout},
+	} {
+		ctx, cancel := context.WithTimeout(background(), 2*time.Second)
+		_, err := sandboxClient(t, test.options...).WaitExecution(ctx, test.id, nil)
+		cancel()
+		var failure, cause *Error
+		if !errors.As(err, &failure) || !errors.As(errors.Unwrap(err), &cause) || cause != failure.Cause {
+			t.Fatalf("%s: error %v unwraps to %v", name, err, errors.Unwrap(err))
+		}
+		if failure.Code != ErrTimeout || cause.Code != test.cause || cause.Attempts != 1 {
+			t.Errorf("%s: %v, %v after %d attempts", name, failure.Code, cause.Code, cause.Attempts)
+		}
+		if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, ErrTimeout) || !errors.Is(err, test.cause) {
+			t.Errorf("%s: errors.Is does not report %v", name, err)
+		}
+		if errors.Unwrap(cause) != nil || errors.Is(cause, context.DeadlineExceeded) {
+			t.Errorf("%s: the cause %v has the properties of the wait", name, cause)
+		}
+	}
+}
+
+func TestOtherErrorsUnwrapToNothing(t *testing.T) {
+	_, err := sandboxClient(t).WaitExecution(background(), "no-such-id", nil)
+	if !errors.Is(err, ErrNotFound) || errors.Unwrap(err) != nil {
+		t.Errorf("error %v unwraps to %v", err, errors.Unwrap(err))
+	}
+}
+
+func TestFailureStates(t *testing.T) {
+	for state := StateUnknown - 1; state <= StateRejected+1; state++ {
+		if want := state.Final() && state != StateCompleted; state.Failure() != want {
+			t.Errorf("%v: %v", state, !want)
+		}
+	}
+	if !StateSkipped.Failure() || StateCompleted.Failure() {
+		t.Error("SKIPPED is a failure, COMPLETED is not")
+	}
+}
+
 func TestProgressReceivesEverySnapshot(t *testing.T) {
 	var snapshots []*Execution
 	execution, err := sandboxClient(t).WaitExecution(background(), newRun(), func(snapshot *Execution) error {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as native from './native.js';
 import { getExecution } from './calls.js';
@@ -10,6 +11,8 @@ const MAX_PAUSE_FACTOR = 10;
 const MAX_TIMER_MS = 2 ** 31 - 1;
 /** Tolerated number of consecutive polls that fail with a retryable error. */
 const MAX_FAILED_POLLS = 5;
+/** The maximum length of the last failure in the error of a wait. */
+const MAX_QUOTED_FAILURE = 1000;
 
 /** The setter of each option other than credentials; see the constructor of Client. */
 const setters = {
@@ -116,8 +119,8 @@ export class Client {
     }
 
     /**
-     * Polls an execution until its state is final, and resolves to the last snapshot. Only the signal limits the wait:
-     * without one, such as AbortSignal.timeout(60_000), it may never end.
+     * Polls an execution until its state is final, and resolves to the last snapshot. Without a signal or timeoutMs, it
+     * may never end.
      *
      * Each poll is one call with its own timeout and retries. The pause grows by half while nothing changes, and doubles
      * with each consecutive failed poll, up to ten times the poll interval. After a failed poll, it is never shorter than
@@ -129,21 +132,35 @@ export class Client {
      * @param {string} id as for getExecution()
      * @param {object} [options]
      * @param {AbortSignal} [options.signal] ends the wait immediately
+     * @param {number} [options.timeoutMs] limit for the whole wait, at most 2147483647; once it expires, the promise
+     *     rejects with Code.TIMEOUT and, as `cause`, the failure of the last poll that was completed, if it failed;
+     *     default: 0, no limit
      * @param {(execution: Execution) => any} [options.onProgress] called with each snapshot, the last one included, and
      *     awaited; an exception or rejection ends the wait and propagates
      * @returns {Promise<Execution>} the last snapshot passed to onProgress; rejects as getExecution() does
      */
-    async waitExecution(id, { signal, onProgress } = {}) {
+    async waitExecution(id, { signal, timeoutMs = 0, onProgress } = {}) {
+        checkCount('timeoutMs', timeoutMs, MAX_TIMER_MS);
         const schedule = new PollSchedule(this.#pollIntervalMs);
-        for (;;) {
-            const { execution, error } = await this.#poll(id, signal);
-            if (execution) {
-                await onProgress?.(execution);
-                if (execution.isFinal) {
-                    return execution;
+        const limited = withTimeout(signal, timeoutMs);
+        let failure;
+        try {
+            for (;;) {
+                const { execution, error } = await this.#poll(id, limited.signal);
+                failure = error;
+                if (execution) {
+                    await onProgress?.(execution);
+                    if (execution.isFinal) {
+                        return execution;
+                    }
                 }
+                const length = execution ? schedule.afterSnapshot(execution) : schedule.afterFailure(error);
+                await pause(length, limited.signal);
             }
-            await pause(execution ? schedule.afterSnapshot(execution) : schedule.afterFailure(error), signal);
+        } catch (error) {
+            throw error === expired ? waitTimeout(timeoutMs, failure) : error;
+        } finally {
+            limited.release();
         }
     }
 
@@ -250,6 +267,43 @@ async function pause(milliseconds, signal) {
     }
 }
 
+/** The reason of a signal that aborts because the timeout of a wait has expired. */
+const expired = Symbol('expired');
+
+/** Returns a signal that aborts as the given one does, or after the timeout. It must be released. */
+function withTimeout(signal, timeoutMs) {
+    if (timeoutMs === 0) {
+        return { signal, release() {} };
+    }
+    const controller = new AbortController();
+    const timer = setTimeout(() => controller.abort(expired), timeoutMs);
+    const forward = () => controller.abort(signal.reason);
+    if (signal instanceof EventTarget) {
+        setMaxListeners(0, signal); // Node warns about more than ten listeners
+    }
+    signal?.addEventListener('abort', forward);
+    if (signal?.aborted) {
+        forward();
+    }
+    return {
+        signal: controller.signal,
+        release() {
+            clearTimeout(timer);
+            signal?.removeEventListener('abort', forward);
+        },
+    };
+}
+
+function waitTimeout(timeoutMs, cause) {
+    const reason = cause ? `: ${cause.message.slice(0, MAX_QUOTED_FAILURE)}` : '';
+    return new RefoldError(
+        Code.TIMEOUT,
+        `the execution had not ended after ${timeoutMs} ms${reason}`,
+        { retryable: true, attempts: cause?.attempts ?? 0 },
+        cause && { cause },
+    );
+}
+
 function apply(settings, options) {
     const { apiKey = null, linkedAccountId = null, sessionToken = null, ...others } = options;
     const credentials = Object.entries({ apiKey, linkedAccountId, sessionToken }).filter(([, value]) => value !== null);
@@ -278,11 +332,15 @@ function text(set) {
 
 function count(set, max = Number.MAX_SAFE_INTEGER) {
     return (settings, value, name) => {
-        if (!Number.isSafeInteger(value) || value < 0 || value > max) {
-            throw invalidArgument(`${name} must be an integer from 0 to ${max}`);
-        }
+        checkCount(name, value, max);
         set(settings, value);
     };
+}
+
+function checkCount(name, value, max) {
+    if (!Number.isSafeInteger(value) || value < 0 || value > max) {
+        throw invalidArgument(`${name} must be an integer from 0 to ${max}`);
+    }
 }
 
 /** C strings end at the first NUL. */

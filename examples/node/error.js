@@ -31,7 +31,10 @@ export const Code = Object.freeze({
     RESOURCE: -11,
 });
 
-/** A failed call. Properties that the response does not provide are null. */
+/**
+ * A failed call. Properties that the response does not provide are null. If a wait runs out of time, `cause` is the
+ * failure of its last poll, also a RefoldError; undefined if the run was still in progress.
+ */
 export class RefoldError extends Error {
     /**
      * The HTTP status of the response, or a negative number; see Code.
@@ -79,13 +82,13 @@ export class RefoldError extends Error {
      */
     retryable = false;
     /**
-     * The number of attempts that the call started.
+     * The number of attempts that the call started; for the timeout of a wait, those of the poll that is its cause.
      * @type {number}
      */
     attempts = 0;
 
-    constructor(code, message, details = {}) {
-        super(message);
+    constructor(code, message, details = {}, options = undefined) {
+        super(message, options);
         this.code = code;
         this.kind = native.codeName(code);
         Object.assign(this, details);

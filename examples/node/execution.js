@@ -33,6 +33,8 @@ export class Execution {
         this.state = native.state.name(state);
         /** Whether the state is final. @type {boolean} */
         this.isFinal = native.state.isFinal(state);
+        /** Whether the state is final and not 'COMPLETED'. @type {boolean} */
+        this.isFailure = native.state.isFailure(state);
         const percentage = execution.completionPercentage(pointer);
         /** 0 to 100, or whatever number the server sends; -1 reads as absent. @type {number | null} */
         this.completionPercentage = percentage === -1 ? null : percentage;
@@ -71,8 +73,11 @@ export class Node {
         this.type = node.type(pointer);
         /** As sent by the server, such as 'Success'. @type {string | null} */
         this.status = node.status(pointer);
+        const state = node.state(pointer);
         /** The meaning of the status, such as 'COMPLETED'. @type {string} */
-        this.state = native.state.name(node.state(pointer));
+        this.state = native.state.name(state);
+        /** Whether the state is final and not 'COMPLETED'. @type {boolean} */
+        this.isFailure = native.state.isFailure(state);
         /** @type {boolean} */
         this.isBatch = node.isBatch(pointer);
         /** @type {number | null} */

@@ -99,6 +99,7 @@ export const node = {
 export const state = {
     name: declare('str', 'state_name', 'int32_t'),
     isFinal: declare('bool', 'state_is_final', 'int32_t'),
+    isFailure: declare('bool', 'state_is_failure', 'int32_t'),
 };
 
 export const error = {

@@ -24,17 +24,17 @@ try {
     const execution = await Client.fromEnv().waitExecution(id, {
         signal: interruption.signal,
         onProgress: ({ name, status, completionPercentage }) =>
-            console.log(printable(`${name}: ${status}, ${completionPercentage ?? '-'} %`)),
+            console.log(printable(`${name ?? '-'}: ${status}, ${completionPercentage ?? '-'} %`)),
     });
-    const cell = (text) => text && printable(text);
+    const cell = (value) => printable(String(value ?? '-'));
     console.table(
         execution.nodes.map(({ name, status, executionTimeMs }) => ({
             name: cell(name),
             status: cell(status),
-            executionTimeMs,
+            executionTimeMs: cell(executionTimeMs),
         })),
     );
-    process.exitCode = execution.state === 'COMPLETED' ? 0 : 3;
+    process.exitCode = execution.isFailure ? 3 : 0;
 } catch (error) {
     if (interruption.signal.aborted) {
         process.exitCode = 130;

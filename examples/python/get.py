@@ -3,13 +3,14 @@ import sys
 
 import refold
 
+if len(sys.argv) != 2:
+    sys.exit("usage: get.py EXECUTION_ID")
 try:
-    with refold.Client() as client:  # REFOLD_API_KEY, REFOLD_LINKED_ACCOUNT_ID
-        execution = client.get(sys.argv[1])
-    print(refold.printable(f"{execution.name}: {execution.status}"))
-    for node in execution.nodes:
-        print(refold.printable(f"  {node.name}: {node.status} {node.latest_output_text}"))
-    sys.stdout.flush()
+    with open(1, "w", errors="replace", closefd=False) as out, refold.Client() as client:
+        execution = client.get(sys.argv[1])  # with REFOLD_API_KEY, REFOLD_LINKED_ACCOUNT_ID
+        print(refold.printable(f"{execution.name or '-'}: {execution.status}"), file=out)
+        for node in execution.nodes:
+            line = f"  {node.name or '-'}: {node.status or '-'} {node.latest_output_text or '-'}"
+            print(refold.printable(line), file=out)
 except (refold.Error, OSError) as error:
-    sys.stdout = None  # not to be flushed again at exit
     sys.exit(refold.printable(f"get: {error}"))

@@ -107,7 +107,7 @@ def _declare(result: Any, arguments: Sequence[Any], *names: str) -> None:
 
 _declare(_text_pointer, [], "version")
 _declare(_text_pointer, [ctypes.c_int32], "code_name", "state_name")
-_declare(ctypes.c_bool, [ctypes.c_int32], "state_is_final")
+_declare(ctypes.c_bool, [ctypes.c_int32], "state_is_final", "state_is_failure")
 _declare(_pointer, [], "options_new", "options_new_from_env", "cancel_new")
 _declare(None, [_pointer], "options_free", "client_free", "cancel_free", "cancel_trigger")
 _declare(None, [_pointer], "error_free", "execution_free")
@@ -134,6 +134,7 @@ _declare(_pointer, [_pointer, _length_pointer], "error_body", "json_raw")
 _declare(ctypes.c_int64, [_pointer], "error_retry_after_ms")
 _declare(ctypes.c_bool, [_pointer], "error_is_retryable", "node_is_batch")
 _declare(ctypes.c_uint32, [_pointer], "error_attempts")
+_declare(_pointer, [_pointer], "error_cause")
 _declare(_pointer, [_pointer], "execution_retain", "execution_json", "node_json")
 _declare(_pointer, [_pointer], "node_latest_output", "node_input_data")
 _declare(_text_pointer, [_pointer], "execution_id", "execution_name", "execution_org_id", "execution_environment")
@@ -349,11 +350,17 @@ class State(enum.IntEnum):
         """Whether the state is final. UNKNOWN is not."""
         return bool(_lib.refold_state_is_final(self.value))
 
+    @property
+    def is_failure(self) -> bool:
+        """Whether the state is final and not COMPLETED."""
+        return bool(_lib.refold_state_is_failure(self.value))
+
 
 class Error(Exception):
     """A failed call. str() returns the message. Instances can be pickled.
 
-    Attributes that the response does not provide are None.
+    Attributes that the response does not provide are None. If a wait runs out of time, `__cause__` is the failure of
+    its last poll, also an Error; None if the run was still in progress.
     """
 
     code: int
@@ -385,6 +392,10 @@ class Error(Exception):
     def __str__(self) -> str:
         return self.message
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        cause = {} if self.__cause__ is None else {"__cause__": self.__cause__}
+        return type(self), self.args, {**self.__dict__, **cause}
+
     @property
     def code_name(self) -> str:
         """The name of the code, such as "NOT_FOUND" or "TIMEOUT"; "HTTP_ERROR" for a status without a name."""
@@ -396,15 +407,23 @@ def _take_error(pointer: ctypes.c_void_p) -> Error:
     if pointer.value is None:
         return Error(Code.INTERNAL, "the library failed without reporting an error")
     owner = _Handle(pointer.value, _lib.refold_error_free)
-    error = Error(_lib.refold_error_code(owner), _text_or_empty(_lib.refold_error_message(owner)))
-    error.http_status = _lib.refold_error_http_status(owner) or None
-    error.http_error_type = _text(_lib.refold_error_http_error_type(owner))
-    error.api_code = _text(_lib.refold_error_api_code(owner))
-    error.request_id = _text(_lib.refold_error_request_id(owner))
-    error.body = _bytes(_lib.refold_error_body, owner)
-    error.retry_after = _seconds(_lib.refold_error_retry_after_ms(owner))
-    error.is_retryable = _lib.refold_error_is_retryable(owner)
-    error.attempts = _lib.refold_error_attempts(owner)
+    error = _copy_error(owner)
+    cause = _lib.refold_error_cause(owner)
+    if cause is not None:
+        error.__cause__ = _copy_error(cause)
+    return error
+
+
+def _copy_error(failure: Union[_Handle, int]) -> Error:
+    error = Error(_lib.refold_error_code(failure), _text_or_empty(_lib.refold_error_message(failure)))
+    error.http_status = _lib.refold_error_http_status(failure) or None
+    error.http_error_type = _text(_lib.refold_error_http_error_type(failure))
+    error.api_code = _text(_lib.refold_error_api_code(failure))
+    error.request_id = _text(_lib.refold_error_request_id(failure))
+    error.body = _bytes(_lib.refold_error_body, failure)
+    error.retry_after = _seconds(_lib.refold_error_retry_after_ms(failure))
+    error.is_retryable = _lib.refold_error_is_retryable(failure)
+    error.attempts = _lib.refold_error_attempts(failure)
     return error
 
 
@@ -988,7 +1007,8 @@ class Client:
             cancel: Cancels the wait.
 
         Raises:
-            Error: If the wait fails; with `Code.TIMEOUT` if `timeout` expires.
+            Error: If the wait fails; with `Code.TIMEOUT` if `timeout` expires. Then `__cause__` is the failure of the
+                last poll, if it failed.
             ValueError: If the client is closed or `timeout` is not positive.
         """
         client, encoded_id, milliseconds = self._owner, _encode(execution_id), _milliseconds("timeout", timeout)
@@ -1031,7 +1051,7 @@ def _node_line(node: Node) -> str:
     if node.attempts_made is not None and node.attempts_made > 1:
         line += f", {node.attempts_made} attempts"
     output = node.latest_output_text
-    if node.state in (State.ERRORED, State.SKIPPED, State.TIMED_OUT, State.REJECTED) and output not in (None, "null"):
+    if node.state.is_failure and output not in (None, "null"):
         line += f"\n    {printable(output or '')[:1000]}"
     return line
 
@@ -1047,6 +1067,9 @@ def _main(arguments: Optional[Sequence[str]] = None) -> int:
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="limit for the whole wait (default: none)")
     parser.add_argument("--json", action="store_true", help="print the whole document as sent by the server")
     options = parser.parse_args(arguments)
+    if sys.stdout is None:  # was closed when Python started
+        print("refold: cannot write output: standard output is closed", file=sys.stderr)
+        return 1
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
 

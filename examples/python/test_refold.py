@@ -394,7 +394,16 @@ class ProgressTest(TestCase):
             self.assertEqual(wait().status, "COMPLETED")
 
     def test_wait_times_out(self) -> None:
-        client = self.sandbox()
+        client = self.sandbox(poll_interval=3600)  # the timeout expires in the first pause
+        for wait in self.on_both_threads(lambda: client.wait("error-503", timeout=2)):
+            error = self.raises(refold.Code.TIMEOUT, wait)
+            cause = error.__cause__
+            assert isinstance(cause, refold.Error)
+            self.assertEqual((cause.code, cause.http_status, cause.attempts), (503, 503, 1))
+            self.assertIsNone(cause.__cause__)
+            copy = pickle.loads(pickle.dumps(error))
+            self.assertEqual((str(copy), str(copy.__cause__)), (str(error), str(cause)))
+            self.assertEqual(copy.__cause__.body, cause.body)
         for wait in self.on_both_threads(lambda: client.wait("stuck", timeout=0.2)):
             self.raises(refold.Code.TIMEOUT, wait)
 
@@ -500,6 +509,9 @@ class SnapshotTest(TestCase):
         self.assertEqual((node.id, node.name, node.type, node.status), ("1", "Start", "start", "Success"))
         self.assertIs(node.state, refold.State.COMPLETED)
         self.assertTrue(node.state.is_final)
+        self.assertFalse(node.state.is_failure)
+        failures = [state for state in refold.State if state.is_failure]
+        self.assertEqual([state.name for state in failures], ["ERRORED", "SKIPPED", "STOPPED", "TIMED_OUT", "REJECTED"])
         self.assertIs(node.is_batch, True)
         self.assertEqual((node.attempts_made, node.maximum_attempts, node.execution_time), (1, 3, 0.403))
         self.assertEqual(node.latest_output, {"a": [1, 2]})
@@ -892,6 +904,36 @@ print("done")
             )
             text = refold.Client().get("hostile-text").json_text
             self.assertEqual((ended.returncode, ended.stdout), (0, text.encode() + b"\n"), encoding)
+
+    def test_programs_report_a_closed_standard_output(self) -> None:
+        for program in (["get.py"], ["-m", "refold"], ["-m", "refold", "--wait"], ["-m", "refold", "--json"]):
+            ended = subprocess.run(
+                ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, *program, DOCUMENTED],
+                cwd=HERE,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=PATIENCE,
+            )
+            self.assertEqual((ended.returncode, ended.stderr.count("\n")), (1, 1), ended.stderr)
+
+    def test_get_requires_one_id(self) -> None:
+        for arguments in ([], ["one", "another"]):
+            ended = subprocess.run(
+                [sys.executable, "get.py", *arguments], cwd=HERE, capture_output=True, text=True, timeout=PATIENCE
+            )
+            self.assertEqual((ended.returncode, ended.stderr), (1, "usage: get.py EXECUTION_ID\n"))
+
+    def test_get_replaces_what_the_terminal_lacks_and_absent_fields(self) -> None:
+        for name, words in (("hostile-text", "?"), ("null-node-fields", "-: COMPLETED\n  -: - ")):
+            ended = subprocess.run(
+                [sys.executable, "-X", "utf8=0", "get.py", name],
+                cwd=HERE,
+                env={**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"},
+                capture_output=True,
+                timeout=PATIENCE,
+            )
+            self.assertEqual((ended.returncode, ended.stderr), (0, b""))
+            self.assertIn(words, ended.stdout.decode("ascii"))
 
     def test_module_prints_100_percent_only_for_100(self) -> None:
         self.assertIn("STOPPED, 99.9999996 %", self.run_module("nearly-complete")[1])

@@ -195,6 +195,7 @@ fn known_state(state: i32) -> i32 {
     let name = unsafe { CStr::from_ptr(refold_state_name(state)) };
     assert!((state == 0) == (name == c"UNKNOWN"), "state {state} is called {name:?}");
     assert_eq!(refold_state_is_final(state), state >= 5);
+    assert_eq!(refold_state_is_failure(state), state > 5);
     state
 }
 
@@ -283,6 +284,7 @@ impl Failure {
         assert!((-11..0).contains(&code) || (100..1000).contains(&code), "not the code of a failure: {code}");
         assert_ne!(code, INTERNAL, "{}", failure.message());
         assert!(!failure.message().is_empty() && failure.retry_after_ms() >= -1);
+        assert!(code == TIMEOUT || unsafe { refold_error_cause(error) }.is_null());
         failure
     }
 

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 pub use code::{code_name, is_transient_status};
 
+use crate::alloc::try_box;
+
 /// The phase of a call in which it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Phase {
@@ -161,11 +163,12 @@ pub struct Error {
     kind: ErrorKind,
     response: Option<Box<ResponseDetails>>,
     attempts: u32,
+    cause: Option<Box<Error>>,
 }
 
 impl From<ErrorKind> for Error {
     fn from(kind: ErrorKind) -> Error {
-        Error { kind, response: None, attempts: 0 }
+        Error { kind, response: None, attempts: 0, cause: None }
     }
 }
 
@@ -194,6 +197,20 @@ impl Error {
     /// The same failure after this many attempts.
     pub(crate) fn after_attempts(mut self, attempts: u32) -> Error {
         self.attempts = attempts;
+        self
+    }
+
+    /// The same failure with the one that led to it, which is dropped if there is no memory for it.
+    pub(crate) fn with_cause(mut self, cause: Option<Error>) -> Error {
+        self.cause = cause.and_then(try_box);
+        self
+    }
+
+    /// The same failure, if it is a timeout, with this limit.
+    pub(crate) fn with_limit(mut self, granted: Duration) -> Error {
+        if let ErrorKind::Timeout { limit, .. } = &mut self.kind {
+            *limit = granted;
+        }
         self
     }
 
@@ -271,9 +288,23 @@ impl Error {
     pub fn attempts(&self) -> u32 {
         self.attempts
     }
+
+    /// The failure of the last poll, if this is the timeout of a wait.
+    pub fn cause(&self) -> Option<&Error> {
+        self.cause.as_deref()
+    }
+
+    /// Takes the cause out of this error.
+    pub(crate) fn take_cause(&mut self) -> Option<Error> {
+        self.cause.take().map(|cause| *cause)
+    }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.cause().map(|cause| cause as _)
+    }
+}
 
 /// Every kind of failure of an attempt without a response, and whether it is transient.
 #[cfg(test)]

@@ -67,6 +67,12 @@ pub type refold_progress_fn =
 /// with REFOLD_ERROR_CANCELLED, except after the final snapshot, when there is nothing left to stop. The
 /// execution returned is the object passed to the last callback.
 ///
+/// REFOLD_ERROR_TIMEOUT means that the caller has waited long enough. The run is not affected, so the wait may
+/// be repeated. refold_error_cause() distinguishes a run that was still in progress from a server that could
+/// not be reached. If more than five consecutive polls exceed the timeout of the options, the wait fails with
+/// the error of the last one, which has the same code. A run that exceeded its own time limit is a successful
+/// wait with the state REFOLD_STATE_TIMED_OUT.
+///
 /// \param execution_id  As for refold_get_execution().
 /// \param timeout_ms    Limit for the whole wait, in milliseconds; 0 for no limit. Without a limit, a wait may
 ///                      never end if the run does not, or ends in a state that this version does not know.

@@ -4,10 +4,10 @@ use std::ffi::c_char;
 use std::ptr;
 
 use super::guard::guard;
-use super::handle::{Handle, as_ref, free, read};
+use super::handle::{Handle, as_ptr, as_ref, free, read};
 use super::library::refold_code;
 use super::string::{string_and_length_out, string_out};
-use crate::alloc::try_copy_with_nul;
+use crate::alloc::{try_box, try_copy_with_nul};
 use crate::error::Error;
 use crate::error::message::NO_MEMORY_FOR_MESSAGE;
 
@@ -25,7 +25,7 @@ impl Handle for refold_error {
     type Owner = Box<ErrorHandle>;
 }
 
-/// An error and its NUL-terminated strings. A string that could not be allocated is absent.
+/// An error, its NUL-terminated strings and its cause. What could not be allocated is absent.
 pub(crate) struct ErrorHandle {
     error: Error,
     http_error_type: Option<Vec<u8>>,
@@ -33,12 +33,14 @@ pub(crate) struct ErrorHandle {
     message: Option<Vec<u8>>,
     request_id: Option<Vec<u8>>,
     body: Option<Vec<u8>>,
+    cause: Option<Box<ErrorHandle>>,
 }
 
 impl ErrorHandle {
-    pub(super) fn new(error: Error) -> ErrorHandle {
+    pub(super) fn new(mut error: Error) -> ErrorHandle {
         let text = |text: &str| try_copy_with_nul(text.as_bytes());
         ErrorHandle {
+            cause: error.take_cause().map(ErrorHandle::new).and_then(try_box),
             http_error_type: error.http_error_type().and_then(text),
             api_code: error.api_code().and_then(text),
             message: text(&error.message()),
@@ -100,7 +102,8 @@ pub unsafe extern "C" fn refold_error_api_code(error: *const refold_error) -> *c
 /// Returns a human-readable message.
 ///
 /// This is the field `message` of the response, or else a sentence about what happened, where, and how to
-/// resolve it. It contains no secret.
+/// resolve it. It contains no secret, but it may contain anything else that a server sent, such as control
+/// characters.
 ///
 /// \return A string that is valid until the error is freed; never NULL. "" if `error` is NULL.
 #[unsafe(no_mangle)]
@@ -172,4 +175,20 @@ pub unsafe extern "C" fn refold_error_is_retryable(error: *const refold_error) -
 pub unsafe extern "C" fn refold_error_attempts(error: *const refold_error) -> u32 {
     // SAFETY: the header's contract with C.
     unsafe { read(error, 0, |handle| handle.error.attempts()) }
+}
+
+/// Returns the failure of the last poll of a wait that ran out of time.
+///
+/// The error of the wait reports that the timeout expired; this one reports why the last poll brought no
+/// snapshot. It is an error like any other, with its own code, message and response, and with the attempts of
+/// that poll alone. If the timeout expired during a poll, it is the REFOLD_ERROR_TIMEOUT of that poll, whose
+/// message names the phase, such as connecting.
+///
+/// \return An error that belongs to `error`: it is valid until `error` is freed, and must not be freed itself.
+///         NULL if the last poll succeeded, so that the run was still in progress; for every error other than
+///         the REFOLD_ERROR_TIMEOUT of a wait; if there was no memory for it; and if `error` is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn refold_error_cause(error: *const refold_error) -> *const refold_error {
+    // SAFETY: the header's contract with C.
+    unsafe { read(error, ptr::null(), |handle| as_ptr(handle.cause.as_deref())) }
 }

@@ -50,7 +50,7 @@ pub enum refold_code_value {
     REFOLD_ERROR_INVALID_ARGUMENT = -1,
     /// A cancel token was triggered, or a progress callback returned false.
     REFOLD_ERROR_CANCELLED = -2,
-    /// The timeout of the call expired.
+    /// The timeout of the call or wait expired; see refold_wait_execution() and refold_error_cause().
     REFOLD_ERROR_TIMEOUT = -3,
     /// The host name has no address, or the lookup failed.
     REFOLD_ERROR_RESOLVE = -4,

@@ -117,7 +117,24 @@ pub unsafe extern "C" fn refold_node_execution_time_ms(node: *const refold_node)
 
 /// Returns the field `latest_output`: the last output of the node, JSON of any type and size.
 ///
-/// \return A value that is valid until the execution is freed; NULL if it is absent or `node` is NULL.
+/// It is what the connected application returned. The output of a node that failed describes the failure, for
+/// example:
+///
+/// \code{.json}
+/// {
+///   "error": {
+///     "status_code": 422,
+///     "error_code": "EXTERNAL_API_ERROR",
+///     "message": "The customer has no billing address"
+///   }
+/// }
+/// \endcode
+///
+/// refold_json_pointer() with "/error/message" finds the message in this output. Each application has a form
+/// of its own, so be prepared to show the text of the whole value instead: refold_json_text().
+///
+/// \return A value that is valid until the execution is freed; NULL if it is absent, as before the node has
+///         run, or `node` is NULL. An output that is null is a value of the type REFOLD_JSON_NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_node_latest_output(node: *const refold_node) -> *const refold_json {
     // SAFETY: the header's contract with C.
@@ -126,7 +143,8 @@ pub unsafe extern "C" fn refold_node_latest_output(node: *const refold_node) -> 
 
 /// Returns the field `input_data`: the input of the node, JSON of any type and size.
 ///
-/// \return A value that is valid until the execution is freed; NULL if it is absent or `node` is NULL.
+/// \return A value that is valid until the execution is freed; NULL if it is absent or `node` is NULL. An
+///         input that is null is a value of the type REFOLD_JSON_NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_node_input_data(node: *const refold_node) -> *const refold_json {
     // SAFETY: the header's contract with C.

@@ -48,6 +48,19 @@ pub extern "C" fn refold_state_is_final(state: refold_state) -> bool {
     guard(false, || State::from_raw(state).is_final())
 }
 
+/// Returns whether a state is a failure, that is, final and not REFOLD_STATE_COMPLETED.
+///
+/// The output of a node in such a state usually explains it; see refold_node_latest_output(). An execution may
+/// be COMPLETED although a node failed, which is then REFOLD_STATE_SKIPPED.
+///
+/// \param state  Any number.
+/// \return true for REFOLD_STATE_ERRORED, REFOLD_STATE_SKIPPED, REFOLD_STATE_STOPPED, REFOLD_STATE_TIMED_OUT
+///         and REFOLD_STATE_REJECTED; false for all others and for any number that is not a state.
+#[unsafe(no_mangle)]
+pub extern "C" fn refold_state_is_failure(state: refold_state) -> bool {
+    guard(false, || State::from_raw(state).is_failure())
+}
+
 /// Returns the name of a state for messages and logs: its enumerator without the prefix, such as "COMPLETED".
 ///
 /// \param state  Any number.

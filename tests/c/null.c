@@ -1,5 +1,5 @@
 /* Any pointer may be NULL: objects then read as empty, calls fail with INVALID_ARGUMENT, and free does
- * nothing. Covers all 81 functions, with NULL for every pointer and out-of-range values for all other
+ * nothing. Covers all 83 functions, with NULL for every pointer and out-of-range values for all other
  * arguments. */
 #include "client.h"
 
@@ -22,6 +22,7 @@ TEST(states_out_of_range_are_unknown) {
     for (size_t i = 0; i < COUNT(states); i++) {
         check_case("%d", states[i]);
         CHECK(!refold_state_is_final(states[i]));
+        CHECK(!refold_state_is_failure(states[i]));
         CHECK_STR(refold_state_name(states[i]), "UNKNOWN");
     }
 }
@@ -214,6 +215,8 @@ TEST(a_null_error_has_empty_values) {
     CHECK_INT(refold_error_retry_after_ms(NULL), -1);
     CHECK(!refold_error_is_retryable(NULL));
     CHECK_INT(refold_error_attempts(NULL), 0);
+    CHECK(refold_error_cause(NULL) == NULL);
+    CHECK(refold_error_cause(refold_error_cause(NULL)) == NULL);
 }
 
 TEST(an_error_without_a_response_has_no_response_values) {
@@ -230,6 +233,7 @@ TEST(an_error_without_a_response_has_no_response_values) {
     CHECK_INT(refold_error_retry_after_ms(error), -1);
     CHECK(!refold_error_is_retryable(error));
     CHECK_INT(refold_error_attempts(error), 0);
+    CHECK(refold_error_cause(error) == NULL);
     refold_error_free(error);
 }
 

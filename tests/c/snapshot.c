@@ -359,6 +359,8 @@ TEST(every_status_has_its_state) {
         if (states[i].of_node)
             CHECK_INT(refold_node_state(refold_execution_node(execution, 0)), states[i].state);
         CHECK_INT(refold_state_is_final(states[i].state), states[i].final);
+        CHECK_INT(refold_state_is_failure(states[i].state),
+                  states[i].final && states[i].state != REFOLD_STATE_COMPLETED);
         CHECK_STR(refold_state_name(states[i].state), states[i].name);
         refold_execution_free(execution);
         free(body);

@@ -493,6 +493,115 @@ TEST(the_timeout_bounds_a_retry_after) {
     }
 }
 
+/* Causes ------------------------------------------------------------------------------------------------- */
+
+static const struct cause {
+    const char *name;
+    struct response responses[3]; /* the last one is repeated */
+    size_t count;
+    refold_code code; /* REFOLD_OK: there is no cause */
+    int http_status;
+    const char *message, *api_code, *body;
+} causes[] = {
+    {"no failure", {{.body = RUNNING, .headers = "Retry-After: 30\r\n"}}, 1, .code = REFOLD_OK},
+    {"a failure before a success",
+     {{.status = 503}, {.body = RUNNING, .headers = "Retry-After: 30\r\n"}},
+     2,
+     .code = REFOLD_OK},
+    {"an error response",
+     {{.body = RUNNING},
+      {.status = 503, .body = "{\"message\": \"" TEST_KEY "\", \"error_code\": \"BUSY\"}"}},
+     2,
+     503,
+     503,
+     "***",
+     "BUSY",
+     "{\"message\": \"***\", \"error_code\": \"BUSY\"}"},
+    {"a rate limit",
+     {{.status = 429, .headers = "Retry-After: 30\r\n"}},
+     1,
+     429,
+     429,
+     "HTTP 429 Too Many Requests",
+     NULL,
+     NULL},
+    {"a lost connection",
+     {{.body = RUNNING, .headers = "Connection: close\r\n", .ending = CLOSE},
+      {.silent = true, .ending = RESET}},
+     2,
+     REFOLD_ERROR_TRANSPORT,
+     0,
+     "lost the connection",
+     NULL,
+     NULL},
+    {"the timeout of a poll",
+     {{.body = RUNNING}, {.silent = true, .ending = HOLD}},
+     2,
+     REFOLD_ERROR_TIMEOUT,
+     0,
+     "while waiting for the response",
+     NULL,
+     NULL},
+};
+
+static void check_cause(const refold_error *cause, const struct cause *want) {
+    CHECK_INT(refold_error_code(cause), want->code);
+    CHECK_INT(refold_error_http_status(cause), want->http_status);
+    CHECK_CONTAINS(refold_error_message(cause), want->message);
+    CHECK_STR(refold_error_api_code(cause), want->api_code);
+    CHECK_STR(refold_error_body(cause, NULL), want->body);
+    CHECK_INT(refold_error_attempts(cause), 1);
+    CHECK(refold_error_is_retryable(cause));
+    CHECK_INT(refold_error_retry_after_ms(cause), want->code == 429 ? 30000 : -1);
+    CHECK(refold_error_cause(cause) == NULL);
+    CHECK(refold_error_request_id(cause) == NULL);
+}
+
+/* A wait that ran out of time carries the failure of its last poll, which outlives client and server. */
+TEST(a_timeout_carries_the_failure_of_the_last_poll) {
+    for (size_t i = 0; i < COUNT(causes); i++) {
+        struct server *server = serve_responses(causes[i].count, causes[i].responses);
+        refold_client *client = poller_of(server, 50);
+        refold_error *error = UNREAD_ERROR;
+        check_case("%s", causes[i].name);
+        CHECK(refold_wait_execution(client, TEST_ID, 600, NULL, NULL, NULL, &error) == NULL);
+        refold_client_free(client);
+        server_stop(server);
+        CHECK_ERROR(error, REFOLD_ERROR_TIMEOUT, "600 ms");
+        CHECK_INT(refold_error_http_status(error), 0);
+        const refold_error *cause = refold_error_cause(error);
+        CHECK(refold_error_cause(error) == cause);
+        CHECK_INT(cause == NULL, causes[i].code == REFOLD_OK);
+        if (cause != NULL)
+            check_cause(cause, &causes[i]);
+        refold_error_free(error);
+    }
+}
+
+TEST(other_errors_of_a_wait_have_no_cause) {
+    static const struct {
+        struct response response;
+        refold_code code;
+        int stop_at;
+    } cases[] = {{{.status = 404}, 404, 0},
+                 {{.status = 503, .headers = AT_ONCE}, 503, 0},
+                 {{.body = "{}"}, REFOLD_ERROR_INVALID_RESPONSE, 0},
+                 {{.body = RUNNING}, REFOLD_ERROR_CANCELLED, 1}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct server *server =
+            serve_responses(2, (struct response[]){{.status = 503, .headers = AT_ONCE}, cases[i].response});
+        refold_client *client = poller_of(server, 10);
+        struct seen seen = {.stop_at = cases[i].stop_at};
+        refold_error *error = UNREAD_ERROR;
+        check_case("%d", cases[i].code);
+        CHECK(refold_wait_execution(client, TEST_ID, 0, record_snapshot, &seen, NULL, &error) == NULL);
+        CHECK(refold_error_cause(error) == NULL);
+        EXPECT_ERROR(error, cases[i].code, NULL);
+        refold_client_free(client);
+        server_stop(server);
+    }
+}
+
 /* Failures ----------------------------------------------------------------------------------------------- */
 
 /* timeout_ms bounds each poll. Up to five timeouts in a row are tolerated; the sixth ends the wait. */

@@ -156,6 +156,30 @@ TEST(a_wait_times_out) {
     CHECK(code_of([&] { client.wait("an-id", 50ms); }) == code::timeout);
 }
 
+TEST(the_cause_of_a_timeout_outlives_it) {
+    const refold::client client(sandbox().set_max_retries(0).set_poll_interval(1h));
+    std::optional<refold::error> cause;
+    {
+        const refold::error error = error_of([&] { client.wait("error-503", 2s); }); // in the first pause
+        CHECK(error.code() == code::timeout);
+        cause = error.cause();
+    }
+    REQUIRE(cause.has_value());
+    CHECK(cause->code() == code::service_unavailable);
+    CHECK_INT(cause->http_status().value_or(0), 503);
+    CHECK_INT(cause->attempts(), 1);
+    CHECK(cause->what()[0] != '\0' && cause->body().has_value());
+    CHECK(!cause->cause());
+}
+
+TEST(other_errors_have_no_cause) {
+    const refold::client client(sandbox());
+    CHECK(!error_of([&] { client.wait("stuck", 300ms); }).cause());
+    CHECK(!error_of([&] { client.wait("unknown", 1s); }).cause());
+    CHECK(!error_of([&] { client.wait("an id"); }).cause());
+    CHECK(!refold::error(code::timeout, "made by a test").cause());
+}
+
 // Runs the call, and triggers its token once the server has received the request.
 template <class Call> static refold::code code_when_cancelled(const scripted_server &server, Call call) {
     const refold::cancel_token cancel;

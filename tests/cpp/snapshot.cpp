@@ -312,4 +312,6 @@ TEST(names_and_version_are_those_of_c) {
     CHECK_TEXT(name(static_cast<refold::code>(-99)), "UNKNOWN");
     CHECK_TEXT(name(static_cast<refold::state>(99)), "UNKNOWN");
     CHECK(!is_final(static_cast<refold::state>(99)));
+    CHECK(!is_failure(static_cast<refold::state>(99)) && !is_failure(refold::state::completed));
+    CHECK(!is_failure(refold::state::running) && is_failure(refold::state::skipped));
 }

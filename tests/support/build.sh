@@ -22,6 +22,11 @@ done
 # A change of compiler or flags rebuilds everything.
 if [ "$(cat "$out/flags" 2>/dev/null)" != "$cc $flags" ]; then echo "$cc $flags" >"$out/flags"; fi
 
+# Everything is built here, and moved when it is complete: an interrupted compiler leaves an unfinished file.
+new=$out/new.$$
+trap 'rm -f "$new"' EXIT
+trap 'exit 1' HUP INT TERM
+
 # is_stale TARGET SOURCE...: whether the target is missing or older than a source.
 is_stale() {
     target=$1
@@ -34,13 +39,15 @@ for source in "$here"/*.c; do
     object=$out/objects/$(basename "$source" .c).o
     if is_stale "$object" "$source" "$here"/*.h "$include/refold.h"; then
         # shellcheck disable=SC2086
-        $cc $flags -DSUPPORT_DIR="\"$here\"" -I"$include" -c "$source" -o "$object"
+        $cc $flags -DSUPPORT_DIR="\"$here\"" -I"$include" -c "$source" -o "$new"
+        mv "$new" "$object"
     fi
 done
 
 if is_stale "$out/libsupport.a" "$out/objects"; then
-    rm -f "$out/libsupport.a"
-    ar rcs "$out/libsupport.a" "$out"/objects/*.o
+    rm -f "$new"
+    ar rcs "$new" "$out"/objects/*.o
+    mv "$new" "$out/libsupport.a"
 fi
 
 for source in "$root"/tests/c/*.c; do
@@ -53,7 +60,8 @@ for source in "$root"/tests/c/*.c; do
     program=$out/$name
     if is_stale "$program" "$source" "$here"/*.c "$here"/*.h "$here/build.sh" "$include/refold.h"; then
         # shellcheck disable=SC2086
-        $cc $flags -I"$here" -I"$include" "$source" -o "$program" "$out/libsupport.a" \
+        $cc $flags -I"$here" -I"$include" "$source" -o "$new" "$out/libsupport.a" \
             -L"$out/lib" -Wl,--as-needed -lrefold -Wl,-rpath,"$out/lib" -lssl -lcrypto -lz -lm
+        mv "$new" "$program"
     fi
 done

@@ -95,6 +95,7 @@ test('an execution has its fields and nodes', async () => {
     assert.equal(execution.status, 'COMPLETED');
     assert.equal(execution.state, 'COMPLETED');
     assert.equal(execution.isFinal, true);
+    assert.equal(execution.isFailure, false);
     assert.equal(execution.completionPercentage, 100);
     assert.equal(execution.configId, 'user_12345');
     assert.equal(execution.linkedAccountId, 'user_12345');
@@ -106,6 +107,7 @@ test('an execution has its fields and nodes', async () => {
     assert.equal(node.type, 'start');
     assert.equal(node.status, 'Success');
     assert.equal(node.state, 'COMPLETED');
+    assert.equal(node.isFailure, false);
     assert.equal(node.isBatch, false);
     assert.equal(node.attemptsMade, 1);
     assert.equal(node.maximumAttempts, null);
@@ -390,6 +392,37 @@ test('onProgress receives every snapshot', async () => {
 test('a wait works without onProgress', async () => {
     assert.equal((await sandboxClient().waitExecution('errored')).state, 'ERRORED');
     await assert.rejects(sandboxClient().waitExecution('no-such-id'), failure(Code.NOT_FOUND));
+});
+
+test('the timeout of a wait has the failure of its last poll as its cause', async () => {
+    const client = sandboxClient({ pollIntervalMs: 3_600_000 }); // the timeout expires in the first pause
+    await assert.rejects(client.waitExecution('error-503', { timeoutMs: 2000 }), (error) => {
+        assert.ok(failure(Code.TIMEOUT)(error) && error.retryable);
+        assert.ok(failure(Code.SERVICE_UNAVAILABLE)(error.cause));
+        assert.equal(error.cause.cause, undefined);
+        assert.equal(error.message, `the execution had not ended after 2000 ms: ${error.cause.message}`);
+        return error.attempts === 1;
+    });
+    await assert.rejects(client.waitExecution('stuck', { timeoutMs: 200 }), (error) => {
+        assert.equal(error.message, 'the execution had not ended after 200 ms');
+        return failure(Code.TIMEOUT)(error) && !Object.hasOwn(error, 'cause');
+    });
+});
+
+test('the timeout of a wait covers a call, and leaves signals and results alone', async (t) => {
+    const { options } = await startServer(t);
+    await assert.rejects(sandboxClient(options).waitExecution(documented, { timeoutMs: 100 }), failure(Code.TIMEOUT));
+    const client = sandboxClient();
+    const controller = new AbortController();
+    const { signal } = controller;
+    const last = await client.waitExecution('errored', { timeoutMs: 60_000, signal });
+    assert.equal(last.isFailure, true);
+    const wait = client.waitExecution('stuck', { timeoutMs: 60_000, signal, onProgress: () => controller.abort() });
+    await assert.rejects(wait, { name: 'AbortError' });
+    await assert.rejects(client.waitExecution('stuck', { timeoutMs: 60_000, signal }), { name: 'AbortError' });
+    for (const timeoutMs of [-1, 0.5, 2 ** 31, '1', null]) {
+        await assert.rejects(client.waitExecution('stuck', { timeoutMs }), failure(Code.INVALID_ARGUMENT));
+    }
 });
 
 test('each failed poll doubles the pause', async (t) => {

@@ -1,5 +1,7 @@
 //! Polling until an execution has ended.
 
+use std::error::Error as _;
+
 use super::*;
 
 /// A snapshot of a run in progress. Its body depends on `progress`.
@@ -282,6 +284,89 @@ fn timeout_of_a_wait_reports_the_last_poll() {
         assert_eq!(client.transport.time.elapsed(), ms(2600));
         assert!(error.is_retryable());
     }
+}
+
+/// The code, the attempts and the message of the cause of an error.
+fn cause_of(error: &Error) -> Option<(i32, u32, String)> {
+    error.cause().map(|cause| (cause.code(), cause.attempts(), cause.message().into_owned()))
+}
+
+#[test]
+fn timeout_of_a_wait_carries_the_failure_of_its_last_poll() {
+    let long = "m".repeat(2000);
+    let timed_out = |milliseconds| {
+        let message = "no complete response from server:443 within";
+        format!("{message} {milliseconds} ms: the timeout expired while waiting for the response")
+    };
+    let cases = [
+        (vec![running(1)], None),
+        (vec![running(1), status(503)], Some((503, "HTTP 503 Service Unavailable".into()))),
+        (vec![status(503), status(429)], Some((429, "HTTP 429 Too Many Requests".into()))),
+        (vec![status(503), running(1)], None),
+        (vec![lost()], Some((-7, "lost the connection to server:443: reset".into()))),
+        (vec![lost(), lost(), running(1)], Some((-7, "lost the connection to server:443: reset".into()))),
+        (vec![response(500, &format!(r#"{{"message": "{long}"}}"#))], Some((500, long))),
+        (vec![response(503, r#"{"message": "session-token"}"#)], Some((503, "***".into()))),
+        // The deadline of the wait expired during the poll, after what was left to it.
+        (vec![running(1).after_ms(60_000)], Some((-3, timed_out(2600)))),
+        (vec![running(1), running(2).after_ms(60_000)], Some((-3, timed_out(1600)))),
+        (vec![lost(), running(2).after_ms(60_000)], Some((-3, timed_out(600)))),
+    ];
+    for (steps, cause) in cases {
+        let client = client(steps);
+        let error = client.wait_for_one(2600).err().unwrap();
+        assert_eq!(error.code(), -3);
+        assert_eq!(cause_of(&error), cause.map(|(code, message)| (code, 1, message)), "{error}");
+        assert_eq!(error.source().is_some(), error.cause().is_some());
+        assert!(error.cause().is_none_or(|cause| cause.cause().is_none()));
+    }
+}
+
+/// The cause is one poll: it counts its own attempts, and keeps its response.
+#[test]
+fn cause_counts_its_own_attempts() {
+    let mut client = client(vec![status(503), running(1), status(429).with_retry_after(Some(1))]);
+    client.max_retries = 2;
+    let error = client.wait_for_one(10_000).err().unwrap();
+    let cause = error.cause().unwrap();
+    assert_eq!((cause.code(), cause.attempts(), cause.retry_after_ms()), (429, 3, 1000));
+    assert_eq!((error.code(), error.attempts(), error.retry_after_ms()), (-3, 8, -1));
+}
+
+#[test]
+fn poll_timeouts_are_causes_with_their_own_limit() {
+    let mut client = client(vec![snapshot("COMPLETED").after_ms(501)]);
+    client.timeout = Some(ms(500));
+    let error = client.wait_for_one(5000).err().unwrap();
+    // Polls begin at 0, 2500 ms; the next pause would end at 7000 ms.
+    assert_eq!(client.attempt_times(), [0, 2500]);
+    let kind = ErrorKind::Timeout { limit: Duration::ZERO, phase: Phase::Waiting, peer: "server:443".into() };
+    assert_eq!(error.cause().map(Error::kind), Some(&kind), "as the transport reported it");
+    let message = error.cause().unwrap().message();
+    assert_eq!(error.message(), format!("the execution had not ended after 5000 ms: {message}"));
+}
+
+#[test]
+fn other_ends_of_a_wait_have_no_cause() {
+    for (steps, code) in [
+        (vec![status(503)], 503),
+        (vec![lost(), status(404)], 404),
+        (vec![lost(), lost(), running(1), running(2)], -2),
+    ] {
+        let client = client(steps);
+        let mut snapshots = 0;
+        let error = client.wait(Some(b"id"), 0, None, &mut |_| {
+            snapshots += 1;
+            snapshots < 2
+        });
+        let error = error.err().unwrap();
+        assert_eq!((error.code(), cause_of(&error)), (code, None));
+    }
+    let client = client(vec![lost()]);
+    let token = Arc::new(CancelToken::new());
+    client.transport.time.cancel_at(ms(900), &token);
+    let error = client.wait(Some(b"id"), 5000, Some(&token), &mut |_| true).err().unwrap();
+    assert_eq!((error.code(), cause_of(&error)), (-2, None));
 }
 
 #[test]

@@ -12,6 +12,9 @@ import (
 )
 
 func main() {
+	if len(os.Args) != 2 {
+		log.Fatal("usage: refold-get EXECUTION_ID")
+	}
 	client, err := refold.NewClientFromEnv() // REFOLD_API_KEY, REFOLD_LINKED_ACCOUNT_ID
 	if err != nil {
 		log.Fatal(refold.Printable(err.Error()))

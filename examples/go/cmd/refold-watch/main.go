@@ -48,7 +48,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "refold-watch:", err)
 		os.Exit(1)
 	}
-	if execution.State != refold.StateCompleted {
+	if execution.State.Failure() {
 		os.Exit(3)
 	}
 }
