@@ -74,8 +74,8 @@ impl Engine {
     }
 }
 
-/// Begins a request without a connection, so that what ureq initializes on first use is initialized here, and not within
-/// a call: if the process forked at that moment, the calls of the child would wait for it forever.
+/// Begins a request without a connection, so that what ureq initializes on first use is initialized here, and not
+/// within a call: if the process forked at that moment, the calls of the child would wait for it forever.
 fn initialize(config: &Config, origin: &Uri) {
     let mut request = Request::new(());
     *request.uri_mut() = origin.clone();

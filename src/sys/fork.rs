@@ -80,9 +80,9 @@ fn fork_counter() -> Option<&'static AtomicU64> {
     unsafe { counter.as_ref() }
 }
 
-/// Makes the C library run the functions below at each fork(): some sandboxes accept the advice to zero memory but do not
-/// follow it. If several threads come here at once, each does so, which is harmless. If there is not enough memory, the
-/// kernel alone is relied on.
+/// Makes the C library run the functions below at each fork(): some sandboxes accept the advice to zero memory but do
+/// not follow it. If several threads come here at once, each does so, which is harmless. If there is not enough memory,
+/// the kernel alone is relied on.
 #[cfg(unix)]
 fn watch_forks() {
     // SAFETY: the functions may be called at a fork. They stay mapped, because the library is never unloaded.
@@ -97,8 +97,8 @@ static SECTIONS: AtomicUsize = AtomicUsize::new(0);
 /// section may fork, and a fork may have to wait for a lock that the caller of a section holds.
 const MAX_FORK_WAIT: Duration = Duration::from_millis(50);
 
-/// Runs `work` while no fork() is in progress, and lets none begin meanwhile. For brief work that takes a lock which is out
-/// of our control: a child that found it locked would wait for it forever.
+/// Runs `work` while no fork() is in progress, and lets none begin meanwhile. For brief work that takes a lock which is
+/// out of our control: a child that found it locked would wait for it forever.
 #[cold]
 pub fn outside_of_forks<T>(work: impl FnOnce() -> T) -> T {
     // From now on, forks are watched.
