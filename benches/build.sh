@@ -85,7 +85,7 @@ build_programs() {
     cc $c_flags -I"$yyjson_include" benches/outputs.c $made/measure.o "$yyjson_library" $library -o $made/outputs
 }
 
-cargo build --release --locked --lib
+build_library
 ln -sf librefold.so target/release/librefold.so.0
 CARGO_TARGET_DIR=$out/cargo cargo build --release --locked --manifest-path $peers/Cargo.toml
 cargo bench --locked --bench parse --no-run

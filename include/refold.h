@@ -125,12 +125,12 @@
  * ---------------
  * refold_options_new_from_env() reads REFOLD_API_KEY, REFOLD_LINKED_ACCOUNT_ID, REFOLD_SESSION_TOKEN and
  * REFOLD_BASE_URL. refold_client_new() reads HTTPS_PROXY, ALL_PROXY and NO_PROXY, in upper and lower case,
- * and SSL_CERT_FILE and SSL_CERT_DIR. The library reads no other variable, none at any other time, and none at
- * all in a set-uid or set-gid program. Name lookups by the system have variables of their own. With glibc, the
- * first refold_client_new() with the name of a server or proxy makes the system read RES_OPTIONS, LOCALDOMAIN
- * and RESOLV_..., which it repeats only if /etc/resolv.conf changes; a lookup may still read LOCALDOMAIN and
- * HOSTALIASES, and modules of the name service may read more. So no thread should change the environment while
- * another creates a client or makes a call that may have to connect.
+ * and SSL_CERT_FILE and SSL_CERT_DIR. The library reads no other variable, none at any other time, and none
+ * at all in a set-uid or set-gid program. Name lookups by the system have variables of their own. With
+ * glibc, the first refold_client_new() with the name of a server or proxy makes the system read RES_OPTIONS,
+ * LOCALDOMAIN and RESOLV_..., which it repeats only if /etc/resolv.conf changes; a lookup may still read
+ * LOCALDOMAIN and HOSTALIASES, and modules of the name service may read more. So no thread should change the
+ * environment while another creates a client or makes a call that may have to connect.
  *
  * In your process
  * ---------------
@@ -141,10 +141,10 @@
  * another 128 KiB, or a copy of its arguments. The shared library may be loaded with dlopen() at any time. It
  * stays mapped after dlclose(), because threads may still be running in it.
  *
- * The descriptors of the library are close-on-exec and greater than 2, so nothing that a program prints after it
- * has closed its standard streams reaches a server. Those that the system opens while it looks up a name may be
- * lower: a daemon should redirect its streams to /dev/null rather than close them. Daemons that close all
- * descriptors do so before they create clients and tokens.
+ * The descriptors of the library are close-on-exec and greater than 2, so nothing that a program prints
+ * after it has closed its standard streams reaches a server. Those that the system opens while it looks up a
+ * name may be lower: a daemon should redirect its streams to /dev/null rather than close them. Daemons that
+ * close all descriptors do so before they create clients and tokens.
  *
  * Numbers do not depend on the floating-point modes of the calling thread, such as the rounding mode or
  * flush-to-zero: a number reads as the nearest double. No function changes these modes, sets a floating-point
@@ -188,9 +188,9 @@
  *   (cgo.Handle, GCHandle) rather than the address of an object that a collector may move. If your language
  *   does not support callbacks, poll with refold_get_execution() and pause in your own code.
  * - Signals: Interpreters run signal handlers on one thread, and only after C has returned, so Ctrl-C would
- *   have to wait for the call. Make calls of that thread on a helper thread, wait for it in your language, and
- *   trigger the token if that wait is interrupted. Let the helper thread block all signals but those that a
- *   fault raises: SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP and SIGSYS.
+ *   have to wait for the call. Make calls of that thread on a helper thread, wait for it in your language,
+ *   and trigger the token if that wait is interrupted. Let the helper thread block all signals but those
+ *   that a fault raises: SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP and SIGSYS.
  * - Fork: Clients and executions continue to work in the children of a server that forks its workers. Create
  *   tokens in the process that uses them. A binding is responsible for its own locks and helper threads.
  * - Exit: Nothing needs to be freed when the process exits. An interpreter that exits while threads are
@@ -539,16 +539,16 @@ void refold_options_set_poll_interval_ms(refold_options *options, uint64_t milli
  * Sets the proxy.
  *
  * Takes a URL of the form http://host:port, socks5://host:port (the library resolves the server's name) or
- * socks5h://host:port (the proxy does; also written socks://). Credentials go before the host as user:password@, percent-encoded:
- * %40 for @. The default port is 80 for http and 1080 for the others.
+ * socks5h://host:port (the proxy does), which may also be written socks://host:port. Credentials go before
+ * the host as user:password@, percent-encoded: %40 for @. The default port is 80 for http and 1080 for the
+ * others.
  *
  * By default the proxy comes from the environment: HTTPS_PROXY, or else ALL_PROXY, except for the hosts in
  * NO_PROXY. The variables are read in upper and lower case. An http base URL uses none of them.
  *
  * \param url  The URL; "" for no proxy, or NULL for the default.
  */
-void refold_options_set_proxy(refold_options *options,
-                              const char *url);
+void refold_options_set_proxy(refold_options *options, const char *url);
 
 /**
  * Sets a file of certificates (PEM) to trust in addition to the default roots.

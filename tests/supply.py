@@ -3,6 +3,7 @@
 The last line is `N passed, M failed`.
 """
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -11,6 +12,7 @@ import tomllib
 from platform import machine
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+LIBRARY = ROOT / "target/release/librefold.so"
 PLATFORM = "x86_64-unknown-linux-gnu"
 
 
@@ -30,6 +32,7 @@ def main():
         "only listed features are enabled": features(direct, policy["features"]),
         "no package has two versions without a reason": duplicates(packages, linux, policy["duplicates"]),
         "Cargo.toml gives a reason for every dependency": dependencies_without_reason(),
+        "the library contains no path of this machine": paths_of_this_machine(),
     }
     here = f"{machine()}-{sys.platform}"
     if here in policy["size"]:
@@ -144,8 +147,18 @@ def dependencies_without_reason():
             yield line
 
 
+def paths_of_this_machine():
+    """The sources of the standard library are under /rustc on every machine."""
+    cargo_home = os.environ.get("CARGO_HOME") or pathlib.Path.home() / ".cargo"
+    texts = re.findall(rb"[\x20-\x7e]{4,}", LIBRARY.read_bytes())
+    for folder in {str(ROOT), str(cargo_home), "/registry/src/", "/.cargo/"}:
+        found = [text.decode() for text in texts if folder.encode() in text]
+        if found:
+            yield f"{len(found)} with {folder}, such as {found[0][:100]}"
+
+
 def size(committed):
-    measured = (ROOT / "target/release/librefold.so").stat().st_size
+    measured = LIBRARY.stat().st_size
     if abs(measured - committed) * 10 > committed:
         yield f"{measured} bytes, but {committed} in tests/supply/policy.toml"
 

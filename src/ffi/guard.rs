@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::error::{ErrorHandle, refold_error};
 use super::handle::{Handle, Owner, into_raw, write};
 use crate::error::{Error, message};
+use crate::sys::fork::outside_of_forks;
 use crate::sys::thread::without_cancellation;
 
 /// Runs the body of an exported function. Returns `empty` if it panics.
@@ -64,11 +65,15 @@ fn catch<T>(body: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
 }
 
 /// Replaces the panic hook of the library's own copy of the runtime, which would print to the host's stderr. Uses a
-/// flag instead of a lock, because a lock held at the moment of a fork would block the child.
+/// flag instead of a lock, because a lock held at the moment of a fork would block the child; the hook itself has one.
 fn silence_panics() {
     static IS_SILENT: AtomicBool = AtomicBool::new(false);
-    if !IS_SILENT.load(Ordering::Relaxed) && !IS_SILENT.swap(true, Ordering::Relaxed) {
-        std::panic::set_hook(Box::new(record_location));
+    if !IS_SILENT.load(Ordering::Relaxed) {
+        outside_of_forks(|| {
+            if !IS_SILENT.swap(true, Ordering::Relaxed) {
+                std::panic::set_hook(Box::new(record_location));
+            }
+        });
     }
 }
 

@@ -189,8 +189,9 @@ pub unsafe extern "C" fn refold_options_set_poll_interval_ms(
 /// Sets the proxy.
 ///
 /// Takes a URL of the form http://host:port, socks5://host:port (the library resolves the server's name) or
-/// socks5h://host:port (the proxy does; also written socks://). Credentials go before the host as user:password@, percent-encoded:
-/// %40 for @. The default port is 80 for http and 1080 for the others.
+/// socks5h://host:port (the proxy does), which may also be written socks://host:port. Credentials go before
+/// the host as user:password@, percent-encoded: %40 for @. The default port is 80 for http and 1080 for the
+/// others.
 ///
 /// By default the proxy comes from the environment: HTTPS_PROXY, or else ALL_PROXY, except for the hosts in
 /// NO_PROXY. The variables are read in upper and lower case. An http base URL uses none of them.

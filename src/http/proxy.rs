@@ -32,8 +32,8 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Parses a URL that begins with `http://`, `socks5://`, `socks5h://` or `socks://`, with an optional `user:password@`.
-    /// Returns the reason if it is invalid.
+    /// Parses a URL that begins with `http://`, `socks5://`, `socks5h://` or `socks://`, with an optional
+    /// `user:password@`. Returns the reason if it is invalid.
     pub fn parse(url: &str) -> Result<Proxy, &'static str> {
         let (scheme, rest) = url.split_once("://").ok_or(message::PROXY_SCHEME)?;
         let (protocol, default_port) = match scheme.to_ascii_lowercase().as_str() {

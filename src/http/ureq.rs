@@ -26,6 +26,7 @@ use super::head_filter::MAX_HEADER;
 use crate::context::CallContext;
 use crate::error::Phase;
 use crate::error::message::wire::describe_io_error;
+use crate::sys::fork::outside_of_forks;
 
 /// What all slots of a client have in common.
 #[derive(Debug)]
@@ -73,12 +74,13 @@ impl Engine {
     }
 }
 
-/// Begins a request without a connection, so that what ureq initializes on first use is initialized here, and not within
-/// a call: if the process forked at that moment, the calls of the child would wait for it forever.
+/// Begins a request without a connection, so that what ureq initializes on first use is initialized here, and not
+/// within a call: if the process forked at that moment, the calls of the child would wait for it forever.
 fn initialize(config: &Config, origin: &Uri) {
     let mut request = Request::new(());
     *request.uri_mut() = origin.clone();
-    let _ = Agent::with_parts(config.clone(), NoConnection, NoLookup).run(request);
+    let agent = Agent::with_parts(config.clone(), NoConnection, NoLookup);
+    let _ = outside_of_forks(|| agent.run(request));
 }
 
 /// An entry of the pool: carries one exchange at a time, and keeps at most one connection.

@@ -1,5 +1,5 @@
-//! File descriptors above the standard streams. A program that has closed its streams may still print, and what it prints
-//! must not reach a server or a pipe of the library.
+//! File descriptors above the standard streams. A program that has closed its streams may still print, and what it
+//! prints must not reach a server or a pipe of the library.
 
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter};

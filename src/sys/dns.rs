@@ -119,12 +119,23 @@ mod unix {
 #[cfg(any(not(unix), refold_portable))]
 mod portable {
     use super::{IpAddr, LookupError};
+    use std::io;
     use std::net::ToSocketAddrs;
 
-    /// Returns the addresses of a host, in the order that the system prefers. Every failure counts as temporary,
-    /// because the standard library does not report the reason.
+    /// Returns the addresses of a host, in the order that the system prefers.
     pub fn look_up(host: &str) -> Result<Vec<IpAddr>, LookupError> {
-        let addresses = (host, 0).to_socket_addrs().map_err(|_| LookupError::Temporary)?;
+        let addresses = (host, 0).to_socket_addrs().map_err(|error| classify(&error))?;
         Ok(addresses.map(|address| address.ip()).collect())
+    }
+
+    #[cfg(not(unix))]
+    fn classify(error: &io::Error) -> LookupError {
+        error.raw_os_error().map_or(LookupError::Temporary, super::super::winsock::lookup_error)
+    }
+
+    /// Every failure counts as temporary, because the standard library does not report the reason.
+    #[cfg(unix)]
+    fn classify(_: &io::Error) -> LookupError {
+        LookupError::Temporary
     }
 }

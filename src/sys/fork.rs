@@ -7,7 +7,8 @@
 use std::fmt;
 use std::process;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 /// Identifies a process, and differs between a parent and its children.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,18 +80,78 @@ fn fork_counter() -> Option<&'static AtomicU64> {
     unsafe { counter.as_ref() }
 }
 
-/// Makes the C library run [`note_fork`] in the children of fork(), because some sandboxes accept the advice to zero
-/// memory but do not follow it. If several threads come here at once, each does so, which is harmless. If there is not
-/// enough memory, the kernel alone is relied on.
+/// Makes the C library run the functions below at each fork(): some sandboxes accept the advice to zero memory but do
+/// not follow it. If several threads come here at once, each does so, which is harmless. If there is not enough memory,
+/// the kernel alone is relied on.
 #[cfg(unix)]
 fn watch_forks() {
-    // SAFETY: the function may be called in a child. It stays mapped, because the library is never unloaded.
-    unsafe { libc::pthread_atfork(None, None, Some(note_fork)) };
+    // SAFETY: the functions may be called at a fork. They stay mapped, because the library is never unloaded.
+    unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child)) };
 }
 
-/// Runs in a new child, before anything else can.
+/// The forks in progress, and the sections that must not be running when one begins.
+static FORKING: AtomicUsize = AtomicUsize::new(0);
+static SECTIONS: AtomicUsize = AtomicUsize::new(0);
+
+/// How long a fork and a section wait for each other. Both take microseconds; but a signal handler that interrupts a
+/// section may fork, and a fork may have to wait for a lock that the caller of a section holds.
+const MAX_FORK_WAIT: Duration = Duration::from_millis(50);
+
+/// Runs `work` while no fork() is in progress, and lets none begin meanwhile. For brief work that takes a lock which is
+/// out of our control: a child that found it locked would wait for it forever.
+#[cold]
+pub fn outside_of_forks<T>(work: impl FnOnce() -> T) -> T {
+    // From now on, forks are watched.
+    ProcessId::current();
+    let _section = Section::begin();
+    work()
+}
+
+struct Section;
+
+impl Section {
+    fn begin() -> Section {
+        let begun = Instant::now();
+        loop {
+            SECTIONS.fetch_add(1, Ordering::SeqCst);
+            let section = Section;
+            if FORKING.load(Ordering::SeqCst) == 0 || begun.elapsed() >= MAX_FORK_WAIT {
+                return section;
+            }
+            drop(section);
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Section {
+    fn drop(&mut self) {
+        // In the child of a fork within this section, the number is zero.
+        let decrement = |sections: usize| sections.checked_sub(1);
+        let _ = SECTIONS.fetch_update(Ordering::SeqCst, Ordering::SeqCst, decrement);
+    }
+}
+
 #[cfg(unix)]
-extern "C" fn note_fork() {
+extern "C" fn before_fork() {
+    FORKING.fetch_add(1, Ordering::SeqCst);
+    let begun = Instant::now();
+    while SECTIONS.load(Ordering::SeqCst) > 0 && begun.elapsed() < MAX_FORK_WAIT {
+        std::thread::yield_now();
+    }
+}
+
+#[cfg(unix)]
+extern "C" fn after_fork_in_parent() {
+    FORKING.fetch_sub(1, Ordering::SeqCst);
+}
+
+/// Runs before anything else can.
+#[cfg(unix)]
+extern "C" fn after_fork_in_child() {
+    // The other threads of the parent are gone, and so are their forks and sections.
+    FORKING.store(0, Ordering::SeqCst);
+    SECTIONS.store(0, Ordering::SeqCst);
     FORKS.fetch_add(1, Ordering::Relaxed);
     // SAFETY: null, or memory that is never unmapped.
     if let Some(counter) = unsafe { COUNTER.load(Ordering::Acquire).as_ref() } {
@@ -211,6 +272,45 @@ mod tests {
             threads.into_iter().map(|thread| thread.join().unwrap_or(98)).collect()
         });
         assert!(seen.iter().all(|value| *value == seen[0]), "{seen:?}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn forks_and_sections_wait_for_each_other() {
+        let (is_running, is_done) = (AtomicBool::new(false), AtomicBool::new(false));
+        let wait_until = |condition: &dyn Fn() -> bool| {
+            let begun = Instant::now();
+            while !condition() && begun.elapsed() < MAX_FORK_WAIT / 2 {
+                std::thread::yield_now();
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                outside_of_forks(|| {
+                    is_running.store(true, Ordering::SeqCst);
+                    wait_until(&|| FORKING.load(Ordering::SeqCst) > 0);
+                    is_done.store(true, Ordering::SeqCst);
+                });
+            });
+            while !is_running.load(Ordering::SeqCst) {
+                std::thread::yield_now();
+            }
+            let mut status = -1;
+            // SAFETY: the child only reads a flag and ends.
+            unsafe {
+                let child = libc::fork();
+                if child == 0 {
+                    libc::_exit(if is_done.load(Ordering::SeqCst) { 0 } else { 1 });
+                }
+                assert_eq!(libc::waitpid(child, &mut status, 0), child);
+            }
+            assert_eq!(status, 0);
+        });
+        // A fork that waits for the caller of the section must not wait forever.
+        FORKING.fetch_add(1, Ordering::SeqCst);
+        let begun = Instant::now();
+        outside_of_forks(|| assert!(begun.elapsed() >= MAX_FORK_WAIT));
+        FORKING.fetch_sub(1, Ordering::SeqCst);
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub mod memory;
 #[cfg_attr(all(unix, not(refold_portable)), path = "unix.rs")]
 mod system;
 pub mod thread;
+#[cfg(any(not(unix), test))]
+mod winsock;
 
 use std::io::{self, PipeReader};
 use std::net::TcpStream;
@@ -70,15 +72,16 @@ pub enum Resource {
 
 /// Returns the resource that is used up, if that is the cause of the error.
 pub fn exhausted_resource(error: &io::Error) -> Option<Resource> {
+    let number = error.raw_os_error()?;
     #[cfg(unix)]
-    match error.raw_os_error()? {
+    match number {
         libc::EMFILE => Some(Resource::ProcessDescriptors),
         libc::ENFILE => Some(Resource::SystemDescriptors),
         libc::ENOMEM | libc::ENOBUFS => Some(Resource::Memory),
         _ => None,
     }
     #[cfg(not(unix))]
-    (error.kind() == io::ErrorKind::OutOfMemory).then_some(Resource::Memory)
+    winsock::exhausted_resource(number)
 }
 
 #[cfg(all(test, unix))]

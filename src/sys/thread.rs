@@ -9,8 +9,8 @@ use std::{mem, ptr};
 const FAULTS: [libc::c_int; 6] =
     [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP, libc::SIGSYS];
 
-/// Runs `start` with all signals blocked, except for those of faults. A thread that it starts inherits that mask, and so
-/// runs no other signal handlers of the host.
+/// Runs `start` with all signals blocked, except for those of faults. A thread that it starts inherits that mask, and
+/// so runs no other signal handlers of the host.
 #[cfg(unix)]
 pub fn with_signals_blocked<T>(start: impl FnOnce() -> T) -> T {
     // SAFETY: all-zero bytes are a valid signal set, and both sets outlive the calls.

@@ -454,7 +454,7 @@ static void exhaust_lookups(uint16_t port) {
 }
 
 /* Lookups that the system has not finished are bounded in number. A call that would need one more waits
- * within its limits, and says why. */
+ * within its limits, and reports why. */
 TEST(the_number_of_unfinished_lookups_is_bounded) {
     static const struct {
         uint64_t timeout_ms, connect_timeout_ms;

@@ -140,7 +140,7 @@ static void *call_until_cancelled(void *data) {
     return NULL;
 }
 
-static bool look_at_streams(const refold_execution *execution, void *data) {
+static bool check_snapshot(const refold_execution *execution, void *data) {
     (void)execution;
     int *fault = data;
     if (*fault == 0)
@@ -174,7 +174,7 @@ static int use_library(const struct way *way) {
     fault = fault_of_descriptors(3);
     if (!has_got || fault != 0)
         return fault == 0 ? 2 : fault;
-    execution = refold_wait_execution(client, "run", 0, look_at_streams, &fault, cancel, NULL);
+    execution = refold_wait_execution(client, "run", 0, check_snapshot, &fault, cancel, NULL);
     bool has_waited = refold_execution_state(execution) == REFOLD_STATE_COMPLETED;
     refold_execution_free(execution);
     mark();

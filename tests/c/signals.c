@@ -279,7 +279,8 @@ TEST(a_fault_in_a_lookup_runs_the_hosts_crash_handler) {
     static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS};
     static const int others[] = {SIGINT, SIGTERM, SIGHUP, SIGCHLD, SIGUSR1, SIGPROF, SIGPIPE};
     check_case("a crash");
-    CHECK_INT(status_after((struct lookup){.crashes = true}), SIGSEGV);
+    if (!check_in_valgrind()) /* it reports the crash itself */
+        CHECK_INT(status_after((struct lookup){.crashes = true}), SIGSEGV);
     for (size_t i = 0; i < COUNT(faults); i++) {
         check_case("%s", strsignal(faults[i]));
         CHECK_INT(status_after((struct lookup){.raises = faults[i], .error = EAI_NONAME}), faults[i]);

@@ -14,17 +14,17 @@ enum { DELAY_MS = 250 };
 /* What the proxy does when asked for an address, besides sending a reply: */
 enum { CONNECTED = 0, SILENT = 100, HANGS_UP, RESETS, IS_LATE, NOT_SOCKS };
 
-struct answer {
+struct reply {
     const char *address;
     int what;
 };
 
 struct hop {
     const char *name;
-    struct answer answers[5]; /* the addresses as the name service returns them */
-    int64_t min_ms, max_ms;   /* 0: no limit */
-    const char *targets;      /* the addresses that the proxy was asked for, in order */
-    const char *message;      /* NULL: the call succeeds */
+    struct reply replies[5]; /* the addresses as the name service returns them */
+    int64_t min_ms, max_ms;  /* 0: no limit */
+    const char *targets;     /* the addresses that the proxy was asked for, in order */
+    const char *message;     /* NULL: the call succeeds */
 };
 
 #define V4 "192.0.2.1"
@@ -142,9 +142,9 @@ static int what_to_do(struct second_hop *proxy, const char *target) {
     snprintf(proxy->targets + strlen(proxy->targets), sizeof proxy->targets - strlen(proxy->targets), "%s%s",
              proxy->targets[0] == '\0' ? "" : " ", target);
     pthread_mutex_unlock(&proxy->lock);
-    for (size_t i = 0; i < COUNT(proxy->hop->answers) && proxy->hop->answers[i].address != NULL; i++)
-        if (strcmp(proxy->hop->answers[i].address, target) == 0)
-            return proxy->hop->answers[i].what;
+    for (size_t i = 0; i < COUNT(proxy->hop->replies) && proxy->hop->replies[i].address != NULL; i++)
+        if (strcmp(proxy->hop->replies[i].address, target) == 0)
+            return proxy->hop->replies[i].what;
     return RESETS;
 }
 
@@ -192,8 +192,8 @@ static refold_options *options_through(struct server *proxy, const struct second
     char *url = text_of("https://other.invalid:%u", server_port(hop->server));
     char *proxy_url = text_of("socks5://%s127.0.0.1:%u", login == NULL ? "" : login, server_port(proxy));
     struct lookup lookup = {0};
-    for (size_t i = 0; i < COUNT(hop->hop->answers); i++)
-        lookup.addresses[i] = hop->hop->answers[i].address;
+    for (size_t i = 0; i < COUNT(hop->hop->replies); i++)
+        lookup.addresses[i] = hop->hop->replies[i].address;
     lookup_script(lookup);
     refold_options *options = test_options(url);
     refold_options_set_ca_file(options, certificate_path("ca.pem"));

@@ -71,8 +71,19 @@ need_component() {
 }
 
 # build_library: builds target/release/librefold.so and librefold.a. Nothing else is built along with the library:
-# the sandbox's dependencies would enable further features of the dependencies that they share.
+# the sandbox's dependencies would enable further features of the dependencies that they share. The library does not
+# contain the paths of this machine, which are those of the sources of the dependencies. Cargo cannot leave them out by
+# itself: trim-paths is not stable.
 build_library() {
+    sources=--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src=cargo
+    if [ -n "${RUSTFLAGS-}" ]; then
+        RUSTFLAGS="$RUSTFLAGS $sources" build_release "$@"
+    else
+        build_release --config "build.rustflags=['$sources']" "$@"
+    fi
+}
+
+build_release() {
     env -u CARGO_BUILD_TARGET CARGO_TARGET_DIR=target cargo build --release --locked "$@" --lib
 }
 

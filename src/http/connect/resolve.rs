@@ -21,8 +21,8 @@ use crate::sys::fork::PerProcess;
 use crate::sys::thread::with_signals_blocked;
 use crate::sys::{Interest, Resource, exhausted_resource};
 
-/// The maximum number of unfinished lookups, each of which occupies a thread. Calls that need another one wait until one
-/// ends.
+/// The maximum number of unfinished lookups, each of which occupies a thread. Calls that need another one wait until
+/// one ends.
 const MAX_LOOKUPS: usize = 64;
 
 /// How often a call that waits for another lookup to end checks whether one has.

@@ -1,7 +1,7 @@
 //! SOCKS5 (RFC 1928), with user and password (RFC 1929) if they are set.
 //!
-//! The addresses of a server are raced like those of a direct connection, each on its own connection to the proxy. So no
-//! dialogue with the proxy may wait: it is a state machine.
+//! The addresses of a server are raced like those of a direct connection, each on its own connection to the proxy. So
+//! no dialogue with the proxy may wait: it is a state machine.
 
 use std::io;
 use std::net::{IpAddr, TcpStream};
