@@ -144,8 +144,8 @@ enum class code : std::int32_t {
     connect = REFOLD_ERROR_CONNECT,
     /** No trusted TLS session could be established: the certificate or the handshake failed. */
     tls = REFOLD_ERROR_TLS,
-    /** The connection was lost before the response was complete, the response is not valid HTTP, or the body ends
-     *  in the middle of its JSON or gzip stream. */
+    /** The connection was lost before the response was complete, the response is not valid HTTP, or the body
+     * ends in the middle of its JSON or gzip stream. */
     transport = REFOLD_ERROR_TRANSPORT,
     /** The server reported success, but the body is not an execution. */
     invalid_response = REFOLD_ERROR_INVALID_RESPONSE,

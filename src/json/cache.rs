@@ -7,6 +7,7 @@ use super::LazyValue;
 use super::chunks::{Chunks, Extents};
 use super::escape::append_unescaped;
 use super::key_index::KeyIndex;
+use super::ladder::Rung;
 use super::number::Number;
 use super::scan;
 use super::tape::Tape;
@@ -26,11 +27,13 @@ pub(super) enum Content<'a> {
     /// An unescaped, NUL-terminated string.
     LongString(Vec<u8>),
     /// The values in a small container.
-    Tape(Tape<'a>),
+    Tape(Box<Tape<'a>>),
     /// The values in a large container.
-    Chunks(Chunks<'a>),
+    Chunks(Box<Chunks<'a>>),
+    /// The values in a large container with little beside another large one.
+    Rung(Rung<'a>),
     /// The keys of an object with many members.
-    KeyIndex(KeyIndex),
+    KeyIndex(Box<KeyIndex>),
     /// A number with a long text, and the same truncated towards zero.
     Number(Number, i64),
     /// A NUL-terminated copy of the value's text.
@@ -40,7 +43,10 @@ pub(super) enum Content<'a> {
 }
 
 /// Most strings fit, and a larger array would make `Content` larger.
-const SHORT_STRING_CAPACITY: usize = 54;
+const SHORT_STRING_CAPACITY: usize = 38;
+
+// A text may have a node for every other byte. Large contents are in boxes.
+const _: () = assert!(size_of::<CacheNode>() <= 48);
 
 impl<'a> CacheNode<'a> {
     /// A node at the end of a chain.
@@ -89,14 +95,18 @@ pub(super) fn unescape_string<'a>(quoted: &str) -> Option<Content<'a>> {
     Some(Content::LongString(string))
 }
 
-/// Frees a chain and those of the chunks in it. Chunks can nest as deeply as the text is long, so this neither recurses
-/// nor allocates: it prepends the chain of each chunk to the nodes that are still to be freed.
+/// Frees a chain and those of the chunks and rungs in it. They can nest as deeply as the text is long, so this neither
+/// recurses nor allocates: it prepends the chain of each large value to the nodes that are still to be freed.
 pub(super) fn free(chain: Chain) {
     let mut pending = chain;
     while let Some(mut node) = pending.take() {
         pending = std::mem::take(&mut node.next);
-        if let Content::Chunks(chunks) = &mut node.content {
-            chunks.values_mut().for_each(|value| prepend_chain(value, &mut pending));
+        match &mut node.content {
+            Content::Chunks(chunks) => {
+                chunks.values_mut().for_each(|value| prepend_chain(value, &mut pending));
+            }
+            Content::Rung(rung) => prepend_chain(&mut rung.large, &mut pending),
+            _ => {}
         }
     }
 }

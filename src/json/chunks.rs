@@ -13,7 +13,7 @@ use super::key_index::KeyIndex;
 use super::scan::{Brackets, Extent};
 use super::tape::{MAX_TAPE_TEXT, Tape};
 use super::{Container, Json, LazyValue};
-use crate::alloc::{try_extend_with_nul, try_push, try_with_capacity};
+use crate::alloc::{try_box, try_extend_with_nul, try_push, try_with_capacity};
 
 /// The elements or members of a large array or object.
 pub(super) struct Chunks<'a> {
@@ -106,7 +106,7 @@ impl<'a> Chunks<'a> {
     /// The values in a run, parsed on first access.
     fn parse_run<'v>(&'v self, run: &'v Chunk<'a>) -> Option<Container<'v, 'a>> {
         let in_object = self.text.starts_with('{');
-        let parse = || Tape::parse(run.value.text, in_object).map(Content::Tape);
+        let parse = || Tape::parse(run.value.text, in_object).and_then(try_box).map(Content::Tape);
         match get_or_insert(&run.value.cache, |content| matches!(content, Content::Tape(_)), parse)? {
             Content::Tape(tape) => Some(tape.container()),
             _ => None,
@@ -168,13 +168,30 @@ impl Extents {
         Some(Extents { all: Arc::new(extents), own: 0 })
     }
 
+    /// No extents, for a container whose values are found by scanning it.
+    pub(super) fn none() -> Extents {
+        Extents { all: Arc::default(), own: 0 }
+    }
+
+    /// Only those in the container itself, if they are few of all. Returns `None` if there is not enough memory.
+    pub(super) fn compact(self) -> Option<Extents> {
+        let Some(own) = self.all.get(self.own) else { return Some(self) };
+        let count = self.all.iter().skip(self.own).take_while(|inner| inner.start < own.end).count();
+        if count > self.all.len() / 2 {
+            return Some(self);
+        }
+        let mut inner = try_with_capacity(count)?;
+        inner.extend_from_slice(self.all.get(self.own..self.own + count)?);
+        Some(Extents { all: Arc::new(inner), own: 0 })
+    }
+
     /// The offset of the container in the text in which the extents were found.
     fn base(&self) -> usize {
         self.all.get(self.own).map_or(0, |extent| extent.start)
     }
 
     /// The extents in a value of the container, if it is a recorded container.
-    fn of_child(&self, value: Extent) -> Option<Extents> {
+    pub(super) fn of_child(&self, value: Extent) -> Option<Extents> {
         let start = self.base() + value.start;
         let own = self.all.binary_search_by_key(&start, |extent| extent.start).ok()?;
         Some(Extents { all: self.all.clone(), own })
@@ -182,26 +199,26 @@ impl Extents {
 }
 
 /// An element or a member.
-struct Item {
-    key: Option<Key>,
-    value: Extent,
+pub(super) struct Item {
+    pub(super) key: Option<Key>,
+    pub(super) value: Extent,
 }
 
 impl Item {
     /// The offset of the element, or of the quote before the key.
-    fn start(&self) -> usize {
+    pub(super) fn start(&self) -> usize {
         self.key.map_or(self.value.start, |key| key.extent.start - 1)
     }
 }
 
 /// Iterates over the elements of an array or the members of an object.
-struct Items<'a> {
+pub(super) struct Items<'a> {
     cursor: Cursor<'a>,
     is_object: bool,
 }
 
 impl<'a> Items<'a> {
-    fn new(text: &'a str, extents: &'a Extents) -> Items<'a> {
+    pub(super) fn new(text: &'a str, extents: &'a Extents) -> Items<'a> {
         let inner = extents.all.get(extents.own + 1..).unwrap_or_default();
         let mut cursor = Cursor::new(text.as_bytes(), inner, extents.base());
         cursor.enter();

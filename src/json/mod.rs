@@ -20,6 +20,7 @@ mod cursor;
 mod double;
 mod escape;
 mod key_index;
+mod ladder;
 mod number;
 mod pointer;
 pub mod scan;
@@ -29,9 +30,10 @@ mod tape_builder;
 use self::cache::{Chain, Content, get_or_insert, unescape_string};
 use self::chunks::{Chunks, Extents};
 use self::key_index::KeyIndex;
+use self::ladder::{MAX_TINY_TEXT, Rung};
 use self::number::Number;
 use self::tape::{Children, MAX_TAPE_TEXT};
-use crate::alloc::{OnceBox, try_copy_with_nul};
+use crate::alloc::{OnceBox, try_box, try_copy_with_nul};
 
 pub(crate) use self::cursor::{Cursor, Key};
 pub(crate) use self::escape::{Escape, append_unescaped, decode_escape};
@@ -180,7 +182,7 @@ impl<'v, 'a> Json<'v, 'a> {
             return members.find(key);
         }
         let is_index = |content: &Content| matches!(content, Content::KeyIndex(_));
-        let make_index = || members.key_index().map(Content::KeyIndex);
+        let make_index = || members.key_index().and_then(try_box).map(Content::KeyIndex);
         match self.chain().and_then(|chain| get_or_insert(chain, is_index, make_index)) {
             Some(Content::KeyIndex(keys)) => members.at(keys.find(key)?),
             // There is not enough memory for an index.
@@ -229,6 +231,8 @@ impl<'v, 'a> Json<'v, 'a> {
 enum Container<'v, 'a> {
     Tape(&'v Tape<'a>, Children),
     Chunks(&'v Chunks<'a>),
+    Rung(&'v Rung<'a>),
+    Empty,
 }
 
 impl<'v, 'a> Container<'v, 'a> {
@@ -237,6 +241,8 @@ impl<'v, 'a> Container<'v, 'a> {
         match self {
             Container::Tape(_, children) => children.count.into(),
             Container::Chunks(chunks) => chunks.count,
+            Container::Rung(rung) => rung.count(),
+            Container::Empty => 0,
         }
     }
 
@@ -245,6 +251,8 @@ impl<'v, 'a> Container<'v, 'a> {
         match self {
             Container::Tape(tape, children) => Some(Json::Entry(tape, tape.child(children, index)?)),
             Container::Chunks(chunks) => chunks.at(index),
+            Container::Rung(rung) => rung.at(index),
+            Container::Empty => None,
         }
     }
 
@@ -254,6 +262,8 @@ impl<'v, 'a> Container<'v, 'a> {
         match self {
             Container::Tape(tape, members) => tape.key(tape.child(members, index)?),
             Container::Chunks(chunks) => chunks.key(index),
+            Container::Rung(rung) => rung.key(index),
+            Container::Empty => None,
         }
     }
 
@@ -262,9 +272,8 @@ impl<'v, 'a> Container<'v, 'a> {
         let is_key = |own: &[u8]| own.split_last().is_some_and(|(_, own)| own == key);
         match self {
             Container::Tape(tape, members) => tape.find(members, key).map(|entry| Json::Entry(tape, entry)),
-            Container::Chunks(chunks) => {
-                let index = (0..chunks.count).rev().find(|index| chunks.key(*index).is_some_and(is_key));
-                chunks.at(index?)
+            Container::Chunks(_) | Container::Rung(_) | Container::Empty => {
+                self.at((0..self.count()).rev().find(|index| self.key(*index).is_some_and(is_key))?)
             }
         }
     }
@@ -273,6 +282,8 @@ impl<'v, 'a> Container<'v, 'a> {
         match self {
             Container::Tape(tape, members) => tape.key_index(members),
             Container::Chunks(chunks) => chunks.key_index(),
+            // They have few members.
+            Container::Rung(_) | Container::Empty => None,
         }
     }
 }
@@ -355,6 +366,9 @@ impl<'a> LazyValue<'a> {
         if self.kind() != JsonType::String {
             return None;
         }
+        if self.text == "\"\"" {
+            return Some(b"\0");
+        }
         let is_string =
             |content: &Content| matches!(content, Content::ShortString(..) | Content::LongString(_));
         match get_or_insert(&self.cache, is_string, || unescape_string(self.text))? {
@@ -392,23 +406,36 @@ impl<'a> LazyValue<'a> {
         if !matches!(self.kind(), JsonType::Array | JsonType::Object) {
             return None;
         }
-        let is_parsed = |content: &Content| matches!(content, Content::Tape(_) | Content::Chunks(_));
+        if matches!(self.text, "[]" | "{}") {
+            return Some(Container::Empty);
+        }
+        let is_parsed =
+            |content: &Content| matches!(content, Content::Tape(_) | Content::Chunks(_) | Content::Rung(_));
         match get_or_insert(&self.cache, is_parsed, || self.make_container())? {
             Content::Tape(tape) => Some(tape.container()),
             Content::Chunks(chunks) => Some(Container::Chunks(chunks)),
+            Content::Rung(rung) => Some(Container::Rung(rung)),
             _ => None,
         }
     }
 
     fn make_container(&self) -> Option<Content<'a>> {
+        if self.text.len() <= MAX_TINY_TEXT
+            && let Some(rung) = Rung::ladder(self.text, &Extents::none())?
+        {
+            return Some(Content::Rung(rung));
+        }
         if self.text.len() <= MAX_TAPE_TEXT {
-            return Tape::parse(self.text, self.is_object()).map(Content::Tape);
+            return Tape::parse(self.text, self.is_object()).and_then(try_box).map(Content::Tape);
         }
         let extents = match self.cache.get().map(|node| &node.content) {
             Some(Content::Extents(extents)) => extents.clone(),
             _ => Extents::find(self.text)?,
         };
-        Chunks::split(self.text, extents).map(Content::Chunks)
+        if let Some(rung) = Rung::ladder(self.text, &extents)? {
+            return Some(Content::Rung(rung));
+        }
+        Chunks::split(self.text, extents).and_then(try_box).map(Content::Chunks)
     }
 }
 

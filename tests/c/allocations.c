@@ -7,6 +7,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -24,7 +25,19 @@ static _Thread_local struct {
     bool is_limited;
     size_t large, large_count, first_failing, last_failing;
     bool has_failed;
+    int64_t in_use; /* bytes that this thread has allocated and not freed, with the allocator's own */
 } memory;
+
+static void *counted(void *block) {
+    if (block != NULL)
+        memory.in_use += (int64_t)malloc_usable_size(block) + (int64_t)sizeof(size_t);
+    return block;
+}
+
+static void uncount(void *block) {
+    if (block != NULL)
+        memory.in_use -= (int64_t)malloc_usable_size(block) + (int64_t)sizeof(size_t);
+}
 
 static bool fail_allocation(size_t size) {
     if (!memory.is_limited || size < memory.large)
@@ -48,25 +61,40 @@ static bool fail_allocation(size_t size) {
 void *malloc(size_t size) {
     static void *(*function)(size_t);
     FIND(function);
-    return fail_allocation(size) ? NULL : function(size);
+    return fail_allocation(size) ? NULL : counted(function(size));
 }
 
 void *calloc(size_t count, size_t size) {
     static void *(*function)(size_t, size_t);
     FIND(function);
-    return fail_allocation(count * size) ? NULL : function(count, size);
+    return fail_allocation(count * size) ? NULL : counted(function(count, size));
 }
 
 void *realloc(void *before, size_t size) {
     static void *(*function)(void *, size_t);
     FIND(function);
-    return fail_allocation(size) ? NULL : function(before, size);
+    if (fail_allocation(size))
+        return NULL;
+    uncount(before);
+    return counted(function(before, size));
+}
+
+void free(void *block) {
+    static void (*function)(void *);
+    FIND(function);
+    uncount(block);
+    function(block);
 }
 
 int posix_memalign(void **result, size_t alignment, size_t size) {
     static int (*function)(void **, size_t, size_t);
     FIND(function);
-    return fail_allocation(size) ? ENOMEM : function(result, alignment, size);
+    if (fail_allocation(size))
+        return ENOMEM;
+    int error = function(result, alignment, size);
+    if (error == 0)
+        counted(*result);
+    return error;
 }
 
 /* Texts -------------------------------------------------------------------------------------------------- */
@@ -390,3 +418,93 @@ static void run_all(const struct operation *operations, size_t count) {
 TEST(any_large_allocation_of_a_call_may_fail) { run_all(calls, COUNT(calls)); }
 
 TEST(any_large_allocation_of_parsing_or_reading_may_fail) { run_all(reads, COUNT(reads)); }
+
+/* What accesses cost ------------------------------------------------------------------------------------- */
+
+/* Reads every value: its number or string, and its key. Values nest too deeply for recursion: the loop
+ * goes on with the last value that has others in it. */
+static size_t access_all(const refold_json *json) {
+    size_t values = 0;
+    while (json != NULL) {
+        const refold_json *next = NULL;
+        size_t length = refold_json_length(json);
+        values++;
+        refold_json_double(json);
+        refold_json_string(json, NULL);
+        refold_json_get(json, "none");
+        for (size_t i = 0; i < length; i++) {
+            const refold_json *inner = refold_json_at(json, i);
+            refold_json_key_at(json, i, NULL);
+            if (refold_json_length(inner) == 0)
+                values += access_all(inner);
+            else if (next == NULL)
+                next = inner;
+            else {
+                values += access_all(next);
+                next = inner;
+            }
+        }
+        json = next;
+    }
+    return values;
+}
+
+/* A nest has `opening` and `closing` around a value, many times. Others have `opening` many times, in an
+ * object if it begins with a quote, or else in an array. */
+static const struct {
+    const char *name, *opening, *closing;
+} shapes[] = {
+    {"arrays", "[", "]"},
+    {"objects", "{\"\":", "}"},
+    {"arrays in objects", "[{\"\":", "}]"},
+    {"an element before", "[0,", "]"},
+    {"a string before", "[\"\",", "]"},
+    {"an array before", "[[],", "]"},
+    {"a letter before", "[\"a\",", "]"},
+    {"a list before", "[[0],", "]"},
+    {"a tiny object before", "[{\"\":0},", "]"},
+    {"eight bytes before", "[[0,0,0],", "]"},
+    {"nine bytes before", "[[0,0,10],", "]"},
+    {"many elements before", "[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,", "]"},
+    {"more elements before", "[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,", "]"},
+    {"strings before", "[\"a\",\"b\",\"c\",\"d\",", "]"},
+    {"elements after", "[", ",0,0]"},
+    {"members after", "{\"\":", ",\"a\":\"b\"}"},
+    {"a member before", "{\"\":0,\"\":", "}"},
+    {"list of numbers", "0,", NULL},
+    {"list of strings", " \"\",", NULL},
+    {"list of arrays", "[],", NULL},
+    {"list of objects", "{},", NULL},
+    {"list of members", "{\"\":0},", NULL},
+    {"list of numbers and strings", "0,\"\",", NULL},
+    {"members", "\"\":0,", NULL},
+    {"members with keys", "\"key\":0,", NULL},
+    {"members with strings", "\"\":\"\",", NULL},
+};
+
+TEST(accesses_cost_less_than_40_bytes_per_byte) {
+    static const size_t counts[] = {10, 1000, 20000, 300000};
+    for (size_t i = 0; i < COUNT(shapes) * COUNT(counts); i++) {
+        size_t shape = i / COUNT(counts), count = counts[i % COUNT(counts)];
+        const char *opening = shapes[shape].opening, *closing = shapes[shape].closing;
+        char *opened = repeated(opening, count), *closed = repeated(closing == NULL ? "" : closing, count);
+        const char *start = closing != NULL ? "" : *opening == '"' ? "{" : "[";
+        const char *end = closing != NULL ? "1" : *opening == '"' ? "\"last\": 0}" : "0]";
+        char *text = text_of("{\"status\": \"\", \"x\": %s%s%s%s}", start, opened, end, closed);
+        refold_execution *execution = refold_parse_execution(text, strlen(text), NULL);
+        check_case("%s, %zu", shapes[shape].name, count);
+        CHECK(execution != NULL);
+        int64_t before = memory.in_use;
+        CHECK(access_all(refold_execution_json(execution)) > count);
+        int64_t used = memory.in_use - before, length = (int64_t)strlen(text);
+        if (getenv("SHOW"))
+            fprintf(stderr, "%s %zu: %.1f\n", shapes[shape].name, count, (double)used / (double)length);
+        if (used > 40 * length + 2000)
+            FAIL("%lld bytes for a text of %lld", (long long)used, (long long)length);
+        refold_execution_free(execution);
+        CHECK_BETWEEN(memory.in_use, before - 64 * length - 4096, before);
+        free(text);
+        free(closed);
+        free(opened);
+    }
+}

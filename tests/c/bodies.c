@@ -927,6 +927,57 @@ TEST(gzip_bombs_stay_within_the_memory_limit) {
     free(bomb.start);
 }
 
+/* Bodies that unpack to just the limit, of `part` again and again between `first` and `last`. */
+static const struct {
+    const char *first, *part, *last;
+    refold_code code;
+    int64_t limits; /* the memory, as a multiple of the limit */
+} packed_texts[] = {
+    {"{\"x\":", "[", "", REFOLD_ERROR_TRANSPORT, 1},
+    {"", "[", "", REFOLD_ERROR_INVALID_RESPONSE, 1},
+    {"", "{\"\":", "", REFOLD_ERROR_TRANSPORT, 1},
+    {"", "[1 2]", "", REFOLD_ERROR_INVALID_RESPONSE, 1},
+    {"", "[", "]", REFOLD_ERROR_INVALID_RESPONSE, 1},
+    {"{\"x\":\"", "text\\n", "", REFOLD_ERROR_TRANSPORT, 1},
+    {"{\"x\":\"", "\xf0\x9f\x98\x80", "\xff", REFOLD_ERROR_INVALID_RESPONSE, 1},
+    {"{\"x\":", "7", "", REFOLD_ERROR_TRANSPORT, 1},
+    {"", "<p>text</p>\n", "", REFOLD_ERROR_INVALID_RESPONSE, 1},
+    {"{\"name\":\"whole\",\"x\":[", "[],", "0],\"status\":\"R\"}", REFOLD_OK, 1},
+    /* A typed string is unescaped, and takes its size once more. */
+    {"{\"name\":\"whole\",\"status\":\"", "x", "\"}", REFOLD_OK, 2},
+    {"{\"name\":\"whole\",\"status\":\"", "\\n", "\"}", REFOLD_OK, 2},
+    {"{\"name\":\"whole\",\"status\":\"\"", ",\"org_id\":\"text\"", "}", REFOLD_OK, 2},
+};
+
+/* Above 32 MiB, the allocator maps each buffer by itself, so growth takes no second one. A quarter is for the
+ * stack of brackets. */
+TEST(packed_texts_stay_within_the_memory_limit) {
+    enum { LIMIT = 66 << 20 };
+    for (size_t i = 0; i < COUNT(packed_texts); i++) {
+        const char *first = packed_texts[i].first, *part = packed_texts[i].part, *last = packed_texts[i].last;
+        size_t count = (LIMIT - strlen(first) - strlen(last)) / strlen(part);
+        char *parts = repeated(part, count), *text = text_of("%s%s%s", first, parts, last);
+        struct bytes packed = gzip_as(text, strlen(text), 1, false);
+        free(parts);
+        free(text);
+        char *head = text_of(OK_LINE "Content-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n", packed.length);
+        struct script script = {.response = response_of(head, packed.start, packed.length), .ending = HOLD};
+        struct server *server = serve_script(&script, false);
+        check_case("%s%s%s", first, part, last);
+        refold_client *client = client_with_limit(server, LIMIT);
+        REQUIRE(reset_peak());
+        int64_t before = resident_bytes();
+        CHECK_INT(get_code(client), packed_texts[i].code);
+        if (!check_is_slow())
+            CHECK_BETWEEN(peak_bytes() - before, INT64_MIN, packed_texts[i].limits * LIMIT + LIMIT / 2);
+        refold_client_free(client);
+        server_stop(server);
+        free(script.response.start);
+        free(head);
+        free(packed.start);
+    }
+}
+
 /* An execution with `count` nodes of the shortest possible text. */
 static struct bytes short_nodes(size_t count) {
     char *more = repeated(",0", count - 1);

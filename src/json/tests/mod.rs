@@ -20,7 +20,7 @@ fn address(value: Json) -> usize {
 fn values_stay_small() {
     assert_eq!(size_of::<TapeCell>(), 16);
     assert_eq!(size_of::<LazyValue>(), 24);
-    assert_eq!(size_of::<CacheNode>(), 88);
+    assert_eq!(size_of::<CacheNode>(), 48);
 }
 
 #[test]
