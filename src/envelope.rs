@@ -30,6 +30,7 @@ pub fn into_error(response: Response, kind: ErrorKind, redactor: &Redactor) -> E
         request_id: envelope.request_id.or(request_id).and_then(redact),
         body: (!body.is_empty()).then_some(body),
         retry_after: response.retry_after,
+        request: response.request,
     })
 }
 

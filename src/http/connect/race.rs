@@ -22,6 +22,7 @@ pub fn connect_to_any(
     peer: &str,
     context: &CallContext,
 ) -> Result<TcpStream, Failure> {
+    let known = addresses.clone();
     let mut untried = interleave_families(addresses).into_iter();
     let mut attempts: Vec<Attempt> = Vec::new();
     let mut last_error = None;
@@ -37,7 +38,7 @@ pub fn connect_to_any(
                     Err(error) => last_error = Some(error),
                 }
             } else if attempts.is_empty() {
-                return Err(could_not_connect(peer, last_error));
+                return Err(could_not_connect(peer, &known, last_error));
             }
         }
         let until_next =
@@ -90,14 +91,18 @@ fn wait_for_any(
     }
 }
 
-fn could_not_connect(peer: &str, error: Option<io::Error>) -> Failure {
+fn could_not_connect(peer: &str, addresses: &[IpAddr], error: Option<io::Error>) -> Failure {
     let reason = match error {
         None => message::NO_ADDRESS.into(),
         Some(error) => match exhausted_resource(&error) {
             Some(resource) => {
                 return ErrorKind::Resource(message::connection_not_started(peer, resource)).into();
             }
-            None => describe_io_error(&error),
+            // The peer is an address itself.
+            None if addresses.iter().any(|address| peer.contains(&address.to_string())) => {
+                describe_io_error(&error)
+            }
+            None => message::at_addresses(&describe_io_error(&error), addresses),
         },
     };
     ErrorKind::Connect { peer: peer.into(), reason, refused: false }.into()

@@ -12,6 +12,10 @@ const VERSION: u8 = 5;
 const CONNECT: u8 = 1;
 const SUCCEEDED: u8 = 0;
 
+/// Replies that another attempt would get, too: not allowed by the rules of the proxy, the command or the type of the
+/// address is not supported.
+const FINAL_REPLIES: [u8; 3] = [2, 7, 8];
+
 // Authentication methods.
 const NO_LOGIN: u8 = 0;
 const LOGIN: u8 = 2;
@@ -32,12 +36,17 @@ pub fn open_tunnel(mut stream: ProxyStream<'_>, host: &Host, port: u16) -> Resul
         ([VERSION, NO_LOGIN], None) => {}
         ([VERSION, _], None) => return Err(stream.permanent(message::LOGIN_REQUIRED)),
         ([VERSION, _], Some(_)) => return Err(stream.permanent(message::LOGIN_NOT_ACCEPTED)),
-        _ => return Err(stream.transient(message::NOT_SOCKS5)),
+        _ => return Err(stream.permanent(message::NOT_SOCKS5)),
     }
     stream.send(&connect_request(host, port))?;
     let [version, reply, _, address_type] = stream.receive_exactly()?;
-    if version != VERSION || reply != SUCCEEDED {
-        return Err(stream.transient(message::socks5_refused(format_args!("{host}:{port}"), reply)));
+    if version != VERSION {
+        return Err(stream.permanent(message::NOT_SOCKS5));
+    }
+    if reply != SUCCEEDED {
+        let reason = message::socks5_refused(format_args!("{host}:{port}"), reply);
+        let is_final = FINAL_REPLIES.contains(&reply);
+        return Err(if is_final { stream.permanent(reason) } else { stream.transient(reason) });
     }
     skip_bound_address(&mut stream, address_type)
 }
@@ -83,6 +92,6 @@ fn skip_bound_address(stream: &mut ProxyStream<'_>, address_type: u8) -> Result<
             let [length] = stream.receive_exactly()?;
             (0..usize::from(length) + 2).try_for_each(|_| stream.receive_exactly::<1>().map(drop))
         }
-        _ => Err(stream.transient(message::NOT_SOCKS5)),
+        _ => Err(stream.permanent(message::NOT_SOCKS5)),
     }
 }
