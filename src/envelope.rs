@@ -34,6 +34,7 @@ fn convert(response: Response, kind: ErrorKind, redactor: &Redactor) -> Error {
         request_id: envelope.request_id.or(request_id).and_then(redact),
         body: (!body.is_empty()).then_some(body),
         retry_after: response.retry_after,
+        request: response.request,
     })
 }
 

@@ -87,7 +87,7 @@ impl Error {
             ErrorKind::Cancelled { .. } => CANCELLED,
             ErrorKind::Timeout { .. } | ErrorKind::WaitTimeout { .. } => TIMEOUT,
             ErrorKind::Resolve { .. } => RESOLVE,
-            ErrorKind::Connect { .. } => CONNECT,
+            ErrorKind::Connect { .. } | ErrorKind::Proxy { .. } => CONNECT,
             ErrorKind::Tls { .. } => TLS,
             ErrorKind::Transport { .. } | ErrorKind::CutOff { .. } => TRANSPORT,
             ErrorKind::InvalidResponse(_) => INVALID_RESPONSE,

@@ -86,6 +86,17 @@ pub enum ErrorKind {
         /// Whether the proxy refused, so that a setting must be changed first, such as the password.
         refused: bool,
     },
+    /// The proxy was reached, but did not connect to the server.
+    Proxy {
+        /// The proxy, as `host:port`.
+        proxy: String,
+        /// The server, as `host:port`.
+        server: String,
+        /// The reason.
+        reason: String,
+        /// Whether the proxy refused, so that a setting must be changed first, such as the password.
+        refused: bool,
+    },
     /// No trusted TLS session could be established.
     Tls {
         /// The server, as `host:port`.
@@ -155,6 +166,8 @@ pub struct ResponseDetails {
     pub body: Option<Vec<u8>>,
     /// The Retry-After of the header.
     pub retry_after: Option<Duration>,
+    /// What was requested, for a composed message.
+    pub request: Option<String>,
 }
 
 /// The failure of a call.
@@ -225,6 +238,11 @@ impl Error {
         i32::from(in_envelope.unwrap_or_else(|| self.status()))
     }
 
+    /// What was requested, if there was a response.
+    fn request(&self) -> Option<&str> {
+        self.response.as_ref()?.request.as_deref()
+    }
+
     fn status(&self) -> u16 {
         self.response.as_ref().map_or(0, |response| response.status)
     }
@@ -276,7 +294,7 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match &self.kind {
             ErrorKind::Status => is_transient_status(self.code()),
-            ErrorKind::Connect { refused, .. } => !refused,
+            ErrorKind::Connect { refused, .. } | ErrorKind::Proxy { refused, .. } => !refused,
             ErrorKind::Transport { lost, .. } => *lost,
             ErrorKind::CutOff { .. } => true,
             ErrorKind::Resolve { temporary, .. } => *temporary,
@@ -313,6 +331,8 @@ pub(crate) fn attempt_failures() -> Vec<(ErrorKind, bool)> {
     vec![
         (ErrorKind::Connect { peer: text(), reason: text(), refused: false }, true),
         (ErrorKind::Connect { peer: text(), reason: text(), refused: true }, false),
+        (ErrorKind::Proxy { proxy: text(), server: text(), reason: text(), refused: false }, true),
+        (ErrorKind::Proxy { proxy: text(), server: text(), reason: text(), refused: true }, false),
         (ErrorKind::Transport { peer: text(), reason: text(), lost: true }, true),
         (ErrorKind::Transport { peer: text(), reason: text(), lost: false }, false),
         (ErrorKind::CutOff { within: "text" }, true),

@@ -7,23 +7,23 @@ use super::proxy::Proxy;
 use super::response::{BodyError, BodyFault};
 use crate::context::Interruption;
 use crate::error::message::{connect, document, wire as message};
-use crate::error::{ErrorKind, Phase, is_transient_status};
+use crate::error::{ErrorKind, Phase};
 
 impl Http {
     /// The error of an exchange that failed. A failure that the connection recorded takes precedence over the one that
     /// ureq reports.
     pub(super) fn classify(&self, error: UreqError, exchange: Exchange) -> ErrorKind {
         match exchange.failure {
-            Some(Failure::Other(kind)) => kind,
+            Some(Failure::Other(kind)) => self.with_proxy(kind, exchange.phase),
             Some(Failure::Lost(reason)) => self.lost(reason),
-            Some(Failure::Refused(reason)) => ErrorKind::Tls { peer: self.peer(), reason },
+            Some(Failure::Refused(reason)) => ErrorKind::Tls { peer: self.remote(), reason },
             Some(Failure::Interrupted(interruption)) => self.interrupted(interruption, exchange.phase),
             None => self.classify_ureq(error, &exchange),
         }
     }
 
     fn classify_ureq(&self, error: UreqError, exchange: &Exchange) -> ErrorKind {
-        let not_http = |reason| ErrorKind::Transport { peer: self.peer(), reason, lost: false };
+        let not_http = |reason| ErrorKind::Transport { peer: self.remote(), reason, lost: false };
         match error {
             UreqError::Ended => self.lost(message::closed(exchange.phase)),
             // The stream ended before the last line of a chunked body.
@@ -51,16 +51,48 @@ impl Http {
 
     /// The error of a lost connection, which a retry may recover from.
     pub(super) fn lost(&self, reason: String) -> ErrorKind {
-        ErrorKind::Transport { peer: self.peer(), reason, lost: true }
+        ErrorKind::Transport { peer: self.remote(), reason, lost: true }
     }
 
-    /// The error of a request that the proxy did not forward, but responded to itself.
-    pub(super) fn refused_by_proxy(&self, status: u16) -> ErrorKind {
-        let proxy = self.config.proxy.as_ref().map(Proxy::peer).unwrap_or_default();
-        ErrorKind::Connect {
-            peer: connect::proxy_peer(&proxy),
-            reason: message::responded_with(status),
-            refused: !is_transient_status(status.into()),
+    /// The error of a request that the proxy did not forward, but responded to itself, for lack of a valid login.
+    pub(super) fn refused_by_proxy(&self, proxy: &Proxy) -> ErrorKind {
+        let reason = connect::proxy_login_refused(proxy.login.is_some());
+        self.proxy_error(proxy, &reason, true)
+    }
+
+    fn proxy_error(&self, proxy: &Proxy, reason: &str, refused: bool) -> ErrorKind {
+        let reason = connect::with_proxy_setting(reason, proxy.setting);
+        ErrorKind::Proxy { proxy: proxy.peer(), server: self.peer(), reason, refused }
+    }
+
+    /// A failure to establish a connection, with the part that the proxy has in it.
+    fn with_proxy(&self, kind: ErrorKind, phase: Phase) -> ErrorKind {
+        let Some(proxy) = &self.config.proxy else { return kind };
+        let is_proxy = |host: &str| host == proxy.host.to_string() && proxy.host != self.config.base.host;
+        match kind {
+            ErrorKind::Connect { reason, refused, .. } if phase == Phase::Proxy => {
+                self.proxy_error(proxy, &reason, refused)
+            }
+            ErrorKind::Connect { reason, refused, .. } => {
+                let reason = connect::with_proxy_setting(&reason, proxy.setting);
+                let is_first_hop = phase == Phase::Connecting;
+                let peer = if is_first_hop { connect::proxy_peer(&proxy.peer()) } else { self.remote() };
+                ErrorKind::Connect { peer, reason, refused }
+            }
+            ErrorKind::Resolve { host, reason, temporary } if is_proxy(&host) => ErrorKind::Resolve {
+                host: connect::proxy_peer(&host),
+                reason: connect::with_proxy_setting(&reason, proxy.setting),
+                temporary,
+            },
+            other => other,
+        }
+    }
+
+    /// The server, and the proxy in between if there is one.
+    fn remote(&self) -> String {
+        match &self.config.proxy {
+            Some(proxy) => connect::through_proxy(&self.peer(), &proxy.peer()),
+            None => self.peer(),
         }
     }
 
@@ -71,7 +103,10 @@ impl Http {
             Interruption::TimedOut => ErrorKind::Timeout {
                 limit: self.config.timeout.unwrap_or_default(),
                 phase,
-                peer: self.peer(),
+                peer: match &self.config.proxy {
+                    Some(proxy) => connect::with_proxy_setting(&self.remote(), proxy.setting),
+                    None => self.peer(),
+                },
             },
         }
     }

@@ -17,7 +17,7 @@ pub enum Failure {
     Interrupted(Interruption),
     /// The connection was lost, for this reason.
     Lost(String),
-    /// The server refused this client within the TLS session, for this reason. A retry cannot help.
+    /// There is no trusted TLS session, or the server refused this client within it. A retry cannot help.
     Refused(String),
     /// Any other failure.
     Other(ErrorKind),

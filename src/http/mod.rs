@@ -125,7 +125,10 @@ impl Http {
                 // The idle connection had been closed. The slot establishes a new one.
                 Err(_) if exchange.is_stale() => continue,
                 Err(error) => return Err(self.classify(error, exchange)),
-                Ok((response, end, is_chunked)) => {
+                Ok((mut response, end, is_chunked)) => {
+                    if !response.is_success() {
+                        response.request = Some(message::request(&self.peer(), id.as_str()));
+                    }
                     if slot.is_connected() {
                         idle.put(slot);
                     }
@@ -144,12 +147,10 @@ impl Http {
         exchange: Exchange,
     ) -> Result<Response, ErrorKind> {
         // Within a TLS session, only the server can have sent the response.
-        let is_forwarded = !self.config.base.secure
-            && self.config.proxy.as_ref().is_some_and(|proxy| proxy.protocol == Protocol::Http);
-        if response.status == 407 && is_forwarded {
-            let status = response.status;
+        let forwarding = self.config.proxy.as_ref().filter(|proxy| proxy.protocol == Protocol::Http);
+        if let Some(proxy) = forwarding.filter(|_| response.status == 407 && !self.config.base.secure) {
             wipe_large(|| drop(response));
-            return Err(self.refused_by_proxy(status));
+            return Err(self.refused_by_proxy(proxy));
         }
         response.fault = match end {
             // ureq does not notice if the last line of a chunked body is missing.

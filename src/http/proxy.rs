@@ -29,6 +29,8 @@ pub struct Proxy {
     pub port: u16,
     /// User and password, percent-decoded.
     pub login: Option<(Secret, Secret)>,
+    /// The function or environment variable that set it.
+    pub setting: &'static str,
 }
 
 impl Proxy {
@@ -49,7 +51,7 @@ impl Proxy {
             None => (None, rest),
         };
         let (host, port) = parse_authority(authority, Some(default_port)).ok_or(message::PROXY_AUTHORITY)?;
-        Ok(Proxy { protocol, host, port, login })
+        Ok(Proxy { protocol, host, port, login, setting: "refold_options_set_proxy" })
     }
 
     /// The proxy of HTTPS_PROXY, or else ALL_PROXY, unless NO_PROXY matches the server. A plaintext base URL gets none:
@@ -75,7 +77,8 @@ impl Proxy {
             }
             _ => Proxy::parse(url),
         };
-        parsed.map(Some).map_err(|reason| message::invalid_proxy(&variable, reason))
+        let proxy = parsed.map(|proxy| Some(Proxy { setting: name, ..proxy }));
+        proxy.map_err(|reason| message::invalid_proxy(&variable, reason))
     }
 
     /// `host:port`, without the login.

@@ -38,6 +38,8 @@ pub struct Response {
     pub body: JsonBuffer,
     /// Why the body is incomplete, if it is.
     pub fault: Option<BodyFault>,
+    /// What was requested, if the status is not 2xx.
+    pub request: Option<String>,
 }
 
 /// Why the body of a response is incomplete.
@@ -84,6 +86,7 @@ impl Response {
             request_id: head.request_id().filter(|id| !id.is_empty()).and_then(try_copy),
             body: JsonBuffer::new(),
             fault: None,
+            request: None,
         };
         let end = if response.is_success() {
             response.receive_encoded(head, body, limit, context)

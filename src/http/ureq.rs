@@ -25,7 +25,7 @@ use super::failure::{Failure, UreqError};
 use super::head_filter::MAX_HEADER;
 use crate::context::CallContext;
 use crate::error::Phase;
-use crate::error::message::wire::describe_io_error;
+use crate::error::message::wire::{describe_io_error, explain_protocol_error};
 use crate::sys::fork::outside_of_forks;
 
 /// What all slots of a client have in common.
@@ -226,7 +226,9 @@ impl From<ureq::Error> for UreqError {
             ureq::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => UreqError::Ended,
             ureq::Error::Io(error) => UreqError::Protocol(describe_io_error(&error)),
             ureq::Error::LargeResponseHeader(..) => UreqError::HeaderTooLarge,
-            ureq::Error::Protocol(error) => UreqError::Protocol(error.to_string()),
+            ureq::Error::Protocol(error) => {
+                UreqError::Protocol(explain_protocol_error(&error.to_string()).into())
+            }
             ureq::Error::BodyStalled => UreqError::Stalled,
             other => UreqError::Other(other.to_string()),
         }

@@ -64,6 +64,10 @@ mod unix {
     use std::net::{Ipv4Addr, Ipv6Addr};
     use std::{io, mem, ptr};
 
+    /// Missing from libc.
+    #[cfg(target_os = "linux")]
+    const EAI_ADDRFAMILY: libc::c_int = -9;
+
     /// Returns the addresses of a host, in the order that the system prefers.
     pub fn look_up(host: &str) -> Result<Vec<IpAddr>, LookupError> {
         let Ok(host) = CString::new(host) else { return Err(LookupError::NoSuchName) };
@@ -76,9 +80,9 @@ mod unix {
         match code {
             0 => Ok(take_addresses(list)),
             libc::EAI_NONAME => Err(LookupError::NoSuchName),
-            // glibc: the name exists, but has no address of the requested kind.
+            // glibc: the name exists, but has no address, or none of the requested family.
             #[cfg(target_os = "linux")]
-            libc::EAI_NODATA => Err(LookupError::NoSuchName),
+            libc::EAI_NODATA | EAI_ADDRFAMILY => Ok(Vec::new()),
             libc::EAI_AGAIN => Err(LookupError::Temporary),
             libc::EAI_MEMORY => Err(LookupError::Resource(Resource::Memory)),
             libc::EAI_SYSTEM => Err(match exhausted_resource(&io::Error::last_os_error()) {

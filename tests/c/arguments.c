@@ -684,13 +684,28 @@ struct pem_case {
     bool is_valid;
 };
 
-enum { PEM_CASES = 16 };
+enum { PEM_CASES = 28 };
+
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
 
 /* The certificate with other BEGIN and END lines, freed by the caller. */
 static char *relabelled(const char *pem, const char *label) {
     const char *inside = strstr(pem, BEGIN_CERTIFICATE) + strlen(BEGIN_CERTIFICATE);
     int length = (int)(strstr(inside, END_CERTIFICATE) - inside);
     return text_of("-----BEGIN %s-----\n%.*s-----END %s-----\n", label, length, inside, label);
+}
+
+/* Two texts with other ends of their lines, freed by the caller. */
+static char *with_line_ends(const char *first, const char *second, const char *end) {
+    char *text = text_of("%s%s", first, second);
+    char *changed = text_of("%s", "");
+    for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+        char *longer = text_of("%s%s%s", changed, line, end);
+        free(changed);
+        changed = longer;
+    }
+    free(text);
+    return changed;
 }
 
 static void make_pem_cases(struct pem_case *cases) {
@@ -700,6 +715,8 @@ static void make_pem_cases(struct pem_case *cases) {
     const char *no_end = strstr(good, "-----END");
     char *trusted = relabelled(other, "TRUSTED CERTIFICATE");
     char *x509 = relabelled(other, "X509 CERTIFICATE");
+    char *glued_after_good = text_of("%.*s%s", (int)strlen(good) - 1, good, other);
+    char *one_line = with_line_ends(good, "", "");
     const struct pem_case made[PEM_CASES] = {
         {"one", text_of("%s", good), true},
         {"two", text_of("%s%s", good, other), true},
@@ -718,6 +735,19 @@ static void make_pem_cases(struct pem_case *cases) {
         {"good, then of a form that is not read", text_of("%s%s", good, trusted), false},
         {"of a form that is not read, then good", text_of("%s%s", trusted, good), false},
         {"good, then of another such form", text_of("%s%s", good, x509), false},
+        {"a byte order mark", text_of(BYTE_ORDER_MARK "%s", good), true},
+        {"a byte order mark before two", text_of(BYTE_ORDER_MARK "%s%s", good, other), true},
+        {"a byte order mark before the second", text_of("%s" BYTE_ORDER_MARK "%s", good, other), true},
+        {"a byte order mark alone", text_of(BYTE_ORDER_MARK), false},
+        {"a byte order mark before a broken one",
+         text_of("%s" BYTE_ORDER_MARK BEGIN_CERTIFICATE "AAAA\n" END_CERTIFICATE, good), false},
+        {"glued to the last line", glued_after_good, false},
+        {"glued in the middle", text_of("%s%s", glued_after_good, good), false},
+        {"indented", text_of("%s  %s", good, other), false},
+        {"in one line", text_of("%s", one_line), false},
+        {"good, then in one line", text_of("%s%s", good, one_line), false},
+        {"lines that end with CR LF", with_line_ends(good, other, "\r\n"), true},
+        {"good, then not ended", text_of("%s%.*s", good, (int)(no_end - good), good), false},
     };
     memcpy(cases, made, sizeof made);
     free(good);
@@ -725,6 +755,7 @@ static void make_pem_cases(struct pem_case *cases) {
     free(key);
     free(trusted);
     free(x509);
+    free(one_line);
 }
 
 TEST(ca_files_and_texts_are_validated) {
@@ -804,20 +835,24 @@ TEST(unusable_roots_in_the_environment_are_reported) {
     make_pem_cases(cases);
     REQUIRE(mkdtemp(folder) != NULL);
     for (size_t i = 0; i < PEM_CASES; i++) {
-        bool usable = strstr(cases[i].name, "good") != NULL || cases[i].is_valid;
         check_case("%s", cases[i].name);
         char *path = write_text(folder, "roots.pem", cases[i].text);
         setenv("SSL_CERT_FILE", path, 1);
-        if (!usable)
-            expect_refusal(test_options("https://example.com"), "ssl cert file");
-        else if (cases[i].is_valid)
+        if (cases[i].is_valid)
             expect_client(test_options("https://example.com"));
+        else
+            expect_refusal(test_options("https://example.com"), "ssl cert file");
         unlink(path);
         free(path);
         free(cases[i].text);
     }
     setenv("SSL_CERT_FILE", "/no/such/file", 1);
     expect_refusal(test_options("https://example.com"), "ssl cert file");
+    static const char system_roots[] = "/etc/ssl/certs/ca-certificates.crt";
+    check_case("%s", system_roots);
+    setenv("SSL_CERT_FILE", system_roots, 1);
+    if (access(system_roots, R_OK) == 0)
+        expect_client(test_options("https://example.com"));
     unsetenv("SSL_CERT_FILE");
     check_case("an empty folder");
     setenv("SSL_CERT_DIR", folder, 1);

@@ -158,18 +158,30 @@ TEST(a_request_id_header_is_the_fallback) {
 
 /* Other responses ---------------------------------------------------------------------------------------- */
 
+/* A composed message names the server and the execution. */
 TEST(gateways_are_identified) {
     static const struct {
         int status;
-        const char *message;
-    } cases[] = {{502, "HTTP 502 Bad Gateway"},
-                 {504, "HTTP 504 Gateway Timeout"},
-                 {503, "HTTP 503 Service Unavailable"}};
+        const char *start, *end;
+    } cases[] = {{502, "HTTP 502 Bad Gateway", ""},
+                 {504, "HTTP 504 Gateway Timeout", ""},
+                 {503, "HTTP 503 Service Unavailable", ""},
+                 {777, "HTTP 777", ""},
+                 {301, "HTTP 301 Moved Permanently", " (redirects are never followed: check the base URL)"}};
     for (size_t i = 0; i < COUNT(cases); i++) {
-        refold_error *error = error_of(
-            &(struct response){.status = cases[i].status, .type = "text/html", .body = "<html>"}, NULL);
-        CHECK_ERROR(error, cases[i].status, cases[i].message);
-        refold_error_free(error);
+        struct server *server = serve_responses(
+            1, &(struct response){.status = cases[i].status, .type = "text/html", .body = "<html>"});
+        char *message = text_of("%s from %s for execution " TEST_ID "%s", cases[i].start,
+                                strstr(server_url(server), "//") + 2, cases[i].end);
+        refold_client *client = client_to(server);
+        refold_error *error = NULL;
+        check_case("%d", cases[i].status);
+        CHECK(get(client, &error) == NULL);
+        CHECK_STR(refold_error_message(error), message);
+        EXPECT_ERROR(error, cases[i].status, NULL);
+        refold_client_free(client);
+        free(message);
+        server_stop(server);
     }
 }
 
@@ -385,17 +397,46 @@ TEST(any_2xx_is_a_success) {
 }
 
 TEST(invalid_http_is_a_transport_error) {
-    static const char *const texts[] = {
-        "what is this?\r\n\r\n",   "SSH-2.0-OpenSSH_9.2\r\n", "\x15\x03\x01\x00\x02\x02\x50\r\n\r\n",
-        "HTTP/1.1 abc OK\r\n\r\n", "HTTP/9.9 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nno colon\r\n\r\n{}"};
-    for (size_t i = 0; i < COUNT(texts); i++) {
-        check_case("%s", texts[i]);
+    static const char SPEAKS_NO_HTTP[] = ": it does not speak HTTP/1.1";
+    static const struct {
+        const char *text, *reason;
+    } cases[] = {{"what is this?\r\n\r\n", SPEAKS_NO_HTTP},
+                 {"SSH-2.0-OpenSSH_9.2\r\n", SPEAKS_NO_HTTP},
+                 {"220 mail.invalid ESMTP\r\n\r\n", SPEAKS_NO_HTTP},
+                 {"\x15\x03\x01\x00\x02\x02\x50\r\n\r\n", SPEAKS_NO_HTTP},
+                 {"HTTP/9.9 200 OK\r\n\r\n", SPEAKS_NO_HTTP},
+                 {"HTTP/1.1 abc OK\r\n\r\n", ": its status line is malformed"}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        check_case("%s", cases[i].text);
         refold_error *error =
-            error_of(&(struct response){.raw = true, .body = texts[i], .ending = CLOSE}, NULL);
+            error_of(&(struct response){.raw = true, .body = cases[i].text, .ending = CLOSE}, NULL);
         CHECK_ERROR(error, REFOLD_ERROR_TRANSPORT, "127.0.0.1");
+        CHECK_CONTAINS(refold_error_message(error), cases[i].reason);
         CHECK_INT(refold_error_http_status(error), 0);
         CHECK_STR(refold_error_body(error, NULL), NULL);
         refold_error_free(error);
+    }
+}
+
+/* One broken connection, one sentence, whatever frames the body. */
+TEST(a_connection_lost_in_the_body_has_one_message) {
+    static const struct response ways[] = {
+        {.body = COMPLETED, .is_cut = true, .cut = 5},
+        {.body = COMPLETED, .framing = CHUNKED, .is_cut = true, .cut = 5},
+        {.body = COMPLETED, .framing = CHUNKED, .is_cut = true, .cut = sizeof COMPLETED - 1},
+        {.body = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
+         .raw = true,
+         .ending = CLOSE},
+        {.body = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n",
+         .raw = true,
+         .ending = CLOSE},
+        {.body = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2", .raw = true, .ending = CLOSE},
+    };
+    for (size_t i = 0; i < COUNT(ways); i++) {
+        check_case("%zu", i);
+        refold_error *error = error_of(&ways[i], NULL);
+        CHECK_CONTAINS(refold_error_message(error), ": it closed while receiving the response");
+        EXPECT_ERROR(error, REFOLD_ERROR_TRANSPORT, "lost the connection to 127.0.0.1:");
     }
 }
 

@@ -7,6 +7,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -373,6 +374,9 @@ SCRIPT(keep_silent, (void)request)
 SCRIPT(hang_up, exchange_close(exchange))
 SCRIPT(reset, exchange_reset(exchange))
 SCRIPT(respond_407, exchange_send_text(exchange, "HTTP/1.1 407 Who are you?\r\nContent-Length: 0\r\n\r\n"))
+SCRIPT(respond_400, exchange_send_text(exchange, "HTTP/1.1 400 Bad Request\r\n\r\n"))
+SCRIPT(respond_403, exchange_send_text(exchange, "HTTP/1.1 403 Forbidden\r\n\r\n"))
+SCRIPT(respond_404, exchange_send_text(exchange, "HTTP/1.1 404 Not Found\r\n\r\n"))
 SCRIPT(respond_502, exchange_send_text(exchange, "HTTP/1.0 502 Bad Gateway\r\n\r\n<html>"))
 SCRIPT(respond_301,
        exchange_send_text(exchange, "HTTP/1.1 301 Moved\r\nLocation: https://127.0.0.1:1/\r\n\r\n"))
@@ -411,6 +415,8 @@ static void respond_endlessly(struct exchange *exchange) {
         continue;
 }
 
+static void hang_up_on_request(struct exchange *exchange) { exchange_close(exchange); }
+
 struct failure {
     const char *name;
     const char *proxy; /* the proxy URL up to host and port */
@@ -424,12 +430,19 @@ static const struct failure failures[] = {
     {"closes", "http://", hang_up, "closed the connection", NULL, false},
     {"resets", "http://", reset, "reset", NULL, false},
     {"keeps silent", "http://", keep_silent, "connect_timeout_ms", NULL, false},
-    {"407", "http://", respond_407, "407", NULL, true},
-    {"407 to a login", "http://user:hush-hush@", respond_407, "407", NULL, true},
-    {"407 to plaintext", "http://user:hush-hush@", respond_407, "407", "http://127.0.0.1:1", true},
+    {"407", "http://", respond_407, "Authentication Required: it requires a user and a password", NULL, true},
+    {"407 to a login", "http://user:hush-hush@", respond_407, "it requires another user or password", NULL,
+     true},
+    {"407 to plaintext", "http://user:hush-hush@", respond_407, "it requires another user or password",
+     "http://127.0.0.1:1", true},
+    {"407 to plaintext without a login", "http://", respond_407, "it requires a user and a password",
+     "http://127.0.0.1:1", true},
+    {"400", "http://", respond_400, "it responded with HTTP 400 Bad Request", NULL, true},
+    {"403", "http://", respond_403, "it responded with HTTP 403 Forbidden", NULL, true},
+    {"404", "http://", respond_404, "it responded with HTTP 404 Not Found", NULL, true},
     {"502", "http://user:hush-hush@", respond_502, "502", NULL, false},
     {"301", "http://", respond_301, "301", NULL, true},
-    {"not HTTP", "http://", respond_nonsense, "does not speak HTTP", NULL, false},
+    {"not HTTP", "http://", respond_nonsense, "does not speak HTTP", NULL, true},
     {"data after the response", "http://", respond_too_long, "more than its response", NULL, false},
     {"half a response", "http://", respond_half, "closed the connection", NULL, false},
     {"an endless response", "http://", respond_endlessly, "is longer than 16384 bytes", NULL, false},
@@ -441,21 +454,21 @@ static const struct failure failures[] = {
     {"SOCKS5 rejects the login", "socks5h://user:hush-hush@", reject_the_login,
      "rejected the user or the password", NULL, true},
     {"SOCKS5: general failure", "socks5h://", reply_general_failure, "general failure", NULL, false},
-    {"SOCKS5: not allowed", "socks5://", reply_not_allowed, "not allowed by its rules", NULL, false},
+    {"SOCKS5: not allowed", "socks5://", reply_not_allowed, "not allowed by its rules", NULL, true},
     {"SOCKS5: network unreachable", "socks5h://", reply_network_unreachable, "network unreachable", NULL,
      false},
     {"SOCKS5: host unreachable", "socks5h://", reply_host_unreachable, "host unreachable", NULL, false},
     {"SOCKS5: connection refused", "socks5h://", reply_connection_refused, "connection refused", NULL, false},
     {"SOCKS5: TTL expired", "socks5h://", reply_ttl_expired, "time to live expired", NULL, false},
     {"SOCKS5: command not supported", "socks5h://", reply_command_not_supported, "does not support that",
-     NULL, false},
+     NULL, true},
     {"SOCKS5: address type not supported", "socks5h://", reply_address_type_not_supported,
-     "does not support that", NULL, false},
+     "does not support that", NULL, true},
     {"SOCKS5: unknown reply code", "socks5h://", reply_with_an_unknown_code, "gives no reason", NULL, false},
     {"SOCKS5: unknown address type", "socks5h://", reply_with_an_unknown_address_type,
-     "does not speak SOCKS5", NULL, false},
-    {"SOCKS4 in place of SOCKS5", "socks5h://", respond_socks4, "does not speak SOCKS5", NULL, false},
-    {"HTTP in place of SOCKS5", "socks5h://", respond_502, "does not speak SOCKS5", NULL, false},
+     "does not speak SOCKS5", NULL, true},
+    {"SOCKS4 in place of SOCKS5", "socks5h://", respond_socks4, "does not speak SOCKS5", NULL, true},
+    {"HTTP in place of SOCKS5", "socks5h://", respond_502, "does not speak SOCKS5", NULL, true},
 };
 
 static void check_failure(void *data) {
@@ -472,8 +485,11 @@ static void check_failure(void *data) {
     refold_error *error = NULL;
     CHECK(get(client, &error) == NULL);
     CHECK_ERROR(error, REFOLD_ERROR_CONNECT, failure->message);
-    CHECK_CONTAINS(refold_error_message(error), "proxy");
-    CHECK_CONTAINS(refold_error_message(error), where);
+    char *start = text_of("the proxy %s did not connect to %s: ", where,
+                          failure->base == NULL ? "other.invalid:443" : "127.0.0.1:1");
+    CHECK(strncmp(refold_error_message(error), start, strlen(start)) == 0);
+    CHECK_CONTAINS(refold_error_message(error), "(proxy set by refold_options_set_proxy)");
+    free(start);
     CHECK_INT(refold_error_is_retryable(error), !failure->is_final);
     CHECK_LACKS(refold_error_message(error), "hush");
     /* The same in base64, at each of its three alignments. */
@@ -495,6 +511,111 @@ TEST(a_failing_proxy_is_identified) {
         each[i] = &failures[i];
     lookup_script((struct lookup){.addresses = {"127.0.0.1"}});
     run_on_threads(COUNT(failures), check_failure, each, sizeof *each);
+}
+
+/* What a message must say about a proxy, by the phase in which the call ends. */
+enum obstacle { PROXY_REFUSES, PROXY_SILENT, SERVER_SILENT, SERVER_CLOSES, SERVER_UNTRUSTED };
+
+struct obstacle_case {
+    enum obstacle obstacle;
+    refold_code code;
+    const char *message; /* $T: the server, $P: the proxy, $S: what set it */
+};
+
+static const struct obstacle_case obstacle_cases[] = {
+    {PROXY_REFUSES, REFOLD_ERROR_CONNECT,
+     "could not connect to the proxy $P: connection refused (proxy set by $S)"},
+    {PROXY_SILENT, REFOLD_ERROR_TIMEOUT,
+     "no complete response from $T through the proxy $P (proxy set by $S) within 300 ms: the timeout "
+     "expired while requesting a tunnel from the proxy"},
+    {SERVER_SILENT, REFOLD_ERROR_TIMEOUT,
+     "no complete response from $T through the proxy $P (proxy set by $S) within 300 ms: the timeout "
+     "expired while waiting for the response"},
+    {SERVER_CLOSES, REFOLD_ERROR_TRANSPORT,
+     "lost the connection to $T through the proxy $P: it closed while waiting for the response"},
+    {SERVER_UNTRUSTED, REFOLD_ERROR_TLS,
+     "no trusted TLS session with $T through the proxy $P: the server's certificate was issued by "
+     "\"Test unknown-ca\", not trusted here (refold_options_set_ca_file adds it)"},
+};
+
+/* The message with its placeholders replaced, freed by the caller. */
+static char *fill_in(const char *message, const char *server, const char *proxy, const char *setting) {
+    char *text = text_of("%s", "");
+    for (const char *next = message; *next != '\0';) {
+        size_t plain = strcspn(next, "$");
+        const char *value = next[plain] == '\0'      ? ""
+                            : next[plain + 1] == 'T' ? server
+                            : next[plain + 1] == 'P' ? proxy
+                                                     : setting;
+        char *longer = text_of("%s%.*s%s", text, (int)plain, next, value);
+        next += plain + (next[plain] == '\0' ? 0 : 2);
+        free(text);
+        text = longer;
+    }
+    return text;
+}
+
+static void hold(struct exchange *exchange) { exchange_hold(exchange); }
+
+static void check_obstacle(const struct obstacle_case *row, const char *variable) {
+    struct server_options options = {.certificate =
+                                         row->obstacle == SERVER_UNTRUSTED ? "unknown" : "wrong-host",
+                                     .handler = row->obstacle == SERVER_CLOSES ? hang_up_on_request : hold};
+    struct server *server = serve(&options);
+    struct proxy *good = proxy_start((struct proxy_options){0});
+    struct server *silent = serve(&(struct server_options){.connected = keep_silent});
+    struct dead_port *dead = refusing_port(NULL);
+    const char *proxy = row->obstacle == PROXY_REFUSES  ? dead_port_url(dead)
+                        : row->obstacle == PROXY_SILENT ? server_url(silent)
+                                                        : proxy_url(good, "http", NULL);
+    char *url = url_of("https", "other.invalid", server);
+    refold_options *client_options = options_to(url);
+    if (row->code == REFOLD_ERROR_TIMEOUT)
+        refold_options_set_timeout_ms(client_options, 300);
+    if (variable == NULL)
+        refold_options_set_proxy(client_options, proxy);
+    else
+        setenv(variable, proxy, 1);
+    refold_client *client = client_of(client_options);
+    unset_proxy_variables();
+    refold_error *error = NULL;
+    CHECK(get(client, &error) == NULL);
+    char *expected = fill_in(row->message, strstr(url, "//") + 2, strstr(proxy, "//") + 2,
+                             variable == NULL ? "refold_options_set_proxy" : variable);
+    CHECK_INT(refold_error_code(error), row->code);
+    CHECK_STR(refold_error_message(error), expected);
+    refold_error_free(error);
+    refold_client_free(client);
+    free(expected);
+    free(url);
+    dead_port_free(dead);
+    server_stop(silent);
+    proxy_stop(good);
+    server_stop(server);
+}
+
+/* Messages name the proxy, and where it comes from if that may have to be changed. */
+TEST(messages_name_the_proxy_and_where_it_was_set) {
+    static const char *const variables[] = {NULL, "HTTPS_PROXY", "all_proxy"};
+    for (size_t i = 0; i < COUNT(obstacle_cases) * COUNT(variables); i++) {
+        const struct obstacle_case *row = &obstacle_cases[i / COUNT(variables)];
+        const char *variable = variables[i % COUNT(variables)];
+        check_case("%d, %s", (int)row->obstacle, variable == NULL ? "set" : variable);
+        check_obstacle(row, variable);
+    }
+}
+
+TEST(an_unknown_proxy_name_is_identified) {
+    lookup_script((struct lookup){.error = EAI_NONAME});
+    refold_options *options = options_to("https://other.invalid");
+    refold_options_set_proxy(options, "http://proxy.invalid:3128");
+    refold_client *client = client_of(options);
+    refold_error *error = NULL;
+    CHECK(get(client, &error) == NULL);
+    EXPECT_ERROR(error, REFOLD_ERROR_RESOLVE,
+                 "could not look up the proxy proxy.invalid: the name does not exist (proxy set by "
+                 "refold_options_set_proxy)");
+    refold_client_free(client);
 }
 
 /* An unreachable proxy is retried like any host; the client never connects directly instead. */

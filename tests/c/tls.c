@@ -84,6 +84,35 @@ TEST(trust_comes_from_the_caller_and_the_environment) {
     server_stop(server);
 }
 
+/* Neither source skips a certificate because of a byte order mark before it. */
+TEST(byte_order_marks_hide_no_certificate) {
+    static const char mark[] = "\xef\xbb\xbf";
+    struct server *server = serve_tls("good", (struct server_options){0});
+    char *needed = file_text(certificate_path("ca.pem"));
+    char *other = file_text(certificate_path("unknown-ca.pem"));
+    char path[] = "/tmp/roots-XXXXXX";
+    int file = mkstemp(path);
+    for (int i = 0; i < 4; i++) {
+        char *pem = i % 2 == 0 ? text_of("%s%s%s", mark, needed, other)
+                               : text_of("%s%s%s%s", mark, other, mark, needed);
+        check_case("%s, %s", i < 2 ? "ca_file" : "SSL_CERT_FILE", i % 2 == 0 ? "first" : "second");
+        REQUIRE(ftruncate(file, 0) == 0 && pwrite(file, pem, strlen(pem), 0) == (ssize_t)strlen(pem));
+        refold_options *options = test_options(server_url(server));
+        if (i < 2)
+            refold_options_set_ca_file(options, path);
+        else
+            setenv("SSL_CERT_FILE", path, 1);
+        must_complete(client_of(options));
+        unsetenv("SSL_CERT_FILE");
+        free(pem);
+    }
+    close(file);
+    unlink(path);
+    free(needed);
+    free(other);
+    server_stop(server);
+}
+
 TEST(ssl_cert_dir_is_a_list) {
     struct server *server = serve_tls("good", (struct server_options){0});
     char *list = text_of("/nowhere::%s:", certificate_path("hashed"));

@@ -75,6 +75,7 @@ impl Outcome {
                 request_id: None,
                 body: JsonBuffer::from(body.into_bytes()),
                 fault: fault.map(BodyFault::Failed),
+                request: None,
             }),
             Outcome::Failure(kind) => Err(kind),
         }

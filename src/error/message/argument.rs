@@ -163,9 +163,14 @@ pub fn unreadable_certificate(number: usize) -> String {
     format!("has a certificate that cannot be read (number {number})")
 }
 
-/// The file of the environment variable has no certificate that can be used.
+/// The file of the environment variable cannot be read.
 pub fn unusable_cert_file(path: &std::path::Path) -> String {
-    format!("SSL_CERT_FILE ({}) has no usable certificate", path.display())
+    format!("SSL_CERT_FILE ({}) is not a regular file that can be read", path.display())
+}
+
+/// The certificates of the file of the environment variable are refused for one of the reasons above.
+pub fn invalid_cert_file(path: &std::path::Path, reason: &str) -> String {
+    format!("SSL_CERT_FILE ({}) {reason}", path.display())
 }
 
 /// The directories of the environment variable have no certificate that can be used.

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::fmt::{self, Display};
+use std::net::IpAddr;
 
 use super::Phase;
 use super::wire::status_line;
@@ -45,6 +46,17 @@ pub fn lookup_without_result(host: &str) -> String {
 
 pub const NO_ADDRESS: &str = "it has no address";
 
+/// A reason why no connection was established, followed by the addresses of the peer.
+pub fn at_addresses(reason: &str, addresses: &[IpAddr]) -> String {
+    const SHOWN: usize = 3;
+    let shown: Vec<String> = addresses.iter().take(SHOWN).map(IpAddr::to_string).collect();
+    let more = match addresses.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{reason} ({}{more})", shown.join(", "))
+}
+
 /// A resource is used up.
 pub fn connection_not_started(peer: &str, resource: Resource) -> String {
     format!("could not connect to {peer}: {resource}")
@@ -65,6 +77,16 @@ pub const LOGIN_REQUIRED: &str = "it requires a user and a password";
 pub const LOGIN_NOT_ACCEPTED: &str = "it accepts no user and password";
 pub const LOGIN_REJECTED: &str = "it rejected the user or the password";
 
+/// A server as the peer of a connection through a proxy.
+pub fn through_proxy(server: &str, proxy: &str) -> String {
+    format!("{server} through the proxy {proxy}")
+}
+
+/// A reason, followed by where the proxy was configured.
+pub fn with_proxy_setting(reason: &str, setting: &str) -> String {
+    format!("{reason} (proxy set by {setting})")
+}
+
 /// A proxy as the peer of a connection.
 pub fn proxy_peer(host_and_port: &str) -> String {
     format!("the proxy {host_and_port}")
@@ -81,13 +103,14 @@ pub fn connect_response_too_long(limit: usize) -> String {
 }
 
 /// 407: the proxy does not accept the login, or the absence of one.
-pub fn proxy_login_refused() -> String {
-    format!("it responded with {}: it requires another user or password", status_line(407))
+pub fn proxy_login_refused(has_login: bool) -> String {
+    let required = if has_login { "another user or password" } else { "a user and a password" };
+    format!("it responded with {}: it requires {required}", status_line(407))
 }
 
 /// Any other status than 2xx.
-pub fn connect_refused(status: u16, server: &str) -> String {
-    format!("it responded with {} to CONNECT {server}", status_line(status))
+pub fn connect_refused(status: u16) -> String {
+    format!("it responded with {}", status_line(status))
 }
 
 /// SOCKS5 replies other than success (RFC 1928, 6), with the hosts that they are about.

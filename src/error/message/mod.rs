@@ -50,6 +50,9 @@ impl fmt::Display for Error {
             }
             ErrorKind::Resolve { host, reason, .. } => write!(f, "could not look up {host}: {reason}"),
             ErrorKind::Connect { peer, reason, .. } => write!(f, "could not connect to {peer}: {reason}"),
+            ErrorKind::Proxy { proxy, server, reason, .. } => {
+                write!(f, "the proxy {proxy} did not connect to {server}: {reason}")
+            }
             ErrorKind::Tls { peer, reason } => write!(f, "no trusted TLS session with {peer}: {reason}"),
             ErrorKind::Transport { peer, reason, lost: true } => {
                 write!(f, "lost the connection to {peer}: {reason}")
@@ -80,7 +83,7 @@ impl fmt::Display for Error {
             ),
             ErrorKind::Internal(message) => write!(f, "internal error of librefold: {message}"),
             ErrorKind::Resource(message) => f.write_str(message),
-            ErrorKind::Status => write_status(f, self.status()),
+            ErrorKind::Status => write_status(f, self.status(), self.request()),
         }
     }
 }
@@ -107,8 +110,11 @@ pub fn panicked(location: Option<&str>) -> String {
     format!("a defect at {location} stopped the call; please report it")
 }
 
-fn write_status(f: &mut fmt::Formatter<'_>, status: u16) -> fmt::Result {
+fn write_status(f: &mut fmt::Formatter<'_>, status: u16, request: Option<&str>) -> fmt::Result {
     f.write_str(&wire::status_line(status))?;
+    if let Some(request) = request {
+        write!(f, " {request}")?;
+    }
     match status {
         300..=303 | 305..=399 => f.write_str(" (redirects are never followed: check the base URL)"),
         _ => Ok(()),

@@ -5,7 +5,7 @@ use std::io;
 use super::Phase;
 
 /// The last line of a chunked body, or bytes that Content-Length announced, are missing.
-pub const CLOSED_BEFORE_END: &str = "it closed before the whole response arrived";
+pub const CLOSED_BEFORE_END: &str = "it closed while receiving the response";
 
 /// What a body may end in the middle of.
 pub const GZIP_STREAM: &str = "gzip stream";
@@ -24,9 +24,29 @@ pub fn closed(phase: Phase) -> String {
     format!("it closed {phase}")
 }
 
-/// A proxy refused to forward a request.
-pub fn responded_with(status: u16) -> String {
-    format!("it responded with {}", status_line(status))
+/// What was requested. It follows the status of the response.
+pub fn request(peer: &str, execution_id: &str) -> String {
+    format!("from {peer} for execution {execution_id}")
+}
+
+pub const NOT_HTTP_1_1: &str = "it does not speak HTTP/1.1";
+const BAD_STATUS: &str = "its status line is malformed";
+const BAD_HEADER: &str = "its header is malformed";
+const BAD_LENGTH: &str = "the length of its body is malformed or ambiguous";
+const MALFORMED: &str = "it violates HTTP/1.1";
+
+/// Explains why a response cannot be parsed, given the description by ureq, which is not for users.
+pub fn explain_protocol_error(description: &str) -> &'static str {
+    match description.strip_prefix("http parse fail: ") {
+        Some("invalid HTTP version" | "invalid token") => NOT_HTTP_1_1,
+        Some("invalid header name" | "invalid header value" | "invalid new line") => BAD_HEADER,
+        Some(status) if status.contains("status") => BAD_STATUS,
+        Some(_) => NOT_HTTP_1_1,
+        None if description.starts_with("chunk ") => INVALID_FRAMING,
+        None if description.contains("content-length") => BAD_LENGTH,
+        None if description.contains("header") => BAD_HEADER,
+        None => MALFORMED,
+    }
 }
 
 /// `HTTP 502 Bad Gateway`; without a phrase if the status has none.
@@ -125,6 +145,45 @@ pub fn describe_io_error(error: &io::Error) -> String {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn protocol_errors_are_explained() {
+        // What ureq-proto and httparse report about responses.
+        let cases = [
+            ("http parse fail: invalid HTTP version", NOT_HTTP_1_1),
+            ("http parse fail: invalid token", NOT_HTTP_1_1),
+            ("http parse fail: invalid new line", BAD_HEADER),
+            ("http parse fail: invalid header name", BAD_HEADER),
+            ("http parse fail: invalid header value", BAD_HEADER),
+            ("http parse fail: invalid response status", BAD_STATUS),
+            ("http parse fail: invalid status code: 000", BAD_STATUS),
+            ("http parse fail: missing version", NOT_HTTP_1_1),
+            ("http parse resulted in too many headers", BAD_HEADER),
+            ("bad header: Name(\"x\")", BAD_HEADER),
+            ("conflicting content-length headers", BAD_LENGTH),
+            ("content-length header not a number", BAD_LENGTH),
+            ("both transfer-encoding and content-length headers", BAD_LENGTH),
+            ("chunk length is not ascii", INVALID_FRAMING),
+            ("chunk length cannot be read as a number", INVALID_FRAMING),
+            ("chunk expected crlf as next character", INVALID_FRAMING),
+            ("received headers with 100-continue response", BAD_HEADER),
+            ("location header is malformed: {}", BAD_HEADER),
+            ("missing a location header", BAD_HEADER),
+            ("unsupported http version", MALFORMED),
+            ("Unforeseen([1])", MALFORMED),
+        ];
+        for (description, reason) in cases {
+            assert_eq!(explain_protocol_error(description), reason, "{description}");
+            let (peer, reason) = ("127.0.0.1:40000".into(), reason.into());
+            crate::error::message::assert_readable(ErrorKind::Transport { peer, reason, lost: false });
+        }
+        for number in 1..=200 {
+            let reason = describe_io_error(&io::Error::from_raw_os_error(number));
+            let peer = "127.0.0.1:40000".into();
+            crate::error::message::assert_readable(ErrorKind::Transport { peer, reason, lost: true });
+        }
+    }
 
     #[test]
     fn io_errors_are_described_in_common_words() {

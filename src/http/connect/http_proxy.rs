@@ -59,12 +59,12 @@ pub fn open_tunnel(mut stream: ProxyStream<'_>, server: &str) -> Result<(), Fail
     match parse_status(&response[..end]) {
         Some(200..=299) if end == length => Ok(()),
         Some(200..=299) => Err(stream.transient(message::DATA_AFTER_CONNECT_RESPONSE)),
-        Some(407) => Err(stream.permanent(message::proxy_login_refused())),
+        Some(407) => Err(stream.permanent(message::proxy_login_refused(stream.proxy.login.is_some()))),
         Some(status) if is_transient_status(status.into()) => {
-            Err(stream.transient(message::connect_refused(status, server)))
+            Err(stream.transient(message::connect_refused(status)))
         }
-        Some(status) => Err(stream.permanent(message::connect_refused(status, server))),
-        None => Err(stream.transient(message::NOT_HTTP)),
+        Some(status) => Err(stream.permanent(message::connect_refused(status))),
+        None => Err(stream.permanent(message::NOT_HTTP)),
     }
 }
 

@@ -94,6 +94,7 @@ pub fn connect_to_any(
     peer: &str,
     context: &CallContext,
 ) -> Result<TcpStream, Failure> {
+    let known = addresses.clone();
     let mut last_error = None;
     let begin = |address| Attempt::begin(SocketAddr::new(address, port));
     let fail = |error| {
@@ -101,7 +102,7 @@ pub fn connect_to_any(
         Ok(())
     };
     let connected = race(interleave_families(addresses), begin, fail, context)?;
-    connected.ok_or_else(|| could_not_connect(peer, last_error))
+    connected.ok_or_else(|| could_not_connect(peer, &known, last_error))
 }
 
 /// Alternates between IPv6 and IPv4, beginning with the first address, and keeps the order within each family
@@ -134,14 +135,18 @@ fn wait_for_any<C: Contender>(
     }
 }
 
-fn could_not_connect(peer: &str, error: Option<io::Error>) -> Failure {
+fn could_not_connect(peer: &str, addresses: &[IpAddr], error: Option<io::Error>) -> Failure {
     let reason = match error {
         None => message::NO_ADDRESS.into(),
         Some(error) => match exhausted_resource(&error) {
             Some(resource) => {
                 return ErrorKind::Resource(message::connection_not_started(peer, resource)).into();
             }
-            None => describe_io_error(&error),
+            // The peer is an address itself.
+            None if addresses.iter().any(|address| peer.contains(&address.to_string())) => {
+                describe_io_error(&error)
+            }
+            None => message::at_addresses(&describe_io_error(&error), addresses),
         },
     };
     ErrorKind::Connect { peer: peer.into(), reason, refused: false }.into()

@@ -24,6 +24,10 @@ const SUCCEEDED: u8 = 0;
 const COMMAND_NOT_SUPPORTED: u8 = 7;
 const LAST_REPLY: u8 = 8;
 
+/// Replies that another attempt would get, too: not allowed by the rules of the proxy, the command or the type of the
+/// address is not supported.
+const FINAL_REPLIES: [u8; 3] = [2, COMMAND_NOT_SUPPORTED, LAST_REPLY];
+
 // Authentication methods.
 const NO_LOGIN: u8 = 0;
 const LOGIN: u8 = 2;
@@ -65,7 +69,10 @@ pub fn open_tunnel(
     let stream = race(hosts, begin, fail, context)?;
     stream.ok_or_else(|| match last_loss.filter(|_| refused.is_empty()) {
         Some(failure) => failure,
-        None => proxy_failure(proxy, message::socks5_refused(&refused, port), false),
+        None => {
+            let is_final = refused.iter().all(|(_, reply)| FINAL_REPLIES.contains(reply));
+            proxy_failure(proxy, message::socks5_refused(&refused, port), is_final)
+        }
     })
 }
 
@@ -215,7 +222,8 @@ impl<'a> Dialogue<'a> {
             (Stage::Reply, [VERSION, reply, ..]) if *reply != SUCCEEDED => {
                 let (host, reply) = (self.host.clone(), *reply);
                 if reply == COMMAND_NOT_SUPPORTED || reply > LAST_REPLY {
-                    return fail(message::socks5_refused(&[(host, reply)], self.port), false);
+                    let is_final = FINAL_REPLIES.contains(&reply);
+                    return fail(message::socks5_refused(&[(host, reply)], self.port), is_final);
                 }
                 return Err(TunnelError::Refused(host, reply));
             }
@@ -224,7 +232,7 @@ impl<'a> Dialogue<'a> {
                 self.expect(Stage::BoundAddress, length + 2);
             }
             (Stage::BoundAddress, _) => return Ok(true),
-            _ => return fail(message::NOT_SOCKS5.into(), false),
+            _ => return fail(message::NOT_SOCKS5.into(), true),
         }
         Ok(false)
     }

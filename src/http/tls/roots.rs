@@ -1,5 +1,6 @@
 //! The trusted root certificates: those of the system or, instead, of the environment, and those of the caller.
 
+use std::borrow::Cow;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
@@ -95,13 +96,14 @@ fn is_suitable(metadata: &std::fs::Metadata) -> bool {
 
 /// Adds every certificate of a PEM text. Fails, with the reason, if there is none, or one that cannot be read.
 fn add_pem(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), String> {
+    let pem = without_byte_order_marks(pem);
     let mut count = 0;
-    for certificate in CertificateDer::pem_slice_iter(pem) {
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
         count += 1;
         let added = certificate.ok().and_then(|certificate| roots.add(certificate).ok());
         added.ok_or_else(|| message::unreadable_certificate(count))?;
     }
-    let expected = pem.split(|byte| *byte == b'\n').filter(|line| begins_certificate(line)).count();
+    let expected = count_certificates(&pem);
     match count {
         0 if expected == 0 => Err(message::NO_CERTIFICATE.into()),
         _ if count != expected => Err(message::UNREADABLE_PEM_BLOCK.into()),
@@ -109,10 +111,29 @@ fn add_pem(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), String> {
     }
 }
 
-/// Whether a line begins a certificate, including forms that the parser skips, such as TRUSTED CERTIFICATE.
-fn begins_certificate(line: &[u8]) -> bool {
-    let contains = |words: &[u8]| line.windows(words.len()).any(|window| window == words);
-    contains(b"-----BEGIN ") && contains(b"CERTIFICATE")
+/// Removes the byte order marks that some editors write at the start of a file. Files may be concatenated, so they can
+/// also precede a later certificate.
+fn without_byte_order_marks(pem: &[u8]) -> Cow<'_, [u8]> {
+    const MARK: &[u8] = b"\xef\xbb\xbf";
+    let is_mark = |at: usize| pem[at..].starts_with(MARK);
+    if !(0..pem.len()).any(is_mark) {
+        return pem.into();
+    }
+    let is_part_of_mark = |at: usize| (at.saturating_sub(MARK.len() - 1)..=at).any(is_mark);
+    (0..pem.len()).filter(|at| !is_part_of_mark(*at)).map(|at| pem[at]).collect::<Vec<_>>().into()
+}
+
+/// How many certificates begin, including those that the parser skips: with other labels such as TRUSTED CERTIFICATE, or
+/// not at the start of a line.
+fn count_certificates(pem: &[u8]) -> usize {
+    const BEGIN: &[u8] = b"-----BEGIN ";
+    const LABEL: &[u8] = b"CERTIFICATE";
+    let is_certificate = |after: &[u8]| {
+        let end = after.iter().position(|byte| matches!(byte, b'-' | b'\r' | b'\n')).unwrap_or(after.len());
+        after[..end].windows(LABEL.len()).any(|window| window == LABEL)
+    };
+    let begins = pem.windows(BEGIN.len()).enumerate().filter(|(_, window)| *window == BEGIN);
+    begins.filter(|(at, _)| is_certificate(&pem[at + BEGIN.len()..])).count()
 }
 
 /// The roots of SSL_CERT_FILE and SSL_CERT_DIR, or `None` if neither is set.
@@ -125,10 +146,12 @@ fn environment_roots() -> Result<Option<RootCertStore>, Error> {
     let mut roots = RootCertStore::empty();
     if let Some(file) = file {
         let path = as_path(&file);
-        let is_unsuitable = std::fs::metadata(path).is_ok_and(|metadata| !is_suitable(&metadata));
-        if is_unsuitable || !add_loaded(&mut roots, load_certs_from_paths(Some(path), None))? {
-            return Err(Error::invalid_argument(message::unusable_cert_file(path)));
-        }
+        let pem = read_file(path).map_err(|error| match exhausted_resource(&error) {
+            Some(resource) => Error::resource(message::file_not_read(path.display(), resource)),
+            None => Error::invalid_argument(message::unusable_cert_file(path)),
+        })?;
+        add_pem(&mut roots, &pem)
+            .map_err(|reason| Error::invalid_argument(message::invalid_cert_file(path, &reason)))?;
     }
     if let Some(directories) = directories {
         let list = as_path(&directories);
@@ -179,4 +202,37 @@ fn as_path(bytes: &[u8]) -> &Path {
     return Path::new(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(bytes));
     #[cfg(not(unix))]
     Path::new(std::str::from_utf8(bytes).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn byte_order_marks_are_removed() {
+        let cases: [(&[u8], &[u8]); 5] = [
+            (b"text", b"text"),
+            (b"\xef\xbb\xbftext", b"text"),
+            (b"a\n\xef\xbb\xbf\xef\xbb\xbfb", b"a\nb"),
+            (b"\xef\xbb\xef\xbb\xbf", b"\xef\xbb"),
+            (b"\xef\xbb", b"\xef\xbb"),
+        ];
+        cases.iter().for_each(|(text, expected)| assert_eq!(*without_byte_order_marks(text), **expected));
+    }
+
+    #[test]
+    fn certificates_are_counted_wherever_they_begin() {
+        let cases = [
+            ("", 0),
+            ("-----BEGIN CERTIFICATE-----\n", 1),
+            ("-----BEGIN PRIVATE KEY-----\nCERTIFICATE\n", 0),
+            ("-----END CERTIFICATE----------BEGIN CERTIFICATE-----", 1),
+            ("-----BEGIN TRUSTED CERTIFICATE-----\r-----BEGIN X509 CERTIFICATE-----", 2),
+            ("  -----BEGIN CERTIFICATE", 1),
+            ("-----BEGIN ", 0),
+        ];
+        cases
+            .iter()
+            .for_each(|(text, count)| assert_eq!(count_certificates(text.as_bytes()), *count, "{text}"));
+    }
 }

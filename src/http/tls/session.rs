@@ -8,7 +8,6 @@ use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptErr
 use rustls::{InvalidMessage, ProtocolVersion};
 
 use crate::context::CallContext;
-use crate::error::ErrorKind;
 use crate::error::message::connect as message;
 use crate::http::buffers::IoBuffers;
 use crate::http::failure::Failure;
@@ -51,9 +50,8 @@ impl Session {
         base: &BaseUrl,
         context: &CallContext,
     ) -> Result<Session, Failure> {
-        let failed = |reason: String| Failure::from(ErrorKind::Tls { peer: base.peer(), reason });
-        let name = server_name(&base.host).map_err(failed)?;
-        let explained = |error: &rustls::Error| failed(config.explain(error));
+        let name = server_name(&base.host).map_err(Failure::Refused)?;
+        let explained = |error: &rustls::Error| Failure::Refused(config.explain(error));
         let tls = UnbufferedClientConnection::new(config.rustls.clone(), name)
             .map_err(|error| explained(&error))?;
         let mut session = Session {
