@@ -338,7 +338,10 @@ typedef enum refold_code_value {
     REFOLD_ERROR_CONNECT = -5,
     /** No trusted TLS session could be established: the certificate or the handshake failed. */
     REFOLD_ERROR_TLS = -6,
-    /** The connection was lost before the response was complete, or the response is not valid HTTP. */
+    /**
+     * The connection was lost before the response was complete, or the response is not HTTP, or it is a
+     * success of ambiguous length. Header fields that are malformed otherwise are tolerated.
+     */
     REFOLD_ERROR_TRANSPORT = -7,
     /** The server reported success, but the body is not an execution. */
     REFOLD_ERROR_INVALID_RESPONSE = -8,

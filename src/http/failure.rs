@@ -17,6 +17,8 @@ pub enum Failure {
     Interrupted(Interruption),
     /// The connection was lost, for this reason.
     Lost(String),
+    /// The framing of the body is invalid.
+    InvalidFraming,
     /// Any other failure.
     Other(ErrorKind),
 }

@@ -2,7 +2,7 @@
 //!
 //! Start reading at [`Http::get`]. A slot of the pool carries the exchange. ureq does the framing (`ureq.rs`), on a
 //! connection of this library (`connection`), which `connect` and `tls` established. The head of the response is
-//! filtered before ureq parses it (`head_filter`), its body is decoded within limits (`response`), and failures become
+//! filtered before ureq parses it (`head_filter`, `framing`), its body is decoded within limits (`response`), and failures become
 //! errors (`classify`).
 //!
 //! May use `json::scan`, because bodies are received into its buffer, and the base layer.
@@ -18,6 +18,7 @@ pub mod credentials;
 mod engine;
 mod exchange;
 mod failure;
+mod framing;
 mod head_filter;
 mod pool;
 pub mod proxy;
@@ -150,6 +151,10 @@ impl Http {
             // ureq does not notice if the last line of a chunked body is missing.
             Ok(()) if is_chunked && exchange.has_ended => {
                 Some(BodyFault::Failed(self.lost(message::CLOSED_BEFORE_END.into())))
+            }
+            // Nor does it notice that a chunk size is invalid, in some cases.
+            Ok(()) if exchange.framing_fault.is_some() => {
+                Some(self.classify_body(BodyError::InvalidFraming, exchange))
             }
             Ok(()) => None,
             Err(error) => Some(self.classify_body(error, exchange)),

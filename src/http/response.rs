@@ -60,6 +60,8 @@ pub(super) enum BodyError {
     GzipCutOff,
     /// It is not a gzip stream.
     InvalidGzip,
+    /// Its length is unknown, because its framing is invalid.
+    InvalidFraming,
     /// The deadline passed, or the token was cancelled.
     Interrupted(Interruption),
     /// ureq failed.
@@ -85,6 +87,7 @@ impl Response {
         };
         let limit = if response.is_success() { limit } else { limit.min(MAX_ENVELOPE) };
         let end = match content_coding(head.content_encodings()) {
+            _ if !head.has_valid_framing => Err(BodyError::InvalidFraming),
             ContentCoding::Unsupported(encoding) => Err(BodyError::Encoded(encoding)),
             ContentCoding::Gzip => {
                 receive_body(&mut Decoder::gzip(body), None, limit, context, &mut response.body)

@@ -38,11 +38,6 @@ impl<'a> ProxyStream<'a> {
         ErrorKind::Connect { peer: self.peer(), reason: reason.into(), refused }.into()
     }
 
-    /// There is not enough memory for the dialogue.
-    pub fn out_of_memory(&self) -> Failure {
-        ErrorKind::Resource(message::no_memory_for_proxy(&self.peer())).into()
-    }
-
     fn peer(&self) -> String {
         message::proxy_peer(&self.proxy.peer())
     }
