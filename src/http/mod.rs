@@ -123,6 +123,9 @@ impl Http {
                 // The idle connection had been closed. The slot establishes a new one.
                 Err(_) if exchange.is_stale() => continue,
                 Err(error) => return Err(self.classify(error, exchange)),
+                // So had it in this case, and the response is about its idle time.
+                Ok((Response { status: 408, .. }, ..))
+                    if !exchange.is_fresh && !slot.is_connected() && context.check().is_ok() => {}
                 Ok((response, end, is_chunked)) => {
                     if slot.is_connected() {
                         idle.put(slot);

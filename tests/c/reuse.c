@@ -336,6 +336,95 @@ TEST(a_request_on_a_new_connection_is_not_resent) {
     server_stop(server);
 }
 
+/* Responses to a request that a server may have sent before it read the request. */
+static const struct {
+    const char *name, *response;
+    enum ending ending;
+    bool is_end; /* it ended the idle connection, and the request is resent */
+    refold_code code;
+} crossing_responses[] = {
+    {"408", "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", CLOSE, true,
+     REFOLD_OK},
+    {"408, held open", "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", HOLD,
+     true, REFOLD_OK},
+    {"408 with a page",
+     "HTTP/1.1 408 Request Timeout\r\nContent-Length: 9\r\nRetry-After: 70\r\nConnection: Keep, "
+     "Close\r\n\r\n<html>...",
+     CLOSE, true, REFOLD_OK},
+    {"408 in chunks",
+     "HTTP/1.1 408 Request Timeout\r\nTransfer-Encoding: chunked\r\nConnection: "
+     "close\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+     CLOSE, true, REFOLD_OK},
+    {"408 until close", "HTTP/1.1 408 Request Timeout\r\n\r\n<html>", CLOSE, true, REFOLD_OK},
+    {"408 of HTTP/1.0", "HTTP/1.0 408 Too Late\r\n\r\n<html>", HALF_CLOSE, true, REFOLD_OK},
+    {"408 with a cut body",
+     "HTTP/1.1 408 Request Timeout\r\nContent-Length: 9\r\nConnection: close\r\n\r\n<html>", CLOSE, true,
+     REFOLD_OK},
+    {"408 with a bad length", "HTTP/1.1 408 Request Timeout\r\nContent-Length: x\r\n\r\n", CLOSE, true,
+     REFOLD_OK},
+    {"408 that keeps the connection", "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n", HOLD,
+     false, 408},
+    {"400", "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", CLOSE, false, 400},
+    {"429", "HTTP/1.1 429 Slow\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", CLOSE, false, 429},
+    {"503", "HTTP/1.1 503 No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", CLOSE, false, 503},
+};
+
+static void cross_the_second_request(struct exchange *exchange) {
+    size_t row = *(size_t *)exchange_data(exchange);
+    if (exchange_index(exchange) == 1)
+        exchange_respond(exchange, &(struct response){.raw = true,
+                                                      .body = crossing_responses[row].response,
+                                                      .ending = crossing_responses[row].ending});
+    else
+        exchange_respond(exchange, &(struct response){.body = COMPLETED});
+}
+
+TEST(a_408_that_ends_a_reused_connection_is_no_response) {
+    for (size_t i = 0; i < 2 * COUNT(crossing_responses); i++) {
+        size_t row = i / 2;
+        struct server *server = serve(&(struct server_options){
+            .handler = cross_the_second_request, .data = &row, .certificate = i % 2 ? "good" : NULL});
+        refold_client *client = trusting_client(server);
+        refold_error *error = NULL;
+        bool is_end = crossing_responses[row].is_end;
+        check_case("%s%s", crossing_responses[row].name, i % 2 ? ", TLS" : "");
+        CHECK_INT(get_code(client), REFOLD_OK);
+        int64_t began = now_ms();
+        refold_execution_free(get(client, &error));
+        CHECK_TIME(now_ms() - began, 0, 500);
+        CHECK_INT(refold_error_code(error), crossing_responses[row].code);
+        CHECK_INT(server_requests(server), is_end ? 3 : 2);
+        CHECK_INT(server_connections(server), is_end ? 2 : 1);
+        refold_error_free(error);
+        refold_client_free(client);
+        server_stop(server);
+    }
+}
+
+static void respond_408_but_first(struct exchange *exchange) {
+    if (exchange_index(exchange) == 0)
+        exchange_respond(exchange, &(struct response){.body = COMPLETED});
+    else
+        exchange_respond(
+            exchange, &(struct response){
+                          .status = 408, .headers = "Connection: close\r\n", .body = "{}", .ending = CLOSE});
+}
+
+TEST(a_408_on_a_new_connection_is_the_callers) {
+    struct server *server = serve(&(struct server_options){.handler = respond_408_but_first});
+    refold_client *client = client_to(server);
+    refold_error *error = NULL;
+    CHECK_INT(get_code(client), REFOLD_OK);
+    CHECK(get(client, &error) == NULL);
+    CHECK_INT(refold_error_attempts(error), 1);
+    EXPECT_ERROR(error, 408, NULL);
+    CHECK_INT(server_requests(server), 3);
+    CHECK_INT(get_code(client), 408);
+    CHECK_INT(server_requests(server), 4);
+    refold_client_free(client);
+    server_stop(server);
+}
+
 static void respond_half(struct exchange *exchange) {
     if (exchange_index(exchange) == 0) {
         exchange_respond(exchange, &(struct response){.body = COMPLETED});
