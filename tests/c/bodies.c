@@ -264,6 +264,48 @@ TEST(other_encodings_are_rejected) {
     }
 }
 
+/* Echoes the API key in header lines of this format. */
+static void echo_key(struct exchange *exchange) {
+    const char *key = head_value(exchange_head(exchange), "x-api-key");
+    char *lines = text_of(exchange_data(exchange), key, key);
+    char *text = text_of(OK_LINE "%sContent-Length: 40\r\n\r\n" BODY, lines);
+    exchange_send_text(exchange, text);
+    free(lines);
+    free(text);
+}
+
+TEST(a_key_echoed_as_an_encoding_is_redacted) {
+    static const char *const keys[] = {"gzip_live_mixedCASE", "pk, gzip", "x-gzip",
+                                       "J\xc3\xb6rg \xe2\x82\xac"};
+    static const char *const lines[] = {
+        "Content-Encoding: <%s>\r\n",
+        "Content-Encoding: gzip, <%s>\r\n",
+        "Content-Encoding: <%s>,gzip\r\n",
+        "Content-Encoding: <%s>\r\nContent-Encoding: gzip\r\n",
+        "Content-Encoding: GZIP\r\nContent-Encoding: <%s>\r\n",
+        "Content-Encoding: gzip\r\nContent-Encoding: <%s>,\r\n <%s>\r\n",
+        "Content-Encoding: gzip,\r\n\t<%s>\r\n",
+        "Content-Encoding: gzip, <%s>\r\n \r\n",
+        "Content-Encoding : <%s>\r\n",
+        "Content-Encoding: \x01<%s>\x1b\r\n",
+    };
+    for (size_t i = 0; i < COUNT(keys) * COUNT(lines); i++) {
+        const char *key = keys[i / COUNT(lines)], *line = lines[i % COUNT(lines)];
+        struct server *server =
+            serve(&(struct server_options){.handler = echo_key, .data = (void *)(uintptr_t)line});
+        refold_options *options = test_options(server_url(server));
+        refold_options_set_api_key(options, key, "account");
+        refold_client *client = client_of(options);
+        refold_error *error = NULL;
+        check_case("%s in %s", key, line);
+        CHECK(get(client, &error) == NULL);
+        CHECK_CONTAINS(refold_error_message(error), "<***>");
+        EXPECT_ERROR(error, REFOLD_ERROR_INVALID_RESPONSE, "which was not requested");
+        refold_client_free(client);
+        server_stop(server);
+    }
+}
+
 /* Truncated bodies --------------------------------------------------------------------------------------- */
 
 /* Truncates the response at every byte; from `first` on, each truncation must be a retryable transport
