@@ -370,8 +370,9 @@ typedef enum refold_code_value {
      */
     REFOLD_ERROR_TLS = -6,
     /**
-     * The connection was lost before the response was complete, the response is not valid HTTP, or the body
-     * of a 2xx response ends in the middle of its JSON or gzip stream, as if it was cut off before a gateway.
+     * The connection was lost before the response was complete; or the response is not HTTP, or a success of
+     * ambiguous length (malformed header fields are tolerated otherwise); or the body of a 2xx response ends in
+     * the middle of its JSON or gzip stream, as if it was cut off before a gateway.
      */
     REFOLD_ERROR_TRANSPORT = -7,
     /** The server reported success, but the body is not an execution. */
@@ -509,6 +510,9 @@ void refold_options_set_connect_timeout_ms(refold_options *options, uint64_t mil
  * 2xx response whose JSON or gzip stream ends too early, a temporary failure of a name lookup, and the HTTP
  * statuses 408, 429, 500, 502, 503 and 504. A proxy that requires other credentials or responds with any
  * other status is not retried.
+ *
+ * If the server closes an idle connection, the request is resent on a new one. This is not a retry, even if
+ * the server sends a 408 as it closes the connection.
  *
  * The pauses are 1 s, 2 s, 4 s and so on, each shortened at random by up to one half, or the server's
  * Retry-After. If a pause would exceed the timeout of the call, or Retry-After exceeds 60 s, the call returns

@@ -29,6 +29,9 @@ const ROUTES: [(&str, &str); 8] = [
     ("http://[::1]:1/a/prefix", ""),
 ];
 
+/// The index of the route that begins with CONNECT.
+const CONNECT_ROUTE: u8 = 5;
+
 fuzz_target!(init: refold_fuzz::prepare(), |input: &[u8]| {
     let Some((mode, script)) = input.split_first() else { return };
     let responses = script::responses(script);
@@ -52,7 +55,10 @@ fuzz_target!(init: refold_fuzz::prepare(), |input: &[u8]| {
     let limit = if holds || retries > 0 { 2 } else { 60 };
     assert!(begun.elapsed() < Duration::from_secs(limit), "the calls took {:?}", begun.elapsed());
     drop(client);
-    peer::end();
+    let (record, _) = peer::end();
+    if mode & 7 == CONNECT_ROUTE {
+        check_tunnel(&responses, &record.sent);
+    }
 });
 
 fn client(mode: u8, timeout_ms: u64, retries: u32) -> Client {
@@ -89,6 +95,17 @@ fn check_failure(failure: &Failure, retries: u32) {
     let attempts = failure.attempts();
     assert!((min..=6 * (1 + retries)).contains(&attempts), "{attempts} attempts: {}", failure.message());
     check_redaction(failure);
+}
+
+/// Checks that nothing follows a CONNECT whose final response is not a success.
+fn check_tunnel(responses: &VecDeque<Vec<Act>>, sent: &[Vec<u8>]) {
+    let Some(request) = sent.first() else { return };
+    let Some(response) = framing::sent(&responses[0]) else { return };
+    let end = request.windows(4).position(|end| end == b"\r\n\r\n").map(|start| start + 4);
+    if end.is_some_and(|end| end < request.len()) {
+        let status = framing::status(&response);
+        assert!(status.is_some_and(|status| (200..300).contains(&status)), "a tunnel after {status:?}");
+    }
 }
 
 /// Checks that only a complete body yields an execution, and with the length that its framing defines.

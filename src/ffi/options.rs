@@ -146,6 +146,9 @@ pub unsafe extern "C" fn refold_options_set_connect_timeout_ms(
 /// statuses 408, 429, 500, 502, 503 and 504. A proxy that requires other credentials or responds with any
 /// other status is not retried.
 ///
+/// If the server closes an idle connection, the request is resent on a new one. This is not a retry, even if
+/// the server sends a 408 as it closes the connection.
+///
 /// The pauses are 1 s, 2 s, 4 s and so on, each shortened at random by up to one half, or the server's
 /// Retry-After. If a pause would exceed the timeout of the call, or Retry-After exceeds 60 s, the call returns
 /// the last failure at once.

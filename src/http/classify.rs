@@ -17,20 +17,20 @@ impl Http {
             Some(Failure::Other(kind)) => self.with_proxy(kind, exchange.phase),
             Some(Failure::Lost(reason)) => self.lost(reason),
             Some(Failure::Refused(reason)) => ErrorKind::Tls { peer: self.remote(), reason },
+            Some(Failure::InvalidFraming) => self.not_http(message::INVALID_FRAMING.into()),
             Some(Failure::Interrupted(interruption)) => self.interrupted(interruption, exchange.phase),
             None => self.classify_ureq(error, &exchange),
         }
     }
 
     fn classify_ureq(&self, error: UreqError, exchange: &Exchange) -> ErrorKind {
-        let not_http = |reason| ErrorKind::Transport { peer: self.remote(), reason, lost: false };
         match error {
             UreqError::Ended => self.lost(message::closed(exchange.phase)),
             // The stream ended before the last line of a chunked body.
             UreqError::Stalled if exchange.has_ended => self.lost(message::closed(exchange.phase)),
-            UreqError::Stalled => not_http(message::INVALID_FRAMING.into()),
+            UreqError::Stalled => self.not_http(message::INVALID_FRAMING.into()),
             UreqError::HeaderTooLarge => HEADER_TOO_LARGE,
-            UreqError::Protocol(reason) => not_http(reason),
+            UreqError::Protocol(reason) => self.not_http(reason),
             UreqError::Connection => ErrorKind::Internal(message::NO_REASON.into()),
             UreqError::Other(reason) => ErrorKind::Internal(reason),
         }
@@ -44,6 +44,7 @@ impl Http {
             BodyError::OutOfMemory => ErrorKind::Resource(document::RESPONSE_DOES_NOT_FIT.into()),
             BodyError::GzipCutOff => ErrorKind::CutOff { within: message::GZIP_STREAM },
             BodyError::InvalidGzip => ErrorKind::InvalidResponse(message::INVALID_GZIP.into()),
+            BodyError::InvalidFraming => self.not_http(message::INVALID_FRAMING.into()),
             BodyError::Interrupted(interruption) => self.interrupted(interruption, exchange.phase),
             BodyError::Ureq(error) => self.classify(error, exchange),
         })
@@ -86,6 +87,11 @@ impl Http {
             },
             other => other,
         }
+    }
+
+    /// The error of a response that violates HTTP.
+    fn not_http(&self, reason: String) -> ErrorKind {
+        ErrorKind::Transport { peer: self.remote(), reason, lost: false }
     }
 
     /// The server, and the proxy in between if there is one.

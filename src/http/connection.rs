@@ -6,6 +6,7 @@ use super::buffers::IoBuffers;
 use super::connect::http_proxy::ForProxy;
 use super::exchange::Exchange;
 use super::failure::{Failure, HEADER_TOO_LARGE};
+use super::framing::{ChunkSizes, FramingFault};
 use super::head_filter::HeadFilter;
 use super::request::{END_OF_HEAD, whole_head};
 use super::socket::Socket;
@@ -22,6 +23,10 @@ pub struct Connection {
     header: Arc<str>,
     /// Filters the head of the response, until all of it has arrived.
     filter: Option<HeadFilter>,
+    /// Checks the body of the response, if it is chunked.
+    chunks: Option<ChunkSizes>,
+    /// No other response may follow this one.
+    is_last: bool,
     is_broken: bool,
 }
 
@@ -53,7 +58,8 @@ impl Connection {
     }
 
     fn over(stream: Stream, header: Arc<str>) -> Connection {
-        Connection { stream, buffers: IoBuffers::default(), header, filter: None, is_broken: false }
+        let buffers = IoBuffers::default();
+        Connection { stream, buffers, header, filter: None, chunks: None, is_last: false, is_broken: false }
     }
 
     /// Whether the connection uses TLS.
@@ -90,7 +96,8 @@ impl Connection {
         }
     }
 
-    /// Waits for input. Returns `false` if the peer has ended the stream instead.
+    /// Waits for input: for the whole head of the response, or for any part of its body. Returns `false` if the peer has
+    /// ended the stream instead.
     pub fn receive(&mut self, exchange: &mut Exchange) -> Result<bool, Failure> {
         let received = self.receive_input(exchange);
         self.is_broken |= received.is_err();
@@ -98,31 +105,62 @@ impl Connection {
     }
 
     fn receive_input(&mut self, exchange: &mut Exchange) -> Result<bool, Failure> {
-        let received = match &mut self.stream {
-            Stream::Plaintext { socket, .. } => {
-                self.buffers.read(|buffer| socket.receive(buffer, &exchange.context))?
+        if exchange.framing_fault.is_some() {
+            return Err(Failure::InvalidFraming);
+        }
+        loop {
+            let unused = self.buffers.input().len();
+            let received = match &mut self.stream {
+                Stream::Plaintext { socket, .. } => {
+                    self.buffers.read(|buffer| socket.receive(buffer, &exchange.context))?
+                }
+                Stream::Tls { socket, session } => {
+                    session.receive(socket, &mut self.buffers, &exchange.context)?
+                }
+            };
+            exchange.has_received |= received > 0;
+            exchange.has_ended |= received == 0;
+            match self.filter.take() {
+                None => self.check_chunks(unused, exchange),
+                Some(filter) => self.filter_head(filter, exchange)?,
             }
-            Stream::Tls { socket, session } => {
-                session.receive(socket, &mut self.buffers, &exchange.context)?
+            if self.filter.is_none() || received == 0 {
+                return Ok(received > 0);
             }
-        };
-        exchange.has_received |= received > 0;
-        exchange.has_ended |= received == 0;
-        self.filter_head()?;
-        Ok(received > 0)
+        }
     }
 
-    /// Filters as much of the head of the response as has arrived. ureq is shown incomplete heads, but ignores them.
-    fn filter_head(&mut self) -> Result<(), Failure> {
-        let Some(filter) = &mut self.filter else { return Ok(()) };
+    /// Filters as much of the head of the response as has arrived.
+    fn filter_head(&mut self, mut filter: HeadFilter, exchange: &mut Exchange) -> Result<(), Failure> {
         let progress = filter.advance(self.buffers.input_mut()).map_err(|_| HEADER_TOO_LARGE)?;
-        if progress.is_whole {
-            self.filter = None;
-        }
         if progress.dropped > 0 {
             self.buffers.input_consume(progress.dropped);
         }
+        match progress.head {
+            Some(head) => {
+                self.is_last = !head.framing.permits_reuse;
+                self.chunks = head.framing.is_chunked.then(ChunkSizes::default);
+                if !head.framing.is_valid {
+                    exchange.framing_fault = Some(FramingFault::Head);
+                }
+                self.check_chunks(head.length, exchange);
+            }
+            // ureq would reject the start of some heads that the filter has yet to normalize.
+            None if exchange.has_ended && filter.has_status() => {
+                self.buffers.input_consume(self.buffers.input().len());
+            }
+            None => self.filter = Some(filter),
+        }
         Ok(())
+    }
+
+    /// Checks the chunk sizes in the input from this offset on.
+    fn check_chunks(&mut self, start: usize, exchange: &mut Exchange) {
+        let Some(chunks) = &mut self.chunks else { return };
+        if !chunks.are_valid(&self.buffers.input()[start..]) {
+            exchange.framing_fault = Some(FramingFault::ChunkSize);
+            self.is_last = true;
+        }
     }
 
     /// Returns whether the response cannot be parsed however much input follows, and marks the connection as broken if
@@ -134,14 +172,14 @@ impl Connection {
     }
 
     /// Prepares the connection for being idle: releases most of its buffers and wipes the rest. Returns whether it can
-    /// carry another exchange; it cannot if unread bytes follow the response.
+    /// carry another exchange; it cannot if unread bytes follow the response, or might.
     pub fn recycle(&mut self) -> bool {
         self.buffers.recycle();
         let is_clean = match &mut self.stream {
             Stream::Plaintext { .. } => true,
             Stream::Tls { session, .. } => session.recycle(),
         };
-        is_clean && !self.is_broken && self.buffers.input().is_empty()
+        is_clean && !self.is_broken && !self.is_last && self.buffers.input().is_empty()
     }
 
     /// Checks that nothing has arrived on an idle connection: neither the end of the stream, nor bytes that would be

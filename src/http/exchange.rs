@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::credentials::Credentials;
 use super::failure::Failure;
+use super::framing::FramingFault;
 use crate::context::CallContext;
 use crate::error::Phase;
 
@@ -22,6 +23,8 @@ pub struct Exchange {
     pub has_received: bool,
     /// The peer has ended the stream.
     pub has_ended: bool,
+    /// Why the framing of the body is invalid, as far as it has arrived.
+    pub framing_fault: Option<FramingFault>,
     /// Why the connection has failed.
     pub failure: Option<Failure>,
 }
@@ -36,6 +39,7 @@ impl Exchange {
             is_fresh: false,
             has_received: false,
             has_ended: false,
+            framing_fault: None,
             failure: None,
         }
     }

@@ -19,6 +19,8 @@ pub enum Failure {
     Lost(String),
     /// There is no trusted TLS session, or the server refused this client within it. A retry cannot help.
     Refused(String),
+    /// The framing of the body is invalid.
+    InvalidFraming,
     /// Any other failure.
     Other(ErrorKind),
 }

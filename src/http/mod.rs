@@ -2,7 +2,7 @@
 //!
 //! Start reading at [`Http::get`]. A slot of the pool carries the exchange. ureq does the framing (`ureq.rs`), on a
 //! connection of this library (`connection`), which `connect` and `tls` established. The head of the response is
-//! filtered before ureq parses it (`head_filter`), its body is decoded within limits (`response`), and failures become
+//! filtered before ureq parses it (`head_filter`, `framing`), its body is decoded within limits (`response`), and failures become
 //! errors (`classify`).
 //!
 //! May use `json::scan`, because bodies are received into its buffer, and the base layer.
@@ -18,6 +18,7 @@ pub mod credentials;
 mod engine;
 mod exchange;
 mod failure;
+mod framing;
 mod gzip;
 mod head_filter;
 mod pool;
@@ -125,6 +126,9 @@ impl Http {
                 // The idle connection had been closed. The slot establishes a new one.
                 Err(_) if exchange.is_stale() => continue,
                 Err(error) => return Err(self.classify(error, exchange)),
+                // So had it in this case, and the response is about its idle time.
+                Ok((Response { status: 408, .. }, ..))
+                    if !exchange.is_fresh && !slot.is_connected() && context.check().is_ok() => {}
                 Ok((mut response, end, is_chunked)) => {
                     if !response.is_success() {
                         response.request = Some(message::request(&self.peer(), id.as_str()));
@@ -156,6 +160,10 @@ impl Http {
             // ureq does not notice if the last line of a chunked body is missing.
             Ok(()) | Err(BodyError::GzipCutOff) if is_chunked && exchange.has_ended => {
                 Some(BodyFault::Failed(self.lost(message::CLOSED_BEFORE_END.into())))
+            }
+            // Nor does it notice that a chunk size is invalid, in some cases.
+            Ok(()) | Err(BodyError::GzipCutOff) if exchange.framing_fault.is_some() => {
+                Some(self.classify_body(BodyError::InvalidFraming, exchange))
             }
             Ok(()) => None,
             Err(error) => Some(self.classify_body(error, exchange)),

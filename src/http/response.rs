@@ -64,6 +64,8 @@ pub(super) enum BodyError {
     GzipCutOff,
     /// It is not a gzip stream.
     InvalidGzip,
+    /// Its length is unknown, because its framing is invalid.
+    InvalidFraming,
     /// The deadline passed, or the token was cancelled.
     Interrupted(Interruption),
     /// ureq failed.
@@ -106,6 +108,7 @@ impl Response {
         let is_success = self.is_success();
         let whole = &mut self.body;
         let end = match content_coding(head.content_encodings()) {
+            _ if !head.has_valid_framing => Err(BodyError::InvalidFraming),
             ContentCoding::Unsupported(encoding) => reject_encoding(&mut source, encoding),
             ContentCoding::Gzip => receive_body(&mut Decoder::gzip(&mut source), None, limit, context, whole),
             // A body whose announced length exceeds the limit is not received, unless it describes an error.

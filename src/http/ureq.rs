@@ -22,6 +22,7 @@ use super::connection::Connection;
 use super::credentials::Credentials;
 use super::exchange::Exchange;
 use super::failure::{Failure, UreqError};
+use super::framing::FramingFault;
 use super::head_filter::MAX_HEADER;
 use crate::context::CallContext;
 use crate::error::Phase;
@@ -134,11 +135,13 @@ impl Slot {
         let mut request = Request::new(());
         *request.uri_mut() = uri.0.clone();
         let (parts, body) = self.agent.run(request)?.into_parts();
+        let mut has_valid_framing = true;
         if let Some(exchange) = &mut lock(&self.shared).exchange {
             exchange.phase = Phase::Receiving;
+            has_valid_framing = exchange.framing_fault != Some(FramingFault::Head);
         }
         let content_length = body.content_length();
-        Ok((Head { parts, content_length }, body))
+        Ok((Head { parts, content_length, has_valid_framing }, body))
     }
 
     /// Whether the slot has a connection.
@@ -157,6 +160,8 @@ pub struct Head {
     parts: Parts,
     /// The announced length of the body before decoding, if there is a body.
     pub content_length: Option<u64>,
+    /// The fields that frame the body have one meaning. If not, it cannot be received.
+    pub has_valid_framing: bool,
 }
 
 impl Head {

@@ -128,10 +128,15 @@ static const struct {
      CHUNKED_HEAD "28\r\n" BODY
                   "\r\n0\r\nA: b\r\nContent-Length: 3\r\nC: a trailer that is a good deal longer\r\n\r\n",
      HOLD},
+    {"odd trailers", CHUNKED_HEAD "28\r\n" BODY "\r\n0\r\nA : b\r\n folded\r\nno colon\r\n: \x01\r\n\r\n",
+     HOLD},
     {"chunks in a second line",
      OK_LINE "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n\r\n28\r\n" BODY "\r\n" LAST_CHUNK,
      HOLD},
-    {"something like chunks, until close", OK_LINE "Transfer-Encoding: unchunked\r\n\r\n" BODY, CLOSE},
+    {"chunks after identity",
+     OK_LINE "Transfer-Encoding: , identity ,\tCHUNKED, \r\n\r\n28\r\n" BODY "\r\n" LAST_CHUNK, HOLD},
+    {"folded chunks", OK_LINE "Transfer-Encoding:\r\n chunked\r\n\r\n28\r\n" BODY "\r\n" LAST_CHUNK, HOLD},
+    {"blanks after a size", CHUNKED_HEAD "28 \t\r\n" BODY "\r\n0  \r\n\r\n", HOLD},
     {"chunks and a length",
      OK_LINE "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n28\r\n" BODY "\r\n" LAST_CHUNK, HOLD},
     {"until close", OK_LINE "\r\n" BODY, CLOSE},
@@ -142,8 +147,6 @@ static const struct {
      OK_LINE "Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n28\r\n" BODY "\r\n" LAST_CHUNK, CLOSE},
     {"identity as the framing", OK_LINE "Transfer-Encoding: identity\r\n\r\n" BODY, CLOSE},
     {"identity as the framing, half closed", OK_LINE "Transfer-Encoding: identity\r\n\r\n" BODY, HALF_CLOSE},
-    {"identity as the framing of HTTP/1.0", "HTTP/1.0 200 OK\r\nTransfer-Encoding: identity\r\n\r\n" BODY,
-     CLOSE},
     {"HTTP/1.0, announcing the close", "HTTP/1.0 200 OK\r\nConnection: close\r\n\r\n" BODY, CLOSE},
     {"HTTP/1.0 until half closed", "HTTP/1.0 200 OK\r\n\r\n" BODY, HALF_CLOSE},
     {"HTTP/1.0 until close", "HTTP/1.0 200 OK\r\n\r\n" BODY, CLOSE},
@@ -258,6 +261,48 @@ TEST(other_encodings_are_rejected) {
         refold_client_free(client);
         server_stop(server);
         free(headers);
+    }
+}
+
+/* Echoes the API key in header lines of this format. */
+static void echo_key(struct exchange *exchange) {
+    const char *key = head_value(exchange_head(exchange), "x-api-key");
+    char *lines = text_of(exchange_data(exchange), key, key);
+    char *text = text_of(OK_LINE "%sContent-Length: 40\r\n\r\n" BODY, lines);
+    exchange_send_text(exchange, text);
+    free(lines);
+    free(text);
+}
+
+TEST(a_key_echoed_as_an_encoding_is_redacted) {
+    static const char *const keys[] = {"gzip_live_mixedCASE", "pk, gzip", "x-gzip",
+                                       "J\xc3\xb6rg \xe2\x82\xac"};
+    static const char *const lines[] = {
+        "Content-Encoding: <%s>\r\n",
+        "Content-Encoding: gzip, <%s>\r\n",
+        "Content-Encoding: <%s>,gzip\r\n",
+        "Content-Encoding: <%s>\r\nContent-Encoding: gzip\r\n",
+        "Content-Encoding: GZIP\r\nContent-Encoding: <%s>\r\n",
+        "Content-Encoding: gzip\r\nContent-Encoding: <%s>,\r\n <%s>\r\n",
+        "Content-Encoding: gzip,\r\n\t<%s>\r\n",
+        "Content-Encoding: gzip, <%s>\r\n \r\n",
+        "Content-Encoding : <%s>\r\n",
+        "Content-Encoding: \x01<%s>\x1b\r\n",
+    };
+    for (size_t i = 0; i < COUNT(keys) * COUNT(lines); i++) {
+        const char *key = keys[i / COUNT(lines)], *line = lines[i % COUNT(lines)];
+        struct server *server =
+            serve(&(struct server_options){.handler = echo_key, .data = (void *)(uintptr_t)line});
+        refold_options *options = test_options(server_url(server));
+        refold_options_set_api_key(options, key, "account");
+        refold_client *client = client_of(options);
+        refold_error *error = NULL;
+        check_case("%s in %s", key, line);
+        CHECK(get(client, &error) == NULL);
+        CHECK_CONTAINS(refold_error_message(error), "<***>");
+        EXPECT_ERROR(error, REFOLD_ERROR_INVALID_RESPONSE, "which was not requested");
+        refold_client_free(client);
+        server_stop(server);
     }
 }
 
@@ -633,6 +678,292 @@ TEST(truncated_responses_are_retried) {
     free(cut.start);
 }
 
+/* Heads -------------------------------------------------------------------------------------------------- */
+
+#define ENVELOPE "{\"message\": \"no\", \"error_code\": \"e\"}"
+/* ENVELOPE has 36 (0x24) bytes. */
+#define UNAVAILABLE_LINE "HTTP/1.1 503 Service Unavailable\r\n"
+
+/* Makes one call to a server that sends this text and keeps the connection open; the caller frees the error.
+ */
+static refold_execution *get_text(const char *text, size_t step, refold_error **error) {
+    struct script script = {
+        .response = {(char *)(uintptr_t)text, strlen(text)}, .step = step, .ending = HOLD};
+    struct server *server = serve_script(&script, false);
+    refold_client *client = client_with_limit(server, 0);
+    refold_execution *execution = get(client, error);
+    refold_client_free(client);
+    server_stop(server);
+    return execution;
+}
+
+/* What is wrong with these lines of a head, or unusual, never matters: no field that they belong to is read.
+ */
+static const char *const ignored_lines[] = {
+    "A: b\r\n folded\r\n",
+    "A: b\r\n\tfolded\r\n   and again\r\n",
+    "A:\r\n folded\r\n",
+    "A: b\r\n \r\n",
+    "A: b\n folded\n",
+    "A: b\r\n Content-Length: 3\r\n",
+    "A: b\r\n Transfer-Encoding: chunked\r\n",
+    "A: b\r\n\x01\r\n",
+    "A : b\r\n",
+    "A\t: b\r\n",
+    "A: \x01\r\n",
+    "A: \x7f\r\n",
+    "A: \x1b[2J\x07\r\n",
+    "A: b\rc\r\n",
+    "A: b\r\r\n",
+    "A\x01: b\r\n",
+    "A b: c\r\n",
+    "\"A\": b\r\n",
+    "\xc3\xa4: b\r\n",
+    ": b\r\n",
+    ":\r\n",
+    "no colon\r\n",
+    "no colon\r\n folded\r\n",
+    "{\"a\": 1}\r\n",
+    "HTTP/1.1 200 OK\r\n",
+    "Content-Length.: 3\r\n",
+    "X-Content-Length: 3\r\n",
+    "Transfer-Encoding!: chunked\r\n",
+    "\x01"
+    "Content-Length: 3\r\n",
+};
+
+TEST(lines_of_a_head_that_are_not_read_never_matter) {
+    for (size_t i = 0; i < 4 * COUNT(ignored_lines); i++) {
+        const char *line = ignored_lines[i / 4];
+        bool is_first = i % 2 == 0;
+        size_t step = i / 2 % 2;
+        check_case("%s%s, %zu", is_first ? "first: " : "", line, step);
+        char *success = text_of(OK_LINE "%sContent-Length: 40\r\n%s\r\n" BODY, is_first ? line : "",
+                                is_first ? "" : line);
+        char *failure = text_of(UNAVAILABLE_LINE "%sRetry-After: 70\r\nContent-Length: 36\r\n%s\r\n" ENVELOPE,
+                                is_first ? line : "", is_first ? "" : line);
+        refold_error *error = NULL;
+        refold_execution *execution = get_text(success, step, &error);
+        CHECK_INT(refold_error_code(error), REFOLD_OK);
+        check_whole(execution);
+        refold_execution_free(execution);
+        refold_error_free(error);
+        CHECK(get_text(failure, step, &error) == NULL);
+        CHECK_INT(refold_error_retry_after_ms(error), 70000);
+        CHECK_STR(refold_error_api_code(error), "e");
+        CHECK_STR(refold_error_message(error), "no");
+        EXPECT_ERROR(error, 503, NULL);
+        free(success);
+        free(failure);
+    }
+}
+
+/* A blank starts a line that continues the one before it. Without a field to continue, it is ignored. */
+TEST(a_first_line_with_a_leading_blank_is_ignored) {
+    static const char *const lines[] = {" A: b\r\n", "\tA: b\r\n", " \r\n", " Content-Length: 3\r\n",
+                                        " A: b\r\n Content-Length: 3\r\n"};
+    for (size_t i = 0; i < COUNT(lines); i++) {
+        char *text = text_of(OK_LINE "%sContent-Length: 40\r\n\r\n" BODY, lines[i]);
+        refold_error *error = NULL;
+        check_case("%s", lines[i]);
+        refold_execution *execution = get_text(text, 0, &error);
+        CHECK_INT(refold_error_code(error), REFOLD_OK);
+        check_whole(execution);
+        refold_execution_free(execution);
+        refold_error_free(error);
+        free(text);
+    }
+}
+
+/* Fields that are read, in forms that few servers send. Each is preceded by a status line. */
+static const struct {
+    const char *name, *head;
+    refold_code code;
+    int64_t retry_after_ms;
+    const char *request_id;
+} unusual_heads[] = {
+    {"a folded length", "200 OK\r\nContent-Length:\r\n 40\r\n", REFOLD_OK, -1, NULL},
+    {"a length and a fold", "200 OK\r\nContent-Length: 40\r\n\t \r\n", REFOLD_OK, -1, NULL},
+    {"equal lengths", "200 OK\r\nContent-Length: 40, 40\r\nContent-Length: 040\r\n", REFOLD_OK, -1, NULL},
+    {"a folded list of lengths", "200 OK\r\nContent-Length: 40,\r\n 40\r\n", REFOLD_OK, -1, NULL},
+    {"a control character in the reason", "200 O\x1bK\x7f\r\nContent-Length: 40\r\n", REFOLD_OK, -1, NULL},
+    {"a folded encoding", "200 OK\r\nContent-Encoding:\r\n identity\r\nContent-Length: 40\r\n", REFOLD_OK, -1,
+     NULL},
+    {"a control character in an encoding",
+     "200 OK\r\nContent-Encoding: identity\x01\r\nContent-Length: 40\r\n", REFOLD_OK, -1, NULL},
+    {"a blank after the name of the encoding", "200 OK\r\nContent-Encoding : br\r\nContent-Length: 40\r\n",
+     REFOLD_ERROR_INVALID_RESPONSE, -1, NULL},
+    {"a folded pause", "503 No\r\nRetry-After:\r\n 70\r\nContent-Length: 40\r\n", 503, 70000, NULL},
+    {"a folded date", "503 No\r\nRetry-After: Sun, 06 Nov\r\n\t1994 08:49:37 GMT\r\nContent-Length: 40\r\n",
+     503, 0, NULL},
+    {"a blank before a colon", "503 No\r\nRetry-After : 70\r\nContent-Length: 40\r\n", 503, 70000, NULL},
+    {"blanks before a colon", "503 No\r\nRETRY-AFTER \t :70\r\nContent-Length: 40\r\n", 503, 70000, NULL},
+    {"a control character in a pause",
+     "503 No\r\nRetry-After: \x01"
+     "70\r\nContent-Length: 40\r\n",
+     503, 70000, NULL},
+    {"a pause without a colon", "503 No\r\nRetry-After 70\r\nContent-Length: 40\r\n", 503, -1, NULL},
+    {"a control character in a request id", "503 No\r\nX-Request-Id: a\x1b[0m\x7f\r\nContent-Length: 40\r\n",
+     503, -1, "a [0m"},
+    {"a folded request id", "503 No\r\nX-Request-Id: a\r\n  b\r\nContent-Length: 40\r\n", 503, -1, "a b"},
+    {"a request id after a blank", "503 No\r\nX-Request-Id\t: a\r\nContent-Length: 40\r\n", 503, -1, "a"},
+    {"an odd field between those that are read",
+     "503 No\r\nRetry-After: 70\r\nA\r\n b\r\nX-Request-Id: a\r\nContent-Length: 40\r\n", 503, 70000, "a"},
+    {"DEL in the reason", "503 \x7f\r\nRetry-After: 70\r\nContent-Length: 40\r\n", 503, 70000, NULL},
+    {"a bare CR in the reason", "503 a\rb\r\nRetry-After: 70\r\nContent-Length: 40\r\n", 503, 70000, NULL},
+    {"odd lines in an interim head",
+     "100 Con\x1btinue\r\nA : b\r\n folded\r\nno colon\r\nA: \x7f\r\n\r\nHTTP/1.1 503 No\r\nRetry-After: "
+     "70\r\nContent-Length: 40\r\n",
+     503, 70000, NULL},
+};
+
+TEST(fields_are_read_in_every_form_that_has_one_meaning) {
+    for (size_t i = 0; i < 2 * COUNT(unusual_heads); i++) {
+        size_t row = i / 2;
+        char *text = text_of("HTTP/1.1 %s\r\n" BODY, unusual_heads[row].head);
+        refold_error *error = NULL;
+        check_case("%s, %zu", unusual_heads[row].name, i % 2);
+        refold_execution_free(get_text(text, i % 2, &error));
+        CHECK_INT(refold_error_code(error), unusual_heads[row].code);
+        if (error != NULL) {
+            CHECK_INT(refold_error_retry_after_ms(error), unusual_heads[row].retry_after_ms);
+            CHECK_STR(refold_error_request_id(error), unusual_heads[row].request_id);
+        }
+        refold_error_free(error);
+        free(text);
+    }
+}
+
+/* A success whose framing is ambiguous is rejected at once, even though the connection stays open. An error
+ * keeps its status and Retry-After. */
+static const char *const invalid_framings[] = {
+    "Content-Length : 40\r\n",
+    "Content-Length\r\n",
+    "Content-Length 40\r\n",
+    "Content-Length\x01: 40\r\n",
+    "Content-Length: 40\x01\r\n",
+    "Content-Length: 4\r0\r\n",
+    "Content-Length: 4\r\n 0\r\n",
+    "Content-Length:\r\n",
+    "Content-Length: ,\r\n",
+    "Content-Length: 40,\r\n",
+    "Content-Length: many\r\n",
+    "Content-Length: -40\r\n",
+    "Content-Length: +40\r\n",
+    "Content-Length: 40 40\r\n",
+    "Content-Length: 40.0\r\n",
+    "Content-Length: 0x28\r\n",
+    "Content-Length: \xd9\xa4\r\n",
+    "Content-Length: 99999999999999999999999\r\n",
+    "Content-Length: 40\r\nContent-Length: 39\r\n",
+    "Content-Length: 0\r\nContent-Length: x\r\n",
+    "Content-Length: x\r\nContent-Length: 40\r\n",
+    "Content-Length: 40, 39\r\n",
+    "Content-Length: x\r\nTransfer-Encoding: chunked\r\n",
+};
+
+static void check_refused(const char *success, const char *failure, size_t step) {
+    refold_error *error = NULL;
+    int64_t began = now_ms();
+    CHECK(get_text(success, step, &error) == NULL);
+    CHECK(!refold_error_is_retryable(error));
+    EXPECT_ERROR(error, REFOLD_ERROR_TRANSPORT, "the framing of its body is invalid");
+    CHECK(get_text(failure, step, &error) == NULL);
+    CHECK_INT(refold_error_retry_after_ms(error), 70000);
+    EXPECT_ERROR(error, 503, NULL);
+    CHECK_TIME(now_ms() - began, 0, 5000);
+}
+
+TEST(a_success_is_refused_for_its_framing_alone) {
+    for (size_t i = 0; i < 2 * COUNT(invalid_framings); i++) {
+        const char *line = invalid_framings[i / 2];
+        char *success = text_of(OK_LINE "%s\r\n" BODY, line);
+        char *failure = text_of(UNAVAILABLE_LINE "Retry-After: 70\r\n%s\r\n" ENVELOPE, line);
+        check_case("%s, %zu", line, i % 2);
+        check_refused(success, failure, i % 2);
+        free(success);
+        free(failure);
+    }
+}
+
+/* A chunked body follows each. */
+static const struct {
+    const char *version, *lines;
+} invalid_encodings[] = {
+    {"1.0", "Transfer-Encoding: chunked\r\n"},
+    {"1.0", "Transfer-Encoding: chunked\r\nConnection: keep-alive\r\n"},
+    {"1.0", "Transfer-Encoding: chunked\r\nContent-Length: 51\r\n"},
+    {"1.0", "Transfer-Encoding: identity\r\n"},
+    {"1.0", "Transfer-Encoding:\r\n"},
+    {"1.1", "Transfer-Encoding: chunked, identity\r\n"},
+    {"1.1", "Transfer-Encoding: chunked, chunked\r\n"},
+    {"1.1", "Transfer-Encoding: chunked,\r\n chunked\r\n"},
+    {"1.1", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"},
+    {"1.1", "Transfer-Encoding: chunked\r\nA: b\r\ntransfer-encoding: Identity\r\n"},
+    {"1.1", "Transfer-Encoding: chunked chunked\r\n"},
+    {"1.1", "Transfer-Encoding: gzip\r\n"},
+    {"1.1", "Transfer-Encoding: gzip, chunked\r\n"},
+    {"1.1", "Transfer-Encoding: chunked, gzip\r\n"},
+    {"1.1", "Transfer-Encoding: identity, deflate\r\n"},
+    {"1.1", "Transfer-Encoding: unchunked\r\n"},
+    {"1.1", "Transfer-Encoding: chunked2\r\n"},
+    {"1.1", "Transfer-Encoding: chunk\r\n ed\r\n"},
+    {"1.1", "Transfer-Encoding: chunked;a=b\r\n"},
+    {"1.1", "Transfer-Encoding: \"chunked\"\r\n"},
+    {"1.1", "Transfer-Encoding: chunked\x01\r\n"},
+    {"1.1", "Transfer-Encoding: \x0b"
+            "chunked\r\n"},
+    {"1.1", "Transfer-Encoding: chunked\xc2\xa0\r\n"},
+    {"1.1", "Transfer-Encoding: chun\rked\r\n"},
+    {"1.1", "Transfer-Encoding: \r\n"},
+    {"1.1", "Transfer-Encoding: ,\r\n"},
+    {"1.1", "Transfer-Encoding : chunked\r\n"},
+    {"1.1", "Transfer-Encoding\r\n"},
+    {"1.1", "Transfer-Encoding: x\r\nContent-Length: 51\r\n"},
+};
+
+TEST(transfer_encodings_other_than_chunked_are_refused) {
+    for (size_t i = 0; i < 2 * COUNT(invalid_encodings); i++) {
+        const char *version = invalid_encodings[i / 2].version, *lines = invalid_encodings[i / 2].lines;
+        char *success = text_of("HTTP/%s 200 OK\r\n%s\r\n28\r\n" BODY "\r\n" LAST_CHUNK, version, lines);
+        char *failure = text_of(
+            "HTTP/%s 503 No\r\nRetry-After: 70\r\n%s\r\n24\r\n" ENVELOPE "\r\n" LAST_CHUNK, version, lines);
+        check_case("HTTP/%s, %s, %zu", version, lines, i % 2);
+        check_refused(success, failure, i % 2);
+        free(success);
+        free(failure);
+    }
+}
+
+/* With each of these in place of the size of the first chunk, or of the last one. */
+TEST(a_chunk_size_has_digits_only) {
+    static const char *const before[] = {"+",    "-",  " ",        "\t",           "\x0b",
+                                         "\x01", "0x", "\xc2\xa0", "\xe2\x80\x83", "_"};
+    static const char *const after[] = {"\x0b", "\x01", "\xc2\xa0", "_", "h", ".0", ";a\nb"};
+    for (size_t i = 0; i < 4 * (COUNT(before) + COUNT(after)); i++) {
+        size_t row = i / 4;
+        const char *prefix = row < COUNT(before) ? before[row] : "";
+        const char *suffix = row < COUNT(before) ? "" : after[row - COUNT(before)];
+        bool is_first = i % 2 == 0;
+        const char *const sizes[] = {is_first ? prefix : "", is_first ? suffix : "", is_first ? "" : prefix,
+                                     is_first ? "" : suffix};
+        char *success = text_of(CHUNKED_HEAD "%s28%s\r\n" BODY "\r\n%s0%s\r\n\r\n", sizes[0], sizes[1],
+                                sizes[2], sizes[3]);
+        char *failure = text_of("HTTP/1.1 503 No\r\nRetry-After: 70\r\nTransfer-Encoding: chunked\r\n\r\n"
+                                "%s24%s\r\n" ENVELOPE "\r\n%s0%s\r\n\r\n",
+                                sizes[0], sizes[1], sizes[2], sizes[3]);
+        check_case("%s28%s, %zu", prefix, suffix, i % 4);
+        refold_error *error = NULL;
+        CHECK(get_text(success, i / 2 % 2, &error) == NULL);
+        EXPECT_ERROR(error, REFOLD_ERROR_TRANSPORT, NULL);
+        CHECK(get_text(failure, i / 2 % 2, &error) == NULL);
+        CHECK_INT(refold_error_retry_after_ms(error), 70000);
+        EXPECT_ERROR(error, 503, NULL);
+        free(success);
+        free(failure);
+    }
+}
+
 /* Invalid HTTP ------------------------------------------------------------------------------------------- */
 
 TEST(invalid_http_is_rejected) {
@@ -647,21 +978,8 @@ TEST(invalid_http_is_rejected) {
         "HTTP/1.1 20 OK\r\nContent-Length: 40\r\n\r\n" BODY,
         "HTTP/1.1 2000 OK\r\nContent-Length: 40\r\n\r\n" BODY,
         "HTTP/1.1 099 OK\r\nContent-Length: 40\r\n\r\n" BODY,
-        OK_LINE "no colon\r\nContent-Length: 40\r\n\r\n" BODY,
-        OK_LINE "Content-Length : 40\r\n\r\n" BODY,
-        OK_LINE "Content-Length: 40\r\nA: \x01\r\n\r\n" BODY,
-        OK_LINE "Content-Length: 40\r\nA: b\rc\r\n\r\n" BODY,
-        OK_LINE "Content-Length: 40\r\nA: b\r\n folded\r\n\r\n" BODY,
-        OK_LINE "A: b\r\n\tfolded\r\nContent-Length: 40\r\n\r\n" BODY,
-        OK_LINE " A: b\r\nContent-Length: 40\r\n\r\n" BODY,
-        OK_LINE ": b\r\nContent-Length: 40\r\n\r\n" BODY,
-        OK_LINE "Content-Length: many\r\n\r\n" BODY,
-        OK_LINE "Content-Length: -40\r\n\r\n" BODY,
-        OK_LINE "Content-Length: +40\r\n\r\n" BODY,
-        OK_LINE "Content-Length: 40 40\r\n\r\n" BODY,
-        OK_LINE "Content-Length: 0x28\r\n\r\n" BODY,
-        OK_LINE "Content-Length: 99999999999999999999999\r\n\r\n" BODY,
-        OK_LINE "Content-Length: 40\r\nContent-Length: 39\r\n\r\n" BODY,
+        "HTTP/1.1\r\nContent-Length: 40\r\n\r\n" BODY,
+        "HTTP/1.1 200OK\r\nContent-Length: 40\r\n\r\n" BODY,
     };
     for (size_t i = 0; i < COUNT(responses); i++) {
         struct script script = {.response = {(char *)(uintptr_t)responses[i], strlen(responses[i])},

@@ -405,7 +405,8 @@ TEST(invalid_http_is_a_transport_error) {
                  {"220 mail.invalid ESMTP\r\n\r\n", SPEAKS_NO_HTTP},
                  {"\x15\x03\x01\x00\x02\x02\x50\r\n\r\n", SPEAKS_NO_HTTP},
                  {"HTTP/9.9 200 OK\r\n\r\n", SPEAKS_NO_HTTP},
-                 {"HTTP/1.1 abc OK\r\n\r\n", ": its status line is malformed"}};
+                 {"HTTP/1.1 abc OK\r\n\r\n", ": its status line is malformed"},
+                 {"HTTP/1.1 2000 OK\r\n\r\n{}", ": its status line is malformed"}};
     for (size_t i = 0; i < COUNT(cases); i++) {
         check_case("%s", cases[i].text);
         refold_error *error =

@@ -107,6 +107,118 @@ TEST(every_kind_of_proxy_reaches_the_server) {
         check_tunnel(&tunnels[i]);
 }
 
+/* What a proxy sends in response to CONNECT, before it passes bytes on. */
+static const char *const connect_responses[] = {
+    "HTTP/1.1 200 OK\r\n\r\n",
+    "HTTP/1.0 200 Connection established\r\nProxy-Agent: a\r\n\r\n",
+    "HTTP/1.1 200\n\n",
+    "HTTP/1.1 299 \r\n\r\n",
+    "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+    "HTTP/1.1 102 Processing\r\nA: b\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+    "HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+    "HTTP/1.0 199 \n\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+    "\r\nHTTP/1.1 200 OK\r\n\r\n",
+    "\n\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nA: b\r\n folded\r\nA : b\r\nno colon\r\nA: \x1b\x7f\r\n: b\r\n\r\n",
+    "HTTP/1.1 200 O\x1bK\r\n folded\r\n\r\n",
+    /* Fields that frame a body mean nothing in a success (RFC 9110, 9.3.6). */
+    "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nContent-Length: many\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n",
+};
+
+struct connect_response {
+    const char *text;
+    size_t step;
+    uint16_t port;
+};
+
+static void respond_to_connect(struct exchange *exchange) {
+    const struct connect_response *response = exchange_data(exchange);
+    if (response->step > 0)
+        exchange_drip(exchange, response->text, strlen(response->text), response->step, 0);
+    else
+        exchange_send_text(exchange, response->text);
+    exchange_relay(exchange, response->port);
+}
+
+/* The code and, unless it is NULL, part of the message of a call through such a proxy. */
+static void check_connect(const char *text, size_t step, refold_code code, const char *part) {
+    struct server *server = serve_name(true);
+    struct connect_response response = {text, step, server_port(server)};
+    struct server *proxy = serve(&(struct server_options){.handler = respond_to_connect, .data = &response});
+    char *url = url_of("https", "other.invalid", server);
+    refold_options *options = options_to(url);
+    refold_options_set_proxy(options, server_url(proxy));
+    refold_client *client = client_of(options);
+    refold_error *error = NULL;
+    refold_execution_free(get(client, &error));
+    CHECK_INT(refold_error_code(error), code);
+    if (part != NULL)
+        CHECK_CONTAINS(refold_error_message(error), part);
+    CHECK_INT(server_requests(server), code == REFOLD_OK ? 1 : 0);
+    refold_error_free(error);
+    refold_client_free(client);
+    free(url);
+    server_stop(proxy);
+    server_stop(server);
+}
+
+TEST(the_response_to_connect_has_the_forms_of_any_response) {
+    for (size_t i = 0; i < 2 * COUNT(connect_responses); i++) {
+        check_case("%s, %zu", connect_responses[i / 2], i % 2);
+        check_connect(connect_responses[i / 2], i % 2, REFOLD_OK, NULL);
+    }
+}
+
+TEST(the_response_to_connect_has_the_limits_of_any_response) {
+    enum { LIMIT = 64 << 10, STATUS = 17, END = 2, FIELD = 5 };
+    static const size_t lengths[] = {20 << 10, LIMIT, LIMIT + 1, 10 * LIMIT};
+    static const size_t fields[] = {128, 129};
+    for (size_t i = 0; i < COUNT(lengths); i++) {
+        char *value = repeated("b", lengths[i] - STATUS - END - FIELD);
+        char *text = text_of("HTTP/1.1 200 OK\r\nA: %s\r\n\r\n", value);
+        check_case("%zu bytes", lengths[i]);
+        CHECK_INT(strlen(text), lengths[i]);
+        if (lengths[i] <= LIMIT)
+            check_connect(text, 0, REFOLD_OK, NULL);
+        else
+            check_connect(text, 0, REFOLD_ERROR_CONNECT, "65536 bytes");
+        free(text);
+        free(value);
+    }
+    for (size_t i = 0; i < COUNT(fields); i++) {
+        char *lines = repeated("A: b\r\n", fields[i]);
+        char *text = text_of("HTTP/1.1 200 OK\r\n%s\r\n", lines);
+        check_case("%zu fields", fields[i]);
+        check_connect(text, 0, fields[i] <= 128 ? REFOLD_OK : REFOLD_ERROR_CONNECT,
+                      fields[i] <= 128 ? NULL : "128 fields");
+        free(text);
+        free(lines);
+    }
+}
+
+TEST(other_responses_to_connect_are_refusals) {
+    static const char *const responses[][2] = {
+        {"HTTP/1.1 101 Switching Protocols\r\n\r\n", "101"},
+        {"HTTP/1.1 304 Not Modified\r\n\r\n", "304"},
+        {"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 403 \x1b\r\nA : b\r\n\r\n", "403"},
+        {"\r\nHTTP/1.1 502 Bad Gateway\r\nContent-Length: x\r\n\r\n", "502"},
+        {"HTTP/1.1 099 OK\r\n\r\n", "does not speak HTTP"},
+        {"HTTP/1.1 2000 OK\r\n\r\n", "does not speak HTTP"},
+        {"HTTP/2 200 OK\r\n\r\n", "does not speak HTTP"},
+        {"HTTP/1.1 100 Continue\r\n\r\nnonsense\r\n\r\n", "does not speak HTTP"},
+        {"nonsense", "does not speak HTTP"},
+        {"\x15\x03\x01", "does not speak HTTP"},
+        {"HTTP/1.1 200 OK\r\n\r\nmore", "more than its response"},
+        {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n\x15", "more than its response"},
+    };
+    for (size_t i = 0; i < COUNT(responses); i++) {
+        check_case("%s", responses[i][0]);
+        check_connect(responses[i][0], 0, REFOLD_ERROR_CONNECT, responses[i][1]);
+    }
+}
+
 /* Plaintext requests to an HTTP proxy put the whole URL in the request line, and reuse the connection. */
 TEST(plaintext_requests_carry_the_absolute_url) {
     static const char *const logins[] = {NULL, LOGIN};
@@ -445,7 +557,8 @@ static const struct failure failures[] = {
     {"not HTTP", "http://", respond_nonsense, "does not speak HTTP", NULL, true},
     {"data after the response", "http://", respond_too_long, "more than its response", NULL, false},
     {"half a response", "http://", respond_half, "closed the connection", NULL, false},
-    {"an endless response", "http://", respond_endlessly, "is longer than 16384 bytes", NULL, false},
+    {"an endless response", "http://", respond_endlessly,
+     "larger than 65536 bytes, or has more than 128 fields", NULL, false},
     {"SOCKS5 closes", "socks5h://", hang_up, "closed the connection", NULL, false},
     {"SOCKS5 keeps silent", "socks5h://user:hush-hush@", keep_silent, "connect_timeout_ms", NULL, false},
     {"SOCKS5 accepts no login", "socks5h://user:hush-hush@", require_no_login, "accepts no user", NULL, true},

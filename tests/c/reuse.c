@@ -72,6 +72,99 @@ static const struct {
     {"302", {.status = 302, .headers = "Location: /elsewhere\r\n", .body = ""}, 302, true},
     {"204", {.raw = true, .body = "HTTP/1.1 204 No Content\r\n\r\n"}, REFOLD_ERROR_INVALID_RESPONSE, true},
     {"304", {.raw = true, .body = "HTTP/1.1 304 Not Modified\r\n\r\n"}, 304, true},
+    {"204 of no length",
+     {.raw = true, .body = "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n"},
+     REFOLD_ERROR_INVALID_RESPONSE,
+     true},
+    {"304 of no length",
+     {.raw = true, .body = "HTTP/1.1 304 Not Modified\r\nContent-Length: 0\r\n\r\n"},
+     304,
+     true},
+    {"Content-Length after odd fields",
+     {.raw = true, .body = "HTTP/1.1 200 OK\r\nA : b\r\n c\r\nContent-Length:\r\n 23\r\n\r\n" COMPLETED},
+     REFOLD_OK,
+     true},
+    {"an interim response",
+     {.raw = true,
+      .body =
+          "HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 23\r\n\r\n" COMPLETED},
+     REFOLD_OK,
+     true},
+    {"204 with chunks",
+     {.raw = true, .body = "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n"},
+     REFOLD_ERROR_INVALID_RESPONSE,
+     false},
+    {"204 with a length",
+     {.raw = true, .body = "HTTP/1.1 204 No Content\r\nContent-Length: 23\r\n\r\n"},
+     REFOLD_ERROR_INVALID_RESPONSE,
+     false},
+    {"204 with an invalid length",
+     {.raw = true, .body = "HTTP/1.1 204 No Content\r\nContent-Length: 0, 1\r\n\r\n"},
+     REFOLD_ERROR_INVALID_RESPONSE,
+     false},
+    {"304 with chunks",
+     {.raw = true, .body = "HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n"},
+     304,
+     false},
+    {"304 with an unknown encoding",
+     {.raw = true, .body = "HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: a\r\n\r\n"},
+     304,
+     false},
+    {"304 with a length",
+     {.raw = true, .body = "HTTP/1.1 304 Not Modified\r\nContent-Length: 23\r\n\r\n"},
+     304,
+     false},
+    {"304 with an invalid length",
+     {.raw = true, .body = "HTTP/1.1 304 Not Modified\r\nContent-Length: many\r\n\r\n"},
+     304,
+     false},
+    {"HTTP/1.0 304 that stays, with a length",
+     {.raw = true,
+      .body = "HTTP/1.0 304 Not Modified\r\nConnection: keep-alive\r\nContent-Length: 23\r\n\r\n"},
+     304,
+     false},
+    {"an interim response with a length",
+     {.raw = true,
+      .body = "HTTP/1.1 103 Early Hints\r\nContent-Length: 2\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: "
+              "23\r\n\r\n" COMPLETED},
+     REFOLD_OK,
+     false},
+    {"an interim response with chunks, then another",
+     {.raw = true,
+      .body = "HTTP/1.1 100 Continue\r\nTransfer-Encoding: chunked\r\n\r\nHTTP/1.1 100 "
+              "Continue\r\n\r\nHTTP/1.1 200 "
+              "OK\r\nContent-Length: 23\r\n\r\n" COMPLETED},
+     REFOLD_OK,
+     false},
+    {"chunks and a length",
+     {.raw = true,
+      .body = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n17\r\n" COMPLETED
+              "\r\n0\r\n\r\n"},
+     REFOLD_OK,
+     false},
+    {"an invalid length of an error",
+     {.raw = true, .body = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nContent-Length: x\r\n\r\n"},
+     404,
+     false},
+    {"an invalid chunk size of an error",
+     {.raw = true,
+      .body = "HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n+2\r\n{}\r\n0\r\n\r\n"},
+     404,
+     false},
+    {"a close with an odd character",
+     {.raw = true,
+      .body = "HTTP/1.1 200 OK\r\nConnection: close, \xe4\x01\r\nContent-Length: 23\r\n\r\n" COMPLETED},
+     REFOLD_OK,
+     false},
+    {"a close after a blank",
+     {.raw = true, .body = "HTTP/1.1 200 OK\r\nConnection : close\r\nContent-Length: 23\r\n\r\n" COMPLETED},
+     REFOLD_OK,
+     false},
+    {"a folded close",
+     {.raw = true,
+      .body = "HTTP/1.1 200 OK\r\nConnection: a,\r\n close\r\nContent-Length: 23\r\n\r\n" COMPLETED},
+     REFOLD_OK,
+     false},
     {"until close", {.body = COMPLETED, .framing = UNTIL_CLOSE}, REFOLD_OK, false},
     {"Connection: close", {.body = COMPLETED, .headers = "Connection: close\r\n"}, REFOLD_OK, false},
     {"HTTP/1.0",
@@ -239,6 +332,95 @@ TEST(a_request_on_a_new_connection_is_not_resent) {
     refold_client *client = client_to(server);
     CHECK_INT(get_code(client), REFOLD_ERROR_TRANSPORT);
     CHECK_INT(server_requests(server), 1);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+/* Responses to a request that a server may have sent before it read the request. */
+static const struct {
+    const char *name, *response;
+    enum ending ending;
+    bool is_end; /* it ended the idle connection, and the request is resent */
+    refold_code code;
+} crossing_responses[] = {
+    {"408", "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", CLOSE, true,
+     REFOLD_OK},
+    {"408, held open", "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", HOLD,
+     true, REFOLD_OK},
+    {"408 with a page",
+     "HTTP/1.1 408 Request Timeout\r\nContent-Length: 9\r\nRetry-After: 70\r\nConnection: Keep, "
+     "Close\r\n\r\n<html>...",
+     CLOSE, true, REFOLD_OK},
+    {"408 in chunks",
+     "HTTP/1.1 408 Request Timeout\r\nTransfer-Encoding: chunked\r\nConnection: "
+     "close\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+     CLOSE, true, REFOLD_OK},
+    {"408 until close", "HTTP/1.1 408 Request Timeout\r\n\r\n<html>", CLOSE, true, REFOLD_OK},
+    {"408 of HTTP/1.0", "HTTP/1.0 408 Too Late\r\n\r\n<html>", HALF_CLOSE, true, REFOLD_OK},
+    {"408 with a cut body",
+     "HTTP/1.1 408 Request Timeout\r\nContent-Length: 9\r\nConnection: close\r\n\r\n<html>", CLOSE, true,
+     REFOLD_OK},
+    {"408 with a bad length", "HTTP/1.1 408 Request Timeout\r\nContent-Length: x\r\n\r\n", CLOSE, true,
+     REFOLD_OK},
+    {"408 that keeps the connection", "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n", HOLD,
+     false, 408},
+    {"400", "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", CLOSE, false, 400},
+    {"429", "HTTP/1.1 429 Slow\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", CLOSE, false, 429},
+    {"503", "HTTP/1.1 503 No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", CLOSE, false, 503},
+};
+
+static void cross_the_second_request(struct exchange *exchange) {
+    size_t row = *(size_t *)exchange_data(exchange);
+    if (exchange_index(exchange) == 1)
+        exchange_respond(exchange, &(struct response){.raw = true,
+                                                      .body = crossing_responses[row].response,
+                                                      .ending = crossing_responses[row].ending});
+    else
+        exchange_respond(exchange, &(struct response){.body = COMPLETED});
+}
+
+TEST(a_408_that_ends_a_reused_connection_is_no_response) {
+    for (size_t i = 0; i < 2 * COUNT(crossing_responses); i++) {
+        size_t row = i / 2;
+        struct server *server = serve(&(struct server_options){
+            .handler = cross_the_second_request, .data = &row, .certificate = i % 2 ? "good" : NULL});
+        refold_client *client = trusting_client(server);
+        refold_error *error = NULL;
+        bool is_end = crossing_responses[row].is_end;
+        check_case("%s%s", crossing_responses[row].name, i % 2 ? ", TLS" : "");
+        CHECK_INT(get_code(client), REFOLD_OK);
+        int64_t began = now_ms();
+        refold_execution_free(get(client, &error));
+        CHECK_TIME(now_ms() - began, 0, 500);
+        CHECK_INT(refold_error_code(error), crossing_responses[row].code);
+        CHECK_INT(server_requests(server), is_end ? 3 : 2);
+        CHECK_INT(server_connections(server), is_end ? 2 : 1);
+        refold_error_free(error);
+        refold_client_free(client);
+        server_stop(server);
+    }
+}
+
+static void respond_408_but_first(struct exchange *exchange) {
+    if (exchange_index(exchange) == 0)
+        exchange_respond(exchange, &(struct response){.body = COMPLETED});
+    else
+        exchange_respond(
+            exchange, &(struct response){
+                          .status = 408, .headers = "Connection: close\r\n", .body = "{}", .ending = CLOSE});
+}
+
+TEST(a_408_on_a_new_connection_is_the_callers) {
+    struct server *server = serve(&(struct server_options){.handler = respond_408_but_first});
+    refold_client *client = client_to(server);
+    refold_error *error = NULL;
+    CHECK_INT(get_code(client), REFOLD_OK);
+    CHECK(get(client, &error) == NULL);
+    CHECK_INT(refold_error_attempts(error), 1);
+    EXPECT_ERROR(error, 408, NULL);
+    CHECK_INT(server_requests(server), 3);
+    CHECK_INT(get_code(client), 408);
+    CHECK_INT(server_requests(server), 4);
     refold_client_free(client);
     server_stop(server);
 }

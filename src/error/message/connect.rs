@@ -92,14 +92,11 @@ pub fn proxy_peer(host_and_port: &str) -> String {
     format!("the proxy {host_and_port}")
 }
 
-/// No memory for the proxy's response.
-pub fn no_memory_for_proxy(peer: &str) -> String {
-    connection_not_started(peer, Resource::Memory)
-}
-
-/// The header of the proxy's response to CONNECT is too long.
-pub fn connect_response_too_long(limit: usize) -> String {
-    format!("its response to CONNECT is longer than {limit} bytes")
+/// The header of the proxy's response to CONNECT is too large.
+pub fn connect_response_too_large(bytes: usize, fields: usize) -> String {
+    format!(
+        "the header of its response to CONNECT is larger than {bytes} bytes, or has more than {fields} fields"
+    )
 }
 
 /// 407: the proxy does not accept the login, or the absence of one.

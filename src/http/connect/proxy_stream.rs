@@ -39,11 +39,6 @@ impl<'a> ProxyStream<'a> {
         proxy_failure(self.proxy, reason.into(), refused)
     }
 
-    /// There is not enough memory for the dialogue.
-    pub fn out_of_memory(&self) -> Failure {
-        ErrorKind::Resource(message::no_memory_for_proxy(&message::proxy_peer(&self.proxy.peer()))).into()
-    }
-
     fn broken(&self, fault: Fault) -> Failure {
         match fault {
             Fault::Interrupted(interruption) => interruption.into(),
