@@ -2,8 +2,8 @@
 //!
 //! Start reading at [`Http::get`]. A slot of the pool carries the exchange. ureq does the framing (`ureq.rs`), on a
 //! connection of this library (`connection`), which `connect` and `tls` established. The head of the response is
-//! filtered before ureq parses it (`head_filter`, `framing`), its body is decoded within limits (`response`), and failures become
-//! errors (`classify`).
+//! filtered before ureq parses it (`head_filter`, `framing`), its body is decoded within limits (`response`, `gzip`), and
+//! failures become errors (`classify`).
 //!
 //! May use `json::scan`, because bodies are received into its buffer, and the base layer.
 

@@ -2,8 +2,9 @@
 //!
 //! Creating a view costs nothing: it stores the text of the value, and parses it on first access. A small array or
 //! object is parsed into a flat tape in one pass (see `tape`). A large one is split into chunks that stay unparsed
-//! until they are accessed (see `chunks`). So unused values are not parsed, a large document never becomes a tree, and
-//! no depth of nesting overflows the stack.
+//! until they are accessed (see `chunks`). Large ones that nest in each other, with little else, become rungs (see
+//! `ladder`). So unused values are not parsed, a large document never becomes a tree, and no depth of nesting overflows
+//! the stack.
 //!
 //! Parsed data is cached in write-once cells (see `cache`), so any number of threads can read the same value.
 //!
