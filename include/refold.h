@@ -371,8 +371,8 @@ typedef enum refold_code_value {
     REFOLD_ERROR_TLS = -6,
     /**
      * The connection was lost before the response was complete; or the response is not HTTP, or a success of
-     * ambiguous length (malformed header fields are tolerated otherwise); or the body of a 2xx response ends in
-     * the middle of its JSON or gzip stream, as if it was cut off before a gateway.
+     * ambiguous length (malformed header fields are tolerated otherwise); or the body of a 2xx response ends
+     * in the middle of its JSON or gzip stream, as if it was cut off before a gateway.
      */
     REFOLD_ERROR_TRANSPORT = -7,
     /** The server reported success, but the body is not an execution. */
