@@ -3,9 +3,11 @@
 use std::collections::VecDeque;
 
 use crate::peer::{Act, Script};
+use crate::tls;
 
 /// The actions after each request. 0xff starts a command: `n` waits for the next request, `p` ends a chunk, `c` closes,
-/// `r` resets, `h` keeps the connection open and silent. All other bytes are sent.
+/// `r` resets, `h` keeps the connection open and silent, `a` sends the TLS alert of the next byte, `q` requests a second
+/// TLS handshake. All other bytes are sent.
 pub fn responses(script: &[u8]) -> VecDeque<Vec<Act>> {
     let mut responses = VecDeque::from([vec![]]);
     let mut chunk = Vec::new();
@@ -16,6 +18,8 @@ pub fn responses(script: &[u8]) -> VecDeque<Vec<Act>> {
             (0xff, [b'c', after @ ..]) => (Some(Act::Close), after),
             (0xff, [b'r', after @ ..]) => (Some(Act::Reset), after),
             (0xff, [b'h', after @ ..]) => (Some(Act::Hold), after),
+            (0xff, [b'a', alert, after @ ..]) => (Some(Act::Send(tls::alert(*alert))), after),
+            (0xff, [b'q', after @ ..]) => (Some(Act::Send(tls::hello_request())), after),
             (byte, after) => {
                 chunk.push(*byte);
                 rest = after;

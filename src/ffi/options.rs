@@ -209,7 +209,7 @@ pub unsafe extern "C" fn refold_options_set_proxy(options: *mut refold_options, 
 /// Sets a file of certificates (PEM) to trust in addition to the default roots.
 ///
 /// refold_client_new() reads the file. It must be a regular file that contains at least one certificate and
-/// none that cannot be parsed.
+/// none that cannot be parsed; byte order marks are ignored. The same applies to the file of SSL_CERT_FILE.
 ///
 /// \param path  The path of the file, or NULL for the default: none.
 #[unsafe(no_mangle)]
