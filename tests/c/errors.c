@@ -421,7 +421,20 @@ TEST(invalid_http_is_a_transport_error) {
 
 /* One broken connection, one sentence, whatever frames the body. */
 TEST(a_connection_lost_in_the_body_has_one_message) {
+    /* The start of a gzip stream. */
+    static const char packed[] = "\x1f\x8b\x08\0\0\0\0\0\2\3\xab\x56\x2a\x2e";
     static const struct response ways[] = {
+        {.body = packed,
+         .length = sizeof packed - 1,
+         .headers = "Content-Encoding: gzip\r\n",
+         .is_cut = true,
+         .cut = 12},
+        {.body = packed,
+         .length = sizeof packed - 1,
+         .headers = "Content-Encoding: gzip\r\n",
+         .framing = CHUNKED,
+         .is_cut = true,
+         .cut = 12},
         {.body = COMPLETED, .is_cut = true, .cut = 5},
         {.body = COMPLETED, .framing = CHUNKED, .is_cut = true, .cut = 5},
         {.body = COMPLETED, .framing = CHUNKED, .is_cut = true, .cut = sizeof COMPLETED - 1},

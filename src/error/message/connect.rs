@@ -110,10 +110,14 @@ pub fn connect_refused(status: u16) -> String {
     format!("it responded with {}", status_line(status))
 }
 
-/// SOCKS5 replies other than success (RFC 1928, 6), with the hosts that they are about.
-pub fn socks5_refused(refused: &[(impl Display, u8)], port: u16) -> String {
-    let reasons = refused.iter().map(|(host, reply)| format!("{host}:{port}: {}", socks5_reply(*reply)));
-    format!("it cannot reach {}", reasons.collect::<Vec<_>>().join(", nor "))
+/// SOCKS5 replies other than success (RFC 1928, 6). Each is about an address of the server, as `address:port`, or, with
+/// `None`, about the name of the server.
+pub fn socks5_refused<'a>(refused: impl Iterator<Item = (Option<&'a str>, u8)>) -> String {
+    let reasons = refused.map(|(address, reply)| match address {
+        Some(address) => format!("{address}: {}", socks5_reply(reply)),
+        None => socks5_reply(reply).to_string(),
+    });
+    reasons.collect::<Vec<_>>().join("; ")
 }
 
 fn socks5_reply(reply: u8) -> &'static str {

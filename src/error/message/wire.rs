@@ -67,7 +67,7 @@ fn reason_phrase(status: u16) -> &'static str {
         200 => "OK",
         201 => "Created",
         202 => "Accepted",
-        203 => "Non Authoritative Information",
+        203 => "Non-Authoritative Information",
         204 => "No Content",
         205 => "Reset Content",
         206 => "Partial Content",
@@ -146,6 +146,23 @@ pub fn describe_io_error(error: &io::Error) -> String {
 mod tests {
     use super::*;
     use crate::error::ErrorKind;
+
+    #[test]
+    fn registered_statuses_have_a_phrase() {
+        let with_phrase = (100..600).filter(|status| status_line(*status) != format!("HTTP {status}"));
+        assert_eq!(with_phrase.clone().count(), 62);
+        with_phrase.for_each(|status| {
+            assert!(status_line(status).starts_with(&format!("HTTP {status} ")));
+        });
+        for (status, line) in [
+            (200, "HTTP 200 OK"),
+            (404, "HTTP 404 Not Found"),
+            (418, "HTTP 418 I'm a teapot"),
+            (599, "HTTP 599"),
+        ] {
+            assert_eq!(status_line(status), line);
+        }
+    }
 
     #[test]
     fn protocol_errors_are_explained() {

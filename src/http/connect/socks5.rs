@@ -71,7 +71,7 @@ pub fn open_tunnel(
         Some(failure) => failure,
         None => {
             let is_final = refused.iter().all(|(_, reply)| FINAL_REPLIES.contains(reply));
-            proxy_failure(proxy, message::socks5_refused(&refused, port), is_final)
+            proxy_failure(proxy, describe_refusals(&refused, port), is_final)
         }
     })
 }
@@ -223,7 +223,7 @@ impl<'a> Dialogue<'a> {
                 let (host, reply) = (self.host.clone(), *reply);
                 if reply == COMMAND_NOT_SUPPORTED || reply > LAST_REPLY {
                     let is_final = FINAL_REPLIES.contains(&reply);
-                    return fail(message::socks5_refused(&[(host, reply)], self.port), is_final);
+                    return fail(describe_refusals(&[(host, reply)], self.port), is_final);
                 }
                 return Err(TunnelError::Refused(host, reply));
             }
@@ -255,6 +255,12 @@ impl<'a> Dialogue<'a> {
         self.output = Zeroizing::new(connect_request(&self.host, self.port));
         self.expect(Stage::Reply, 4);
     }
+}
+
+fn describe_refusals(refused: &[(Host, u8)], port: u16) -> String {
+    let address = |host: &Host| matches!(host, Host::Address(_)).then(|| format!("{host}:{port}"));
+    let replies: Vec<_> = refused.iter().map(|(host, reply)| (address(host), *reply)).collect();
+    message::socks5_refused(replies.iter().map(|(address, reply)| (address.as_deref(), *reply)))
 }
 
 /// The number of bytes that were transferred, or `None` if the operation would have to wait.
