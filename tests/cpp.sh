@@ -132,6 +132,8 @@ done
 check "watch shows 100 % for 100 alone" prints "STOPPED, 99.9999996 %" 3 "$work/watch" nearly-complete
 check "get misses its reader" misses_its_reader "$work/get" completed
 check "watch misses its reader" misses_its_reader "$work/watch" completed
+check "get misses its output" misses_its_output "$work/get" completed
+check "watch misses its output" misses_its_output "$work/watch" completed
 check "watch stops polling without a reader" misses_its_reader "$work/watch" stuck
 check "watch is cancelled by SIGINT" is_interrupted "$work/watch" stuck
 

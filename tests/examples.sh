@@ -117,6 +117,8 @@ check "a narrow terminal shows the numbers rather than a bar" shows_progress 40 
 
 check "get_execution misses its reader" misses_its_reader get_execution completed
 check "watch_execution misses its reader" misses_its_reader watch_execution completed
+check "get_execution misses its output" misses_its_output get_execution completed
+check "watch_execution misses its output" misses_its_output watch_execution completed
 check "watch_execution stops polling without a reader" misses_its_reader watch_execution stuck
 # The first line is read, and no other one follows.
 stops_after_a_line() {

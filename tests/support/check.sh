@@ -73,6 +73,12 @@ misses_its_reader() {
     return $lost
 }
 
+# misses_its_output COMMAND...: without a standard output, the command fails with one line.
+misses_its_output() {
+    timeout 60 "$@" >&- 2>"$kept/err" 3>&- 4<&-
+    fails_in_one_line $?
+}
+
 # count_tests PASSED FAILED STATUS: adds the results of a program. A program that ran no test, or whose exit status no
 # failed test explains, counts as failed.
 count_tests() {
