@@ -87,8 +87,8 @@
  * ----------------------------
  * Every call has a deadline, 30 seconds by default, which covers everything it waits for. Transient failures
  * are retried within the deadline, twice by default. A wait consists of such calls and has a timeout of its
- * own. Responses are limited to 256 MiB by default. See the setters of refold_options for
- * details. Only parsing, once the last byte has arrived, and your own callback are not interrupted.
+ * own. Responses are limited to 256 MiB by default. See the setters of refold_options for details. Only
+ * parsing, once the last byte has arrived, and your own callback are not interrupted.
  *
  * An execution takes about as much memory as its body, at most once more for the strings with an accessor of
  * their own, and 256 bytes for each node. Accessing a JSON value takes less than 40 bytes for each byte of
