@@ -108,12 +108,13 @@ fn with_version(line: &str) -> Result<String, Box<dyn Error>> {
     Ok(line)
 }
 
-/// Sets the SONAME that programs record when they are linked. Keeps the library mapped after dlclose(), because its
+/// Sets the SONAME, or the install name, that programs record when they are linked. Keeps the library mapped after dlclose(), because its
 /// threads may still be running or ending.
 fn name_library() -> Result<(), Box<dyn Error>> {
-    let is_elf = env::var("CARGO_CFG_UNIX").is_ok() && env::var("CARGO_CFG_TARGET_VENDOR")? != "apple";
-    if is_elf {
-        let major = env::var("CARGO_PKG_VERSION_MAJOR")?;
+    let major = env::var("CARGO_PKG_VERSION_MAJOR")?;
+    if env::var("CARGO_CFG_TARGET_VENDOR")? == "apple" {
+        println!("cargo::rustc-cdylib-link-arg=-Wl,-install_name,@rpath/librefold.{major}.dylib");
+    } else if env::var("CARGO_CFG_UNIX").is_ok() {
         println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,librefold.so.{major}");
         println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
     }

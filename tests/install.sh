@@ -143,6 +143,25 @@ build_static_go() {
     CGO_LDFLAGS=$libraries build_go "$1"
 }
 
+# The files of an installation for Windows are empty: only their names matter here.
+configure_for_windows() {
+    windows=$work/windows
+    rm -rf "$windows"
+    mkdir -p "$windows/prefix/bin" "$windows/prefix/lib" "$windows/project" &&
+        cp -R "$installed/include" "$installed/share" "$windows/prefix/" &&
+        : >"$windows/prefix/bin/refold.dll" && : >"$windows/prefix/lib/$1" &&
+        cat >"$windows/project/CMakeLists.txt" <<'END' &&
+cmake_minimum_required(VERSION 3.16)
+project(windows LANGUAGES NONE)
+find_package(refold 0.1 CONFIG REQUIRED)
+get_target_property(dll refold::refold IMPORTED_LOCATION)
+get_target_property(import refold::refold IMPORTED_IMPLIB)
+message(STATUS "found ${dll} and ${import}")
+END
+        cmake -S "$windows/project" -B "$windows/build" -DCMAKE_SYSTEM_NAME=Windows \
+            -DCMAKE_PREFIX_PATH="$windows/prefix" | grep -q "/bin/refold.dll and .*/lib/$1"
+}
+
 configure_cmake() {
     cmake -S tests/install -B "$work/cmake" -DCMAKE_PREFIX_PATH="$installed" -DCMAKE_BUILD_TYPE=Release \
         -DWANTED_VERSION="$version"
@@ -205,6 +224,9 @@ check "a C++ program compiles through pkg-config" compile "c++ -std=c++17" examp
 check "a static C++ program does" compile "c++ -std=c++17" examples/cpp/get.cpp cpp-static "$static"
 check "a Go program compiles through pkg-config" build_go go-shared
 check "a static Go program does" with_static_prefix build_static_go go-static
+for import in refold.lib refold.dll.lib librefold.dll.a; do
+    check "CMake finds the DLL for Windows by $import" configure_for_windows "$import"
+done
 check "CMake finds the package" configure_cmake
 check "programs compile through CMake" cmake --build "$work/cmake"
 for folder in programs cmake; do

@@ -67,7 +67,8 @@ def _library_path() -> str:
     path = os.environ.get("REFOLD_LIBRARY")
     if path:
         return path
-    names = ["librefold.0.dylib", "librefold.dylib"] if sys.platform == "darwin" else ["librefold.so.0", "librefold.so"]
+    names = {"darwin": ["librefold.0.dylib", "librefold.dylib"], "win32": ["refold.dll"]}.get(
+        sys.platform, ["librefold.so.0", "librefold.so"])
     here = pathlib.Path(__file__).resolve().parent
     directories = [here]
     project = here.parent.parent

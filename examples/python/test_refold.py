@@ -972,6 +972,22 @@ print("done")
         self.assertEqual((status, out), (1, ""))
         self.assertIn("ImportError: cannot load /nothing/librefold.so", err)
 
+    def test_library_has_the_name_that_the_system_gives_it(self) -> None:
+        without = {name: value for name, value in os.environ.items() if name != "REFOLD_LIBRARY"}
+        for platform, expected in {
+            "linux": "librefold.so.0",
+            "freebsd14": "librefold.so.0",
+            "darwin": "librefold.0.dylib",
+            "win32": "refold.dll",
+        }.items():
+            with (
+                self.subTest(platform),
+                mock.patch.object(sys, "platform", platform),
+                mock.patch.dict(os.environ, without, clear=True),
+                mock.patch.object(pathlib.Path, "exists", return_value=False),
+            ):
+                self.assertEqual(refold._library_path(), expected)
+
     def test_copy_loads_no_library_from_nearby(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             around = pathlib.Path(folder).resolve()

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::Interest;
+use super::thread::{keep_library_loaded, with_signals_blocked};
 
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
@@ -40,7 +41,8 @@ impl Attempt {
                 Ok(stream)
             }));
         };
-        thread::Builder::new().spawn(connect)?;
+        keep_library_loaded();
+        with_signals_blocked(|| thread::Builder::new().spawn(connect))?;
         Ok(Attempt { outcome })
     }
 

@@ -36,6 +36,36 @@ pub fn with_signals_blocked<T>(start: impl FnOnce() -> T) -> T {
     start()
 }
 
+/// Keeps the library loaded for good, so that a thread which the caller starts next never runs in unmapped code. ELF
+/// libraries are linked accordingly.
+pub fn keep_library_loaded() {
+    #[cfg(windows)]
+    windows::pin_module();
+}
+
+#[cfg(windows)]
+mod windows {
+    use std::ffi::c_void;
+    use std::ptr;
+
+    // GetModuleHandleExW: the name is an address within the module, which is never unloaded.
+    const FROM_ADDRESS: u32 = 4;
+    const PIN: u32 = 1;
+
+    #[link(name = "kernel32")]
+    unsafe extern "system" {
+        fn GetModuleHandleExW(flags: u32, name: *const u16, module: *mut *mut c_void) -> i32;
+    }
+
+    /// Pins the module that contains this function.
+    pub fn pin_module() {
+        let mut module = ptr::null_mut();
+        let address = (pin_module as fn() as *const u16).cast();
+        // SAFETY: the address is of this module, and the handle is valid for writing.
+        unsafe { GetModuleHandleExW(FROM_ADDRESS | PIN, address, &mut module) };
+    }
+}
+
 #[cfg(all(unix, not(target_os = "android")))]
 unsafe extern "C" {
     // Missing from the libc crate.

@@ -18,7 +18,7 @@ use crate::http::url::Host;
 use crate::sys::descriptors::pipe;
 use crate::sys::dns::{LookupError, look_up};
 use crate::sys::fork::PerProcess;
-use crate::sys::thread::with_signals_blocked;
+use crate::sys::thread::{keep_library_loaded, with_signals_blocked};
 use crate::sys::{Interest, Resource, exhausted_resource};
 
 /// The maximum number of unfinished lookups, each of which occupies a thread. Calls that need another one wait until
@@ -113,6 +113,7 @@ impl Lookup {
             let _ = signal.write(&[1]);
         };
         let builder = thread::Builder::new().name("refold-lookup".into()).stack_size(LOOKUP_STACK);
+        keep_library_loaded();
         match with_signals_blocked(|| builder.spawn(run)) {
             Ok(thread) => *lock(&lookup.thread) = Some(thread),
             Err(_) => return Err(not_started(name, Resource::Threads)),
