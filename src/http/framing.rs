@@ -170,7 +170,7 @@ impl ChunkSizes {
                     0 => ChunkState::End,
                     _ => ChunkState::Chunk(size.saturating_add(2)),
                 },
-                ChunkState::Extension { size, .. } if *byte != b'\n' => {
+                ChunkState::Extension { size, is_after_cr: false } if *byte != b'\n' => {
                     ChunkState::Extension { size, is_after_cr: *byte == b'\r' }
                 }
                 ChunkState::Chunk(left) => {

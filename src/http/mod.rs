@@ -162,7 +162,9 @@ impl Http {
                 Some(BodyFault::Failed(self.lost(message::CLOSED_BEFORE_END.into())))
             }
             // Nor does it notice that a chunk size is invalid, in some cases.
-            Ok(()) | Err(BodyError::GzipCutOff) if exchange.framing_fault.is_some() => {
+            Ok(()) | Err(BodyError::GzipCutOff | BodyError::InvalidGzip)
+                if exchange.framing_fault.is_some() =>
+            {
                 Some(self.classify_body(BodyError::InvalidFraming, exchange))
             }
             Ok(()) => None,

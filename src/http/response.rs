@@ -123,7 +123,10 @@ impl Response {
         let is_undecodable = matches!(end, Err(BodyError::InvalidGzip | BodyError::Encoded(_)));
         // Without a length or chunks, the body ends with the connection.
         if is_undecodable && (head.content_length.is_some() || head.is_chunked()) {
-            ignore_rest(&mut source);
+            // A body without a valid end is refused for that, whatever was noticed first.
+            if let Some(error @ (UreqError::Protocol(_) | UreqError::Stalled)) = ignore_rest(&mut source) {
+                return Err(BodyError::Ureq(error));
+            }
             if context.check() == Err(Interruption::Cancelled) {
                 return Err(BodyError::Interrupted(Interruption::Cancelled));
             }
@@ -216,15 +219,17 @@ fn reject_encoding(source: &mut impl Source, encoding: String) -> Result<(), Bod
     }
 }
 
-/// Reads the rest of a body, if it is short.
-fn ignore_rest(source: &mut impl Read) {
+/// Reads the rest of a body, if it is short. Returns the error of the source, if it failed.
+fn ignore_rest(source: &mut impl Source) -> Option<UreqError> {
     let (mut buffer, mut ignored) = ([0; 4096], 0);
     while ignored < MAX_IGNORED {
         match source.read(&mut buffer) {
-            Ok(0) | Err(_) => return,
+            Ok(0) => return None,
             Ok(received) => ignored += received,
+            Err(_) => return source.take_error(),
         }
     }
+    None
 }
 
 /// Receives a whole body into `whole`, whose capacity grows with what arrives, up to the announced size.

@@ -964,6 +964,22 @@ TEST(a_chunk_size_has_digits_only) {
     }
 }
 
+/* Whichever of the two faults is noticed first. */
+TEST(invalid_chunks_matter_more_than_what_is_in_them) {
+    static const char *const ends[] = {"\r\n+0\r\n\r\n", "..0\r\n\r\n", "..+0\r\n\r\n",
+                                       "\r\n0\rno size\r\n\r\n", "\r\n28\r\n" BODY "..0\r\n\r\n"};
+    for (size_t i = 0; i < COUNT(ends) * 2; i++) {
+        char *response = text_of(
+            OK_LINE "Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc%s", ends[i / 2]);
+        refold_error *error = NULL;
+        check_case("%zu", i);
+        CHECK(get_text(response, i % 2, &error) == NULL);
+        CHECK(!refold_error_is_retryable(error));
+        EXPECT_ERROR(error, REFOLD_ERROR_TRANSPORT, NULL);
+        free(response);
+    }
+}
+
 /* Invalid HTTP ------------------------------------------------------------------------------------------- */
 
 TEST(invalid_http_is_rejected) {
