@@ -72,18 +72,15 @@ impl ParseErrorKind {
         let is_object = body.trim_ascii_start().starts_with(b"{");
         match std::str::from_utf8(body) {
             Ok(text) => {
-                let has_ended = at == text.len();
+                let has_ended = ends_within_token(text, at);
                 let (kind, is_eof) = ParseErrorKind::explain(text, at)
                     .unwrap_or_else(|| (ParseErrorKind::locate(text, at), false));
                 (kind, is_object && (is_eof || has_ended))
             }
             Err(error) => {
                 let offset = error.valid_up_to();
-                // The last character may be cut off.
-                let start = error.error_len().is_none().then(|| std::str::from_utf8(&body[..offset]).ok());
-                let is_cut_off = start.flatten().is_some_and(|start| {
-                    ParseErrorKind::explain(start, at.min(offset)).map_or(at >= offset, |(_, is_eof)| is_eof)
-                });
+                // The last character may be cut off, in a string. Elsewhere, its first byte is wrong.
+                let is_cut_off = error.error_len().is_none() && at > offset;
                 (ParseErrorKind::NotUtf8 { offset }, is_object && is_cut_off)
             }
         }
@@ -95,10 +92,7 @@ impl ParseErrorKind {
         if max_depth(body.as_bytes().get(..at)?) > MAX_EXPLAINED_DEPTH {
             return None;
         }
-        let Err(error) = serde_json::from_str::<&RawValue>(body) else {
-            // What follows is not UTF-8.
-            return Some((ParseErrorKind::locate(body, at), false));
-        };
+        let error = serde_json::from_str::<&RawValue>(body).err()?;
         let message = error.to_string();
         let reason = message.split_once(" at line ").map_or(&*message, |(reason, _)| reason);
         let reason = match body.trim_ascii() {
@@ -118,6 +112,19 @@ impl ParseErrorKind {
             line: read.iter().filter(|byte| **byte == b'\n').count() + 1,
             column: at - line_start + 1,
         }
+    }
+}
+
+/// Whether a text that is wrong at `at` ends there, or within the literal or the escape that starts there.
+fn ends_within_token(text: &str, at: usize) -> bool {
+    let Some((before, rest)) = text.split_at_checked(at) else { return false };
+    match rest.strip_prefix('u') {
+        Some(digits) => {
+            before.ends_with('\\')
+                && digits.len() < 4
+                && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+        }
+        None => ["true", "false", "null"].iter().any(|literal| literal.starts_with(rest)),
     }
 }
 

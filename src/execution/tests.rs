@@ -242,7 +242,7 @@ fn every_start_of_an_object_is_cut_off() {
     let documents = [
         include_str!("../../tests/data/documented-200.json").to_owned(),
         r#" {"status":"\u00e9\ud83d\ude00é😀\n\"\\","a":[-1.5e+3,true,false,null,[],{},[[]]],"b" : { "" : 0 }}"#.to_owned(),
-        format!(r#"{{"a":{}1{}}}"#, "[".repeat(5000), "]".repeat(5000)),
+        format!(r#"{{"a":{}true,"\u00e9é",-1e+3{}}}"#, "[".repeat(5000), "]".repeat(5000)),
         format!(r#"{{"a":"{}", "b":{}}}"#, "x".repeat(200), "1".repeat(200)),
         r#"{}"#.to_owned(),
     ];
@@ -250,20 +250,31 @@ fn every_start_of_an_object_is_cut_off() {
     for document in documents {
         let document = document.trim_end();
         let begin = document.len() - document.trim_start().len();
-        for length in (0..document.len()).filter(|length| document.len() < 2000 || length % 97 < 5) {
+        let is_tested =
+            |length: &usize| document.len() < 2000 || length % 97 < 5 || (5000..5050).contains(length);
+        for length in (0..document.len()).filter(is_tested) {
             let start = &document.as_bytes()[..length];
             let error = parse(start).err().expect("an incomplete document");
             assert_eq!(error.is_cut_off, length > begin, "{length} of {document:.100}");
-            for wrong in [&b"\x01"[..], b"\xff", b"::"] {
+            for wrong in [&b"\x01"[..], b"\xff", b"\xc3", b"::"] {
                 let error = parse(&[start, wrong].concat()).err();
                 assert!(error.is_some_and(|error| !error.is_cut_off || is_in_string(start)), "{length}");
             }
         }
     }
     let others = ["", " \n", "[", "\"", "tru", "-", "<html>", "{]", "{\"a\":tru}", "{}}", "{} {", "{\"\\x"];
-    for other in others.map(str::as_bytes).into_iter().chain([&b"{}\xc3"[..], b"\xc3", b"{\"\xc3\xff"]) {
+    let not_utf8 = [&b"{}\xc3"[..], b"\xc3", b"{\"\xc3\xff", b"{\xc3", b"{\"a\":\xf0\x9f", b"{\"\\\xc3"];
+    let deep =
+        ["trx", "u12", "\\u12", "\"\\u12x", "tru]"].map(|end| format!("{{\"a\":{}{end}", "[".repeat(5000)));
+    let deep = deep.iter().map(String::as_bytes);
+    for other in others.map(str::as_bytes).into_iter().chain(not_utf8).chain(deep) {
         let is_cut_off = parse(other).err().map(|error| error.is_cut_off);
-        assert_eq!(is_cut_off, Some(false), "{}", String::from_utf8_lossy(other));
+        assert_eq!(
+            is_cut_off,
+            Some(false),
+            "{}",
+            String::from_utf8_lossy(&other[other.len().saturating_sub(20)..])
+        );
     }
 }
 

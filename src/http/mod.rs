@@ -127,8 +127,11 @@ impl Http {
                 Err(_) if exchange.is_stale() => continue,
                 Err(error) => return Err(self.classify(error, exchange)),
                 // So had it in this case, and the response is about its idle time.
-                Ok((Response { status: 408, .. }, ..))
-                    if !exchange.is_fresh && !slot.is_connected() && context.check().is_ok() => {}
+                Ok((response @ Response { status: 408, .. }, ..))
+                    if !exchange.is_fresh && !slot.is_connected() && context.check().is_ok() =>
+                {
+                    wipe_large(|| drop(response));
+                }
                 Ok((mut response, end, is_chunked)) => {
                     if !response.is_success() {
                         response.request = Some(message::request(&self.peer(), id.as_str()));

@@ -176,12 +176,13 @@ impl Extents {
     /// Only those in the container itself, if they are few of all. Returns `None` if there is not enough memory.
     pub(super) fn compact(self) -> Option<Extents> {
         let Some(own) = self.all.get(self.own) else { return Some(self) };
-        let count = self.all.iter().skip(self.own).take_while(|inner| inner.start < own.end).count();
+        let rest = self.all.get(self.own..)?;
+        let count = rest.partition_point(|inner| inner.start < own.end);
         if count > self.all.len() / 2 {
             return Some(self);
         }
         let mut inner = try_with_capacity(count)?;
-        inner.extend_from_slice(self.all.get(self.own..self.own + count)?);
+        inner.extend_from_slice(rest.get(..count)?);
         Some(Extents { all: Arc::new(inner), own: 0 })
     }
 

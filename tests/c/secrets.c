@@ -180,6 +180,7 @@ enum behavior {
     LARGE_ECHO,       /* 404 with many echoes in a large message, in members and in their keys */
     LARGE_GZIP_ECHO,  /* the same, with gzip */
     LARGE_PAGE,       /* 404 with many echoes, which is no JSON */
+    STALE_ECHO,       /* 200; then 408 with many echoes, which ends the connection; then 200 */
     SILENCE
 };
 
@@ -262,6 +263,8 @@ static void respond(struct exchange *exchange) {
     char *body = echo(exchange, behavior == ESCAPED_ECHO), *headers = NULL;
     if ((behavior == UNAVAILABLE_ECHO || behavior == UNAVAILABLE) && exchange_index(exchange) % 3 == 2)
         behavior = SUCCESS;
+    if (behavior == STALE_ECHO && exchange_index(exchange) != 1)
+        behavior = SUCCESS;
     if (behavior == SUCCESS)
         exchange_respond(exchange, &(struct response){.body = COMPLETED});
     else if (behavior == NOT_FOUND)
@@ -276,6 +279,11 @@ static void respond(struct exchange *exchange) {
             send_compressed(exchange, body);
         else
             exchange_respond(exchange, &(struct response){.status = 404, .body = body});
+    } else if (behavior == STALE_ECHO) {
+        free(body);
+        body = large_echo(exchange, true, 100000);
+        exchange_respond(exchange,
+                         &(struct response){.status = 408, .headers = "Connection: close\r\n", .body = body});
     } else if (behavior == CHUNKED_ECHO)
         send_chunked(exchange, body);
     else if (behavior == COMPRESSED_ECHO)
@@ -401,8 +409,8 @@ static void call(const refold_client *client, const struct scenario *scenario) {
     enum behavior behavior = scenario->behavior;
     refold_error *error = NULL;
     refold_execution *execution = get(client, &error);
-    CHECK((execution != NULL) ==
-          (behavior == SUCCESS || behavior == UNAVAILABLE || behavior == UNAVAILABLE_ECHO));
+    CHECK((execution != NULL) == (behavior == SUCCESS || behavior == UNAVAILABLE ||
+                                  behavior == UNAVAILABLE_ECHO || behavior == STALE_ECHO));
     check_error_has_no_secret(error);
     if (behavior == ECHO || behavior == ESCAPED_ECHO || behavior == COMPRESSED_ECHO ||
         behavior == CHUNKED_ECHO) {
