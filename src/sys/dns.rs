@@ -58,10 +58,12 @@ pub fn read_settings() {}
 
 #[cfg(all(unix, not(refold_portable)))]
 mod unix {
+    use super::super::descriptors::{above_streams, is_stream};
     use super::super::exhausted_resource;
     use super::{IpAddr, LookupError, Resource};
     use std::ffi::CString;
     use std::net::{Ipv4Addr, Ipv6Addr};
+    use std::os::unix::net::UnixDatagram;
     use std::{io, mem, ptr};
 
     /// Missing from libc.
@@ -77,20 +79,32 @@ mod unix {
         let mut list = ptr::null_mut();
         // SAFETY: the host is NUL-terminated, the service is absent, and both structures outlive the call.
         let code = unsafe { libc::getaddrinfo(host.as_ptr(), ptr::null(), &hints, &mut list) };
+        let error = io::Error::last_os_error();
+        if code == 0 {
+            return Ok(take_addresses(list));
+        }
+        // Without descriptors for its files and sockets, glibc reports that the name is unknown.
+        if let Some(resource) = exhausted_descriptors() {
+            return Err(LookupError::Resource(resource));
+        }
         match code {
-            0 => Ok(take_addresses(list)),
             libc::EAI_NONAME => Err(LookupError::NoSuchName),
             // glibc: the name exists, but has no address, or none of the requested family.
             #[cfg(target_os = "linux")]
             libc::EAI_NODATA | EAI_ADDRFAMILY => Ok(Vec::new()),
             libc::EAI_AGAIN => Err(LookupError::Temporary),
             libc::EAI_MEMORY => Err(LookupError::Resource(Resource::Memory)),
-            libc::EAI_SYSTEM => Err(match exhausted_resource(&io::Error::last_os_error()) {
+            libc::EAI_SYSTEM => Err(match exhausted_resource(&error) {
                 Some(resource) => LookupError::Resource(resource),
                 None => LookupError::Temporary,
             }),
             other => Err(LookupError::Other(other)),
         }
+    }
+
+    /// Returns the resource that is used up if no descriptor can be opened.
+    fn exhausted_descriptors() -> Option<Resource> {
+        exhausted_resource(&above_streams(UnixDatagram::unbound, is_stream).err()?)
     }
 
     /// Copies the addresses and frees the list.

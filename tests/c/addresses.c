@@ -12,6 +12,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -310,6 +312,8 @@ TEST(only_transient_lookup_failures_are_retried) {
     } rows[] = {
         {"EAI_AGAIN", EAI_AGAIN, 0, true, REFOLD_ERROR_RESOLVE, NULL},
         {"EAI_NONAME", EAI_NONAME, 0, false, REFOLD_ERROR_RESOLVE, "server.invalid: the name does not exist"},
+        {"EAI_NONAME without descriptors", EAI_NONAME, 0, false, REFOLD_ERROR_RESOURCE,
+         "server.invalid: this process has no file descriptor left"},
         {"EAI_NODATA", EAI_NODATA, 0, false, REFOLD_ERROR_RESOLVE, "server.invalid: the name has no address"},
         {"EAI_ADDRFAMILY", EAI_ADDRFAMILY, 0, false, REFOLD_ERROR_RESOLVE,
          "server.invalid: the name has no address"},
@@ -324,9 +328,14 @@ TEST(only_transient_lookup_failures_are_retried) {
         refold_options_set_max_retries(options, 1);
         refold_client *client = client_of(options);
         refold_error *error = NULL;
-        lookup_script((struct lookup){.error = rows[i].error, .number = rows[i].number});
+        bool exhausts = strstr(rows[i].name, "without descriptors") != NULL;
+        struct rlimit before;
+        getrlimit(RLIMIT_NOFILE, &before);
+        lookup_script(
+            (struct lookup){.error = rows[i].error, .number = rows[i].number, .exhausts = exhausts});
         check_case("%s", rows[i].name);
         CHECK(get(client, &error) == NULL);
+        setrlimit(RLIMIT_NOFILE, &before);
         CHECK_INT(lookup_count(), rows[i].is_retried ? 2 : 1);
         CHECK_INT(refold_error_attempts(error), rows[i].is_retried ? 2 : 1);
         CHECK_INT(refold_error_is_retryable(error), rows[i].is_retried);

@@ -219,6 +219,8 @@ static const struct rejection rejections[] = {
     {"not valid yet", "early", .code = REFOLD_ERROR_TLS, .message = "is not valid yet"},
     {"wrong host", "wrong-host", .code = REFOLD_ERROR_TLS,
      .message = "is for another host name: it names other.invalid"},
+    {"wrong host, from a trusted authority of the same name", "namesake", "other/namesake.pem",
+     .code = REFOLD_ERROR_TLS, .message = "is for another host name: it names other.invalid"},
     {"many hosts", "many-hosts", .code = REFOLD_ERROR_TLS,
      .message = "it names a.invalid, b.invalid, 192.0.2.1 and 2 more"},
     {"unknown authority", "unknown", .code = REFOLD_ERROR_TLS,

@@ -12,6 +12,7 @@
 #   weak          like good, with an RSA key of 1024 bits
 #   weak-chain    signed by weak-ca, which has an RSA key of 1024 bits
 #   impostor      signed by an authority that is named like ca, but has another key
+#   namesake      for another host, signed by an authority of the same name
 #   chained       signed by an intermediate authority, whose certificate is included, under unknown-ca
 #   many-hosts    for five hosts, none of which is this machine
 # and the folder hashed, which contains ca.pem in the form that SSL_CERT_DIR requires.
@@ -121,8 +122,9 @@ sign weak-chain weak-ca "$here" "$yesterday" "$later"
 sign many-hosts ca DNS:a.invalid,DNS:b.invalid,IP:192.0.2.1,IP:2001:db8::1,DNS:c.invalid "$yesterday" "$later"
 
 mkdir -p other
-(cd other && mkdir -p requests && authority ca)
+(cd other && mkdir -p requests && authority ca && authority namesake)
 sign impostor other/ca "$here" "$yesterday" "$later"
+sign namesake other/namesake DNS:other.invalid "$yesterday" "$later"
 
 key intermediate
 openssl_quietly req -new -key intermediate.key -subj "/CN=Test intermediate" -out requests/intermediate.csr

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed;
@@ -163,6 +164,11 @@ int getaddrinfo(const char *restrict name, const char *restrict service,
                 const struct addrinfo *restrict hints, struct addrinfo **restrict list) {
     (void)service;
     struct lookup own = wait_for_result(name);
+    struct rlimit limit;
+    if (own.exhausts && getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = 0;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
     if (own.crashes)
         *(volatile int *)NULL = 0;
     if (own.raises != 0)

@@ -11,6 +11,7 @@ struct lookup {
     const char *addresses[8]; /* numeric, returned in this order */
     int error;                /* EAI_AGAIN, ...: returned instead of the addresses */
     int number;               /* errno to set, for EAI_SYSTEM */
+    bool exhausts;            /* leave the process no descriptor, until its limit is raised again */
     bool crashes;             /* write to the address 0 */
     int raises;               /* a signal to raise on the thread of the lookup */
     bool silent; /* block until lookup_release(), then return the addresses, or EAI_AGAIN if there are none */

@@ -238,9 +238,9 @@ fn wait_without_timeout_has_no_limit() {
 fn timeout_bounds_the_wait_as_a_whole() {
     let message = |timeout, last| format!("the execution had not ended after {timeout} ms: {last}");
     for (timeout, attempts, last) in [
-        (1, 1, "the server has not responded yet"),
-        (399, 1, "the server has not responded yet"),
-        (400, 1, "the server has not responded yet"),
+        (1, 1, "the last poll has had no response yet"),
+        (399, 1, "the last poll has had no response yet"),
+        (400, 1, "the last poll has had no response yet"),
         (401, 1, "its last status is RUNNING"),
         (1399, 1, "its last status is RUNNING"),
         (1400, 1, "its last status is RUNNING"),
@@ -273,9 +273,10 @@ fn timeout_of_a_wait_reports_the_last_poll() {
         (vec![lost(), running(1)], "its last status is RUNNING".into()),
         (vec![response(429, r#"{"message": "slow down"}"#)], "slow down".into()),
         (vec![response(500, &format!(r#"{{"message": "{long}"}}"#))], long[..1000].into()),
-        (vec![running(1).after_ms(60_000)], "the server has not responded yet".into()),
+        (vec![running(1).after_ms(60_000)], "the last poll has had no response yet".into()),
         (vec![running(1), running(2).after_ms(60_000)], "its last status is RUNNING".into()),
-        (vec![lost(), running(2).after_ms(60_000)], "the server has not responded yet".into()),
+        (vec![lost(), running(2).after_ms(60_000)], "the last poll has had no response yet".into()),
+        (vec![status(503), running(2).after_ms(60_000)], "the last poll has had no response yet".into()),
     ];
     for (steps, last) in cases {
         let client = client(steps);

@@ -39,28 +39,34 @@ pub fn invalid(detail: &str) -> String {
 }
 
 /// The certificate was issued by an authority that is not trusted. If intermediates were sent, `root` issued the last.
-pub fn untrusted_issuer(issuer: &str, root: &str) -> String {
-    let under = if root == issuer { String::new() } else { format!(" under {}", quote(root)) };
-    let issuer = quote(issuer);
+pub fn untrusted_issuer(issuer: Option<&str>, root: Option<&str>) -> String {
+    let (issuer, under) = match root == issuer {
+        true => (quote(issuer, MAX_NAME), String::new()),
+        false => (quote(issuer, MAX_NAME_OF_TWO), format!(" under {}", quote(root, MAX_NAME_OF_TWO))),
+    };
     format!(
         "the server's certificate was issued by {issuer}{under}, not trusted here (refold_options_set_ca_file adds it)"
     )
 }
 
 /// The root of this name has another key than the one that signed the chain.
-pub fn untrusted_chain(root: &str) -> String {
-    let root = quote(root);
+pub fn untrusted_chain(root: Option<&str>) -> String {
+    let root = quote(root, MAX_NAME);
     format!("the server's chain does not end in a trusted root: the one named {root} here has another key")
 }
 
 /// The certificate names other hosts.
 pub fn other_host(names: &[Cow<'_, str>]) -> String {
     const SHOWN: usize = 3;
+    const SHOWN_CHARS: usize = 70;
     if names.is_empty() {
         return NO_HOST.into();
     }
-    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| shorten(name)).collect();
-    let more = match names.len().saturating_sub(SHOWN) {
+    let mut shown: Vec<String> = names.iter().take(SHOWN).map(|name| shorten(name, MAX_NAME)).collect();
+    while shown.iter().map(|name| name.chars().count()).sum::<usize>() > SHOWN_CHARS {
+        shown.pop();
+    }
+    let more = match names.len() - shown.len() {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
@@ -84,22 +90,25 @@ pub fn unsupported_key(key: impl Display) -> String {
     format!("the server's certificate has {key}, which is not supported")
 }
 
-/// A text of a certificate in quotes, without characters that could be taken for something else.
-fn quote(name: &str) -> String {
-    format!("\"{}\"", shorten(name))
+/// The maximum length of a name in a message, in characters, and of each of two.
+const MAX_NAME: usize = 40;
+const MAX_NAME_OF_TWO: usize = 24;
+
+/// The name of an authority in quotes, without characters that could be taken for something else.
+fn quote(name: Option<&str>, max_chars: usize) -> String {
+    name.map_or("an authority without a name".into(), |name| format!("\"{}\"", shorten(name, max_chars)))
 }
 
-fn shorten(name: &str) -> String {
-    const MAX_CHARS: usize = 40;
+fn shorten(name: &str, max_chars: usize) -> String {
     let is_plain = |character: char| {
         let is_invisible = matches!(character, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}');
         !character.is_control() && !is_invisible && !matches!(character, '"' | '{' | '[' | '\u{feff}')
     };
     let plain = |character| if is_plain(character) { character } else { '?' };
-    if name.chars().count() <= MAX_CHARS {
+    if name.chars().count() <= max_chars {
         name.chars().map(plain).collect()
     } else {
-        name.chars().take(MAX_CHARS - 3).map(plain).chain("...".chars()).collect()
+        name.chars().take(max_chars - 3).map(plain).chain("...".chars()).collect()
     }
 }
 
@@ -114,8 +123,25 @@ mod tests {
             ("\x1b]2;\x07\u{202e}\"", "\"?]2;???\""),
             ("Bücher 東京", "\"Bücher 東京\""),
         ];
-        cases.iter().for_each(|(name, shown)| assert_eq!(quote(name), *shown));
-        assert_eq!(shorten(&"x".repeat(64)), format!("{}...", "x".repeat(37)));
+        cases.iter().for_each(|(name, shown)| assert_eq!(quote(Some(name), MAX_NAME), *shown));
+        assert_eq!(shorten(&"x".repeat(64), MAX_NAME), format!("{}...", "x".repeat(37)));
+        assert_eq!(quote(None, MAX_NAME), "an authority without a name");
+    }
+
+    #[test]
+    fn long_names_leave_a_sentence_readable() {
+        let [one, other] = ["x".repeat(64), "y".repeat(64)];
+        let hosts: Vec<_> = ["a", "b", "c", "d"].map(|name| Cow::Owned(name.repeat(63))).into();
+        let reasons = [
+            untrusted_issuer(Some(&one), Some(&one)),
+            untrusted_issuer(Some(&one), Some(&other)),
+            untrusted_chain(Some(&one)),
+            other_host(&hosts),
+        ];
+        for reason in reasons {
+            let peer = "127.0.0.1:40000".into();
+            crate::error::message::assert_readable(crate::error::ErrorKind::Tls { peer, reason });
+        }
     }
 
     #[test]

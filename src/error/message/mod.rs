@@ -89,7 +89,7 @@ impl fmt::Display for Error {
 }
 
 /// The last poll of a wait that ran out of time had no response.
-pub const NO_RESPONSE_YET: &str = "the server has not responded yet";
+pub const NO_RESPONSE_YET: &str = "the last poll has had no response yet";
 
 /// The last poll of a wait that ran out of time returned an execution with this status.
 pub fn last_status(status: &str) -> String {

@@ -102,29 +102,35 @@ fn hosts(mut names: Reader<'_>) -> Vec<Cow<'_, str>> {
 pub struct Name<'a>(pub &'a [u8]);
 
 impl Name<'_> {
-    /// The common name, or else the organizational unit or organization.
-    pub fn text(&self) -> String {
-        let texts = [COMMON_NAME, ORGANIZATIONAL_UNIT, ORGANIZATION].map(|id| self.attribute(id));
-        texts.into_iter().flatten().next().unwrap_or_else(|| "an authority without a name".into())
+    /// The common name, or else the organizational unit or organization, or else the last attribute, which is the most
+    /// specific one. `None` if the name is empty.
+    pub fn text(&self) -> Option<String> {
+        let wanted = [COMMON_NAME, ORGANIZATIONAL_UNIT, ORGANIZATION];
+        let found = wanted.iter().find_map(|wanted| self.attribute(|id| id == *wanted));
+        found.or_else(|| self.attribute(|_| true))
     }
 
-    fn attribute(&self, wanted: &[u8]) -> Option<String> {
+    /// The last attribute whose identifier is `wanted`. One element of the name can have several attributes.
+    fn attribute(&self, wanted: impl Fn(&[u8]) -> bool) -> Option<String> {
+        let mut found = None;
         let mut sets = Reader(self.0);
         while let Some(set) = sets.take(SET) {
-            let mut parts = Reader(Reader(set).take(SEQUENCE)?);
-            if parts.take(OBJECT_ID)? == wanted {
-                let (tag, text) = parts.next()?;
-                return Some(match tag {
-                    BMP_STRING => {
-                        let units: Vec<u16> =
-                            text.chunks_exact(2).map(|unit| u16::from_be_bytes([unit[0], unit[1]])).collect();
-                        String::from_utf16_lossy(&units)
-                    }
-                    _ => String::from_utf8_lossy(text).into_owned(),
-                });
+            let mut attributes = Reader(set);
+            while let Some(attribute) = attributes.take(SEQUENCE) {
+                let mut parts = Reader(attribute);
+                if parts.take(OBJECT_ID).is_some_and(&wanted) {
+                    found = parts.next();
+                }
             }
         }
-        None
+        found.map(|(tag, text)| match tag {
+            BMP_STRING => {
+                let units: Vec<u16> =
+                    text.chunks_exact(2).map(|unit| u16::from_be_bytes([unit[0], unit[1]])).collect();
+                String::from_utf16_lossy(&units)
+            }
+            _ => String::from_utf8_lossy(text).into_owned(),
+        })
     }
 }
 
@@ -277,21 +283,27 @@ mod tests {
     }
 
     #[test]
-    fn names_are_read_from_any_string_type() {
+    fn names_are_read_from_any_attribute_and_string_type() {
+        const DOMAIN_COMPONENT: &[u8] = &[0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 1, 25];
         let name = |id: &[u8], tag: u8, text: &[u8]| {
             let parts = [&[6, id.len() as u8], id, &[tag, text.len() as u8], text].concat();
             [&[SET, parts.len() as u8 + 2, SEQUENCE, parts.len() as u8], &parts[..]].concat()
         };
         let both =
             [name(ORGANIZATION, 0x13, b"Example"), name(COMMON_NAME, 0x0c, "Bücher".as_bytes())].concat();
+        // One element with both attributes.
+        let joined = [&[SET, 32], &both[2..18], &both[20..]].concat();
+        let components = [name(DOMAIN_COMPONENT, 0x16, b"com"), name(DOMAIN_COMPONENT, 0x16, b"example")];
         let cases = [
-            (both, "Bücher"),
-            (name(ORGANIZATION, 0x13, b"Example"), "Example"),
-            (name(ORGANIZATIONAL_UNIT, 0x14, b"\xff"), "\u{fffd}"),
-            (name(COMMON_NAME, BMP_STRING, &[0x67, 0x71, 0x4e, 0xac]), "東京"),
-            (vec![], "an authority without a name"),
+            (both, Some("Bücher")),
+            (joined, Some("Bücher")),
+            (name(ORGANIZATION, 0x13, b"Example"), Some("Example")),
+            (name(ORGANIZATIONAL_UNIT, 0x14, b"\xff"), Some("\u{fffd}")),
+            (name(COMMON_NAME, BMP_STRING, &[0x67, 0x71, 0x4e, 0xac]), Some("東京")),
+            (components.concat(), Some("example")),
+            (vec![], None),
         ];
-        cases.iter().for_each(|(name, text)| assert_eq!(Name(name).text(), *text));
+        cases.iter().for_each(|(name, text)| assert_eq!(Name(name).text().as_deref(), *text));
     }
 
     #[test]

@@ -103,13 +103,15 @@ fn explain_chain(
     roots: &RootCertStore,
 ) -> String {
     let Some(leaf) = Certificate::parse(certificate) else { return explain_certificate(error) };
-    if leaf.is_self_issued() && !is_root(&leaf, roots) {
+    if leaf.is_self_issued() && is_issuer_untrusted(&leaf, error, roots) {
         return if leaf.is_authority { message::SELF_SIGNED_CA } else { message::SELF_SIGNED }.into();
     }
     let root = last_issuer(&leaf, intermediates);
-    let wrong_root = || message::untrusted_chain(&root.text());
+    let wrong_root = || message::untrusted_chain(root.text().as_deref());
     match error {
-        CertificateError::UnknownIssuer => message::untrusted_issuer(&leaf.issuer.text(), &root.text()),
+        CertificateError::UnknownIssuer => {
+            message::untrusted_issuer(leaf.issuer.text().as_deref(), root.text().as_deref())
+        }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             message::other_host(&leaf.hosts)
         }
@@ -137,8 +139,9 @@ fn explain_chain(
 /// The issuer of the last certificate of the chain that the server sent.
 fn last_issuer<'a>(leaf: &Certificate<'a>, intermediates: &'a [CertificateDer<'_>]) -> Name<'a> {
     let mut issuer = leaf.issuer;
-    // Not more steps than certificates, because they may form a circle.
-    for _ in intermediates {
+    // No accepted chain has more steps. Certificates may form a circle, and there may be thousands.
+    const MAX_STEPS: usize = 8;
+    for _ in 0..MAX_STEPS {
         let mut parsed = intermediates.iter().filter_map(|intermediate| Certificate::parse(intermediate));
         match parsed.find(|intermediate| intermediate.subject == issuer) {
             Some(intermediate) => issuer = intermediate.issuer,
@@ -148,11 +151,19 @@ fn last_issuer<'a>(leaf: &Certificate<'a>, intermediates: &'a [CertificateDer<'_
     issuer
 }
 
-fn is_root(certificate: &Certificate<'_>, roots: &RootCertStore) -> bool {
-    roots.roots.iter().any(|anchor| {
-        Name(&anchor.subject) == certificate.subject
-            && PublicKey(&anchor.subject_public_key_info) == certificate.key
-    })
+/// Whether a certificate that names itself as its issuer was not issued by a root. A root can have the same name.
+fn is_issuer_untrusted(
+    certificate: &Certificate<'_>,
+    error: &CertificateError,
+    roots: &RootCertStore,
+) -> bool {
+    let mut namesakes = roots.roots.iter().filter(|anchor| Name(&anchor.subject) == certificate.issuer);
+    match error {
+        CertificateError::BadSignature => {
+            namesakes.all(|anchor| PublicKey(&anchor.subject_public_key_info) != certificate.key)
+        }
+        _ => namesakes.next().is_none(),
+    }
 }
 
 /// Explains why the signature of the handshake is not accepted.
