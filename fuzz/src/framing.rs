@@ -142,6 +142,9 @@ fn chunks(mut content: &[u8]) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     loop {
         let end = content.windows(2).position(|end| end == b"\r\n")?;
+        if content[..end].contains(&b'\r') {
+            return None;
+        }
         // A semicolon starts a chunk extension, which is ignored.
         let digits = content[..end].split(|byte| *byte == b';').next()?;
         let blanks = digits.iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t')).count();

@@ -313,7 +313,7 @@ mod tests {
         let valid = [
             "0\r\n\r\n",
             "2\r\n+-\r\n0\r\n+: a\r\n\r\n",
-            "1 \t;a=\"b\"\r\n\n\r\n1;\r\r\r\na\r\n0;a\r\n",
+            "1 \t;a=\"b\"\r\n\n\r\n1;\r\na\r\n0;a\r\n",
             "00000A\r\n0123456789\r\nB\r\n01234567890\r\n",
             "ffffffffffffffffffff\r\n+",
             "3\r\n+\r\n\r\n1\r",
@@ -327,6 +327,9 @@ mod tests {
             "1\n",
             "1h\r\n",
             "1;a\nb",
+            "1\ra\r\n",
+            "1;\r\r\n",
+            "1;a\rb\r\n",
             "1\r\na\r\n+0\r\n",
             "1\r\na\r\n\r\n",
             "1\u{a0}",
