@@ -346,6 +346,8 @@ mod tests {
             (r#"<\"quoted\"\u00"#, "<***"),
             (r#"<\"quoted\"\ud83d\ud83d"#, "<***"),
             (r#"<\"quoted\"\ud83d\u00e9"#, r#"<\"quoted\"\ud83d\u00e9"#),
+            (r#"<\"quoted\"\ude00"#, r#"<\"quoted\"\ude00"#),
+            (r#"<\"quo\ude00\"quot"#, r#"<\"quo\ude00***"#),
             (r#"<\"quoted>"#, r#"<\"quoted>"#),
             ("", ""),
         ] {

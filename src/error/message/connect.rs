@@ -244,3 +244,21 @@ pub fn alert_name(alert: u8) -> Cow<'static, str> {
 pub fn invalid_records(reason: &str) -> String {
     format!("the received data is not valid TLS: {reason}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn three_addresses_are_listed() {
+        let addresses: Vec<IpAddr> = (1..=5).map(|last| Ipv4Addr::new(127, 0, 0, last).into()).collect();
+        for (count, expected) in [
+            (1, "refused (127.0.0.1)"),
+            (3, "refused (127.0.0.1, 127.0.0.2, 127.0.0.3)"),
+            (5, "refused (127.0.0.1, 127.0.0.2, 127.0.0.3 and 2 more)"),
+        ] {
+            assert_eq!(at_addresses("refused", &addresses[..count]), expected);
+        }
+    }
+}

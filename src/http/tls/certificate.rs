@@ -254,9 +254,16 @@ mod tests {
 
     #[test]
     fn algorithms_are_named() {
-        let cases: [(&[u8], &str); 5] = [
+        let cases: [(&[u8], &str); 12] = [
             (&[6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 4], "ECDSA and SHA-512"),
             (&[6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 5, 5, 0], "RSA and SHA-1"),
+            (&[6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2], "ECDSA and SHA-256"),
+            (&[6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 3], "ECDSA and SHA-384"),
+            (&[6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 10], "RSA-PSS with these parameters"),
+            (&[6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 14], "RSA and SHA-224"),
+            (&[6, 7, 0x2a, 0x86, 0x48, 0xce, 0x38, 4, 3], "DSA and SHA-1"),
+            (&[6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 3, 2], "DSA and SHA-256"),
+            (&[6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 3, 18], "ML-DSA"),
             (&[6, 3, 0x2b, 0x65, 0x71], "Ed448"),
             (&[6, 4, 0x2a, 0x86, 0x48, 5], "the algorithm 1.2.840.5"),
             (&[], "the algorithm "),
@@ -271,6 +278,8 @@ mod tests {
             (curve(&[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7]), None),
             (curve(&[0x2b, 0x81, 4, 0, 34]), None),
             (curve(&[0x2b, 0x81, 4, 0, 35]), Some("an ECDSA key on the curve P-521")),
+            (curve(&[0x2b, 0x81, 4, 0, 10]), Some("an ECDSA key on the curve secp256k1")),
+            (vec![6, 7, 0x2a, 0x86, 0x48, 0xce, 0x38, 4, 1], Some("a DSA key")),
             (curve(&[0x2b, 0x24, 3]), Some("an ECDSA key on the curve 1.3.36.3")),
             (vec![6, 3, 0x2b, 0x65, 0x70], None),
             (vec![6, 3, 0x2b, 0x65, 0x71], Some("an Ed448 key")),
