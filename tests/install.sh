@@ -159,7 +159,7 @@ get_target_property(import refold::refold IMPORTED_IMPLIB)
 message(STATUS "found ${dll} and ${import}")
 END
         cmake -S "$windows/project" -B "$windows/build" -DCMAKE_SYSTEM_NAME=Windows \
-            -DCMAKE_PREFIX_PATH="$windows/prefix" | grep -q "/bin/refold.dll and .*/lib/$1"
+            -DCMAKE_PREFIX_PATH="$windows/prefix" | grep -q "/bin/refold.dll and .*/$1\$"
 }
 
 configure_cmake() {
