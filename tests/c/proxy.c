@@ -725,9 +725,8 @@ TEST(an_unknown_proxy_name_is_identified) {
     refold_client *client = client_of(options);
     refold_error *error = NULL;
     CHECK(get(client, &error) == NULL);
-    EXPECT_ERROR(error, REFOLD_ERROR_RESOLVE,
-                 "could not look up the proxy proxy.invalid: the name does not exist (proxy set by "
-                 "refold_options_set_proxy)");
+    CHECK_CONTAINS(refold_error_message(error), "could not look up the proxy proxy.invalid: ");
+    EXPECT_ERROR(error, REFOLD_ERROR_RESOLVE, " (proxy set by refold_options_set_proxy)");
     refold_client_free(client);
 }
 
