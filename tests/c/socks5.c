@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "client.h"
 #include "lookup.h"
+#include "proxies.h"
 
 #include <arpa/inet.h>
 #include <netdb.h>
@@ -105,31 +106,10 @@ static const struct hop hops[] = {
 struct second_hop {
     const struct hop *hop;
     struct server *server;
-    const char *user, *password; /* NULL: no login */
+    struct proxy_options options; /* the login */
     pthread_mutex_t lock;
     char targets[600]; /* guarded by lock */
 };
-
-static bool read_text(struct exchange *exchange, char text[256]) {
-    unsigned char length;
-    if (!exchange_read_exactly(exchange, &length, 1) || !exchange_read_exactly(exchange, text, length))
-        return false;
-    text[length] = '\0';
-    return true;
-}
-
-static bool greet(struct exchange *exchange, const struct second_hop *proxy) {
-    char greeting[3], version, user[256], password[256];
-    if (!exchange_read_exactly(exchange, greeting, 3))
-        return false;
-    exchange_send(exchange, (char[]){5, greeting[2]}, 2);
-    if (proxy->user == NULL)
-        return true;
-    bool matches = exchange_read_exactly(exchange, &version, 1) && read_text(exchange, user) &&
-                   read_text(exchange, password) && strcmp(user, proxy->user) == 0 &&
-                   strcmp(password, proxy->password) == 0;
-    return exchange_send(exchange, matches ? "\1\0" : "\1\1", 2) && matches;
-}
 
 /* The address that the client asks for; "" after an error. */
 static void read_target(struct exchange *exchange, char target[INET6_ADDRSTRLEN]) {
@@ -156,7 +136,7 @@ static int what_to_do(struct second_hop *proxy, const char *target) {
 static void serve_hop(struct exchange *exchange) {
     struct second_hop *proxy = exchange_data(exchange);
     char target[INET6_ADDRSTRLEN];
-    if (!greet(exchange, proxy)) {
+    if (!socks5_greet(exchange, &proxy->options)) {
         exchange_close(exchange);
         return;
     }
@@ -184,8 +164,7 @@ static void serve_hop(struct exchange *exchange) {
 static struct second_hop *start_hop(const struct hop *hop, const char *login) {
     static struct second_hop proxy;
     proxy = (struct second_hop){.hop = hop, .lock = PTHREAD_MUTEX_INITIALIZER};
-    proxy.user = login == NULL ? NULL : "user";
-    proxy.password = "word";
+    proxy.options = (struct proxy_options){.user = login == NULL ? NULL : "user", .password = "word"};
     proxy.server = serve(&(struct server_options){.responses = &(struct response){.body = COMPLETED},
                                                   .response_count = 1,
                                                   .certificate = "wrong-host"});

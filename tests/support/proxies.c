@@ -81,7 +81,7 @@ static bool log_in(struct exchange *exchange, const struct proxy_options *option
     return exchange_send(exchange, authorized ? "\1\0" : "\1\1", 2) && authorized;
 }
 
-static bool greet(struct exchange *exchange, const struct proxy_options *options) {
+bool socks5_greet(struct exchange *exchange, const struct proxy_options *options) {
     unsigned char start[2], methods[255];
     char wanted = options->user == NULL ? 0 : 2;
     if (!exchange_read_exactly(exchange, start, 2) || start[0] != 5 ||
@@ -117,7 +117,7 @@ static void serve_socks(struct exchange *exchange) {
     struct proxy *proxy = exchange_data(exchange);
     char target[300];
     int address_type;
-    if (greet(exchange, &proxy->options) && read_target(exchange, target, &address_type)) {
+    if (socks5_greet(exchange, &proxy->options) && read_target(exchange, target, &address_type)) {
         note_target(proxy, target, address_type);
         /* The bound address: IPv6 if the request had a host name. */
         char reply[22] = {5, 0, 0, address_type == 3 ? 4 : 1};

@@ -26,4 +26,8 @@ size_t proxy_targets(struct proxy *proxy);
 /* The address type of the last SOCKS5 request: 1 IPv4, 3 host name, 4 IPv6. */
 int proxy_address_type(struct proxy *proxy);
 
+/* The start of a SOCKS5 dialogue, for handlers of a server: selects the authentication method and checks the
+ * login. Returns false if the client is rejected or gone. */
+bool socks5_greet(struct exchange *exchange, const struct proxy_options *options);
+
 #endif
