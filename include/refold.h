@@ -418,6 +418,42 @@ const char *refold_code_name(refold_code code);
  * \{
  */
 
+/** How much is logged. Each level includes those before it. */
+typedef int32_t refold_log_level;
+
+/** The values of refold_log_level. */
+typedef enum refold_log_level_value {
+    /** Nothing. */
+    REFOLD_LOG_OFF = 0,
+    /**
+     * What passed by itself: each retry and each failed poll, with its reason and the pause that follows,
+     * and each connection that was lost while idle.
+     */
+    REFOLD_LOG_WARN = 1,
+    /** The end of each call and poll: status or error, attempts, times, bytes, connection and request id. */
+    REFOLD_LOG_INFO = 2,
+    /**
+     * Each phase of a call: lookups and addresses, connection attempts, proxy, TLS version, cipher suite and
+     * certificate, reuse of connections, header fields.
+     */
+    REFOLD_LOG_DEBUG = 3,
+} refold_log_level_value;
+
+/**
+ * Called with each line of the log, on the thread that makes the call, and on several threads at once.
+ *
+ * The time it takes is added to that of the call, and no timeout or token interrupts it. It may call any
+ * function of this header except refold_client_free() for the same client; calls that it makes itself are
+ * not logged. It must return normally: no exception, longjmp() or pthread_exit().
+ *
+ * \param level      The level of the line.
+ * \param message    One line of UTF-8 without control characters, at most 1,023 bytes. It is borrowed until
+ *                   the function returns. It contains no secret: neither an API key, a token, a proxy
+ *                   password, nor the value of a field set by refold_options_set_header().
+ * \param user_data  The pointer that was passed to refold_options_set_log().
+ */
+typedef void (*refold_log_fn)(refold_log_level level, const char *message, void *user_data);
+
 /**
  * Creates options with all settings at their defaults.
  *
@@ -429,9 +465,11 @@ refold_options *refold_options_new(void);
  * Creates options with settings from the environment and all others at their defaults.
  *
  * Reads REFOLD_API_KEY and REFOLD_LINKED_ACCOUNT_ID (see refold_options_set_api_key()), REFOLD_SESSION_TOKEN
- * (refold_options_set_session_token()) and REFOLD_BASE_URL (refold_options_set_base_url()). An empty variable
- * counts as unset. Set-uid and set-gid programs read none of them. As with getenv(), no other thread may
- * modify the environment meanwhile.
+ * (refold_options_set_session_token()), REFOLD_BASE_URL (refold_options_set_base_url()) and REFOLD_LOG. The
+ * last is "warn", "info" or "debug" for a log of that level on standard error, a line `refold LEVEL message`
+ * each, or "off". Lines that standard error cannot take at once are dropped. An empty variable counts as
+ * unset. Set-uid and set-gid programs read none of them. As with getenv(), no other thread may modify the
+ * environment meanwhile.
  *
  * \return New options, to be freed with refold_options_free(). NULL only after an internal error.
  */
@@ -596,6 +634,42 @@ void refold_options_set_user_agent(refold_options *options, const char *product)
  * \param allow  Default: false.
  */
 void refold_options_set_allow_plaintext(refold_options *options, bool allow);
+
+/**
+ * Sets a further header field, which each request to the server carries after the library's own.
+ *
+ * A field of the same name, in any case of letters, is replaced. At most 32 fields of 8 KiB together can be
+ * set. Fields that the library or the connection sets are refused: host, content-length, transfer-encoding,
+ * connection, te, trailer, upgrade, expect, accept, accept-encoding, user-agent, authorization,
+ * proxy-authorization, x-api-key and linked_account_id. A proxy that opens a tunnel does not receive them.
+ *
+ * Values are secrets: they are wiped like an API key, and redacted where a server echoes one, unless it is
+ * shorter than four bytes.
+ *
+ * \param name   The name: letters, digits and the characters !#$%&'*+-.^_`|~. NULL, with a NULL value,
+ *               removes all fields.
+ * \param value  The value, without control characters except for tabs, or NULL to remove the field. Blanks
+ *               around it are not sent.
+ */
+void refold_options_set_header(refold_options *options, const char *name, const char *value);
+
+/**
+ * Sets a function that receives the log: what calls do, for people who look for the cause of a failure or a
+ * delay.
+ *
+ * The introduction of this header explains the lines. They never contain a secret. Without a log, a call
+ * spends no time on it.
+ *
+ * \param level       The level; REFOLD_LOG_OFF for no log. Default: that of REFOLD_LOG for options from the
+ *                    environment, otherwise REFOLD_LOG_OFF.
+ * \param on_message  The function, or NULL for no log.
+ * \param user_data   Passed to the function unchanged. It must remain valid until every client made from the
+ *                    options is freed and none of its calls is running.
+ */
+void refold_options_set_log(refold_options *options,
+                            refold_log_level level,
+                            refold_log_fn on_message,
+                            void *user_data);
 
 /** \} */
 
@@ -776,6 +850,44 @@ refold_execution *refold_parse_execution(const char *json, size_t length, refold
 
 /** \} */
 
+/* Times -------------------------------------------------------------------------------------------------- */
+
+/**
+ * \defgroup times Times
+ * \brief The parts of a call that are timed.
+ * \{
+ */
+
+/**
+ * A part of a call that is timed.
+ *
+ * refold_execution_timing_us() and refold_error_timing_us() return its time in microseconds. All but the
+ * first are of the last attempt, and follow one another. Times come from a monotonic clock and are rounded
+ * down.
+ */
+typedef int32_t refold_timing;
+
+/** The values of refold_timing. */
+typedef enum refold_timing_value {
+    /**
+     * The call from its beginning to its end, with all attempts and the pauses between them. Of a snapshot
+     * that a wait obtained: the poll that obtained it. Of the error of a wait: the whole wait.
+     */
+    REFOLD_TIMING_TOTAL = 0,
+    /** The lookup of host names. -1 for an address, for localhost, and on a reused connection. */
+    REFOLD_TIMING_RESOLVE = 1,
+    /** Connecting, including the dialogue with a proxy. -1 on a reused connection. */
+    REFOLD_TIMING_CONNECT = 2,
+    /** The TLS handshake. -1 without TLS, and on a reused connection. */
+    REFOLD_TIMING_TLS = 3,
+    /** From the first byte of the request to the first byte of the response. */
+    REFOLD_TIMING_FIRST_BYTE = 4,
+    /** From there to the last byte of the response. Not counted is the parsing after that. */
+    REFOLD_TIMING_TRANSFER = 5,
+} refold_timing_value;
+
+/** \} */
+
 /* Error -------------------------------------------------------------------------------------------------- */
 
 /**
@@ -891,6 +1003,17 @@ uint32_t refold_error_attempts(const refold_error *error);
  *         the REFOLD_ERROR_TIMEOUT of a wait; if there was no memory for it; and if `error` is NULL.
  */
 const refold_error *refold_error_cause(const refold_error *error);
+
+/**
+ * Returns how long a part of the failed call took.
+ *
+ * The part in which the call ended counts up to that moment.
+ *
+ * \param timing  The part; any number.
+ * \return The time in microseconds; -1 if the call did not go through the part, for a call that did not
+ *         begin, for a number that is not a part, and if `error` is NULL.
+ */
+int64_t refold_error_timing_us(const refold_error *error, refold_timing timing);
 
 /** \} */
 
@@ -1078,6 +1201,34 @@ const refold_node *refold_execution_node_by_id(const refold_execution *execution
  * \return A value that is valid until the execution is freed; NULL only if `execution` is NULL.
  */
 const refold_json *refold_execution_json(const refold_execution *execution);
+
+/**
+ * Returns how long a part of the call took that fetched the execution.
+ *
+ * Of a snapshot that a wait obtained, the call is the poll that obtained it.
+ *
+ * \param timing  The part; any number.
+ * \return The time in microseconds; -1 if the call did not go through the part, for an execution made from
+ *         text, for a number that is not a part, and if `execution` is NULL.
+ */
+int64_t refold_execution_timing_us(const refold_execution *execution, refold_timing timing);
+
+/**
+ * Returns the number of attempts of the call, or of the poll of a wait, that fetched the execution.
+ *
+ * \return The number, at least 1; 0 for an execution made from text and if `execution` is NULL.
+ */
+uint32_t refold_execution_attempts(const refold_execution *execution);
+
+/**
+ * Returns the id of the request that fetched the execution, to be quoted to Refold's support.
+ *
+ * This is the header field x-request-id of the response.
+ *
+ * \return A string that is valid until the execution is freed; NULL if the response has no such field or one
+ *         that is not UTF-8, for an execution made from text, and if `execution` is NULL.
+ */
+const char *refold_execution_request_id(const refold_execution *execution);
 
 /** Returns the field `node_id`, which is unique within its execution. */
 const char *refold_node_id(const refold_node *node);

@@ -5,43 +5,48 @@
 mod tests;
 
 use std::hash::{BuildHasher, RandomState};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{mem, process};
 
+use crate::alloc::try_push;
 use crate::cancel::CancelToken;
 use crate::context::{CallContext, Clock, Interruption};
 use crate::envelope;
 use crate::error::message::{self, argument};
 use crate::error::{Error, ErrorKind, Phase};
-use crate::execution::Execution;
+use crate::execution::{Execution, without_nul};
 use crate::http::Http;
 use crate::http::credentials::{Credentials, CurrentCredentials};
+use crate::http::exchange::AttemptReport;
 use crate::http::response::{BodyFault, Response};
 use crate::http::url::ExecutionId;
+use crate::log::{CallEnd, Event, Log, Outcome};
 use crate::options::{Options, timeout_from_ms};
 use crate::redact::Redactor;
 use crate::retry::{PollSchedule, pause_before_retry};
-use crate::secret::Secret;
+use crate::timing::Timings;
 
 /// The maximum length of the last failure in the error of a wait, in characters.
 const MAX_QUOTED_FAILURE: usize = 1000;
 
 /// The part of a client that talks to the server. Unit tests substitute their own.
 pub trait Transport {
-    /// Requests an execution once. A response of any status is a success.
+    /// Requests an execution once. A response of any status is a success. Stores in `report` what the attempt went through.
     fn get(
         &self,
         id: &ExecutionId<'_>,
         credentials: &Arc<Credentials>,
         context: &CallContext,
+        report: &mut AttemptReport,
     ) -> Result<Response, ErrorKind>;
 
     /// The error of a call that was interrupted in this phase.
     fn interrupted(&self, interruption: Interruption, phase: Phase) -> ErrorKind;
 
-    /// The secrets of the proxy, which no message may contain.
-    fn proxy_secrets(&self) -> Vec<Secret>;
+    /// Redacts the secrets of a call with these credentials, and those of the settings.
+    fn redactor(&self, credentials: &Credentials) -> Redactor;
 }
 
 impl Transport for Http {
@@ -50,16 +55,17 @@ impl Transport for Http {
         id: &ExecutionId<'_>,
         credentials: &Arc<Credentials>,
         context: &CallContext,
+        report: &mut AttemptReport,
     ) -> Result<Response, ErrorKind> {
-        Http::get(self, id, credentials, context)
+        Http::get(self, id, credentials, context, report)
     }
 
     fn interrupted(&self, interruption: Interruption, phase: Phase) -> ErrorKind {
         Http::interrupted(self, interruption, phase)
     }
 
-    fn proxy_secrets(&self) -> Vec<Secret> {
-        Http::proxy_secrets(self)
+    fn redactor(&self, credentials: &Credentials) -> Redactor {
+        Http::redactor(self, credentials)
     }
 }
 
@@ -75,13 +81,50 @@ pub struct Client<T: Transport = Http> {
     poll_interval: Duration,
     max_response_bytes: u64,
     credentials: CurrentCredentials,
+    log: Option<Log>,
 }
 
-/// What a successful call returns to a wait.
-struct Fetched {
-    execution: Arc<Execution>,
-    retry_after: Option<Duration>,
+/// An execution, and what is known about the call that fetched it.
+pub struct Snapshot {
+    execution: Execution,
     attempts: u32,
+    timings: Timings,
+    /// NUL-terminated.
+    request_id: Option<Vec<u8>>,
+    retry_after: Option<Duration>,
+}
+
+impl Snapshot {
+    /// How many attempts the call, or the poll, has started; 0 if the execution was made from text.
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// The times of the last attempt, and of the call or the poll as a whole.
+    pub fn timings(&self) -> &Timings {
+        &self.timings
+    }
+
+    /// The id that the server gave the request, NUL-terminated.
+    pub fn request_id(&self) -> Option<&[u8]> {
+        self.request_id.as_deref()
+    }
+}
+
+impl From<Execution> for Snapshot {
+    /// An execution that was made from text.
+    fn from(execution: Execution) -> Snapshot {
+        let timings = Timings::default();
+        Snapshot { execution, attempts: 0, timings, request_id: None, retry_after: None }
+    }
+}
+
+impl Deref for Snapshot {
+    type Target = Execution;
+
+    fn deref(&self) -> &Execution {
+        &self.execution
+    }
 }
 
 impl Client {
@@ -94,6 +137,7 @@ impl Client {
             timeout: configuration.http.timeout,
             max_retries: configuration.max_retries,
             poll_interval: configuration.poll_interval,
+            log: configuration.log,
             max_response_bytes: configuration.http.max_response_bytes,
             transport: Http::new(configuration.http)?,
             credentials: CurrentCredentials::new(configuration.credentials)?,
@@ -117,44 +161,73 @@ impl<T: Transport> Client<T> {
         &self,
         execution_id: Option<&[u8]>,
         cancel: Option<&Arc<CancelToken>>,
-    ) -> Result<Arc<Execution>, Error> {
+    ) -> Result<Arc<Snapshot>, Error> {
         let id = ExecutionId::parse(execution_id).map_err(Error::invalid_argument)?;
-        let context = CallContext::new(self.clock.clone(), self.timeout, cancel.cloned());
-        self.call(&id, &self.credentials.get()?, &context).map(|fetched| fetched.execution)
+        let context = self.begin(self.timeout, cancel);
+        context.debug(|| Event::GetBegins { id: id.as_str(), timeout: self.timeout });
+        self.call(&id, &self.credentials.get()?, &context, &mut AttemptReport::default())
     }
 
-    /// Makes attempts until one succeeds, or fails with an error that is not retried.
+    /// The context of a call that begins now.
+    fn begin(&self, timeout: Option<Duration>, cancel: Option<&Arc<CancelToken>>) -> CallContext {
+        CallContext::new(self.clock.clone(), timeout, cancel.cloned()).with_log(self.log.as_ref())
+    }
+
+    /// Makes attempts, and adds to the result what is known about them. Stores in `report` what the last one went through.
     fn call(
         &self,
         id: &ExecutionId<'_>,
         credentials: &Arc<Credentials>,
         context: &CallContext,
-    ) -> Result<Fetched, Error> {
+        report: &mut AttemptReport,
+    ) -> Result<Arc<Snapshot>, Error> {
         let mut attempts = 0;
+        let result = self.make_attempts(id, credentials, context, &mut attempts, report);
+        report.timings.set_total(context.elapsed());
+        let timings = report.timings;
+        let result = match result {
+            Ok(snapshot) => Ok(Arc::new(Snapshot { attempts, timings, ..snapshot })),
+            Err(error) => Err(error.after_attempts(attempts).with_timings(timings)),
+        };
+        let status = |snapshot: &Snapshot| self.quote_status(snapshot, credentials);
+        context.info(|| describe_end(id, &result, status, attempts, report));
+        result
+    }
+
+    /// Makes attempts until one succeeds, or fails with an error that is not retried.
+    fn make_attempts(
+        &self,
+        id: &ExecutionId<'_>,
+        credentials: &Arc<Credentials>,
+        context: &CallContext,
+        attempts: &mut u32,
+        report: &mut AttemptReport,
+    ) -> Result<Snapshot, Error> {
         loop {
-            context.check().map_err(|why| self.interrupted(why, Phase::Starting).after_attempts(attempts))?;
-            attempts += 1;
-            let error = match self.attempt(id, credentials, context) {
-                Ok((execution, retry_after)) => return Ok(Fetched { execution, retry_after, attempts }),
-                Err(error) => error.after_attempts(attempts),
+            context.check().map_err(|why| self.interrupted(why, Phase::Starting))?;
+            *attempts += 1;
+            let error = match self.attempt(id, credentials, context, report) {
+                Ok(snapshot) => return Ok(snapshot),
+                Err(error) => error,
             };
-            let pause =
-                pause_before_retry(&error, attempts, self.max_retries, context.remaining(), (self.random)());
+            let random = (self.random)();
+            let pause = pause_before_retry(&error, *attempts, self.max_retries, context.remaining(), random);
             let Some(pause) = pause else { return Err(error) };
-            context
-                .pause(pause)
-                .map_err(|why| self.interrupted(why, Phase::Backoff).after_attempts(attempts))?;
+            context.warn(|| Event::Retry { attempt: *attempts, message: error.message(), pause });
+            context.pause(pause).map_err(|why| self.interrupted(why, Phase::Backoff))?;
         }
     }
 
-    /// Makes one attempt. Returns the execution and the Retry-After that came with it.
+    /// Makes one attempt.
     fn attempt(
         &self,
         id: &ExecutionId<'_>,
         credentials: &Arc<Credentials>,
         context: &CallContext,
-    ) -> Result<(Arc<Execution>, Option<Duration>), Error> {
-        let mut response = self.transport.get(id, credentials, context)?;
+        report: &mut AttemptReport,
+    ) -> Result<Snapshot, Error> {
+        *report = AttemptReport::default();
+        let mut response = self.transport.get(id, credentials, context, report)?;
         let kind = match response.fault.take().map(|fault| self.describe_fault(fault, credentials)) {
             // A non-2xx status is reported even if its body was damaged; only cancellation takes precedence.
             Some(kind @ ErrorKind::Cancelled { .. }) => kind,
@@ -163,7 +236,12 @@ impl<T: Transport> Client<T> {
             None => {
                 let body = mem::take(&mut response.body);
                 match Execution::parse(body, Some(id.as_str()), self.max_response_bytes) {
-                    Ok(execution) => return Ok((Arc::new(execution), response.retry_after)),
+                    Ok(execution) => {
+                        let request_id =
+                            response.request_id.and_then(|id| self.redact_request_id(id, credentials));
+                        let retry_after = response.retry_after;
+                        return Ok(Snapshot { request_id, retry_after, ..execution.into() });
+                    }
                     Err(invalid) => {
                         let (kind, body) = invalid.of_response();
                         response.body = body.into();
@@ -172,7 +250,15 @@ impl<T: Transport> Client<T> {
                 }
             }
         };
-        Err(envelope::into_error(response, kind, &self.redactor(credentials)))
+        Err(envelope::into_error(response, kind, &self.transport.redactor(credentials)))
+    }
+
+    /// The id that a server gave a request, NUL-terminated. Ignores one that is not UTF-8, or for which there is no memory.
+    fn redact_request_id(&self, id: Vec<u8>, credentials: &Credentials) -> Option<Vec<u8>> {
+        let mut id = self.transport.redactor(credentials).redact(id)?;
+        std::str::from_utf8(&id).ok()?;
+        try_push(&mut id, 0)?;
+        Some(id)
     }
 
     /// Polls until the execution has ended. Calls `on_progress` with every snapshot, and stops once it returns false.
@@ -181,43 +267,63 @@ impl<T: Transport> Client<T> {
         execution_id: Option<&[u8]>,
         timeout_ms: u64,
         cancel: Option<&Arc<CancelToken>>,
-        on_progress: &mut dyn FnMut(&Arc<Execution>) -> bool,
-    ) -> Result<Arc<Execution>, Error> {
+        on_progress: &mut dyn FnMut(&Arc<Snapshot>) -> bool,
+    ) -> Result<Arc<Snapshot>, Error> {
         let id = ExecutionId::parse(execution_id).map_err(Error::invalid_argument)?;
         let limit = timeout_from_ms(timeout_ms);
-        let context = CallContext::new(self.clock.clone(), limit, cancel.cloned());
-        let mut schedule = PollSchedule::new(self.poll_interval);
+        let mut context = self.begin(limit, cancel);
+        context.debug(|| Event::WaitBegins { id: id.as_str(), timeout: limit });
         let mut state = WaitState::default();
+        let result = self.poll_until_final(&id, limit, &mut context, &mut state, on_progress);
+        let WaitState { mut report, status, attempts, .. } = state;
+        report.timings.set_total(context.elapsed());
+        let result = result.map_err(|error| error.with_timings(report.timings));
+        context.log_mut().end_polls();
+        let attempts = result.as_ref().map_or_else(Error::attempts, |_| attempts);
+        context.info(|| describe_end(&id, &result, |_| status, attempts, &report));
+        result
+    }
+
+    fn poll_until_final(
+        &self,
+        id: &ExecutionId<'_>,
+        limit: Option<Duration>,
+        context: &mut CallContext,
+        state: &mut WaitState,
+        on_progress: &mut dyn FnMut(&Arc<Snapshot>) -> bool,
+    ) -> Result<Arc<Snapshot>, Error> {
+        let mut schedule = PollSchedule::new(self.poll_interval);
         loop {
-            let poll = context.with_timeout(self.timeout);
+            let poll = context.begin_poll(self.timeout);
             let granted = poll.remaining();
             let polled = self.credentials.get().and_then(|credentials| {
-                let fetched = self.call(&id, &credentials, &poll)?;
+                let snapshot = self.call(id, &credentials, &poll, &mut state.report)?;
                 // Redacted now, because the credentials may be replaced before the status is reported.
-                state.status = self.quote_status(&fetched.execution, &credentials);
-                Ok(fetched)
+                state.status = self.quote_status(&snapshot, &credentials);
+                Ok(snapshot)
             });
             let pause = match polled {
-                Ok(fetched) => {
-                    let goes_on = on_progress(&fetched.execution);
-                    if fetched.execution.state().is_final() {
-                        return Ok(fetched.execution);
+                Ok(snapshot) => {
+                    let goes_on = on_progress(&snapshot);
+                    if snapshot.state().is_final() {
+                        state.attempts += snapshot.attempts;
+                        return Ok(snapshot);
                     }
-                    let (is_unchanged, retry_after) =
-                        (state.is_unchanged(&fetched.execution), fetched.retry_after);
-                    state.record(fetched);
+                    let (is_unchanged, retry_after) = (state.is_unchanged(&snapshot), snapshot.retry_after);
+                    state.record(snapshot);
                     if !goes_on {
                         return Err(state.end(ErrorKind::Cancelled { phase: Phase::Polling }));
                     }
                     schedule.after_snapshot(is_unchanged, retry_after)
                 }
-                Err(error) if has_run_out(&error, &context) => {
+                Err(error) if has_run_out(&error, context) => {
                     state.record_failure(error.with_limit(granted.unwrap_or_default()));
                     state.is_interrupted = true;
-                    return Err(self.wait_timeout(limit, &mut state));
+                    return Err(wait_timeout(limit, state));
                 }
                 Err(error) => match schedule.after_failure(&error) {
                     Some(pause) => {
+                        context.warn(|| Event::PollFailed { message: error.message(), pause });
                         state.record_failure(error);
                         pause
                     }
@@ -226,49 +332,68 @@ impl<T: Transport> Client<T> {
             };
             context.pause(pause).map_err(|why| match why {
                 Interruption::Cancelled => state.end(ErrorKind::Cancelled { phase: Phase::Polling }),
-                Interruption::TimedOut => self.wait_timeout(limit, &mut state),
+                Interruption::TimedOut => wait_timeout(limit, state),
             })?;
         }
     }
 
-    /// The error of a wait that has reached its `limit`. It quotes the result of the last poll, and has its failure as
-    /// the cause.
-    fn wait_timeout(&self, limit: Option<Duration>, state: &mut WaitState) -> Error {
-        let last = match (&state.failure, &state.snapshot) {
-            (Some(failure), _) if !state.is_interrupted => {
-                failure.message().chars().take(MAX_QUOTED_FAILURE).collect()
-            }
-            (_, Some(_)) => message::last_status(&state.status),
-            (_, None) => message::NO_RESPONSE_YET.into(),
-        };
-        let error = state.end(ErrorKind::WaitTimeout { limit: limit.unwrap_or_default(), last });
-        error.with_cause(state.failure.take())
-    }
-
     fn quote_status(&self, snapshot: &Execution, credentials: &Credentials) -> String {
         let status = String::from_utf8_lossy(snapshot.status().unwrap_or_default());
-        self.redactor(credentials).quote(status.trim_end_matches('\0'))
+        self.transport.redactor(credentials).quote(status.trim_end_matches('\0'))
     }
 
     fn describe_fault(&self, fault: BodyFault, credentials: &Credentials) -> ErrorKind {
         match fault {
             BodyFault::Failed(kind) => kind,
             BodyFault::Encoded(encoding) => {
-                let encoding = self.redactor(credentials).quote(&encoding);
+                let encoding = self.transport.redactor(credentials).quote(&encoding);
                 ErrorKind::InvalidResponse(message::unrequested_encoding(&encoding))
             }
         }
     }
 
-    fn redactor(&self, credentials: &Credentials) -> Redactor {
-        let mut secrets = vec![credentials.secret().clone()];
-        secrets.extend(self.transport.proxy_secrets());
-        Redactor::new(secrets)
-    }
-
     fn interrupted(&self, why: Interruption, phase: Phase) -> Error {
         self.transport.interrupted(why, phase).into()
     }
+}
+
+/// What the log reports about the end of a call.
+fn describe_end<'a>(
+    id: &'a ExecutionId<'_>,
+    result: &'a Result<Arc<Snapshot>, Error>,
+    status: impl FnOnce(&Snapshot) -> String,
+    attempts: u32,
+    report: &AttemptReport,
+) -> Event<'a> {
+    let (outcome, request_id) = match result {
+        Ok(snapshot) => (Outcome::Execution(status(snapshot)), without_nul(snapshot.request_id())),
+        Err(error) => (Outcome::Error(error.code(), error.message()), error.request_id()),
+    };
+    Event::Ended(CallEnd {
+        id: id.as_str(),
+        outcome,
+        attempts,
+        timings: report.timings,
+        received: report.received,
+        unpacked: report.unpacked,
+        connection: report.connection,
+        is_reused: report.is_reused,
+        request_id,
+    })
+}
+
+/// The error of a wait that has reached its `limit`. It quotes the result of the last poll, and has its failure as the
+/// cause.
+fn wait_timeout(limit: Option<Duration>, state: &mut WaitState) -> Error {
+    let last = match (&state.failure, &state.snapshot) {
+        (Some(failure), _) if !state.is_interrupted => {
+            failure.message().chars().take(MAX_QUOTED_FAILURE).collect()
+        }
+        (_, Some(_)) => message::last_status(&state.status),
+        (_, None) => message::NO_RESPONSE_YET.into(),
+    };
+    let error = state.end(ErrorKind::WaitTimeout { limit: limit.unwrap_or_default(), last });
+    error.with_cause(state.failure.take())
 }
 
 /// Whether a poll timed out because the deadline of the whole wait has passed.
@@ -280,7 +405,9 @@ fn has_run_out(error: &Error, context: &CallContext) -> bool {
 #[derive(Default)]
 struct WaitState {
     /// The last snapshot.
-    snapshot: Option<Arc<Execution>>,
+    snapshot: Option<Arc<Snapshot>>,
+    /// What the last attempt of the last poll went through.
+    report: AttemptReport,
     /// Its status, redacted and ready to be quoted.
     status: String,
     /// The failure of the last poll, if it failed.
@@ -297,9 +424,9 @@ impl WaitState {
         self.snapshot.as_ref().is_some_and(|last| last.body() == execution.body())
     }
 
-    fn record(&mut self, fetched: Fetched) {
-        self.attempts += fetched.attempts;
-        self.snapshot = Some(fetched.execution);
+    fn record(&mut self, snapshot: Arc<Snapshot>) {
+        self.attempts += snapshot.attempts;
+        self.snapshot = Some(snapshot);
         self.failure = None;
     }
 

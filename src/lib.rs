@@ -7,11 +7,12 @@
 //! ```text
 //!  4  C interface   ffi          converts arguments, calls, converts results; catches panics
 //!  3  one call      client       get with retries, wait with polls
-//!                   options, retry, envelope, redact
+//!                   options, retry, envelope
 //!  2  the wire      http         one request and its response: pool, connections, TLS, proxies
 //!  1  the document  execution    typed fields and nodes
 //!                   json         lazy views of values; json::scan validates while bytes arrive
-//!  0  the base      context, cancel, secret, state, alloc, sys
+//!                   redact       removes secrets from texts of the server
+//!  0  the base      context, cancel, log, timing, secret, state, alloc, sys
 //!     for all       error        kinds, codes, and every message
 //! ```
 //!
@@ -20,7 +21,8 @@
 //! # The life of one call
 //!
 //! 1. `ffi::calls` enters the panic guard (`ffi::guard`), adds an owner to the client, and converts the C arguments.
-//! 2. `client` validates the execution id and creates a [`context`]: the deadline and the cancel token of the call.
+//! 2. `client` validates the execution id and creates a [`context`]: the deadline, the cancel token and the [`log`] of
+//!    the call.
 //! 3. It reads the current credentials and begins an attempt.
 //! 4. `http` takes an idle slot from its pool, or makes a new one. A slot holds at most one connection.
 //! 5. If the slot has no connection, `http::connect` resolves the host name, races the addresses, sets up the proxy,
@@ -52,6 +54,7 @@ pub mod execution;
 pub mod ffi;
 mod http;
 pub mod json;
+pub mod log;
 pub mod options;
 mod redact;
 mod retry;
@@ -61,3 +64,4 @@ mod rng;
 mod secret;
 pub mod state;
 mod sys;
+pub mod timing;

@@ -7,9 +7,12 @@ use crate::error::Error;
 use crate::error::message::argument;
 use crate::http::config::HttpConfig;
 use crate::http::credentials::Credentials;
+use crate::http::headers::FurtherHeaders;
 use crate::http::proxy::Proxy;
+use crate::http::request::RequestHeader;
 use crate::http::tls;
 use crate::http::url::BaseUrl;
+use crate::log::{Level, Log, Sink, StandardError};
 use crate::secret::Secret;
 use crate::sys::env::env_var;
 
@@ -39,6 +42,10 @@ pub struct Options {
     ca_pem: Option<Vec<u8>>,
     user_agent: Option<Vec<u8>>,
     allow_plaintext: bool,
+    /// Names and values.
+    headers: Vec<(Vec<u8>, Secret)>,
+    /// The log, or why it is invalid.
+    log: Result<Option<Log>, &'static str>,
 }
 
 impl Default for Options {
@@ -58,6 +65,8 @@ impl Default for Options {
             ca_pem: None,
             user_agent: None,
             allow_plaintext: false,
+            headers: Vec::new(),
+            log: Ok(None),
         }
     }
 }
@@ -69,7 +78,7 @@ impl Options {
         Options::default()
     }
 
-    /// The defaults, with credentials and base URL from the environment. Empty variables count as absent.
+    /// The defaults, with credentials, base URL and log from the environment. Empty variables count as absent.
     pub fn from_env() -> Options {
         let secret = |name| env_var(name).map(|value| Secret::new(&value));
         Options {
@@ -77,6 +86,7 @@ impl Options {
             linked_account_id: secret("REFOLD_LINKED_ACCOUNT_ID"),
             session_token: secret("REFOLD_SESSION_TOKEN"),
             base_url: env_var("REFOLD_BASE_URL").map(|url| url.to_vec()),
+            log: env_var("REFOLD_LOG").map_or(Ok(None), |level| log_of_name(&level)),
             ..Options::default()
         }
     }
@@ -147,6 +157,26 @@ impl Options {
         self.allow_plaintext = allow;
     }
 
+    /// Sets a further header field. It replaces one of the same name, in any case of letters. `None` as the value removes
+    /// it; `None` as both removes all.
+    pub fn set_header(&mut self, name: Option<&[u8]>, value: Option<&[u8]>) {
+        if name.is_none() && value.is_none() {
+            self.headers.clear();
+        }
+        let name = name.unwrap_or_default();
+        self.headers.retain(|(set, _)| !set.eq_ignore_ascii_case(name));
+        self.headers.extend(value.map(|value| (name.to_vec(), Secret::new(value))));
+    }
+
+    /// The log: a level by its number, 0 for none, and where lines go, `None` for no log.
+    pub fn set_log(&mut self, level: i32, sink: Option<Arc<dyn Sink>>) {
+        self.log = match Level::from_raw(level) {
+            Some(level) => Ok(sink.map(|sink| Log::new(level, sink))),
+            None if level == 0 => Ok(None),
+            None => Err(argument::INVALID_LOG_LEVEL),
+        };
+    }
+
     /// Checks all settings. Reads the environment for those that default to it: the proxy and the trusted roots.
     pub(crate) fn check(&self) -> Result<Configuration, Error> {
         let base = self.check_base_url().map_err(Error::invalid_argument)?;
@@ -156,11 +186,12 @@ impl Options {
             credentials: Arc::new(self.check_credentials().map_err(Error::invalid_argument)?),
             max_retries: self.max_retries,
             poll_interval: self.check_poll_interval().map_err(Error::invalid_argument)?,
+            log: self.log.clone().map_err(Error::invalid_argument)?,
             http: HttpConfig {
                 timeout: timeout_from_ms(self.timeout_ms),
                 connect_timeout: timeout_from_ms(self.connect_timeout_ms),
                 max_response_bytes,
-                user_agent: self.check_user_agent().map_err(Error::invalid_argument)?,
+                header: Arc::new(self.check_header().map_err(Error::invalid_argument)?),
                 proxy: self.check_proxy(&base).map_err(Error::invalid_argument)?,
                 roots: tls::roots(&base, self.ca_file.as_deref(), self.ca_pem.as_deref())?,
                 base,
@@ -194,6 +225,11 @@ impl Options {
         }
     }
 
+    fn check_header(&self) -> Result<RequestHeader, String> {
+        let fields = self.headers.iter().map(|(name, value)| (name.as_slice(), value));
+        Ok(RequestHeader::new(&self.check_user_agent()?, FurtherHeaders::check(fields)?))
+    }
+
     fn check_user_agent(&self) -> Result<String, String> {
         let own = concat!("librefold/", env!("CARGO_PKG_VERSION"));
         let Some(product) = &self.user_agent else { return Ok(own.into()) };
@@ -221,12 +257,22 @@ impl Options {
     }
 }
 
+/// The log to standard error that a name of a level asks for.
+fn log_of_name(name: &[u8]) -> Result<Option<Log>, &'static str> {
+    match Level::from_name(name) {
+        Some(level) => Ok(Some(Log::new(level, Arc::new(StandardError)))),
+        None if name.eq_ignore_ascii_case(b"off") => Ok(None),
+        None => Err(argument::INVALID_LOG_VARIABLE),
+    }
+}
+
 /// Settings that have been checked: all of them are valid.
 #[derive(Debug)]
 pub(crate) struct Configuration {
     pub credentials: Arc<Credentials>,
     pub max_retries: u32,
     pub poll_interval: Duration,
+    pub log: Option<Log>,
     pub http: HttpConfig,
 }
 
@@ -296,6 +342,70 @@ mod tests {
             let mut options = Options::new();
             options.set_user_agent(product);
             assert_eq!(options.check_user_agent(), expected, "{product:?}");
+        }
+    }
+
+    #[test]
+    fn headers_of_one_name_replace_each_other() {
+        let sent = |options: &Options| -> Result<String, String> {
+            let fields = options.headers.iter().map(|(name, value)| (name.as_slice(), value));
+            FurtherHeaders::check(fields).map(|headers| String::from_utf8_lossy(headers.lines()).into())
+        };
+        let mut options = Options::new();
+        options.set_header(Some(b"a"), Some(b"1"));
+        options.set_header(Some(b"b"), Some(b"2"));
+        options.set_header(Some(b"A"), Some(b"3"));
+        assert_eq!(sent(&options), Ok("b: 2\r\nA: 3\r\n".into()));
+        options.set_header(Some(b"B"), None);
+        options.set_header(Some(b"c"), None);
+        assert_eq!(sent(&options), Ok("A: 3\r\n".into()));
+        for (name, value) in
+            [(None, &b"1"[..]), (Some(&b"b d"[..]), b"1"), (Some(b"host"), b"1"), (Some(b"e"), b"\n")]
+        {
+            options.set_header(name, Some(value));
+            assert!(sent(&options).is_err(), "{name:?}");
+            options.set_header(name, (name == Some(b"e")).then_some(b"4"));
+            if name.is_some() {
+                assert!(sent(&options).is_ok(), "{name:?}");
+            } else {
+                assert_eq!(sent(&options), Ok("".into()));
+            }
+        }
+    }
+
+    #[test]
+    fn log_is_that_of_the_last_setter() {
+        struct Nowhere;
+        impl Sink for Nowhere {
+            fn write(&self, _: Level, _: &std::ffi::CStr) {}
+        }
+        let nowhere = || Some(Arc::new(Nowhere) as Arc<dyn Sink>);
+        let mut options = Options::new();
+        for (level, sink, expected) in [
+            (0, nowhere(), Ok(false)),
+            (1, nowhere(), Ok(true)),
+            (3, nowhere(), Ok(true)),
+            (4, nowhere(), Err(argument::INVALID_LOG_LEVEL)),
+            (3, None, Ok(false)),
+            (-1, None, Err(argument::INVALID_LOG_LEVEL)),
+            (0, None, Ok(false)),
+        ] {
+            options.set_log(level, sink);
+            assert_eq!(
+                options.log.as_ref().map(Option::is_some).map_err(|error| *error),
+                expected,
+                "{level}"
+            );
+        }
+        for (name, expected) in [
+            ("warn", Ok(true)),
+            ("INFO", Ok(true)),
+            ("debug", Ok(true)),
+            ("off", Ok(false)),
+            ("trace", Err(argument::INVALID_LOG_VARIABLE)),
+            ("3", Err(argument::INVALID_LOG_VARIABLE)),
+        ] {
+            assert_eq!(log_of_name(name.as_bytes()).map(|log| log.is_some()), expected, "{name}");
         }
     }
 

@@ -27,6 +27,7 @@ const MAX_QUOTE: usize = 100;
 const MAX_QUOTED_TEXT: usize = 64 << 10;
 
 /// Redacts the secrets of one call.
+#[derive(Debug)]
 pub struct Redactor {
     secrets: Vec<Secret>,
 }

@@ -11,7 +11,9 @@ use std::{env, fs, io};
 
 use refold::error::code_name;
 use refold::json::JsonType;
+use refold::log::Level;
 use refold::state::State;
+use refold::timing::Timing;
 
 #[path = "support/words.rs"]
 mod words;
@@ -109,20 +111,32 @@ fn numbers_are_named_after_their_enumerators() {
     for (name, number) in &names {
         if let Some(state) = name.strip_prefix("REFOLD_STATE_") {
             assert_eq!(State::from_raw(*number).name().to_str(), Ok(state));
-        } else if !name.starts_with("REFOLD_JSON_") {
+        } else if !["REFOLD_JSON_", "REFOLD_LOG_", "REFOLD_TIMING_"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+        {
             let code = name.trim_start_matches("REFOLD_").trim_start_matches("ERROR_");
             assert_eq!(code_name(*number).to_str(), Ok(code));
         }
     }
     for (kind, name) in [
-        (JsonType::Null, "REFOLD_JSON_NULL"),
-        (JsonType::Bool, "REFOLD_JSON_BOOL"),
-        (JsonType::Number, "REFOLD_JSON_NUMBER"),
-        (JsonType::String, "REFOLD_JSON_STRING"),
-        (JsonType::Array, "REFOLD_JSON_ARRAY"),
-        (JsonType::Object, "REFOLD_JSON_OBJECT"),
+        (JsonType::Null as i32, "REFOLD_JSON_NULL"),
+        (JsonType::Bool as i32, "REFOLD_JSON_BOOL"),
+        (JsonType::Number as i32, "REFOLD_JSON_NUMBER"),
+        (JsonType::String as i32, "REFOLD_JSON_STRING"),
+        (JsonType::Array as i32, "REFOLD_JSON_ARRAY"),
+        (JsonType::Object as i32, "REFOLD_JSON_OBJECT"),
+        (Level::Warn as i32, "REFOLD_LOG_WARN"),
+        (Level::Info as i32, "REFOLD_LOG_INFO"),
+        (Level::Debug as i32, "REFOLD_LOG_DEBUG"),
+        (Timing::Total as i32, "REFOLD_TIMING_TOTAL"),
+        (Timing::Resolve as i32, "REFOLD_TIMING_RESOLVE"),
+        (Timing::Connect as i32, "REFOLD_TIMING_CONNECT"),
+        (Timing::Tls as i32, "REFOLD_TIMING_TLS"),
+        (Timing::FirstByte as i32, "REFOLD_TIMING_FIRST_BYTE"),
+        (Timing::Transfer as i32, "REFOLD_TIMING_TRANSFER"),
     ] {
-        assert!(names.contains(&(name, kind as i32)), "{name} is not {}", kind as i32);
+        assert!(names.contains(&(name, kind)), "{name} is not {kind}");
     }
 }
 
@@ -161,7 +175,7 @@ fn header_compiles_alone_and_twice() -> io::Result<()> {
 #[test]
 fn header_keeps_the_contract() -> io::Result<()> {
     let folder = folder_with_header("contract")?;
-    for name in ["contract.c", "faults.c"] {
+    for name in ["contract.c", "faults.c", "log.c"] {
         let contract = Path::new(PROJECT).join("../shared/contract").join(name);
         match contract.exists() {
             true => check_syntax("cc", &["-std=c11"], &contract, &folder)?,

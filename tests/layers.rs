@@ -10,27 +10,29 @@ const MAY_USE: &[(&str, &str)] = &[
     // The ground: nothing here knows HTTP, JSON or C.
     ("alloc", ""),
     ("sys", "alloc"),
-    ("error", "alloc sys"),
+    ("timing", ""),
+    ("error", "alloc sys timing"),
     ("state", "error"),
     ("secret", "error alloc"),
     ("cancel", "error sys"),
-    ("context", "error sys cancel"),
+    ("log", "error sys timing"),
+    ("context", "error sys cancel log"),
     // The document.
     ("json", "error alloc sys"),
     ("execution", "error alloc state json"),
-    // The wire.
-    ("http", "error alloc sys secret cancel context json"),
-    // The story.
     ("redact", "error alloc secret json"),
-    ("options", "error alloc sys secret context http"),
+    // The wire.
+    ("http", "error alloc sys secret cancel timing log context json redact"),
+    // The story.
+    ("options", "error alloc sys secret log context http"),
     ("retry", "error alloc sys context state http"),
     ("envelope", "error alloc secret state json execution redact http::response"),
     (
         "client",
-        "error alloc sys secret cancel context state json execution http redact options retry envelope",
+        "error alloc sys secret cancel timing log context state json execution http redact options retry envelope",
     ),
     // C.
-    ("ffi", "error alloc sys cancel state json execution options client"),
+    ("ffi", "error alloc sys cancel timing log state json execution options client"),
 ];
 
 #[test]

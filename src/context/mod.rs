@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::cancel::CancelToken;
+use crate::log::{CallLog, Event, Level, Log};
 use crate::sys::{self, Interest};
 #[cfg(test)]
 use virtual_time::VirtualTime;
@@ -33,7 +34,8 @@ pub struct Clock {
 }
 
 impl Clock {
-    fn now(&self) -> Instant {
+    /// The current time.
+    pub fn now(&self) -> Instant {
         #[cfg(test)]
         if let Some(time) = &self.virtual_time {
             return time.now();
@@ -58,17 +60,42 @@ impl Clock {
 }
 
 /// The limits of a call, or of one phase of it: a deadline and a cancel token, both optional.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct CallContext {
     clock: Clock,
+    begin: Instant,
     deadline: Option<Instant>,
     token: Option<Arc<CancelToken>>,
+    log: CallLog,
+}
+
+impl Default for CallContext {
+    fn default() -> CallContext {
+        CallContext::new(Clock::default(), None, None)
+    }
 }
 
 impl CallContext {
-    /// A context with a deadline `timeout` from now, or none if `timeout` is `None` or beyond the range of the clock.
+    /// The context of a call that begins now. Its deadline is `timeout` from now, or none if `timeout` is `None` or beyond
+    /// the range of the clock.
     pub fn new(clock: Clock, timeout: Option<Duration>, token: Option<Arc<CancelToken>>) -> CallContext {
-        CallContext { clock, deadline: None, token }.with_timeout(timeout)
+        let begin = clock.now();
+        let deadline = timeout.and_then(|timeout| begin.checked_add(timeout));
+        CallContext { clock, begin, deadline, token, log: CallLog::default() }
+    }
+
+    /// The same context with a log.
+    pub fn with_log(mut self, log: Option<&Log>) -> CallContext {
+        if let Some(log) = log {
+            self.log = log.begin_call(self.begin);
+        }
+        self
+    }
+
+    /// The context of a poll that begins now: the same token, with the earlier of this deadline and `timeout` from now.
+    pub fn begin_poll(&mut self, timeout: Option<Duration>) -> CallContext {
+        self.log.begin_poll();
+        CallContext { begin: self.now(), ..self.with_timeout(timeout) }
     }
 
     /// The same token, with the earlier of this deadline and `timeout` from now.
@@ -78,7 +105,55 @@ impl CallContext {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
-        CallContext { clock: self.clock.clone(), deadline, token: self.token.clone() }
+        CallContext {
+            clock: self.clock.clone(),
+            begin: self.begin,
+            deadline,
+            token: self.token.clone(),
+            log: self.log.clone(),
+        }
+    }
+
+    /// The same context, to log what concerns this connection.
+    pub fn on_connection(&self, number: usize) -> CallContext {
+        let mut context = self.clone();
+        context.log.set_connection(number);
+        context
+    }
+
+    /// The current time.
+    pub fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// The time since the call or the poll began.
+    pub fn elapsed(&self) -> Duration {
+        self.now().saturating_duration_since(self.begin)
+    }
+
+    /// The log of the call.
+    pub fn log(&self) -> &CallLog {
+        &self.log
+    }
+
+    /// The same, to set what it is about.
+    pub fn log_mut(&mut self) -> &mut CallLog {
+        &mut self.log
+    }
+
+    /// Logs what passed by itself.
+    pub fn warn<'e>(&self, event: impl FnOnce() -> Event<'e>) {
+        self.log.log(Level::Warn, || self.now(), event);
+    }
+
+    /// Logs the end of a call or a poll.
+    pub fn info<'e>(&self, event: impl FnOnce() -> Event<'e>) {
+        self.log.log(Level::Info, || self.now(), event);
+    }
+
+    /// Logs a phase of a call.
+    pub fn debug<'e>(&self, event: impl FnOnce() -> Event<'e>) {
+        self.log.log(Level::Debug, || self.now(), event);
     }
 
     /// Fails once the token is cancelled or the deadline has passed. Cancellation takes precedence.

@@ -1,5 +1,5 @@
 //! The failures of a call, as the C interface reports them. `code` has their numbers, `message` their sentences. Every
-//! module may use this one; it uses only `sys` and `alloc`.
+//! module may use this one; it uses only `timing`, `sys` and `alloc`.
 
 mod code;
 pub(crate) mod message;
@@ -10,6 +10,7 @@ use std::time::Duration;
 pub use code::{code_name, is_transient_status};
 
 use crate::alloc::try_box;
+use crate::timing::Timings;
 
 /// The phase of a call in which it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -176,12 +177,13 @@ pub struct Error {
     kind: ErrorKind,
     response: Option<Box<ResponseDetails>>,
     attempts: u32,
+    timings: Timings,
     cause: Option<Box<Error>>,
 }
 
 impl From<ErrorKind> for Error {
     fn from(kind: ErrorKind) -> Error {
-        Error { kind, response: None, attempts: 0, cause: None }
+        Error { kind, response: None, attempts: 0, timings: Timings::default(), cause: None }
     }
 }
 
@@ -210,6 +212,12 @@ impl Error {
     /// The same failure after this many attempts.
     pub(crate) fn after_attempts(mut self, attempts: u32) -> Error {
         self.attempts = attempts;
+        self
+    }
+
+    /// The same failure of a call with these times.
+    pub(crate) fn with_timings(mut self, timings: Timings) -> Error {
+        self.timings = timings;
         self
     }
 
@@ -305,6 +313,11 @@ impl Error {
     /// How many attempts were started.
     pub fn attempts(&self) -> u32 {
         self.attempts
+    }
+
+    /// The times of the last attempt, and of the call as a whole.
+    pub fn timings(&self) -> &Timings {
+        &self.timings
     }
 
     /// The failure of the last poll, if this is the timeout of a wait.

@@ -311,7 +311,7 @@ impl Count {
 }
 
 /// The text of a NUL-terminated string.
-fn without_nul(string: Option<&[u8]>) -> Option<&str> {
+pub fn without_nul(string: Option<&[u8]>) -> Option<&str> {
     let (_, text) = string?.split_last()?;
     std::str::from_utf8(text).ok()
 }

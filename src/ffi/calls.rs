@@ -10,6 +10,7 @@ use super::execution::{ExecutionHandle, parse_error, refold_execution};
 use super::guard::call;
 use super::handle::{as_ptr, clone_arc};
 use super::string::{CBool, bytes_in, string_in};
+use crate::client::Snapshot;
 use crate::error::Error;
 use crate::error::message::argument;
 use crate::execution::{Execution, ParseErrorKind};
@@ -96,7 +97,7 @@ pub unsafe extern "C" fn refold_wait_execution(
     unsafe {
         call(error, || {
             let (client, cancel) = (clone_arc(client).ok_or_else(no_client)?, clone_arc(cancel));
-            let wait = |on_snapshot: &mut dyn FnMut(&Arc<Execution>) -> bool| {
+            let wait = |on_snapshot: &mut dyn FnMut(&Arc<Snapshot>) -> bool| {
                 client.wait(string_in(execution_id), timeout_ms, cancel.as_ref(), on_snapshot)
             };
             match on_progress {
@@ -112,7 +113,7 @@ pub unsafe extern "C" fn refold_wait_execution(
 /// Waits, and passes each snapshot to the callback as a handle. Returns the last handle that the callback
 /// received.
 fn wait_with_progress(
-    wait: impl FnOnce(&mut dyn FnMut(&Arc<Execution>) -> bool) -> Result<Arc<Execution>, Error>,
+    wait: impl FnOnce(&mut dyn FnMut(&Arc<Snapshot>) -> bool) -> Result<Arc<Snapshot>, Error>,
     mut callback: impl FnMut(&Arc<ExecutionHandle>) -> bool,
 ) -> Result<Arc<ExecutionHandle>, Error> {
     let mut last = Ok(None);
@@ -158,7 +159,7 @@ pub unsafe extern "C" fn refold_parse_execution(
             let text = JsonBuffer::copy_of(text).ok_or_else(|| parse_error(ParseErrorKind::OutOfMemory))?;
             let execution = Execution::parse(text, None, DEFAULT_MAX_RESPONSE_BYTES)
                 .map_err(|error| parse_error(error.kind))?;
-            ExecutionHandle::new(Arc::new(execution))
+            ExecutionHandle::new(Arc::new(execution.into()))
         })
     }
 }

@@ -7,6 +7,7 @@ use super::guard::guard;
 use super::handle::{Handle, as_ptr, as_ref, free, read};
 use super::library::refold_code;
 use super::string::{string_and_length_out, string_out};
+use super::timing::refold_timing;
 use crate::alloc::{try_box, try_copy_with_nul};
 use crate::error::Error;
 use crate::error::message::NO_MEMORY_FOR_MESSAGE;
@@ -191,4 +192,17 @@ pub unsafe extern "C" fn refold_error_attempts(error: *const refold_error) -> u3
 pub unsafe extern "C" fn refold_error_cause(error: *const refold_error) -> *const refold_error {
     // SAFETY: the header's contract with C.
     unsafe { read(error, ptr::null(), |handle| as_ptr(handle.cause.as_deref())) }
+}
+
+/// Returns how long a part of the failed call took.
+///
+/// The part in which the call ended counts up to that moment.
+///
+/// \param timing  The part; any number.
+/// \return The time in microseconds; -1 if the call did not go through the part, for a call that did not
+///         begin, for a number that is not a part, and if `error` is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn refold_error_timing_us(error: *const refold_error, timing: refold_timing) -> i64 {
+    // SAFETY: the header's contract with C.
+    unsafe { read(error, -1, |handle| handle.error.timings().by_number(timing)) }
 }

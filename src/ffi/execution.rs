@@ -11,7 +11,9 @@ use super::json::refold_json;
 use super::node::{NodeHandle, refold_node};
 use super::state::refold_state;
 use super::string::{string_in, string_out};
+use super::timing::refold_timing;
 use crate::alloc::try_with_capacity;
+use crate::client::Snapshot;
 use crate::error::{Error, ErrorKind};
 use crate::execution::{Execution, ParseErrorKind};
 use crate::json::LazyValue;
@@ -37,14 +39,14 @@ pub(crate) struct ExecutionHandle {
     state: StateCache,
     document: LazyValue<'static>,
     /// The views above borrow from it. Fields are dropped in order, so it is dropped last.
-    execution: Arc<Execution>,
+    execution: Arc<Snapshot>,
 }
 
 impl ExecutionHandle {
-    pub(super) fn new(execution: Arc<Execution>) -> Result<Arc<ExecutionHandle>, Error> {
+    pub(super) fn new(execution: Arc<Snapshot>) -> Result<Arc<ExecutionHandle>, Error> {
         // SAFETY: the contents of an `Arc` do not move, and an execution is immutable. The handle owns it for longer than
         // the views made from this reference, and C has no pointer that outlives the handle.
-        let pinned: &'static Execution = unsafe { &*Arc::as_ptr(&execution) };
+        let pinned: &'static Snapshot = unsafe { &*Arc::as_ptr(&execution) };
         let count = pinned.nodes().len();
         let mut nodes = try_with_capacity(count).ok_or_else(|| parse_error(ParseErrorKind::OutOfMemory))?;
         nodes.extend((0..count).filter_map(|index| pinned.node(index)).map(NodeHandle::new));
@@ -57,7 +59,7 @@ impl ExecutionHandle {
     }
 
     /// Whether this is a handle of the very same execution.
-    pub(super) fn is_of(&self, execution: &Arc<Execution>) -> bool {
+    pub(super) fn is_of(&self, execution: &Arc<Snapshot>) -> bool {
         Arc::ptr_eq(&self.execution, execution)
     }
 }
@@ -258,4 +260,41 @@ unsafe fn execution_text(
 ) -> *const c_char {
     // SAFETY: the caller's promise.
     unsafe { read(execution, ptr::null(), |handle| string_out(field(&handle.execution))) }
+}
+
+/// Returns how long a part of the call took that fetched the execution.
+///
+/// Of a snapshot that a wait obtained, the call is the poll that obtained it.
+///
+/// \param timing  The part; any number.
+/// \return The time in microseconds; -1 if the call did not go through the part, for an execution made from
+///         text, for a number that is not a part, and if `execution` is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn refold_execution_timing_us(
+    execution: *const refold_execution,
+    timing: refold_timing,
+) -> i64 {
+    // SAFETY: the header's contract with C.
+    unsafe { read(execution, -1, |handle| handle.execution.timings().by_number(timing)) }
+}
+
+/// Returns the number of attempts of the call, or of the poll of a wait, that fetched the execution.
+///
+/// \return The number, at least 1; 0 for an execution made from text and if `execution` is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn refold_execution_attempts(execution: *const refold_execution) -> u32 {
+    // SAFETY: the header's contract with C.
+    unsafe { read(execution, 0, |handle| handle.execution.attempts()) }
+}
+
+/// Returns the id of the request that fetched the execution, to be quoted to Refold's support.
+///
+/// This is the header field x-request-id of the response.
+///
+/// \return A string that is valid until the execution is freed; NULL if the response has no such field or one
+///         that is not UTF-8, for an execution made from text, and if `execution` is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn refold_execution_request_id(execution: *const refold_execution) -> *const c_char {
+    // SAFETY: the header's contract with C.
+    unsafe { read(execution, ptr::null(), |handle| string_out(handle.execution.request_id())) }
 }

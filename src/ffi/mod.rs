@@ -25,8 +25,10 @@ pub mod error;
 pub mod execution;
 pub mod json;
 pub mod library;
+pub mod log;
 pub mod node;
 pub mod options;
 pub mod state;
+pub mod timing;
 
 pub use self::string::CBool;

@@ -1,10 +1,13 @@
 //! `refold_options`: the settings of a client.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
+use std::sync::Arc;
 
 use super::guard::guard;
 use super::handle::{Handle, as_mut, free, into_raw};
+use super::log::{Callback, refold_log_level};
 use super::string::{CBool, bytes_in, string_in};
+use crate::log::Sink;
 use crate::options::Options;
 
 /// Settings for creating clients: credentials, base URL, limits and timeouts.
@@ -41,9 +44,11 @@ pub extern "C" fn refold_options_new() -> *mut refold_options {
 /// Creates options with settings from the environment and all others at their defaults.
 ///
 /// Reads REFOLD_API_KEY and REFOLD_LINKED_ACCOUNT_ID (see refold_options_set_api_key()), REFOLD_SESSION_TOKEN
-/// (refold_options_set_session_token()) and REFOLD_BASE_URL (refold_options_set_base_url()). An empty variable
-/// counts as unset. Set-uid and set-gid programs read none of them. As with getenv(), no other thread may
-/// modify the environment meanwhile.
+/// (refold_options_set_session_token()), REFOLD_BASE_URL (refold_options_set_base_url()) and REFOLD_LOG. The
+/// last is "warn", "info" or "debug" for a log of that level on standard error, a line `refold LEVEL message`
+/// each, or "off". Lines that standard error cannot take at once are dropped. An empty variable counts as
+/// unset. Set-uid and set-gid programs read none of them. As with getenv(), no other thread may modify the
+/// environment meanwhile.
 ///
 /// \return New options, to be freed with refold_options_free(). NULL only after an internal error.
 #[unsafe(no_mangle)]
@@ -256,4 +261,65 @@ pub unsafe extern "C" fn refold_options_set_user_agent(options: *mut refold_opti
 pub unsafe extern "C" fn refold_options_set_allow_plaintext(options: *mut refold_options, allow: CBool) {
     // SAFETY: the header's contract with C.
     unsafe { set(options, |options| options.set_allow_plaintext(allow.is_true())) }
+}
+
+/// Sets a further header field, which each request to the server carries after the library's own.
+///
+/// A field of the same name, in any case of letters, is replaced. At most 32 fields of 8 KiB together can be
+/// set. Fields that the library or the connection sets are refused: host, content-length, transfer-encoding,
+/// connection, te, trailer, upgrade, expect, accept, accept-encoding, user-agent, authorization,
+/// proxy-authorization, x-api-key and linked_account_id. A proxy that opens a tunnel does not receive them.
+///
+/// Values are secrets: they are wiped like an API key, and redacted where a server echoes one, unless it is
+/// shorter than four bytes.
+///
+/// \param name   The name: letters, digits and the characters !#$%&'*+-.^_`|~. NULL, with a NULL value,
+///               removes all fields.
+/// \param value  The value, without control characters except for tabs, or NULL to remove the field. Blanks
+///               around it are not sent.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn refold_options_set_header(
+    options: *mut refold_options,
+    name: *const c_char,
+    value: *const c_char,
+) {
+    // SAFETY: the header's contract with C.
+    unsafe { set(options, |options| options.set_header(string_in(name), string_in(value))) }
+}
+
+/// Called with each line of the log, on the thread that makes the call, and on several threads at once.
+///
+/// The time it takes is added to that of the call, and no timeout or token interrupts it. It may call any
+/// function of this header except refold_client_free() for the same client; calls that it makes itself are
+/// not logged. It must return normally: no exception, longjmp() or pthread_exit().
+///
+/// \param level      The level of the line.
+/// \param message    One line of UTF-8 without control characters, at most 1,023 bytes. It is borrowed until
+///                   the function returns. It contains no secret: neither an API key, a token, a proxy
+///                   password, nor the value of a field set by refold_options_set_header().
+/// \param user_data  The pointer that was passed to refold_options_set_log().
+pub type refold_log_fn =
+    Option<unsafe extern "C" fn(level: refold_log_level, message: *const c_char, user_data: *mut c_void)>;
+
+/// Sets a function that receives the log: what calls do, for people who look for the cause of a failure or a
+/// delay.
+///
+/// The introduction of this header explains the lines. They never contain a secret. Without a log, a call
+/// spends no time on it.
+///
+/// \param level       The level; REFOLD_LOG_OFF for no log. Default: that of REFOLD_LOG for options from the
+///                    environment, otherwise REFOLD_LOG_OFF.
+/// \param on_message  The function, or NULL for no log.
+/// \param user_data   Passed to the function unchanged. It must remain valid until every client made from the
+///                    options is freed and none of its calls is running.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn refold_options_set_log(
+    options: *mut refold_options,
+    level: refold_log_level,
+    on_message: refold_log_fn,
+    user_data: *mut c_void,
+) {
+    let callback = Callback::new(on_message, user_data).map(|callback| Arc::new(callback) as Arc<dyn Sink>);
+    // SAFETY: the header's contract with C.
+    unsafe { set(options, |options| options.set_log(level, callback)) }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustls::RootCertStore;
 
 use super::proxy::Proxy;
+use super::request::RequestHeader;
 use super::url::BaseUrl;
 
 /// Settings that have been checked: all of them are valid.
@@ -19,8 +20,8 @@ pub struct HttpConfig {
     pub connect_timeout: Option<Duration>,
     /// The maximum size of a body after decompression, in bytes.
     pub max_response_bytes: u64,
-    /// The User-Agent header field.
-    pub user_agent: String,
+    /// Header lines of every request.
+    pub header: Arc<RequestHeader>,
     /// The proxy, or `None` for direct connections.
     pub proxy: Option<Proxy>,
     /// The trusted certificates, or `None` if the base URL is plaintext.

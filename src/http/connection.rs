@@ -8,10 +8,12 @@ use super::exchange::Exchange;
 use super::failure::{Failure, HEADER_TOO_LARGE};
 use super::framing::{ChunkSizes, FramingFault};
 use super::head_filter::HeadFilter;
-use super::request::{END_OF_HEAD, whole_head};
+use super::header_log::log_line;
+use super::request::{END_OF_HEAD, RequestHeader, whole_head};
 use super::socket::Socket;
 use super::tls::session::Session;
 use crate::error::Phase;
+use crate::log::{Event, SentHead};
 use crate::secret::Secret;
 
 /// A connection to the server, direct or through a proxy.
@@ -20,7 +22,9 @@ pub struct Connection {
     stream: Stream,
     buffers: IoBuffers,
     /// Header lines of every request.
-    header: Arc<str>,
+    header: Arc<RequestHeader>,
+    /// Its number in the log.
+    number: usize,
     /// Filters the head of the response, until all of it has arrived.
     filter: Option<HeadFilter>,
     /// Checks the body of the response, if it is chunked.
@@ -48,18 +52,36 @@ impl Stream {
 
 impl Connection {
     /// A connection without TLS.
-    pub fn plaintext(socket: Socket, for_proxy: Option<ForProxy>, header: Arc<str>) -> Connection {
-        Connection::over(Stream::Plaintext { socket, for_proxy }, header)
+    pub fn plaintext(
+        socket: Socket,
+        for_proxy: Option<ForProxy>,
+        header: Arc<RequestHeader>,
+        number: usize,
+    ) -> Connection {
+        Connection::over(Stream::Plaintext { socket, for_proxy }, header, number)
     }
 
     /// A connection with TLS.
-    pub fn tls(socket: Socket, session: Session, header: Arc<str>) -> Connection {
-        Connection::over(Stream::Tls { socket, session: Box::new(session) }, header)
+    pub fn tls(socket: Socket, session: Session, header: Arc<RequestHeader>, number: usize) -> Connection {
+        Connection::over(Stream::Tls { socket, session: Box::new(session) }, header, number)
     }
 
-    fn over(stream: Stream, header: Arc<str>) -> Connection {
-        let buffers = IoBuffers::default();
-        Connection { stream, buffers, header, filter: None, chunks: None, is_last: false, is_broken: false }
+    fn over(stream: Stream, header: Arc<RequestHeader>, number: usize) -> Connection {
+        Connection {
+            stream,
+            buffers: IoBuffers::default(),
+            header,
+            number,
+            filter: None,
+            chunks: None,
+            is_last: false,
+            is_broken: false,
+        }
+    }
+
+    /// Its number in the log.
+    pub fn number(&self) -> usize {
+        self.number
     }
 
     /// Whether the connection uses TLS.
@@ -74,11 +96,11 @@ impl Connection {
 
     /// Sends the first `amount` bytes of the output, and adds the header lines that ureq does not write.
     pub fn send(&mut self, amount: usize, exchange: &mut Exchange) -> Result<(), Failure> {
-        exchange.phase = Phase::Sending;
+        exchange.enter(Phase::Sending);
         let sent = self.send_output(amount, exchange);
         self.is_broken |= sent.is_err();
         sent?;
-        exchange.phase = Phase::Waiting;
+        exchange.enter(Phase::Waiting);
         self.filter = Some(HeadFilter::default());
         Ok(())
     }
@@ -86,10 +108,10 @@ impl Connection {
     fn send_output(&mut self, amount: usize, exchange: &Exchange) -> Result<(), Failure> {
         let bytes = self.buffers.outgoing(amount);
         let whole = bytes.strip_suffix(END_OF_HEAD).map(|head| {
-            let lines = [self.header.as_bytes(), exchange.credentials.header()];
-            whole_head(head, lines, self.stream.for_proxy())
+            whole_head(head, &self.header, exchange.credentials.header(), self.stream.for_proxy())
         });
         let bytes = whole.as_ref().map_or(bytes, Secret::bytes);
+        exchange.context.debug(|| Event::Sent(SentHead(bytes)));
         match &mut self.stream {
             Stream::Plaintext { socket, .. } => Ok(socket.send(bytes, &exchange.context)?),
             Stream::Tls { socket, session } => session.send(socket, bytes, &exchange.context),
@@ -118,8 +140,7 @@ impl Connection {
                     session.receive(socket, &mut self.buffers, &exchange.context)?
                 }
             };
-            exchange.has_received |= received > 0;
-            exchange.has_ended |= received == 0;
+            exchange.record(received);
             match self.filter.take() {
                 None => self.check_chunks(unused, exchange),
                 Some(filter) => self.filter_head(filter, exchange)?,
@@ -132,7 +153,8 @@ impl Connection {
 
     /// Filters as much of the head of the response as has arrived.
     fn filter_head(&mut self, mut filter: HeadFilter, exchange: &mut Exchange) -> Result<(), Failure> {
-        let progress = filter.advance(self.buffers.input_mut()).map_err(|_| HEADER_TOO_LARGE)?;
+        let observe = |line: &[u8]| log_line(line, exchange.redactor.as_deref(), &exchange.context);
+        let progress = filter.advance(self.buffers.input_mut(), observe).map_err(|_| HEADER_TOO_LARGE)?;
         if progress.dropped > 0 {
             self.buffers.input_consume(progress.dropped);
         }

@@ -7,6 +7,23 @@ use super::failure::Failure;
 use super::framing::FramingFault;
 use crate::context::CallContext;
 use crate::error::Phase;
+use crate::redact::Redactor;
+use crate::timing::{Stopwatch, Timing, Timings};
+
+/// What an attempt went through, whatever came of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AttemptReport {
+    /// The times of its parts.
+    pub timings: Timings,
+    /// The number of bytes of the response that arrived, header included.
+    pub received: u64,
+    /// The size of its body after decompression, in bytes.
+    pub unpacked: u64,
+    /// The number of its connection; 0 if there was none.
+    pub connection: usize,
+    /// Whether an idle connection was reused.
+    pub is_reused: bool,
+}
 
 /// What a connection needs to know about the exchange that it carries, and what it records about it.
 #[derive(Debug)]
@@ -19,28 +36,85 @@ pub struct Exchange {
     pub phase: Phase,
     /// The connection was established for this exchange.
     pub is_fresh: bool,
-    /// At least one byte of the response has arrived.
-    pub has_received: bool,
+    /// The number of bytes of the response that have arrived.
+    pub received: u64,
     /// The peer has ended the stream.
     pub has_ended: bool,
     /// Why the framing of the body is invalid, as far as it has arrived.
     pub framing_fault: Option<FramingFault>,
     /// Why the connection has failed.
     pub failure: Option<Failure>,
+    /// The number of the connection; 0 if there is none yet.
+    pub connection: usize,
+    /// Redacts what is logged of a response, if that is logged.
+    pub redactor: Option<Arc<Redactor>>,
+    stopwatch: Stopwatch,
 }
 
 impl Exchange {
     /// An exchange that has not begun.
-    pub fn new(context: &CallContext, credentials: &Arc<Credentials>) -> Exchange {
+    pub fn new(
+        context: &CallContext,
+        credentials: &Arc<Credentials>,
+        redactor: Option<Arc<Redactor>>,
+    ) -> Exchange {
         Exchange {
             context: context.clone(),
             credentials: credentials.clone(),
             phase: Phase::Starting,
             is_fresh: false,
-            has_received: false,
+            received: 0,
             has_ended: false,
             framing_fault: None,
             failure: None,
+            connection: 0,
+            redactor,
+            stopwatch: Stopwatch::default(),
+        }
+    }
+
+    /// Begins a phase, and the part of the call that it is timed as.
+    pub fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.begin(match phase {
+            Phase::Resolving | Phase::QueuedLookup { .. } => Timing::Resolve,
+            Phase::Connecting | Phase::Proxy => Timing::Connect,
+            Phase::Handshake => Timing::Tls,
+            Phase::Sending | Phase::Waiting => Timing::FirstByte,
+            Phase::Receiving => Timing::Transfer,
+            Phase::Starting | Phase::Backoff | Phase::Polling => return,
+        });
+    }
+
+    fn begin(&mut self, timing: Timing) {
+        self.stopwatch.begin(timing, || self.context.now());
+    }
+
+    /// Uses this connection.
+    pub fn set_connection(&mut self, number: usize) {
+        self.connection = number;
+        self.context.log_mut().set_connection(number);
+    }
+
+    /// Records that bytes of the response have arrived, or that the peer has ended the stream if there are none.
+    pub fn record(&mut self, received: usize) {
+        if received == 0 {
+            self.has_ended = true;
+        } else if self.received == 0 {
+            self.begin(Timing::Transfer);
+        }
+        self.received += received as u64;
+    }
+
+    /// Ends the exchange. Returns what it went through.
+    pub fn finish(&mut self) -> AttemptReport {
+        self.stopwatch.stop(self.context.now());
+        AttemptReport {
+            timings: self.stopwatch.timings(),
+            received: self.received,
+            unpacked: 0,
+            connection: self.connection,
+            is_reused: self.connection != 0 && !self.is_fresh,
         }
     }
 
@@ -52,7 +126,7 @@ impl Exchange {
             Some(Failure::Lost(_) | Failure::Refused(_)) => true,
             Some(_) => false,
         };
-        is_lost && !self.is_fresh && !self.has_received
+        is_lost && !self.is_fresh && self.received == 0
     }
 }
 
@@ -63,7 +137,7 @@ mod tests {
     #[test]
     fn only_a_reused_connection_that_was_lost_is_stale() -> Result<(), String> {
         let credentials = Arc::new(Credentials::session_token(b"token")?);
-        let exchange = || Exchange::new(&CallContext::default(), &credentials);
+        let exchange = || Exchange::new(&CallContext::default(), &credentials, None);
         let lost = || Some(Failure::Lost("connection reset".into()));
         let interrupted = Some(Failure::Interrupted(crate::context::Interruption::TimedOut));
         assert!(!exchange().is_stale());
@@ -72,7 +146,7 @@ mod tests {
         let refused = Some(Failure::Refused("access denied".into()));
         assert!(Exchange { failure: refused, ..exchange() }.is_stale());
         assert!(!Exchange { failure: lost(), is_fresh: true, ..exchange() }.is_stale());
-        assert!(!Exchange { failure: lost(), has_received: true, ..exchange() }.is_stale());
+        assert!(!Exchange { failure: lost(), received: 1, ..exchange() }.is_stale());
         assert!(!Exchange { failure: interrupted, has_ended: true, ..exchange() }.is_stale());
         Ok(())
     }

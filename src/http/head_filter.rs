@@ -63,8 +63,12 @@ enum Line {
 }
 
 impl HeadFilter {
-    /// Filters the new lines of the input, which starts with what earlier calls kept.
-    pub fn advance(&mut self, input: &mut [u8]) -> Result<Progress, TooLarge> {
+    /// Filters the new lines of the input, which starts with what earlier calls kept. Shows each to `observe` first.
+    pub fn advance(
+        &mut self,
+        input: &mut [u8],
+        mut observe: impl FnMut(&[u8]),
+    ) -> Result<Progress, TooLarge> {
         let mut at = self.kept;
         let mut is_whole = false;
         while !is_whole {
@@ -74,6 +78,7 @@ impl HeadFilter {
                 break;
             };
             self.size += length;
+            observe(line);
             match self.classify(line.strip_suffix(b"\r").unwrap_or(line)) {
                 Line::Empty if self.status.is_none() => {}
                 Line::Empty => {
@@ -234,6 +239,11 @@ const TOKEN_CHARS: [bool; 256] = {
     chars
 };
 
+/// Whether a name has only the characters of a token.
+pub fn is_token(name: &[u8]) -> bool {
+    name.iter().all(|byte| TOKEN_CHARS[usize::from(*byte)])
+}
+
 /// Brings a field that frames nothing into a form that ureq accepts, given what follows its name: moves the colon to the
 /// name, and replaces characters that are not allowed by blanks. Returns `false` if there is no colon.
 fn normalize(field: Field, rest: &mut [u8]) -> bool {
@@ -315,7 +325,7 @@ mod tests {
         for chunk in chunks {
             input.extend_from_slice(chunk);
             if head.is_none() {
-                let progress = filter.advance(&mut input)?;
+                let progress = filter.advance(&mut input, |_| {})?;
                 input.drain(..progress.dropped);
                 head = progress.head;
             }

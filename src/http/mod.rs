@@ -16,14 +16,16 @@ pub mod credentials;
 // The file is named after the crate that only it uses. A module `ureq` would hide that crate here.
 #[path = "ureq.rs"]
 mod engine;
-mod exchange;
+pub mod exchange;
 mod failure;
 mod framing;
 mod gzip;
 mod head_filter;
+mod header_log;
+pub mod headers;
 mod pool;
 pub mod proxy;
-mod request;
+pub mod request;
 pub mod response;
 mod retry_after;
 mod socket;
@@ -36,13 +38,14 @@ use crate::alloc::wipe_large;
 use crate::context::CallContext;
 use crate::error::message::{argument, wire as message};
 use crate::error::{Error, ErrorKind, Phase};
-use crate::secret::Secret;
+use crate::log::{Event, Level};
+use crate::redact::Redactor;
 use crate::sys::fork::PerProcess;
 use config::HttpConfig;
 use connect::Route;
 use credentials::Credentials;
-use engine::{Engine, Slot};
-use exchange::Exchange;
+use engine::{BodyReader, Engine, Head, Slot};
+use exchange::{AttemptReport, Exchange};
 use pool::Pool;
 use proxy::Protocol;
 use response::{BodyError, BodyFault, Response};
@@ -52,8 +55,6 @@ use url::ExecutionId;
 #[derive(Debug)]
 pub struct Http {
     config: HttpConfig,
-    /// Header lines of every request.
-    header: Arc<str>,
     engine: Engine,
     /// Holds locks and sockets, so each process needs its own.
     connections: PerProcess<Connections>,
@@ -76,7 +77,6 @@ impl Http {
             tls::server_name(&config.base.host).map_err(refused)?;
         }
         let http = Http {
-            header: request::common_header(&config.user_agent).into(),
             engine: Engine::new(&config.base.origin()).map_err(refused)?,
             connections: PerProcess::new(),
             config,
@@ -87,14 +87,14 @@ impl Http {
 
     fn connections(&self) -> Result<&Connections, ErrorKind> {
         self.connections.get_or_try_make(|| {
-            let HttpConfig { base, proxy, roots, connect_timeout, .. } = &self.config;
+            let HttpConfig { base, proxy, roots, connect_timeout, header, .. } = &self.config;
             let tls = roots.as_ref().map(tls::client_config).transpose().map_err(ErrorKind::Internal)?;
             let route = Route {
                 base: base.clone(),
                 proxy: proxy.clone(),
                 tls,
                 connect_timeout: *connect_timeout,
-                header: self.header.clone(),
+                header: header.clone(),
             };
             route.prepare_lookups();
             Ok(Connections { route: Arc::new(route), idle: Pool::new() })
@@ -106,30 +106,40 @@ impl Http {
         self.config.base.peer()
     }
 
-    /// Requests an execution. Returns the response with any status, and fails if there is none.
+    /// Requests an execution. Returns the response with any status, and fails if there is none. Stores in `report` what
+    /// the attempt went through.
     pub fn get(
         &self,
         id: &ExecutionId<'_>,
         credentials: &Arc<Credentials>,
         context: &CallContext,
+        report: &mut AttemptReport,
     ) -> Result<Response, ErrorKind> {
         let Connections { route, idle } = self.connections()?;
         let uri = self.engine.uri(self.config.base.execution_path(id)).map_err(ErrorKind::Internal)?;
-        let mut slot = idle.take(Slot::probe).unwrap_or_else(|| self.engine.slot(route));
+        let redactor = context.log().is_on(Level::Debug).then(|| Arc::new(self.redactor(credentials)));
+        let mut slot = idle.take(|slot| slot.probe(context)).unwrap_or_else(|| self.engine.slot(route));
         loop {
             context.check().map_err(|interruption| self.interrupted(interruption, Phase::Starting))?;
-            let (result, exchange) = slot.run(&uri, context, credentials, |head, body| {
+            let receive = |head: &Head, body: BodyReader<'_>| {
                 let (response, end) = Response::receive(head, body, self.config.max_response_bytes, context);
                 (response, end, head.is_chunked())
-            });
+            };
+            let (result, mut exchange) = slot.run(&uri, context, credentials, redactor.clone(), receive);
+            *report = exchange.finish();
+            if let Ok((response, ..)) = &result {
+                report.unpacked = response.body.length() as u64;
+            }
+            exchange.context.debug(|| if slot.is_connected() { Event::Kept } else { Event::Closed });
             match result {
                 // The idle connection had been closed. The slot establishes a new one.
-                Err(_) if exchange.is_stale() => continue,
+                Err(_) if exchange.is_stale() => exchange.context.warn(|| Event::LostWhileIdle),
                 Err(error) => return Err(self.classify(error, exchange)),
                 // So had it in this case, and the response is about its idle time.
                 Ok((response @ Response { status: 408, .. }, ..))
                     if !exchange.is_fresh && !slot.is_connected() && context.check().is_ok() =>
                 {
+                    exchange.context.warn(|| Event::LostWhileIdle);
                     wipe_large(|| drop(response));
                 }
                 Ok((mut response, end, is_chunked)) => {
@@ -176,12 +186,14 @@ impl Http {
         Ok(response)
     }
 
-    /// The secrets that the proxy receives.
-    pub fn proxy_secrets(&self) -> Vec<Secret> {
+    /// Redacts the secrets of a call with these credentials: theirs, and those of the settings.
+    pub fn redactor(&self, credentials: &Credentials) -> Redactor {
         let proxy = self.config.proxy.as_ref();
         let password = proxy.and_then(|proxy| proxy.login.as_ref()).map(|(_, password)| password.clone());
         let login = proxy.and_then(connect::http_proxy::basic_login);
-        [login, password].into_iter().flatten().collect()
+        let key = credentials.secret().clone();
+        let further = self.config.header.secrets().iter().cloned();
+        Redactor::new([Some(key), login, password].into_iter().flatten().chain(further).collect())
     }
 }
 
@@ -189,7 +201,10 @@ impl Http {
 mod tests {
     use super::*;
     use crate::context::Clock;
+    use headers::FurtherHeaders;
+    use request::RequestHeader;
     use std::io::{self, BufRead, BufReader, Write};
+    use std::iter;
     use std::net::TcpListener;
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::thread;
@@ -220,7 +235,7 @@ mod tests {
             timeout: Some(Duration::from_secs(20)),
             connect_timeout: None,
             max_response_bytes: 100,
-            user_agent: "test".into(),
+            header: Arc::new(RequestHeader::new("test", FurtherHeaders::check(iter::empty())?)),
             proxy: None,
             roots: None,
         })?)
@@ -230,7 +245,8 @@ mod tests {
         let id = ExecutionId::parse(Some(b"1"))?;
         let credentials = Arc::new(Credentials::session_token(b"token")?);
         let context = CallContext::new(Clock::default(), Some(Duration::from_secs(20)), None);
-        let response = http.get(&id, &credentials, &context).map_err(Error::from)?;
+        let mut report = AttemptReport::default();
+        let response = http.get(&id, &credentials, &context, &mut report).map_err(Error::from)?;
         assert!(response.fault.is_none(), "{response:?}");
         Ok(response.status)
     }
@@ -258,11 +274,12 @@ mod tests {
             let server = scope.spawn(|| serve(&listener, &[usize::MAX, usize::MAX]));
             assert_eq!(get(&http)?, 200);
             let Connections { idle, .. } = http.connections().map_err(Error::from)?;
-            let mut slot = idle.take(Slot::probe).ok_or("no idle slot")?;
+            let mut slot = idle.take(|slot| slot.probe(&CallContext::default())).ok_or("no idle slot")?;
             let uri = http.engine.uri("/".into())?;
             let credentials = Arc::new(Credentials::session_token(b"token")?);
             let panics = AssertUnwindSafe(move || {
-                slot.run(&uri, &CallContext::default(), &credentials, |_, _| panic!("within a call")).1
+                let context = CallContext::default();
+                slot.run(&uri, &context, &credentials, None, |_, _| panic!("within a call")).1
             });
             assert!(catch_unwind(panics).is_err());
             assert!(idle.take(|_| true).is_none());
@@ -282,7 +299,8 @@ mod tests {
             let token = Arc::new(crate::cancel::CancelToken::new());
             let credentials = Arc::new(Credentials::session_token(b"token")?);
             let context = CallContext::new(Clock::default(), None, Some(token.clone()));
-            http.get(&ExecutionId::parse(Some(b"1"))?, &credentials, &context).map_err(Error::from)?;
+            let id = ExecutionId::parse(Some(b"1"))?;
+            http.get(&id, &credentials, &context, &mut AttemptReport::default()).map_err(Error::from)?;
             drop(context);
             assert_eq!((Arc::strong_count(&token), Arc::strong_count(&credentials)), (1, 1));
             drop(http);

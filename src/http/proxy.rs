@@ -18,6 +18,17 @@ pub enum Protocol {
     Socks5h,
 }
 
+impl Protocol {
+    /// The name of the protocol.
+    pub fn name(self) -> &'static str {
+        match self {
+            Protocol::Http => "HTTP",
+            Protocol::Socks5 => "SOCKS5",
+            Protocol::Socks5h => "SOCKS5 with names",
+        }
+    }
+}
+
 /// A proxy.
 #[derive(Debug, Clone)]
 pub struct Proxy {

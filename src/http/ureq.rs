@@ -27,6 +27,8 @@ use super::head_filter::MAX_HEADER;
 use crate::context::CallContext;
 use crate::error::Phase;
 use crate::error::message::wire::{describe_io_error, explain_protocol_error};
+use crate::log::Event;
+use crate::redact::Redactor;
 use crate::sys::fork::outside_of_forks;
 
 /// What all slots of a client have in common.
@@ -123,12 +125,13 @@ impl Slot {
         uri: &RequestUri,
         context: &CallContext,
         credentials: &Arc<Credentials>,
+        redactor: Option<Arc<Redactor>>,
         receive: impl FnOnce(&Head, BodyReader<'_>) -> T,
     ) -> (Result<T, UreqError>, Exchange) {
-        lock(&self.shared).exchange = Some(Exchange::new(context, credentials));
+        lock(&self.shared).exchange = Some(Exchange::new(context, credentials, redactor));
         let result = self.get(uri).map(|(head, mut body)| receive(&head, BodyReader::new(&mut body)));
         let exchange = lock(&self.shared).exchange.take();
-        (result, exchange.unwrap_or_else(|| Exchange::new(context, credentials)))
+        (result, exchange.unwrap_or_else(|| Exchange::new(context, credentials, None)))
     }
 
     fn get(&self, uri: &RequestUri) -> Result<(Head, Body), UreqError> {
@@ -137,7 +140,7 @@ impl Slot {
         let (parts, body) = self.agent.run(request)?.into_parts();
         let mut has_valid_framing = true;
         if let Some(exchange) = &mut lock(&self.shared).exchange {
-            exchange.phase = Phase::Receiving;
+            exchange.enter(Phase::Receiving);
             has_valid_framing = exchange.framing_fault != Some(FramingFault::Head);
         }
         let content_length = body.content_length();
@@ -149,9 +152,15 @@ impl Slot {
         lock(&self.shared).connection.is_some()
     }
 
-    /// Checks that the connection can carry another exchange.
-    pub fn probe(&mut self) -> bool {
-        lock(&self.shared).connection.as_mut().is_some_and(|connection| connection.probe())
+    /// Checks that the connection can carry another exchange. Logs its loss.
+    pub fn probe(&mut self, context: &CallContext) -> bool {
+        let mut shared = lock(&self.shared);
+        let Some(connection) = &mut shared.connection else { return false };
+        let is_intact = connection.probe();
+        if !is_intact {
+            context.on_connection(connection.number()).warn(|| Event::LostWhileIdle);
+        }
+        is_intact
     }
 }
 
@@ -253,7 +262,13 @@ impl Connector for SlotConnector {
     fn connect(&self, _: &ConnectionDetails, _: Option<()>) -> Result<Option<Loan>, ureq::Error> {
         let mut shared = lock(&self.shared);
         let connection = match shared.connection.take() {
-            Some(connection) => connection,
+            Some(connection) => {
+                if let Some(exchange) = &mut shared.exchange {
+                    exchange.set_connection(connection.number());
+                    exchange.context.debug(|| Event::Reused);
+                }
+                connection
+            }
             None => shared.run(|exchange| {
                 exchange.is_fresh = true;
                 self.route.connect(exchange).map(Box::new)

@@ -14,6 +14,7 @@ pub mod dns;
 pub mod env;
 pub mod fork;
 pub mod memory;
+pub mod stderr;
 #[cfg_attr(any(not(unix), refold_portable), path = "portable.rs")]
 #[cfg_attr(all(unix, not(refold_portable)), path = "unix.rs")]
 mod system;

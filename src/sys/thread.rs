@@ -30,6 +30,33 @@ pub fn with_signals_blocked<T>(start: impl FnOnce() -> T) -> T {
     started
 }
 
+/// Runs `work`, which may write to a pipe that has no reader, without the SIGPIPE that this raises.
+#[cfg(unix)]
+pub fn without_sigpipe(work: impl FnOnce()) {
+    // SAFETY: all-zero bytes are a valid signal set, and all sets outlive the calls.
+    let (mut blocked, mut previous, mut pending): (libc::sigset_t, libc::sigset_t, libc::sigset_t) =
+        unsafe { (mem::zeroed(), mem::zeroed(), mem::zeroed()) };
+    // SAFETY: as above.
+    unsafe {
+        libc::sigemptyset(&mut blocked);
+        libc::sigaddset(&mut blocked, libc::SIGPIPE);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &blocked, &mut previous);
+        libc::sigpending(&mut pending);
+    }
+    // SAFETY: as above.
+    let was_pending = unsafe { libc::sigismember(&pending, libc::SIGPIPE) } == 1;
+    work();
+    // SAFETY: as above. One that `work` raised is pending on this thread, so nothing waits.
+    unsafe {
+        libc::sigpending(&mut pending);
+        if !was_pending && libc::sigismember(&pending, libc::SIGPIPE) == 1 {
+            let mut signal = 0;
+            libc::sigwait(&blocked, &mut signal);
+        }
+        libc::pthread_sigmask(libc::SIG_SETMASK, &previous, ptr::null_mut());
+    }
+}
+
 /// Runs `start`. There are no signals here.
 #[cfg(not(unix))]
 pub fn with_signals_blocked<T>(start: impl FnOnce() -> T) -> T {

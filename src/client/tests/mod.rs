@@ -8,6 +8,7 @@ use crate::context::virtual_time::VirtualTime;
 use crate::error::attempt_failures;
 use crate::json::scan::JsonBuffer;
 use crate::options::DEFAULT_MAX_RESPONSE_BYTES;
+use crate::secret::Secret;
 use std::sync::Mutex;
 
 /// What the server does in one attempt, and how long it takes.
@@ -97,6 +98,7 @@ impl Transport for Script {
         _: &ExecutionId<'_>,
         credentials: &Arc<Credentials>,
         context: &CallContext,
+        _: &mut AttemptReport,
     ) -> Result<Response, ErrorKind> {
         let secret = String::from_utf8_lossy(credentials.secret().bytes()).into_owned();
         let mut attempts = self.attempts.lock().unwrap();
@@ -116,8 +118,8 @@ impl Transport for Script {
         }
     }
 
-    fn proxy_secrets(&self) -> Vec<Secret> {
-        vec![Secret::new(b"proxy-password")]
+    fn redactor(&self, credentials: &Credentials) -> Redactor {
+        Redactor::new(vec![credentials.secret().clone(), Secret::new(b"proxy-password")])
     }
 }
 
@@ -134,11 +136,11 @@ impl Client<Script> {
         self.transport = Script { time, steps, attempts: Mutex::default() };
     }
 
-    fn get_one(&self) -> Result<Arc<Execution>, Error> {
+    fn get_one(&self) -> Result<Arc<Snapshot>, Error> {
         self.get(Some(b"id"), None)
     }
 
-    fn wait_for_one(&self, timeout_ms: u64) -> Result<Arc<Execution>, Error> {
+    fn wait_for_one(&self, timeout_ms: u64) -> Result<Arc<Snapshot>, Error> {
         self.wait(Some(b"id"), timeout_ms, None, &mut |_| true)
     }
 }
@@ -156,6 +158,7 @@ fn client(steps: Vec<Step>) -> Client<Script> {
         poll_interval: ms(1000),
         max_response_bytes: DEFAULT_MAX_RESPONSE_BYTES,
         credentials: CurrentCredentials::new(Arc::new(token)).unwrap(),
+        log: None,
     }
 }
 

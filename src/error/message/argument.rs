@@ -55,6 +55,49 @@ pub fn user_agent_too_long(max_bytes: usize) -> String {
     format!("user_agent must not be longer than {max_bytes} bytes")
 }
 
+/// What the name of a header field is called.
+pub const HEADER_NAME: &str = "header: a name";
+
+/// A header field has no name.
+pub const EMPTY_HEADER_NAME: &str = "header: a name is NULL or empty";
+
+/// A header field, for messages about its value, which they do not show.
+pub fn header(name: &str) -> String {
+    format!("header {name}")
+}
+
+/// The name of a header field has other characters than those of a token.
+pub fn invalid_header_name(name: &str) -> String {
+    let shown: String = name.chars().take(40).flat_map(char::escape_default).collect();
+    format!("header: the name {shown} must have only letters, digits and !#$%&'*+-.^_`|~")
+}
+
+/// A header field that the library sets.
+pub fn reserved_header(name: &str) -> String {
+    format!("header {name}: the library or the connection sets this field")
+}
+
+/// The value of a header field has control characters.
+pub fn control_in_header(name: &str) -> String {
+    format!("header {name} must not contain control characters")
+}
+
+/// There are too many further header fields.
+pub fn too_many_headers(max: usize) -> String {
+    format!("header: no more than {max} further fields can be set")
+}
+
+/// The further header fields exceed the limit.
+pub fn headers_too_long(max_kib: usize) -> String {
+    format!("header: the further fields must not be longer than {max_kib} KiB together")
+}
+
+/// The level of the log is none of the numbers.
+pub const INVALID_LOG_LEVEL: &str = "log: the level must be a REFOLD_LOG_... constant, 0 to 3";
+
+/// The variable REFOLD_LOG is none of the names.
+pub const INVALID_LOG_VARIABLE: &str = "REFOLD_LOG in the environment must be off, warn, info or debug";
+
 // URLs, proxies, credentials and certificates -----------------------------------------------------------------------
 
 pub const BASE_URL_NOT_ASCII: &str =

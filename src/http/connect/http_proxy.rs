@@ -9,6 +9,7 @@ use crate::http::buffers::IoBuffers;
 use crate::http::failure::Failure;
 use crate::http::head_filter::{HeadFilter, MAX_FIELDS, MAX_HEADER};
 use crate::http::proxy::{Protocol, Proxy};
+use crate::log::Event;
 use crate::secret::Secret;
 
 /// The additions to a plaintext request that goes through a proxy.
@@ -40,9 +41,13 @@ pub fn open_tunnel(mut stream: ProxyStream<'_>, server: &str) -> Result<(), Fail
         authorization.bytes(),
         b"\r\n",
     ];
+    stream.debug(|| Event::TunnelRequested(server.to_string()));
     stream.send(Secret::concat(&parts).bytes())?;
     match receive_status(&mut stream)? {
-        Some(200..=299) => Ok(()),
+        Some(200..=299) => {
+            stream.debug(|| Event::TunnelOpened);
+            Ok(())
+        }
         Some(407) => Err(stream.permanent(message::proxy_login_refused(stream.proxy.login.is_some()))),
         Some(status) if is_transient_status(status.into()) => {
             Err(stream.transient(message::connect_refused(status)))
@@ -60,7 +65,7 @@ fn receive_status(stream: &mut ProxyStream<'_>) -> Result<Option<u16>, Failure> 
     loop {
         input.read(|buffer| stream.receive(buffer))?;
         let progress = filter
-            .advance(input.input_mut())
+            .advance(input.input_mut(), |line| stream.log_line(line))
             .map_err(|_| stream.transient(message::connect_response_too_large(MAX_HEADER, MAX_FIELDS)))?;
         input.input_consume(progress.dropped);
         match progress.head {

@@ -9,6 +9,7 @@ mod socks5;
 
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::context::{CallContext, Interruption};
@@ -18,10 +19,12 @@ use crate::http::connection::Connection;
 use crate::http::exchange::Exchange;
 use crate::http::failure::Failure;
 use crate::http::proxy::{Protocol, Proxy};
+use crate::http::request::RequestHeader;
 use crate::http::socket::Socket;
 use crate::http::tls::TlsConfig;
 use crate::http::tls::session::Session;
 use crate::http::url::{BaseUrl, Host};
+use crate::log::Event;
 use crate::sys::dns::read_settings;
 use http_proxy::ForProxy;
 use proxy_stream::ProxyStream;
@@ -40,7 +43,13 @@ pub struct Route {
     /// The timeout for establishing one connection.
     pub connect_timeout: Option<Duration>,
     /// Header lines of every request.
-    pub header: Arc<str>,
+    pub header: Arc<RequestHeader>,
+}
+
+/// A number for the next connection, by which the log refers to it. Never 0.
+fn next_connection() -> usize {
+    static LAST: AtomicUsize = AtomicUsize::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1)
 }
 
 impl Route {
@@ -54,6 +63,7 @@ impl Route {
 
     /// Establishes a connection.
     pub fn connect(&self, exchange: &mut Exchange) -> Result<Connection, Failure> {
+        exchange.set_connection(next_connection());
         let context = exchange.context.with_timeout(self.connect_timeout);
         match self.connect_within(exchange, &context) {
             // The call's own deadline is reported as a timeout, the connect timeout as a failure to connect.
@@ -67,11 +77,15 @@ impl Route {
 
     fn connect_within(&self, exchange: &mut Exchange, context: &CallContext) -> Result<Connection, Failure> {
         let (host, port) = match &self.proxy {
-            Some(proxy) => (&proxy.host, proxy.port),
+            Some(proxy) => {
+                let protocol = proxy.protocol.name();
+                context.debug(|| Event::Proxy { peer: proxy.peer(), protocol, setting: proxy.setting });
+                (&proxy.host, proxy.port)
+            }
             None => (&self.base.host, self.base.port),
         };
-        let addresses = resolve(host, context, &mut exchange.phase)?;
-        exchange.phase = Phase::Connecting;
+        let addresses = resolve(host, context, exchange)?;
+        exchange.enter(Phase::Connecting);
         let stream = connect_to_any(addresses, port, &self.first_peer(), context)?;
         let mut socket = match &self.proxy {
             Some(proxy) => self.open_tunnel(proxy, stream, exchange, context)?,
@@ -79,11 +93,12 @@ impl Route {
         };
         let header = self.header.clone();
         let Some(config) = &self.tls else {
-            return Ok(Connection::plaintext(socket, self.request_prefix(), header));
+            return Ok(Connection::plaintext(socket, self.request_prefix(), header, exchange.connection));
         };
-        exchange.phase = Phase::Handshake;
+        exchange.enter(Phase::Handshake);
         let session = Session::handshake(&mut socket, config, &self.base, context)?;
-        Ok(Connection::tls(socket, session, header))
+        session.log(context);
+        Ok(Connection::tls(socket, session, header, exchange.connection))
     }
 
     /// The peer of the TCP connection: the proxy, or the server itself.
@@ -107,19 +122,20 @@ impl Route {
                 let mut socket = Socket::new(stream);
                 // A plaintext request needs no tunnel: the proxy forwards it by the full URL in its request line.
                 if *secure {
-                    exchange.phase = Phase::Proxy;
-                    let stream = ProxyStream::new(&mut socket, proxy, context);
+                    exchange.enter(Phase::Proxy);
+                    let redactor = exchange.redactor.as_deref();
+                    let stream = ProxyStream::new(&mut socket, proxy, context, redactor);
                     http_proxy::open_tunnel(stream, &self.base.peer())?;
                 }
                 return Ok(socket);
             }
             Protocol::Socks5 => {
-                let addresses = resolve(host, context, &mut exchange.phase)?;
+                let addresses = resolve(host, context, exchange)?;
                 interleave_families(addresses).into_iter().map(Host::Address).collect()
             }
             Protocol::Socks5h => vec![host.clone()],
         };
-        exchange.phase = Phase::Proxy;
+        exchange.enter(Phase::Proxy);
         socks5::open_tunnel(stream, proxy, hosts, *port, context).map(Socket::new)
     }
 

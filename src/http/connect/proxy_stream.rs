@@ -6,8 +6,11 @@ use crate::context::CallContext;
 use crate::error::ErrorKind;
 use crate::error::message::connect as message;
 use crate::http::failure::Failure;
+use crate::http::header_log::log_line;
 use crate::http::proxy::Proxy;
 use crate::http::socket::{Fault, Socket};
+use crate::log::Event;
+use crate::redact::Redactor;
 
 /// A connection to a proxy that has not opened the tunnel yet. Every failure on it is reported as a failure to connect
 /// to the proxy.
@@ -16,12 +19,28 @@ pub struct ProxyStream<'a> {
     /// The proxy.
     pub proxy: &'a Proxy,
     context: &'a CallContext,
+    redactor: Option<&'a Redactor>,
 }
 
 impl<'a> ProxyStream<'a> {
-    /// A stream on a new connection to this proxy.
-    pub fn new(socket: &'a mut Socket, proxy: &'a Proxy, context: &'a CallContext) -> ProxyStream<'a> {
-        ProxyStream { socket, proxy, context }
+    /// A stream on a new connection to this proxy. What it sends is logged if there is a `redactor`.
+    pub fn new(
+        socket: &'a mut Socket,
+        proxy: &'a Proxy,
+        context: &'a CallContext,
+        redactor: Option<&'a Redactor>,
+    ) -> ProxyStream<'a> {
+        ProxyStream { socket, proxy, context, redactor }
+    }
+
+    /// Logs an event of the dialogue.
+    pub fn debug<'e>(&self, event: impl FnOnce() -> Event<'e>) {
+        self.context.debug(event);
+    }
+
+    /// Logs a line of the response of the proxy.
+    pub fn log_line(&self, line: &[u8]) {
+        log_line(line, self.redactor, self.context);
     }
 
     /// A failure that is retried.

@@ -9,6 +9,7 @@ use crate::error::ErrorKind;
 use crate::error::message::connect as message;
 use crate::error::message::wire::describe_io_error;
 use crate::http::failure::Failure;
+use crate::log::Event;
 use crate::sys::{Attempt, Interest, exhausted_resource};
 
 /// The delay before the next attempt, while earlier ones are undecided (RFC 8305, 5).
@@ -28,16 +29,27 @@ pub trait Contender: Sized {
     fn outcome(self) -> Result<Result<Self::Connection, Self::Error>, Self>;
 }
 
-impl Contender for Attempt {
-    type Connection = TcpStream;
-    type Error = io::Error;
+/// An attempt to reach one address.
+struct TcpAttempt {
+    address: SocketAddr,
+    attempt: Attempt,
+}
+
+impl Contender for TcpAttempt {
+    type Connection = (SocketAddr, TcpStream);
+    type Error = (SocketAddr, io::Error);
 
     fn interest(&self) -> Interest<'_> {
-        Interest::Connected(self)
+        Interest::Connected(&self.attempt)
     }
 
-    fn outcome(self) -> Result<io::Result<TcpStream>, Attempt> {
-        Attempt::outcome(self)
+    fn outcome(self) -> Result<Result<Self::Connection, Self::Error>, TcpAttempt> {
+        let TcpAttempt { address, attempt } = self;
+        match attempt.outcome() {
+            Ok(Ok(stream)) => Ok(Ok((address, stream))),
+            Ok(Err(error)) => Ok(Err((address, error))),
+            Err(attempt) => Err(TcpAttempt { address, attempt }),
+        }
     }
 }
 
@@ -96,13 +108,24 @@ pub fn connect_to_any(
 ) -> Result<TcpStream, Failure> {
     let known = addresses.clone();
     let mut last_error = None;
-    let begin = |address| Attempt::begin(SocketAddr::new(address, port));
-    let fail = |error| {
+    let begin = |address| {
+        let address = SocketAddr::new(address, port);
+        context.debug(|| Event::Connecting(address));
+        let attempt = Attempt::begin(address).map_err(|error| (address, error))?;
+        Ok(TcpAttempt { address, attempt })
+    };
+    let fail = |(address, error)| {
+        context.debug(|| Event::NotConnected(address, describe_io_error(&error)));
         last_error = Some(error);
         Ok(())
     };
-    let connected = race(interleave_families(addresses), begin, fail, context)?;
-    connected.ok_or_else(|| could_not_connect(peer, &known, last_error))
+    match race(interleave_families(addresses), begin, fail, context)? {
+        Some((address, stream)) => {
+            context.debug(|| Event::Connected(address));
+            Ok(stream)
+        }
+        None => Err(could_not_connect(peer, &known, last_error)),
+    }
 }
 
 /// Alternates between IPv6 and IPv4, beginning with the first address, and keeps the order within each family

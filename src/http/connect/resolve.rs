@@ -13,8 +13,10 @@ use crate::context::CallContext;
 use crate::error::message::connect as message;
 use crate::error::message::wire::describe_io_error;
 use crate::error::{ErrorKind, Phase};
+use crate::http::exchange::Exchange;
 use crate::http::failure::Failure;
 use crate::http::url::Host;
+use crate::log::Event;
 use crate::sys::descriptors::pipe;
 use crate::sys::dns::{LookupError, look_up};
 use crate::sys::fork::PerProcess;
@@ -31,9 +33,8 @@ const LOOKUP_RECHECK: Duration = Duration::from_millis(10);
 /// The stack of a lookup thread. The lookup modules of glibc need more than the rest of the library.
 const LOOKUP_STACK: usize = 1 << 20;
 
-/// Returns the addresses of a host, in the order that the system prefers. Records in `phase` what it waits for.
-pub fn resolve(host: &Host, context: &CallContext, phase: &mut Phase) -> Result<Vec<IpAddr>, Failure> {
-    *phase = Phase::Resolving;
+/// Returns the addresses of a host, in the order that the system prefers. Records in the exchange what it waits for.
+pub fn resolve(host: &Host, context: &CallContext, exchange: &mut Exchange) -> Result<Vec<IpAddr>, Failure> {
     let name = match host {
         Host::Address(address) => return Ok(vec![*address]),
         // Not looked up, because a resolver could return an address of another machine (RFC 6761, 6.3).
@@ -44,9 +45,13 @@ pub fn resolve(host: &Host, context: &CallContext, phase: &mut Phase) -> Result<
     };
     let failed =
         |reason: String, temporary| Err(ErrorKind::Resolve { host: name.clone(), reason, temporary }.into());
-    match look_up_within(name, context, phase)? {
+    context.debug(|| Event::Lookup { host: name });
+    match look_up_within(name, context, exchange)? {
         Ok(addresses) if addresses.is_empty() => failed(message::NAME_WITHOUT_ADDRESS.into(), false),
-        Ok(addresses) => Ok(addresses),
+        Ok(addresses) => {
+            context.debug(|| Event::Resolved { host: name, addresses: &addresses });
+            Ok(addresses)
+        }
         Err(LookupError::NoSuchName) => failed(message::NO_SUCH_NAME.into(), false),
         Err(LookupError::Temporary) => failed(message::NAME_SERVICE_UNAVAILABLE.into(), true),
         Err(LookupError::Resource(resource)) => Err(not_started(name, resource)),
@@ -76,14 +81,18 @@ type Lookups = Mutex<Vec<Arc<Lookup>>>;
 static UNFINISHED: PerProcess<Lookups> = PerProcess::new();
 
 /// Looks up the name, or joins a lookup of the same name that has not finished.
-fn look_up_within(name: &str, context: &CallContext, phase: &mut Phase) -> Result<LookupResult, Failure> {
+fn look_up_within(
+    name: &str,
+    context: &CallContext,
+    exchange: &mut Exchange,
+) -> Result<LookupResult, Failure> {
     let Ok::<_, Infallible>(unfinished) = UNFINISHED.get_or_try_make(|| Ok(Mutex::new(Vec::new())));
     loop {
-        *phase = Phase::Resolving;
+        exchange.enter(Phase::Resolving);
         if let Some(lookup) = Lookup::join_or_start(name, unfinished)? {
             return lookup.result_within(context);
         }
-        *phase = Phase::QueuedLookup { limit: MAX_LOOKUPS };
+        exchange.enter(Phase::QueuedLookup { limit: MAX_LOOKUPS });
         context.pause(LOOKUP_RECHECK)?;
     }
 }

@@ -15,6 +15,7 @@ use crate::error::message::connect as message;
 use crate::http::failure::Failure;
 use crate::http::proxy::Proxy;
 use crate::http::url::Host;
+use crate::log::Event;
 use crate::secret::Secret;
 use crate::sys::{Attempt, Interest, receive_now, send_now};
 
@@ -49,24 +50,34 @@ pub fn open_tunnel(
 ) -> Result<TcpStream, Failure> {
     let address = stream.peer_addr().map_err(|error| lost_proxy(proxy, error))?;
     let mut first = Some(stream);
-    let begin = |host| match first.take() {
-        Some(stream) => Ok(TunnelAttempt::begin(Link::Connected(stream), proxy, host, port)),
-        None => match Attempt::begin(address) {
-            Ok(attempt) => Ok(TunnelAttempt::begin(Link::Connecting(attempt), proxy, host, port)),
-            Err(error) => Err(TunnelError::Lost(lost_proxy(proxy, error))),
-        },
+    let begin = |host| {
+        context.debug(|| Event::TunnelRequested(format!("{host}:{port}")));
+        match first.take() {
+            Some(stream) => Ok(TunnelAttempt::begin(Link::Connected(stream), proxy, host, port)),
+            None => match Attempt::begin(address) {
+                Ok(attempt) => Ok(TunnelAttempt::begin(Link::Connecting(attempt), proxy, host, port)),
+                Err(error) => Err(TunnelError::Lost(lost_proxy(proxy, error))),
+            },
+        }
     };
     let mut refused = Vec::new();
     let mut last_loss = None;
     let fail = |error| {
         match error {
-            TunnelError::Refused(host, reply) => refused.push((host, reply)),
+            TunnelError::Refused(host, reply) => {
+                refused.push((host, reply));
+                context
+                    .debug(|| Event::TunnelRefused(describe_refusals(&refused[refused.len() - 1..], port)));
+            }
             TunnelError::Lost(failure) => last_loss = Some(failure),
             TunnelError::Final(failure) => return Err(failure),
         }
         Ok(())
     };
     let stream = race(hosts, begin, fail, context)?;
+    if stream.is_some() {
+        context.debug(|| Event::TunnelOpened);
+    }
     stream.ok_or_else(|| match last_loss.filter(|_| refused.is_empty()) {
         Some(failure) => failure,
         None => {

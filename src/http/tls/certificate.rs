@@ -36,6 +36,8 @@ pub struct Certificate<'a> {
     pub issuer: Name<'a>,
     /// Its own name.
     pub subject: Name<'a>,
+    /// When it expires.
+    pub expires: Time<'a>,
     /// Its public key.
     pub key: PublicKey<'a>,
     /// Whether it is the certificate of an authority.
@@ -53,12 +55,15 @@ impl<'a> Certificate<'a> {
         fields.take(INTEGER)?;
         fields.take(SEQUENCE)?;
         let issuer = Name(fields.take(SEQUENCE)?);
-        fields.take(SEQUENCE)?;
+        let mut validity = Reader(fields.take(SEQUENCE)?);
+        validity.next()?;
+        let expires = Time(validity.next()?.1);
         let subject = Name(fields.take(SEQUENCE)?);
         let key = PublicKey(fields.take(SEQUENCE)?);
         fields.take(ISSUER_ID);
         fields.take(SUBJECT_ID);
-        let mut certificate = Certificate { issuer, subject, key, is_authority: false, hosts: Vec::new() };
+        let mut certificate =
+            Certificate { issuer, subject, expires, key, is_authority: false, hosts: Vec::new() };
         let mut extensions =
             Reader(fields.take(EXTENSIONS).and_then(|list| Reader(list).take(SEQUENCE)).unwrap_or_default());
         while let Some(extension) = extensions.take(SEQUENCE) {
@@ -95,6 +100,32 @@ fn hosts(mut names: Reader<'_>) -> Vec<Cow<'_, str>> {
         }
     }
     hosts
+}
+
+/// A time: `YYMMDDHHMMSSZ`, or with four digits for the year (RFC 5280, 4.1.2.5).
+#[derive(Clone, Copy)]
+pub struct Time<'a>(&'a [u8]);
+
+impl fmt::Display for Time<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = std::str::from_utf8(self.0).unwrap_or_default();
+        let digits = text.trim_end_matches('Z');
+        let century = match digits.len() {
+            // Years from 50 on are those of the last century.
+            12 if digits < "5" => "20",
+            12 => "19",
+            _ => "",
+        };
+        match digits.len() + century.len() {
+            14 if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+                let (date, time) = digits.split_at(digits.len() - 6);
+                let (year, day) = date.split_at(date.len() - 4);
+                write!(f, "{century}{year}-{}-{} ", &day[..2], &day[2..])?;
+                write!(f, "{}:{}:{} UTC", &time[..2], &time[2..4], &time[4..])
+            }
+            _ => f.write_str("at an unknown time"),
+        }
+    }
 }
 
 /// A distinguished name.
@@ -313,6 +344,24 @@ mod tests {
             (vec![], None),
         ];
         cases.iter().for_each(|(name, text)| assert_eq!(Name(name).text().as_deref(), *text));
+    }
+
+    #[test]
+    fn times_are_shown_in_full() {
+        for (time, shown) in [
+            ("270102030405Z", "2027-01-02 03:04:05 UTC"),
+            ("491231235959Z", "2049-12-31 23:59:59 UTC"),
+            ("500101000000Z", "1950-01-01 00:00:00 UTC"),
+            ("20500101000000Z", "2050-01-01 00:00:00 UTC"),
+            ("99991231235959Z", "9999-12-31 23:59:59 UTC"),
+            ("2701020304Z", "at an unknown time"),
+            ("27010203040xZ", "at an unknown time"),
+            ("20270102030405.5Z", "at an unknown time"),
+            ("", "at an unknown time"),
+        ] {
+            assert_eq!(Time(time.as_bytes()).to_string(), shown, "{time}");
+        }
+        assert_eq!(Time(b"2701020304\xc3\xbcZ").to_string(), "at an unknown time");
     }
 
     #[test]

@@ -5,16 +5,18 @@ use std::{fmt, mem};
 
 use rustls::client::UnbufferedClientConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptError, InsufficientSizeError};
-use rustls::{InvalidMessage, ProtocolVersion};
+use rustls::{HandshakeKind, InvalidMessage, ProtocolVersion};
 
 use crate::context::CallContext;
 use crate::error::message::connect as message;
 use crate::http::buffers::IoBuffers;
 use crate::http::failure::Failure;
 use crate::http::socket::Socket;
+use crate::http::tls::certificate::Certificate;
 use crate::http::tls::explain::classify_established;
 use crate::http::tls::{TlsConfig, server_name};
 use crate::http::url::BaseUrl;
+use crate::log::{Event, Level};
 
 /// The maximum size of an encrypted alert.
 const MAX_ALERT: usize = 256;
@@ -86,6 +88,30 @@ impl Session {
             if session.has_ended || !session.read_records(socket, context)? {
                 return Err(Failure::Lost(message::CLOSED_IN_HANDSHAKE.into()));
             }
+        }
+    }
+
+    /// Logs what the handshake has negotiated.
+    pub fn log(&self, context: &CallContext) {
+        context.debug(|| Event::Handshake {
+            version: match self.tls.protocol_version() {
+                Some(ProtocolVersion::TLSv1_2) => "TLS 1.2",
+                _ => "TLS 1.3",
+            },
+            cipher_suite: self.tls.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()),
+            alpn: self.tls.alpn_protocol().map(String::from_utf8_lossy),
+            is_resumed: self.tls.handshake_kind() == Some(HandshakeKind::Resumed),
+        });
+        if context.log().is_on(Level::Debug)
+            && let Some(certificate) = self.tls.peer_certificates().and_then(<[_]>::first)
+            && let Some(certificate) = Certificate::parse(certificate)
+        {
+            context.debug(|| Event::Certificate {
+                subject: certificate.subject.text(),
+                issuer: certificate.issuer.text(),
+                expires: &certificate.expires,
+                hosts: &certificate.hosts,
+            });
         }
     }
 

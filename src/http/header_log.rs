@@ -1,0 +1,28 @@
+//! Logs what arrives in the head of a response, redacted.
+
+use crate::context::CallContext;
+use crate::log::Event;
+use crate::redact::Redactor;
+
+/// Fields whose values are secrets of the server and this client.
+const SECRET_FIELDS: [&[u8]; 4] = [b"set-cookie", b"set-cookie2", b"www-authenticate", b"proxy-authenticate"];
+
+/// Logs a line, if there is a `redactor`: there is one while lines are logged.
+pub fn log_line(line: &[u8], redactor: Option<&Redactor>, context: &CallContext) {
+    if let Some(redactor) = redactor {
+        log_redacted(line.trim_ascii_end(), redactor, context);
+    }
+}
+
+#[cold]
+fn log_redacted(line: &[u8], redactor: &Redactor, context: &CallContext) {
+    let name = line.split(|byte| *byte == b':').next().unwrap_or_default().trim_ascii();
+    let shown = if SECRET_FIELDS.iter().any(|secret| name.eq_ignore_ascii_case(secret)) {
+        [name, b": ***"].concat()
+    } else {
+        line.to_vec()
+    };
+    if let Some(redacted) = redactor.redact(shown).filter(|line| !line.is_empty()) {
+        context.debug(|| Event::Received(String::from_utf8_lossy(&redacted)));
+    }
+}

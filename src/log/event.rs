@@ -1,0 +1,284 @@
+//! Every line of the log, without the numbers and the time at its start. The introduction of the C header documents them.
+
+use std::borrow::Cow;
+use std::fmt::{self, Display, Formatter};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use crate::error::code_name;
+use crate::timing::{Timing, Timings};
+
+/// What happened in a call. Texts of a server are redacted.
+pub enum Event<'a> {
+    // DEBUG: each phase.
+    /// A get begins.
+    GetBegins {
+        /// The execution.
+        id: &'a str,
+        /// The timeout of the call.
+        timeout: Option<Duration>,
+    },
+    /// A wait begins.
+    WaitBegins {
+        /// The execution.
+        id: &'a str,
+        /// The timeout of the wait.
+        timeout: Option<Duration>,
+    },
+    /// The lookup of a name begins.
+    Lookup {
+        /// The name.
+        host: &'a str,
+    },
+    /// The name has these addresses.
+    Resolved {
+        /// The name.
+        host: &'a str,
+        /// Its addresses.
+        addresses: &'a [IpAddr],
+    },
+    /// A connection attempt begins.
+    Connecting(SocketAddr),
+    /// A connection attempt has failed, for this reason.
+    NotConnected(SocketAddr, String),
+    /// A connection attempt has succeeded.
+    Connected(SocketAddr),
+    /// The connection is, or will be, to a proxy.
+    Proxy {
+        /// The proxy, as `host:port`.
+        peer: String,
+        /// Its protocol.
+        protocol: &'static str,
+        /// The function or environment variable that set it.
+        setting: &'a str,
+    },
+    /// The proxy is asked for a tunnel to this server.
+    TunnelRequested(String),
+    /// The proxy has refused a tunnel to one address, for this reason.
+    TunnelRefused(String),
+    /// The proxy has opened the tunnel.
+    TunnelOpened,
+    /// The TLS handshake is complete.
+    Handshake {
+        /// The version, such as "TLS 1.3".
+        version: &'static str,
+        /// The cipher suite.
+        cipher_suite: Option<&'static str>,
+        /// The protocol that the server has selected.
+        alpn: Option<Cow<'a, str>>,
+        /// Whether an earlier session was resumed.
+        is_resumed: bool,
+    },
+    /// The certificate of the server.
+    Certificate {
+        /// Its name.
+        subject: Option<String>,
+        /// The name of the authority that issued it.
+        issuer: Option<String>,
+        /// When it expires.
+        expires: &'a dyn Display,
+        /// The hosts and addresses that it is for.
+        hosts: &'a [Cow<'a, str>],
+    },
+    /// An idle connection is reused.
+    Reused,
+    /// The request is sent.
+    Sent(SentHead<'a>),
+    /// A line of the head of a response has arrived.
+    Received(Cow<'a, str>),
+    /// The connection is kept for the next call.
+    Kept,
+    /// The connection is closed.
+    Closed,
+    // INFO: the end of each call and poll.
+    /// A get, a wait or a poll has ended.
+    Ended(CallEnd<'a>),
+    // WARN: what passed by itself.
+    /// A failed attempt is followed by another one.
+    Retry {
+        /// The number of the attempt that failed.
+        attempt: u32,
+        /// Why it failed.
+        message: Cow<'a, str>,
+        /// The pause before the next one.
+        pause: Duration,
+    },
+    /// A failed poll is followed by another one.
+    PollFailed {
+        /// Why it failed.
+        message: Cow<'a, str>,
+        /// The pause before the next one.
+        pause: Duration,
+    },
+    /// The connection was lost while it was idle.
+    LostWhileIdle,
+}
+
+impl Display for Event<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::GetBegins { id, timeout } => write!(f, "get {id}, timeout {}", OrNone(*timeout)),
+            Event::WaitBegins { id, timeout } => write!(f, "wait for {id}, timeout {}", OrNone(*timeout)),
+            Event::Lookup { host } => write!(f, "looking up {host}"),
+            Event::Resolved { host, addresses } => {
+                write!(f, "{host} has the addresses {}", List(addresses.iter()))
+            }
+            Event::Connecting(address) => write!(f, "connecting to {address}"),
+            Event::NotConnected(address, reason) => write!(f, "no connection to {address}: {reason}"),
+            Event::Connected(address) => write!(f, "connected to {address}"),
+            Event::Proxy { peer, protocol, setting } => {
+                write!(f, "proxy {peer}, {protocol}, set by {setting}")
+            }
+            Event::TunnelRequested(server) => write!(f, "requesting a tunnel to {server}"),
+            Event::TunnelRefused(reason) => write!(f, "no tunnel: {reason}"),
+            Event::TunnelOpened => f.write_str("the tunnel is open"),
+            Event::Handshake { version, cipher_suite, alpn, is_resumed } => {
+                let kind = if *is_resumed { "resumed session" } else { "full handshake" };
+                let (suite, alpn) = (cipher_suite.unwrap_or("-"), alpn.as_deref().unwrap_or("-"));
+                write!(f, "{version}, {suite}, ALPN {alpn}, {kind}")
+            }
+            Event::Certificate { subject, issuer, expires, hosts } => {
+                let (subject, issuer) = (subject.as_deref().unwrap_or("-"), issuer.as_deref().unwrap_or("-"));
+                let hosts = List(hosts.iter());
+                write!(f, "certificate of {subject} from {issuer}, expires {expires}, for {hosts}")
+            }
+            Event::Reused => f.write_str("reused"),
+            Event::Sent(head) => write!(f, "sent {head}"),
+            Event::Received(line) => write!(f, "received {line}"),
+            Event::Kept => f.write_str("kept for the next call"),
+            Event::Closed => f.write_str("closed"),
+            Event::Ended(end) => end.fmt(f),
+            Event::Retry { attempt, message, pause } => {
+                write!(f, "attempt {attempt} failed, retrying in {} ms: {message}", pause.as_millis())
+            }
+            Event::PollFailed { message, pause } => {
+                write!(f, "poll failed, polling again in {} ms: {message}", pause.as_millis())
+            }
+            Event::LostWhileIdle => f.write_str("lost while idle, replaced by another connection"),
+        }
+    }
+}
+
+/// How a get, a wait or a poll has ended.
+pub struct CallEnd<'a> {
+    /// The execution.
+    pub id: &'a str,
+    /// The status or the error.
+    pub outcome: Outcome<'a>,
+    /// The number of attempts.
+    pub attempts: u32,
+    /// The times.
+    pub timings: Timings,
+    /// The number of bytes of the last response, header included, as they arrived.
+    pub received: u64,
+    /// The number of bytes of its body, after decompression.
+    pub unpacked: u64,
+    /// The number of the connection of the last attempt; 0 if there was none.
+    pub connection: usize,
+    /// Whether that connection was a reused one.
+    pub is_reused: bool,
+    /// The id that the server gave the request.
+    pub request_id: Option<&'a str>,
+}
+
+/// The result of a call.
+pub enum Outcome<'a> {
+    /// An execution, with its status.
+    Execution(String),
+    /// An error: its code and message.
+    Error(i32, Cow<'a, str>),
+}
+
+impl Display for CallEnd<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ended: ", self.id)?;
+        match &self.outcome {
+            Outcome::Execution(_) => f.write_str("OK")?,
+            Outcome::Error(code, _) => {
+                write!(f, "{} ({code})", code_name(*code).to_str().unwrap_or_default())?
+            }
+        }
+        write!(f, "; attempts {}; ms:", self.attempts)?;
+        let parts = [
+            ("total", Timing::Total),
+            ("resolve", Timing::Resolve),
+            ("connect", Timing::Connect),
+            ("TLS", Timing::Tls),
+            ("first byte", Timing::FirstByte),
+            ("transfer", Timing::Transfer),
+        ];
+        for (name, part) in parts {
+            let separator = if part == Timing::Total { "" } else { "," };
+            write!(f, "{separator} {name} {}", Millis(self.timings.get(part)))?;
+        }
+        write!(f, "; bytes: received {}, unpacked {}", self.received, self.unpacked)?;
+        match self.connection {
+            0 => f.write_str("; no connection")?,
+            number => {
+                write!(f, "; connection {number}, {}", if self.is_reused { "reused" } else { "new" })?;
+            }
+        }
+        write!(f, "; request id {}", self.request_id.unwrap_or("-"))?;
+        match &self.outcome {
+            Outcome::Execution(status) => write!(f, "; status {status}"),
+            Outcome::Error(_, message) => write!(f, "; {message}"),
+        }
+    }
+}
+
+/// A time in microseconds, shown in milliseconds; `-` if it is negative.
+pub struct Millis(i64);
+
+impl From<Duration> for Millis {
+    fn from(time: Duration) -> Millis {
+        Millis(i64::try_from(time.as_micros()).unwrap_or(i64::MAX))
+    }
+}
+
+impl Display for Millis {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            ..0 => f.write_str("-"),
+            micros => write!(f, "{}.{:03}", micros / 1000, micros % 1000),
+        }
+    }
+}
+
+/// A timeout.
+struct OrNone(Option<Duration>);
+
+impl Display for OrNone {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            None => f.write_str("none"),
+            Some(timeout) => write!(f, "{} ms", timeout.as_millis()),
+        }
+    }
+}
+
+/// The head of a request. Shows its first line, and of the others only the names.
+pub struct SentHead<'a>(pub &'a [u8]);
+
+impl Display for SentHead<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut lines = self.0.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+        f.write_str(std::str::from_utf8(lines.next().unwrap_or_default()).unwrap_or_default())?;
+        let names = lines.filter_map(|line| {
+            let name = line.split(|byte| *byte == b':').next()?;
+            std::str::from_utf8(name).ok().filter(|name| !name.is_empty())
+        });
+        write!(f, " with the fields {}", List(names))
+    }
+}
+
+/// A list with commas. Each formatting starts from the beginning.
+pub struct List<I>(pub I);
+
+impl<I: Iterator<Item: Display> + Clone> Display for List<I> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for (index, item) in self.0.clone().enumerate() {
+            write!(f, "{}{item}", if index == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,109 @@
+//! A line of the log, made in a buffer of fixed size.
+
+use std::ffi::CStr;
+use std::fmt;
+
+/// The maximum length of a line in bytes, without its NUL.
+const MAX_LINE: usize = 1023;
+
+/// Ends a line that was truncated.
+const ELLIPSIS: &str = "...";
+
+/// One line of UTF-8 without control characters, which are replaced by `?`. Text beyond the maximum is dropped.
+pub struct Line {
+    bytes: [u8; MAX_LINE + 1],
+    length: usize,
+    is_truncated: bool,
+}
+
+impl Default for Line {
+    fn default() -> Line {
+        Line { bytes: [0; MAX_LINE + 1], length: 0, is_truncated: false }
+    }
+}
+
+impl Line {
+    /// The line.
+    pub fn text(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
+    /// The line, for C.
+    pub fn as_c_str(&self) -> &CStr {
+        // Always has a NUL, because the last byte is never written.
+        CStr::from_bytes_until_nul(&self.bytes).unwrap_or_default()
+    }
+
+    fn push(&mut self, text: &str) {
+        let end = self.length + text.len();
+        if end + ELLIPSIS.len() > MAX_LINE {
+            self.is_truncated = true;
+            self.bytes[self.length..][..ELLIPSIS.len()].copy_from_slice(ELLIPSIS.as_bytes());
+            self.length += ELLIPSIS.len();
+        } else {
+            self.bytes[self.length..end].copy_from_slice(text.as_bytes());
+            self.length = end;
+        }
+    }
+}
+
+impl fmt::Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for character in text.chars() {
+            if self.is_truncated {
+                break;
+            }
+            match character {
+                character if ends_line(character) => self.push("?"),
+                character => self.push(character.encode_utf8(&mut [0; 4])),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a character controls what shows the line: a control character, or a separator of lines or paragraphs.
+fn ends_line(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write;
+
+    fn line(text: &str) -> String {
+        let mut line = Line::default();
+        line.write_str(text).unwrap();
+        assert_eq!(line.text(), line.as_c_str().to_bytes());
+        line.as_c_str().to_str().unwrap().into()
+    }
+
+    #[test]
+    fn control_characters_are_replaced() {
+        for (text, expected) in [
+            ("", ""),
+            ("a b", "a b"),
+            ("a\r\nb\tc\0d\x1b[0m", "a??b?c?d?[0m"),
+            ("\u{7f}\u{80}\u{9f}\u{2028}\u{2029}", "?????"),
+            ("Grüße \u{1f600}", "Grüße \u{1f600}"),
+        ] {
+            assert_eq!(line(text), expected);
+        }
+    }
+
+    #[test]
+    fn long_lines_are_truncated_between_characters() {
+        for letter in ["a", "ü", "\u{20ac}", "\u{1f600}"] {
+            for padding in 0..8 {
+                let text = "x".repeat(padding) + &letter.repeat(2000);
+                let line = line(&text);
+                let start = line.strip_suffix("...").unwrap();
+                assert!(text.starts_with(start));
+                assert!((MAX_LINE - 3..=MAX_LINE).contains(&line.len()), "{}", line.len());
+            }
+        }
+        let longest = "a".repeat(MAX_LINE - 3);
+        assert_eq!(line(&longest), longest);
+    }
+}
