@@ -191,36 +191,26 @@ pub enum Outcome<'a> {
 
 impl Display for CallEnd<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ended: ", self.id)?;
+        write!(f, "execution {}: ", self.id)?;
         match &self.outcome {
-            Outcome::Execution(_) => f.write_str("OK")?,
+            Outcome::Execution(status) => write!(f, "OK, {status}")?,
             Outcome::Error(code, _) => {
                 write!(f, "{} ({code})", code_name(*code).to_str().unwrap_or_default())?
             }
         }
-        write!(f, "; attempts {}; ms:", self.attempts)?;
-        let parts = [
-            ("total", Timing::Total),
-            ("resolve", Timing::Resolve),
-            ("connect", Timing::Connect),
-            ("TLS", Timing::Tls),
-            ("first byte", Timing::FirstByte),
-            ("transfer", Timing::Transfer),
-        ];
-        for (name, part) in parts {
-            let separator = if part == Timing::Total { "" } else { "," };
-            write!(f, "{separator} {name} {}", Millis(self.timings.get(part)))?;
-        }
-        write!(f, "; bytes: received {}, unpacked {}", self.received, self.unpacked)?;
+        let time = |timing| Millis(self.timings.get(timing));
+        write!(f, "; attempts {}; total {} ms", self.attempts, time(Timing::Total))?;
+        write!(f, " (resolve {}, connect {}", time(Timing::Resolve), time(Timing::Connect))?;
+        write!(f, ", TLS {}, first byte {}", time(Timing::Tls), time(Timing::FirstByte))?;
+        write!(f, ", transfer {})", time(Timing::Transfer))?;
+        write!(f, "; received {} bytes, unpacked {}", self.received, self.unpacked)?;
         match self.connection {
             0 => f.write_str("; no connection")?,
-            number => {
-                write!(f, "; connection {number}, {}", if self.is_reused { "reused" } else { "new" })?;
-            }
+            number => write!(f, "; {} connection {number}", if self.is_reused { "reused" } else { "new" })?,
         }
         write!(f, "; request id {}", self.request_id.unwrap_or("-"))?;
         match &self.outcome {
-            Outcome::Execution(status) => write!(f, "; status {status}"),
+            Outcome::Execution(_) => Ok(()),
             Outcome::Error(_, message) => write!(f, "; {message}"),
         }
     }
