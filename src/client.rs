@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{mem, process};
 
-use crate::alloc::try_push;
+use crate::alloc::{try_box, try_copy, try_push};
 use crate::cancel::CancelToken;
 use crate::context::{CallContext, Clock, Interruption};
 use crate::envelope;
@@ -47,6 +47,9 @@ pub trait Transport {
 
     /// Redacts the secrets of a call with these credentials, and those of the settings.
     fn redactor(&self, credentials: &Credentials) -> Redactor;
+
+    /// Whether a text might contain one of these secrets.
+    fn can_echo(&self, credentials: &Credentials, text: &[u8]) -> bool;
 }
 
 impl Transport for Http {
@@ -67,6 +70,10 @@ impl Transport for Http {
     fn redactor(&self, credentials: &Credentials) -> Redactor {
         Http::redactor(self, credentials)
     }
+
+    fn can_echo(&self, credentials: &Credentials, text: &[u8]) -> bool {
+        Http::can_echo(self, credentials, text)
+    }
 }
 
 /// Fetches executions. Any number of threads can share a client, and a forked child can go on using it.
@@ -86,7 +93,7 @@ pub struct Client<T: Transport = Http> {
 
 /// An execution, and what is known about the call that fetched it.
 pub struct Snapshot {
-    execution: Execution,
+    execution: Arc<Execution>,
     attempts: u32,
     timings: Timings,
     /// NUL-terminated.
@@ -95,6 +102,11 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// The execution.
+    pub fn execution(&self) -> &Arc<Execution> {
+        &self.execution
+    }
+
     /// How many attempts the call, or the poll, has started; 0 if the execution was made from text.
     pub fn attempts(&self) -> u32 {
         self.attempts
@@ -114,8 +126,16 @@ impl Snapshot {
 impl From<Execution> for Snapshot {
     /// An execution that was made from text.
     fn from(execution: Execution) -> Snapshot {
-        let timings = Timings::default();
+        let (execution, timings) = (Arc::new(execution), Timings::default());
         Snapshot { execution, attempts: 0, timings, request_id: None, retry_after: None }
+    }
+}
+
+impl Clone for Snapshot {
+    /// Shares the execution. Omits the request id if there is no memory for it.
+    fn clone(&self) -> Snapshot {
+        let request_id = self.request_id.as_deref().and_then(try_copy);
+        Snapshot { execution: self.execution.clone(), request_id, ..*self }
     }
 }
 
@@ -161,7 +181,7 @@ impl<T: Transport> Client<T> {
         &self,
         execution_id: Option<&[u8]>,
         cancel: Option<&Arc<CancelToken>>,
-    ) -> Result<Arc<Snapshot>, Error> {
+    ) -> Result<Snapshot, Error> {
         let id = ExecutionId::parse(execution_id).map_err(Error::invalid_argument)?;
         let context = self.begin(self.timeout, cancel);
         context.debug(|| Event::GetBegins { id: id.as_str(), timeout: self.timeout });
@@ -180,13 +200,13 @@ impl<T: Transport> Client<T> {
         credentials: &Arc<Credentials>,
         context: &CallContext,
         report: &mut AttemptReport,
-    ) -> Result<Arc<Snapshot>, Error> {
+    ) -> Result<Snapshot, Error> {
         let mut attempts = 0;
         let result = self.make_attempts(id, credentials, context, &mut attempts, report);
         report.timings.set_total(context.elapsed());
         let timings = report.timings;
         let result = match result {
-            Ok(snapshot) => Ok(Arc::new(Snapshot { attempts, timings, ..snapshot })),
+            Ok(snapshot) => Ok(Snapshot { attempts, timings, ..snapshot }),
             Err(error) => Err(error.after_attempts(attempts).with_timings(timings)),
         };
         let status = |snapshot: &Snapshot| self.quote_status(snapshot, credentials);
@@ -226,7 +246,6 @@ impl<T: Transport> Client<T> {
         context: &CallContext,
         report: &mut AttemptReport,
     ) -> Result<Snapshot, Error> {
-        *report = AttemptReport::default();
         let mut response = self.transport.get(id, credentials, context, report)?;
         let kind = match response.fault.take().map(|fault| self.describe_fault(fault, credentials)) {
             // A non-2xx status is reported even if its body was damaged; only cancellation takes precedence.
@@ -254,9 +273,13 @@ impl<T: Transport> Client<T> {
     }
 
     /// The id that a server gave a request, NUL-terminated. Ignores one that is not UTF-8, or for which there is no memory.
-    fn redact_request_id(&self, id: Vec<u8>, credentials: &Credentials) -> Option<Vec<u8>> {
-        let mut id = self.transport.redactor(credentials).redact(id)?;
-        std::str::from_utf8(&id).ok()?;
+    fn redact_request_id(&self, mut id: Vec<u8>, credentials: &Credentials) -> Option<Vec<u8>> {
+        if self.transport.can_echo(credentials, &id) {
+            id = self.transport.redactor(credentials).redact(id)?;
+        }
+        if !id.is_ascii() {
+            std::str::from_utf8(&id).ok()?;
+        }
         try_push(&mut id, 0)?;
         Some(id)
     }
@@ -267,8 +290,8 @@ impl<T: Transport> Client<T> {
         execution_id: Option<&[u8]>,
         timeout_ms: u64,
         cancel: Option<&Arc<CancelToken>>,
-        on_progress: &mut dyn FnMut(&Arc<Snapshot>) -> bool,
-    ) -> Result<Arc<Snapshot>, Error> {
+        on_progress: &mut dyn FnMut(&Snapshot) -> bool,
+    ) -> Result<Snapshot, Error> {
         let id = ExecutionId::parse(execution_id).map_err(Error::invalid_argument)?;
         let limit = timeout_from_ms(timeout_ms);
         let mut context = self.begin(limit, cancel);
@@ -290,8 +313,8 @@ impl<T: Transport> Client<T> {
         limit: Option<Duration>,
         context: &mut CallContext,
         state: &mut WaitState,
-        on_progress: &mut dyn FnMut(&Arc<Snapshot>) -> bool,
-    ) -> Result<Arc<Snapshot>, Error> {
+        on_progress: &mut dyn FnMut(&Snapshot) -> bool,
+    ) -> Result<Snapshot, Error> {
         let mut schedule = PollSchedule::new(self.poll_interval);
         loop {
             let poll = context.begin_poll(self.timeout);
@@ -360,7 +383,7 @@ impl<T: Transport> Client<T> {
 /// What the log reports about the end of a call.
 fn describe_end<'a>(
     id: &'a ExecutionId<'_>,
-    result: &'a Result<Arc<Snapshot>, Error>,
+    result: &'a Result<Snapshot, Error>,
     status: impl FnOnce(&Snapshot) -> String,
     attempts: u32,
     report: &AttemptReport,
@@ -392,8 +415,9 @@ fn wait_timeout(limit: Option<Duration>, state: &mut WaitState) -> Error {
         (_, Some(_)) => message::last_status(&state.status),
         (_, None) => message::NO_RESPONSE_YET.into(),
     };
-    let error = state.end(ErrorKind::WaitTimeout { limit: limit.unwrap_or_default(), last });
-    error.with_cause(state.failure.take())
+    // Dropped if there is no memory for it.
+    let cause = state.failure.take().and_then(try_box);
+    state.end(ErrorKind::WaitTimeout { limit: limit.unwrap_or_default(), last, cause })
 }
 
 /// Whether a poll timed out because the deadline of the whole wait has passed.
@@ -405,7 +429,7 @@ fn has_run_out(error: &Error, context: &CallContext) -> bool {
 #[derive(Default)]
 struct WaitState {
     /// The last snapshot.
-    snapshot: Option<Arc<Snapshot>>,
+    snapshot: Option<Snapshot>,
     /// What the last attempt of the last poll went through.
     report: AttemptReport,
     /// Its status, redacted and ready to be quoted.
@@ -424,7 +448,7 @@ impl WaitState {
         self.snapshot.as_ref().is_some_and(|last| last.body() == execution.body())
     }
 
-    fn record(&mut self, snapshot: Arc<Snapshot>) {
+    fn record(&mut self, snapshot: Snapshot) {
         self.attempts += snapshot.attempts;
         self.snapshot = Some(snapshot);
         self.failure = None;

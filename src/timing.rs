@@ -19,41 +19,67 @@ pub enum Timing {
     Transfer = 5,
 }
 
-/// The times of the last attempt of a call, and of the call as a whole: in microseconds, -1 for a part that was not gone
-/// through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timings([i64; 6]);
-
-impl Default for Timings {
-    fn default() -> Timings {
-        Timings([-1; 6])
-    }
-}
+/// The times of the last attempt of a call, and of the call as a whole. Small, because every result has them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timings([Micros; 6]);
 
 impl Timings {
-    /// The time of a part, or -1.
+    /// The time of a part in microseconds; -1 if it was not gone through.
     pub fn get(&self, timing: Timing) -> i64 {
-        self.0[timing as usize]
+        self.0[timing as usize].get()
     }
 
     /// The time of the part with this number; -1 if there is no such part.
     pub fn by_number(&self, number: i32) -> i64 {
-        usize::try_from(number).ok().and_then(|number| self.0.get(number)).copied().unwrap_or(-1)
+        usize::try_from(number).ok().and_then(|number| self.0.get(number)).map_or(-1, |time| time.get())
     }
 
-    /// Sets the time of the whole call.
+    /// Sets the time of the whole call. A long one is rounded up, so that it is not less than the sum of its parts.
     pub fn set_total(&mut self, time: Duration) {
-        self.0[Timing::Total as usize] = micros(time);
+        let micros = time.as_micros();
+        let is_long = micros >= u128::from(Micros::IN_MILLIS);
+        self.0[Timing::Total as usize] = Micros::new(micros + if is_long { 999 } else { 0 });
     }
 
     fn add(&mut self, timing: Timing, time: Duration) {
         let sum = &mut self.0[timing as usize];
-        *sum = (*sum).max(0).saturating_add(micros(time));
+        *sum = Micros::new(sum.get().max(0) as u128 + time.as_micros());
     }
 }
 
-fn micros(time: Duration) -> i64 {
-    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
+/// A time, or none: microseconds up to half an hour, then whole milliseconds, up to 24 days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Micros(u32);
+
+impl Micros {
+    const NONE: Micros = Micros(u32::MAX);
+    /// Marks a number of milliseconds.
+    const IN_MILLIS: u32 = 1 << 31;
+    const MAX_MILLIS: u32 = Micros::IN_MILLIS - 2;
+
+    fn new(micros: u128) -> Micros {
+        match u32::try_from(micros) {
+            Ok(micros) if micros < Micros::IN_MILLIS => Micros(micros),
+            _ => {
+                let millis = u32::try_from(micros / 1000).unwrap_or(u32::MAX);
+                Micros(Micros::IN_MILLIS | millis.min(Micros::MAX_MILLIS))
+            }
+        }
+    }
+
+    fn get(self) -> i64 {
+        match self {
+            Micros::NONE => -1,
+            Micros(millis) if millis >= Micros::IN_MILLIS => 1000 * i64::from(millis - Micros::IN_MILLIS),
+            Micros(micros) => i64::from(micros),
+        }
+    }
+}
+
+impl Default for Micros {
+    fn default() -> Micros {
+        Micros::NONE
+    }
 }
 
 /// Times the parts of one attempt, which follow one another. Rounds each down, so their sum does not exceed the total.
@@ -123,7 +149,25 @@ mod tests {
         total.set_total(end - start);
         let sum: i64 = parts.iter().map(|part| stopwatch.timings().get(*part)).sum();
         assert_eq!((sum, total.get(Timing::Total)), (5, 9));
-        total.set_total(Duration::MAX);
-        assert_eq!(total.get(Timing::Total), i64::MAX);
+        total.set_total(Duration::from_micros(2_147_483_647));
+        assert_eq!(total.get(Timing::Total), 2_147_483_647);
+        total.set_total(Duration::from_micros(2_147_483_648));
+        assert_eq!(total.get(Timing::Total), 2_147_484_000);
+    }
+
+    #[test]
+    fn long_times_are_whole_milliseconds() {
+        let max = (1 << 31) - 2;
+        for (micros, expected) in [
+            (0, 0),
+            (1, 1),
+            ((1 << 31) - 1, (1 << 31) - 1),
+            (1 << 31, 2_147_483_000),
+            (86_400_000_999, 86_400_000_000),
+            (1000 * max, 1000 * max as i64),
+            (u128::MAX, 1000 * max as i64),
+        ] {
+            assert_eq!(Micros::new(micros).get(), expected, "{micros}");
+        }
     }
 }

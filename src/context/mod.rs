@@ -158,13 +158,18 @@ impl CallContext {
 
     /// Fails once the token is cancelled or the deadline has passed. Cancellation takes precedence.
     pub fn check(&self) -> Result<(), Interruption> {
+        self.check_remaining().map(|_| ())
+    }
+
+    /// The time until the deadline, or `None` if there is no deadline. Fails as [`check`](CallContext::check) does.
+    pub fn check_remaining(&self) -> Result<Option<Duration>, Interruption> {
         if self.token.as_ref().is_some_and(|token| token.is_cancelled()) {
             return Err(Interruption::Cancelled);
         }
-        if self.remaining().is_some_and(|remaining| remaining.is_zero()) {
-            return Err(Interruption::TimedOut);
+        match self.remaining() {
+            Some(Duration::ZERO) => Err(Interruption::TimedOut),
+            remaining => Ok(remaining),
         }
-        Ok(())
     }
 
     /// The time until the deadline, or `None` if there is no deadline.
@@ -183,8 +188,7 @@ impl CallContext {
         let signal = self.token.as_ref().and_then(|token| token.signal());
         let checks_flag = self.token.is_some() && signal.is_none();
         loop {
-            self.check()?;
-            let timeout = match self.remaining() {
+            let timeout = match self.check_remaining()? {
                 Some(remaining) if checks_flag => Some(remaining.min(FLAG_INTERVAL)),
                 None if checks_flag => Some(FLAG_INTERVAL),
                 remaining => remaining,

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 pub use code::{code_name, is_transient_status};
 
-use crate::alloc::try_box;
 use crate::timing::Timings;
 
 /// The phase of a call in which it ended.
@@ -68,6 +67,8 @@ pub enum ErrorKind {
         limit: Duration,
         /// The result of the last poll.
         last: String,
+        /// The failure of the last poll, if it failed.
+        cause: Option<Box<Error>>,
     },
     /// The host name could not be resolved.
     Resolve {
@@ -178,12 +179,11 @@ pub struct Error {
     response: Option<Box<ResponseDetails>>,
     attempts: u32,
     timings: Timings,
-    cause: Option<Box<Error>>,
 }
 
 impl From<ErrorKind> for Error {
     fn from(kind: ErrorKind) -> Error {
-        Error { kind, response: None, attempts: 0, timings: Timings::default(), cause: None }
+        Error { kind, response: None, attempts: 0, timings: Timings::default() }
     }
 }
 
@@ -218,12 +218,6 @@ impl Error {
     /// The same failure of a call with these times.
     pub(crate) fn with_timings(mut self, timings: Timings) -> Error {
         self.timings = timings;
-        self
-    }
-
-    /// The same failure with the one that led to it, which is dropped if there is no memory for it.
-    pub(crate) fn with_cause(mut self, cause: Option<Error>) -> Error {
-        self.cause = cause.and_then(try_box);
         self
     }
 
@@ -322,12 +316,18 @@ impl Error {
 
     /// The failure of the last poll, if this is the timeout of a wait.
     pub fn cause(&self) -> Option<&Error> {
-        self.cause.as_deref()
+        match &self.kind {
+            ErrorKind::WaitTimeout { cause, .. } => cause.as_deref(),
+            _ => None,
+        }
     }
 
     /// Takes the cause out of this error.
     pub(crate) fn take_cause(&mut self) -> Option<Error> {
-        self.cause.take().map(|cause| *cause)
+        match &mut self.kind {
+            ErrorKind::WaitTimeout { cause, .. } => cause.take().map(|cause| *cause),
+            _ => None,
+        }
     }
 }
 
@@ -381,7 +381,8 @@ mod tests {
 
     #[test]
     fn only_transient_failures_are_transient() {
-        let wait_timeout = (ErrorKind::WaitTimeout { limit: Duration::ZERO, last: String::new() }, false);
+        let wait_timeout =
+            (ErrorKind::WaitTimeout { limit: Duration::ZERO, last: String::new(), cause: None }, false);
         for (kind, expected) in attempt_failures().into_iter().chain([wait_timeout]) {
             let error = Error::from(kind.clone());
             assert_eq!(error.is_transient(), expected, "{kind:?}");

@@ -97,7 +97,7 @@ pub unsafe extern "C" fn refold_wait_execution(
     unsafe {
         call(error, || {
             let (client, cancel) = (clone_arc(client).ok_or_else(no_client)?, clone_arc(cancel));
-            let wait = |on_snapshot: &mut dyn FnMut(&Arc<Snapshot>) -> bool| {
+            let wait = |on_snapshot: &mut dyn FnMut(&Snapshot) -> bool| {
                 client.wait(string_in(execution_id), timeout_ms, cancel.as_ref(), on_snapshot)
             };
             match on_progress {
@@ -113,18 +113,18 @@ pub unsafe extern "C" fn refold_wait_execution(
 /// Waits, and passes each snapshot to the callback as a handle. Returns the last handle that the callback
 /// received.
 fn wait_with_progress(
-    wait: impl FnOnce(&mut dyn FnMut(&Arc<Snapshot>) -> bool) -> Result<Arc<Snapshot>, Error>,
+    wait: impl FnOnce(&mut dyn FnMut(&Snapshot) -> bool) -> Result<Snapshot, Error>,
     mut callback: impl FnMut(&Arc<ExecutionHandle>) -> bool,
 ) -> Result<Arc<ExecutionHandle>, Error> {
     let mut last = Ok(None);
-    let result = wait(&mut |execution| {
-        last = ExecutionHandle::new(Arc::clone(execution)).map(Some);
-        matches!(&last, Ok(Some(snapshot)) if callback(snapshot))
+    let result = wait(&mut |snapshot| {
+        last = ExecutionHandle::new(snapshot.clone()).map(Some);
+        matches!(&last, Ok(Some(handle)) if callback(handle))
     });
     // A handle that could not be allocated stops the wait like the callback does. Its error takes precedence.
     match (last?, result?) {
-        (Some(snapshot), execution) if snapshot.is_of(&execution) => Ok(snapshot),
-        (_, execution) => ExecutionHandle::new(execution),
+        (Some(handle), snapshot) if handle.is_of(&snapshot) => Ok(handle),
+        (_, snapshot) => ExecutionHandle::new(snapshot),
     }
 }
 
@@ -159,7 +159,7 @@ pub unsafe extern "C" fn refold_parse_execution(
             let text = JsonBuffer::copy_of(text).ok_or_else(|| parse_error(ParseErrorKind::OutOfMemory))?;
             let execution = Execution::parse(text, None, DEFAULT_MAX_RESPONSE_BYTES)
                 .map_err(|error| parse_error(error.kind))?;
-            ExecutionHandle::new(Arc::new(execution.into()))
+            ExecutionHandle::new(execution.into())
         })
     }
 }

@@ -39,14 +39,14 @@ pub(crate) struct ExecutionHandle {
     state: StateCache,
     document: LazyValue<'static>,
     /// The views above borrow from it. Fields are dropped in order, so it is dropped last.
-    execution: Arc<Snapshot>,
+    snapshot: Snapshot,
 }
 
 impl ExecutionHandle {
-    pub(super) fn new(execution: Arc<Snapshot>) -> Result<Arc<ExecutionHandle>, Error> {
+    pub(super) fn new(snapshot: Snapshot) -> Result<Arc<ExecutionHandle>, Error> {
         // SAFETY: the contents of an `Arc` do not move, and an execution is immutable. The handle owns it for longer than
         // the views made from this reference, and C has no pointer that outlives the handle.
-        let pinned: &'static Snapshot = unsafe { &*Arc::as_ptr(&execution) };
+        let pinned: &'static Execution = unsafe { &*Arc::as_ptr(snapshot.execution()) };
         let count = pinned.nodes().len();
         let mut nodes = try_with_capacity(count).ok_or_else(|| parse_error(ParseErrorKind::OutOfMemory))?;
         nodes.extend((0..count).filter_map(|index| pinned.node(index)).map(NodeHandle::new));
@@ -54,13 +54,13 @@ impl ExecutionHandle {
             nodes,
             state: StateCache::default(),
             document: LazyValue::new(pinned.body()),
-            execution,
+            snapshot,
         }))
     }
 
     /// Whether this is a handle of the very same execution.
-    pub(super) fn is_of(&self, execution: &Arc<Snapshot>) -> bool {
-        Arc::ptr_eq(&self.execution, execution)
+    pub(super) fn is_of(&self, snapshot: &Snapshot) -> bool {
+        Arc::ptr_eq(self.snapshot.execution(), snapshot.execution())
     }
 }
 
@@ -153,7 +153,7 @@ pub unsafe extern "C" fn refold_execution_status(execution: *const refold_execut
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_execution_state(execution: *const refold_execution) -> refold_state {
     // SAFETY: the header's contract with C.
-    unsafe { read(execution, 0, |handle| handle.state.get(|| handle.execution.state())) }
+    unsafe { read(execution, 0, |handle| handle.state.get(|| handle.snapshot.state())) }
 }
 
 /// Returns the field `completion_percentage`.
@@ -163,7 +163,7 @@ pub unsafe extern "C" fn refold_execution_state(execution: *const refold_executi
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_execution_completion_percentage(execution: *const refold_execution) -> f64 {
     // SAFETY: the header's contract with C.
-    unsafe { read(execution, -1.0, |handle| handle.execution.completion_percentage().unwrap_or(-1.0)) }
+    unsafe { read(execution, -1.0, |handle| handle.snapshot.completion_percentage().unwrap_or(-1.0)) }
 }
 
 /// Returns the field `config_id`: the id of the workflow's configuration.
@@ -237,7 +237,7 @@ pub unsafe extern "C" fn refold_execution_node_by_id(
     // SAFETY: the header's contract with C.
     unsafe {
         read(execution, ptr::null(), |handle| {
-            let index = string_in(node_id).and_then(|id| handle.execution.node_by_id(id));
+            let index = string_in(node_id).and_then(|id| handle.snapshot.node_by_id(id));
             as_ptr(index.and_then(|index| handle.nodes.get(index)))
         })
     }
@@ -259,7 +259,7 @@ unsafe fn execution_text(
     field: impl FnOnce(&Execution) -> Option<&[u8]>,
 ) -> *const c_char {
     // SAFETY: the caller's promise.
-    unsafe { read(execution, ptr::null(), |handle| string_out(field(&handle.execution))) }
+    unsafe { read(execution, ptr::null(), |handle| string_out(field(&handle.snapshot))) }
 }
 
 /// Returns how long a part of the call took that fetched the execution.
@@ -275,7 +275,7 @@ pub unsafe extern "C" fn refold_execution_timing_us(
     timing: refold_timing,
 ) -> i64 {
     // SAFETY: the header's contract with C.
-    unsafe { read(execution, -1, |handle| handle.execution.timings().by_number(timing)) }
+    unsafe { read(execution, -1, |handle| handle.snapshot.timings().by_number(timing)) }
 }
 
 /// Returns the number of attempts of the call, or of the poll of a wait, that fetched the execution.
@@ -284,7 +284,7 @@ pub unsafe extern "C" fn refold_execution_timing_us(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_execution_attempts(execution: *const refold_execution) -> u32 {
     // SAFETY: the header's contract with C.
-    unsafe { read(execution, 0, |handle| handle.execution.attempts()) }
+    unsafe { read(execution, 0, |handle| handle.snapshot.attempts()) }
 }
 
 /// Returns the id of the request that fetched the execution, to be quoted to Refold's support.
@@ -296,5 +296,5 @@ pub unsafe extern "C" fn refold_execution_attempts(execution: *const refold_exec
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_execution_request_id(execution: *const refold_execution) -> *const c_char {
     // SAFETY: the header's contract with C.
-    unsafe { read(execution, ptr::null(), |handle| string_out(handle.execution.request_id())) }
+    unsafe { read(execution, ptr::null(), |handle| string_out(handle.snapshot.request_id())) }
 }

@@ -1,6 +1,7 @@
 //! The state of one exchange: a request and the response to it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::credentials::Credentials;
 use super::failure::Failure;
@@ -107,8 +108,8 @@ impl Exchange {
     }
 
     /// Ends the exchange. Returns what it went through.
-    pub fn finish(&mut self) -> AttemptReport {
-        self.stopwatch.stop(self.context.now());
+    pub fn finish(&mut self, now: Instant) -> AttemptReport {
+        self.stopwatch.stop(now);
         AttemptReport {
             timings: self.stopwatch.timings(),
             received: self.received,

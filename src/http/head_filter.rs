@@ -219,9 +219,13 @@ impl Field {
 
     /// The field that a line starts with the name of, whatever follows the name.
     fn of_line(line: &[u8]) -> Option<Field> {
-        let length = line.iter().take_while(|byte| TOKEN_CHARS[usize::from(**byte)]).count();
+        // In lower case, if it is a letter.
+        let first = line.first()? | 0x20;
         let is_name = |field: &Field| {
-            field.name().len() == length && field.name().eq_ignore_ascii_case(&line[..length])
+            let name = field.name();
+            name[0] == first
+                && line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
+                && line.get(name.len()).is_none_or(|next| !TOKEN_CHARS[usize::from(*next)])
         };
         Field::ALL.into_iter().find(is_name)
     }

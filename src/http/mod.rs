@@ -37,9 +37,10 @@ use std::sync::Arc;
 use crate::alloc::wipe_large;
 use crate::context::CallContext;
 use crate::error::message::{argument, wire as message};
-use crate::error::{Error, ErrorKind, Phase};
+use crate::error::{Error, ErrorKind};
 use crate::log::{Event, Level};
-use crate::redact::Redactor;
+use crate::redact::{Redactor, can_contain};
+use crate::secret::Secret;
 use crate::sys::fork::PerProcess;
 use config::HttpConfig;
 use connect::Route;
@@ -56,6 +57,8 @@ use url::ExecutionId;
 pub struct Http {
     config: HttpConfig,
     engine: Engine,
+    /// The secrets of the settings.
+    secrets: Vec<Secret>,
     /// Holds locks and sockets, so each process needs its own.
     connections: PerProcess<Connections>,
 }
@@ -79,6 +82,7 @@ impl Http {
         let http = Http {
             engine: Engine::new(&config.base.origin()).map_err(refused)?,
             connections: PerProcess::new(),
+            secrets: secrets(&config),
             config,
         };
         http.connections()?;
@@ -118,15 +122,16 @@ impl Http {
         let Connections { route, idle } = self.connections()?;
         let uri = self.engine.uri(self.config.base.execution_path(id)).map_err(ErrorKind::Internal)?;
         let redactor = context.log().is_on(Level::Debug).then(|| Arc::new(self.redactor(credentials)));
-        let mut slot = idle.take(|slot| slot.probe(context)).unwrap_or_else(|| self.engine.slot(route));
+        let mut slot =
+            idle.take(context.now(), |slot| slot.probe(context)).unwrap_or_else(|| self.engine.slot(route));
         loop {
-            context.check().map_err(|interruption| self.interrupted(interruption, Phase::Starting))?;
             let receive = |head: &Head, body: BodyReader<'_>| {
                 let (response, end) = Response::receive(head, body, self.config.max_response_bytes, context);
                 (response, end, head.is_chunked())
             };
             let (result, mut exchange) = slot.run(&uri, context, credentials, redactor.clone(), receive);
-            *report = exchange.finish();
+            let now = context.now();
+            *report = exchange.finish(now);
             if let Ok((response, ..)) = &result {
                 report.unpacked = response.body.length() as u64;
             }
@@ -147,7 +152,7 @@ impl Http {
                         response.request = Some(message::request(&self.peer(), id.as_str()));
                     }
                     if slot.is_connected() {
-                        idle.put(slot);
+                        idle.put(slot, now);
                     }
                     return self.finish(response, end, is_chunked, exchange);
                 }
@@ -186,15 +191,26 @@ impl Http {
         Ok(response)
     }
 
+    /// Whether a text might contain one of the secrets that [`redactor`](Http::redactor) redacts.
+    pub fn can_echo(&self, credentials: &Credentials, text: &[u8]) -> bool {
+        can_contain(text, credentials.secret()) || self.secrets.iter().any(|secret| can_contain(text, secret))
+    }
+
     /// Redacts the secrets of a call with these credentials: theirs, and those of the settings.
     pub fn redactor(&self, credentials: &Credentials) -> Redactor {
-        let proxy = self.config.proxy.as_ref();
-        let password = proxy.and_then(|proxy| proxy.login.as_ref()).map(|(_, password)| password.clone());
-        let login = proxy.and_then(connect::http_proxy::basic_login);
-        let key = credentials.secret().clone();
-        let further = self.config.header.secrets().iter().cloned();
-        Redactor::new([Some(key), login, password].into_iter().flatten().chain(further).collect())
+        let mut secrets = self.secrets.clone();
+        secrets.push(credentials.secret().clone());
+        Redactor::new(secrets)
     }
+}
+
+/// The secrets of the settings.
+fn secrets(config: &HttpConfig) -> Vec<Secret> {
+    let proxy = config.proxy.as_ref();
+    let password = proxy.and_then(|proxy| proxy.login.as_ref()).map(|(_, password)| password.clone());
+    let login = proxy.and_then(connect::http_proxy::basic_login);
+    let further = config.header.secrets().iter().cloned();
+    [login, password].into_iter().flatten().chain(further).collect()
 }
 
 #[cfg(test)]
@@ -208,7 +224,7 @@ mod tests {
     use std::net::TcpListener;
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::thread;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
     use url::BaseUrl;
 
     /// Accepts one connection after another, and closes each after this many responses, unless the client closes it
@@ -274,7 +290,9 @@ mod tests {
             let server = scope.spawn(|| serve(&listener, &[usize::MAX, usize::MAX]));
             assert_eq!(get(&http)?, 200);
             let Connections { idle, .. } = http.connections().map_err(Error::from)?;
-            let mut slot = idle.take(|slot| slot.probe(&CallContext::default())).ok_or("no idle slot")?;
+            let mut slot = idle
+                .take(Instant::now(), |slot| slot.probe(&CallContext::default()))
+                .ok_or("no idle slot")?;
             let uri = http.engine.uri("/".into())?;
             let credentials = Arc::new(Credentials::session_token(b"token")?);
             let panics = AssertUnwindSafe(move || {
@@ -282,7 +300,7 @@ mod tests {
                 slot.run(&uri, &context, &credentials, None, |_, _| panic!("within a call")).1
             });
             assert!(catch_unwind(panics).is_err());
-            assert!(idle.take(|_| true).is_none());
+            assert!(idle.take(Instant::now(), |_| true).is_none());
             assert_eq!(get(&http)?, 200);
             drop(http);
             server.join().map_err(|_| "the server panicked")??;

@@ -30,10 +30,10 @@ impl<T> Pool<T> {
     }
 
     /// Takes the most recently used object for which `probe` returns `true`. Drops those for which it returns `false`,
-    /// and all that have expired.
-    pub fn take(&self, mut probe: impl FnMut(&mut T) -> bool) -> Option<T> {
+    /// and all that have expired by now.
+    pub fn take(&self, now: Instant, mut probe: impl FnMut(&mut T) -> bool) -> Option<T> {
         loop {
-            let mut object = self.pop(Instant::now())?;
+            let mut object = self.pop(now)?;
             if probe(&mut object) {
                 return Some(object);
             }
@@ -50,11 +50,10 @@ impl<T> Pool<T> {
         idle.pop().map(|idle| idle.object)
     }
 
-    /// Puts an object into the pool. Drops it if there is not enough memory.
-    pub fn put(&self, object: T) {
-        let since = Instant::now();
+    /// Puts an object into the pool that is idle since now. Drops it if there is not enough memory.
+    pub fn put(&self, object: T, now: Instant) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = try_push(&mut idle, Idle { object, since });
+        let _ = try_push(&mut idle, Idle { object, since: now });
     }
 }
 
@@ -74,21 +73,23 @@ mod tests {
     #[test]
     fn most_recently_used_object_is_taken_first() {
         let pool = Pool::new();
-        assert_eq!(pool.take(|_| true), None);
-        [1, 2, 3].into_iter().for_each(|object| pool.put(object));
-        assert_eq!(pool.take(|_| true), Some(3));
-        pool.put(4);
-        let taken: Vec<_> = std::iter::from_fn(|| pool.take(|_| true)).collect();
+        let now = Instant::now();
+        assert_eq!(pool.take(now, |_| true), None);
+        [1, 2, 3].into_iter().for_each(|object| pool.put(object, now));
+        assert_eq!(pool.take(now, |_| true), Some(3));
+        pool.put(4, now);
+        let taken: Vec<_> = std::iter::from_fn(|| pool.take(now, |_| true)).collect();
         assert_eq!(taken, [4, 2, 1]);
     }
 
     #[test]
     fn objects_that_fail_the_probe_are_dropped() {
         let pool = Pool::new();
-        [1, 2, 3, 4].into_iter().for_each(|object| pool.put(object));
-        assert_eq!(pool.take(|object| *object < 3), Some(2));
-        assert_eq!(pool.take(|_| true), Some(1));
-        assert_eq!(pool.take(|_| true), None);
+        let now = Instant::now();
+        [1, 2, 3, 4].into_iter().for_each(|object| pool.put(object, now));
+        assert_eq!(pool.take(now, |object| *object < 3), Some(2));
+        assert_eq!(pool.take(now, |_| true), Some(1));
+        assert_eq!(pool.take(now, |_| true), None);
     }
 
     #[test]
@@ -101,8 +102,8 @@ mod tests {
         }
         assert_eq!(pool.pop(start + MAX_IDLE + Duration::from_millis(1)), Some(30));
         assert_eq!(pool.pop(start + MAX_IDLE + Duration::from_secs(1)), Some(1));
-        pool.put(2);
-        assert_eq!(pool.pop(Instant::now() + 2 * MAX_IDLE), None);
+        pool.put(2, start);
+        assert_eq!(pool.pop(start + 2 * MAX_IDLE), None);
         assert!(pool.idle.lock().is_ok_and(|idle| idle.is_empty()));
     }
 
@@ -115,22 +116,22 @@ mod tests {
                 self.0.fetch_add(1, Ordering::SeqCst);
             }
         }
-        let drops = AtomicUsize::new(0);
+        let (drops, now) = (AtomicUsize::new(0), Instant::now());
         let pool = Pool::new();
-        pool.put(Dropped(&drops));
+        pool.put(Dropped(&drops), now);
         let use_it = AssertUnwindSafe(|| {
-            let _taken = pool.take(|_| true);
+            let _taken = pool.take(now, |_| true);
             panic!("within a call");
         });
         assert!(catch_unwind(use_it).is_err());
         assert_eq!(drops.load(Ordering::SeqCst), 1);
-        assert!(pool.take(|_| true).is_none());
+        assert!(pool.take(now, |_| true).is_none());
         // Not even if the panic is in the probe.
-        pool.put(Dropped(&drops));
-        assert!(catch_unwind(AssertUnwindSafe(|| pool.take(|_| panic!("in the probe")))).is_err());
+        pool.put(Dropped(&drops), now);
+        assert!(catch_unwind(AssertUnwindSafe(|| pool.take(now, |_| panic!("in the probe")))).is_err());
         assert_eq!(drops.load(Ordering::SeqCst), 2);
-        pool.put(Dropped(&drops));
-        assert!(pool.take(|_| true).is_some());
+        pool.put(Dropped(&drops), now);
+        assert!(pool.take(now, |_| true).is_some());
     }
 
     #[test]
@@ -142,8 +143,9 @@ mod tests {
             for _ in 0..THREADS {
                 scope.spawn(|| {
                     for _ in 0..1000 {
-                        let object = pool.take(|_| true);
-                        pool.put(object.unwrap_or_else(|| made.fetch_add(1, Ordering::SeqCst)));
+                        let now = Instant::now();
+                        let object = pool.take(now, |_| true);
+                        pool.put(object.unwrap_or_else(|| made.fetch_add(1, Ordering::SeqCst)), now);
                     }
                 });
             }

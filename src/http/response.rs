@@ -8,7 +8,7 @@ use super::engine::{BodyReader, Head};
 use super::failure::UreqError;
 use super::gzip::{GzipDecoder, GzipError};
 use super::retry_after::parse_retry_after;
-use crate::alloc::{try_copy, wipe_large};
+use crate::alloc::{try_with_capacity, wipe_large};
 use crate::context::{CallContext, Interruption};
 use crate::error::ErrorKind;
 use crate::json::scan::JsonBuffer;
@@ -85,7 +85,7 @@ impl Response {
             retry_after: head
                 .retry_after()
                 .and_then(|value| parse_retry_after(&String::from_utf8_lossy(value), SystemTime::now())),
-            request_id: head.request_id().filter(|id| !id.is_empty()).and_then(try_copy),
+            request_id: head.request_id().filter(|id| !id.is_empty()).and_then(copy_with_capacity),
             body: JsonBuffer::new(),
             fault: None,
             request: None,
@@ -138,6 +138,13 @@ impl Response {
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
+}
+
+/// Copies bytes to which a NUL will be appended.
+fn copy_with_capacity(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut copy = try_with_capacity(bytes.len() + 1)?;
+    copy.extend_from_slice(bytes);
+    Some(copy)
 }
 
 #[derive(Debug, PartialEq)]
@@ -244,7 +251,9 @@ fn receive_body(
     loop {
         let end = reserve(whole, max, announced.is_some()).ok_or(BodyError::OutOfMemory)?;
         // A chunk may decompress to a thousand times its size, so the checks of the connection alone are too rare.
-        context.check().map_err(BodyError::Interrupted)?;
+        if matches!(body, Decoder::Gzip(_)) {
+            context.check().map_err(BodyError::Interrupted)?;
+        }
         match body.read(whole.spare(end))? {
             0 => return Ok(()),
             received if (whole.length() + received) as u64 > limit => {

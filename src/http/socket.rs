@@ -56,10 +56,10 @@ impl Socket {
 
     /// Waits for at least one byte and receives what has arrived. Returns 0 if the peer has ended the stream.
     pub fn receive(&mut self, buffer: &mut [u8], context: &CallContext) -> Result<usize, Fault> {
-        context.check()?;
+        let remaining = context.check_remaining()?;
         // Without a token there is nothing else to wait for, and recv(2) alone can wait for the socket.
         let mut received = match context.has_token() {
-            false => self.timeout.receive(&self.stream, buffer, context.remaining()),
+            false => self.timeout.receive(&self.stream, buffer, remaining),
             true => None,
         };
         if received.is_none() && self.is_streaming {

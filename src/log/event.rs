@@ -272,3 +272,132 @@ impl<I: Iterator<Item: Display> + Clone> Display for List<I> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    use crate::timing::Stopwatch;
+
+    fn timings() -> Timings {
+        let (begin, mut stopwatch) = (Instant::now(), Stopwatch::default());
+        let at = |micros| move || begin + Duration::from_micros(micros);
+        stopwatch.begin(Timing::Connect, at(0));
+        stopwatch.begin(Timing::FirstByte, at(224));
+        stopwatch.stop(at(1_608)());
+        let mut timings = stopwatch.timings();
+        timings.set_total(Duration::from_micros(2_000_001));
+        timings
+    }
+
+    fn end(outcome: Outcome<'static>) -> CallEnd<'static> {
+        CallEnd {
+            id: "6a10",
+            outcome,
+            attempts: 2,
+            timings: timings(),
+            received: 4382,
+            unpacked: 4257,
+            connection: 3,
+            is_reused: true,
+            request_id: Some("r-1"),
+        }
+    }
+
+    #[test]
+    fn every_event_has_its_line() {
+        let address: SocketAddr = "192.0.2.1:443".parse().unwrap();
+        let sixth: SocketAddr = "[2001:db8::1]:443".parse().unwrap();
+        let head = SentHead(b"GET /a HTTP/1.1\r\nhost: b\r\nx-api-key: secret\r\nx-tenant: secret\r\n\r\n");
+        let cases = [
+            (Event::GetBegins { id: "6a10", timeout: None }, "get 6a10, timeout none"),
+            (
+                Event::GetBegins { id: "6a10", timeout: Some(Duration::from_secs(30)) },
+                "get 6a10, timeout 30000 ms",
+            ),
+            (
+                Event::WaitBegins { id: "6a10", timeout: Some(Duration::from_millis(1)) },
+                "wait for 6a10, timeout 1 ms",
+            ),
+            (Event::Lookup { host: "app.refold.ai" }, "looking up app.refold.ai"),
+            (
+                Event::Resolved { host: "app.refold.ai", addresses: &[address.ip(), sixth.ip()] },
+                "app.refold.ai has the addresses 192.0.2.1, 2001:db8::1",
+            ),
+            (Event::Connecting(address), "connecting to 192.0.2.1:443"),
+            (
+                Event::NotConnected(sixth, "connection refused".into()),
+                "no connection to [2001:db8::1]:443: connection refused",
+            ),
+            (Event::Connected(sixth), "connected to [2001:db8::1]:443"),
+            (
+                Event::Proxy { peer: "proxy:3128".into(), protocol: "HTTP", setting: "HTTPS_PROXY" },
+                "proxy proxy:3128, HTTP, set by HTTPS_PROXY",
+            ),
+            (Event::TunnelRequested("b:443".into()), "requesting a tunnel to b:443"),
+            (Event::TunnelRefused("host unreachable".into()), "no tunnel: host unreachable"),
+            (Event::TunnelOpened, "the tunnel is open"),
+            (
+                Event::Handshake {
+                    version: "TLS 1.3",
+                    cipher_suite: Some("TLS13_AES_256_GCM_SHA384"),
+                    alpn: Some("http/1.1".into()),
+                    is_resumed: false,
+                },
+                "TLS 1.3, TLS13_AES_256_GCM_SHA384, ALPN http/1.1, full handshake",
+            ),
+            (
+                Event::Handshake { version: "TLS 1.2", cipher_suite: None, alpn: None, is_resumed: true },
+                "TLS 1.2, -, ALPN -, resumed session",
+            ),
+            (
+                Event::Certificate {
+                    subject: Some("app".into()),
+                    issuer: None,
+                    expires: &"2027-01-02 03:04:05 UTC",
+                    hosts: &["a".into(), "*.b".into()],
+                },
+                "certificate of app from -, expires 2027-01-02 03:04:05 UTC, for a, *.b",
+            ),
+            (Event::Reused, "reused"),
+            (Event::Sent(head), "sent GET /a HTTP/1.1 with the fields host, x-api-key, x-tenant"),
+            (Event::Received("HTTP/1.1 200 OK".into()), "received HTTP/1.1 200 OK"),
+            (Event::Kept, "kept for the next call"),
+            (Event::Closed, "closed"),
+            (
+                Event::Ended(end(Outcome::Execution("COMPLETED".into()))),
+                "execution 6a10: OK, COMPLETED; attempts 2; total 2000.001 ms (resolve -, connect 0.224, TLS -, \
+                 first byte 1.384, transfer -); received 4382 bytes, unpacked 4257; reused connection 3; \
+                 request id r-1",
+            ),
+            (
+                Event::Ended(CallEnd {
+                    connection: 0,
+                    request_id: None,
+                    ..end(Outcome::Error(-3, "out of time".into()))
+                }),
+                "execution 6a10: TIMEOUT (-3); attempts 2; total 2000.001 ms (resolve -, connect 0.224, TLS -, \
+                 first byte 1.384, transfer -); received 4382 bytes, unpacked 4257; no connection; \
+                 request id -; out of time",
+            ),
+            (
+                Event::Retry { attempt: 1, message: "lost".into(), pause: Duration::from_millis(812) },
+                "attempt 1 failed, retrying in 812 ms: lost",
+            ),
+            (
+                Event::PollFailed { message: "lost".into(), pause: Duration::from_secs(2) },
+                "poll failed, polling again in 2000 ms: lost",
+            ),
+            (Event::LostWhileIdle, "lost while idle, replaced by another connection"),
+        ];
+        for (event, line) in cases {
+            assert_eq!(event.to_string(), line);
+        }
+        let new = Event::Ended(CallEnd { is_reused: false, ..end(Outcome::Error(404, "none".into())) });
+        let line = new.to_string();
+        assert!(
+            line.starts_with("execution 6a10: NOT_FOUND (404); ") && line.contains("; new connection 3; ")
+        );
+    }
+}

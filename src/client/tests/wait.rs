@@ -200,7 +200,7 @@ fn progress_is_reported_for_every_snapshot() {
     });
     let ended = ended.unwrap();
     assert_eq!(seen.len(), 4);
-    assert!(Arc::ptr_eq(&ended, &seen[3]));
+    assert!(Arc::ptr_eq(ended.execution(), seen[3].execution()));
 }
 
 #[test]

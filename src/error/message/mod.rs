@@ -45,7 +45,7 @@ impl fmt::Display for Error {
                     "no complete response from {peer} within {milliseconds} ms: the timeout expired {phase}"
                 )
             }
-            ErrorKind::WaitTimeout { limit, last } => {
+            ErrorKind::WaitTimeout { limit, last, .. } => {
                 write!(f, "the execution had not ended after {} ms: {last}", limit.as_millis())
             }
             ErrorKind::Resolve { host, reason, .. } => write!(f, "could not look up {host}: {reason}"),
