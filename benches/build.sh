@@ -62,6 +62,7 @@ build_programs() {
     for source in get parse measure curl refold; do
         cc $c_flags -c $peers/$source.c -o $made/$source.o
     done
+    cc $c_flags -DLOG_LEVEL=REFOLD_LOG_DEBUG -c $peers/refold.c -o $made/refold_log.o
     cc $c_flags -c $peers/cjson.c -o $made/read_cjson.o
     cc $c_flags -I"$yyjson_include" -c $peers/yyjson.c -o $made/read_yyjson.o
     c++ $cpp_flags $vectors -c $peers/simdjson.cpp -o $made/read_simdjson.o
@@ -75,6 +76,7 @@ build_programs() {
     cc $c_flags $peers/socket.c $made/get.o $made/measure.o -o $made/get_floor
     cc $c_flags -DKEEP $peers/socket.c $made/get.o $made/measure.o -o $made/get_floor_keep
     cc $made/get.o $made/refold.o $made/measure.o $library -o $made/get_refold
+    cc $made/get.o $made/refold_log.o $made/measure.o $library -o $made/get_refold_log
     cc $made/parse.o $made/refold.o $made/measure.o $library -o $made/parse_refold
 
     cc $c_flags benches/server.c -lssl -lcrypto -lpthread -o $made/server

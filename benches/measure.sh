@@ -105,7 +105,7 @@ show_case() {
 
 get_table() {
     : >"$results"
-    measure_get "$plain" small floor refold cjson yyjson simdjson nlohmann go
+    measure_get "$plain" small floor refold refold_log cjson yyjson simdjson nlohmann go
     measure_get "$plain" medium floor refold cjson yyjson simdjson nlohmann go
     measure_get "$plain" large floor floor_keep refold cjson yyjson simdjson nlohmann go
     measure_get "$plain" huge floor floor_keep refold yyjson simdjson
@@ -122,7 +122,7 @@ get_table() {
         show_case huge@$scheme ms 1000
     done
     echo
-    echo "p50 and CPU of a call: in us for small and medium, in ms for large and huge."
+    echo "p50 and CPU of a call: in us for small and medium, in ms for large and huge. refold_log has a log at DEBUG."
 }
 
 # instructions COMMAND...: the instructions of the whole process.
@@ -150,7 +150,7 @@ counts_table() {
     echo
     echo "| client | instructions: small | medium | large | system calls: small | medium | large |"
     echo "|---|---|---|---|---|---|---|"
-    for client in floor refold cjson yyjson simdjson nlohmann; do
+    for client in floor refold refold_log cjson yyjson simdjson nlohmann; do
         row="| $client |"
         for counter in instructions system_calls; do
             for id in small medium large; do

@@ -90,8 +90,10 @@ impl Redactor {
     fn find(&self, text: &[u8], is_truncated: bool) -> Option<Marks> {
         let mut marks = Marks(Vec::new());
         let has_escapes = text.contains(&b'\\');
-        for secret in self.secrets.iter().map(Secret::bytes).filter(|secret| !secret.is_empty()) {
-            let pattern = Pattern::new(secret)?;
+        let is_possible =
+            |secret: &&Secret| can_contain(text, secret) || (is_truncated && !secret.bytes().is_empty());
+        for secret in self.secrets.iter().filter(is_possible) {
+            let pattern = Pattern::new(secret.bytes())?;
             pattern.find(text, is_truncated, &mut marks)?;
             if has_escapes {
                 pattern.find_escaped(text, is_truncated, &mut marks)?;

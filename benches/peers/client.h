@@ -5,6 +5,15 @@
 #include <refold.h>
 #include <stdio.h>
 
+/* Takes lines of the log. */
+static inline void ignore_line(refold_log_level level, const char *message, void *user_data) {
+    (void)level, (void)message, (void)user_data;
+}
+
+#ifndef LOG_LEVEL
+#define LOG_LEVEL REFOLD_LOG_OFF
+#endif
+
 /* `ca_file` may be NULL. Prints the reason before it returns NULL. */
 static inline refold_client *new_client(const char *base_url, const char *ca_file) {
     refold_options *options = refold_options_new();
@@ -12,6 +21,7 @@ static inline refold_client *new_client(const char *base_url, const char *ca_fil
     refold_options_set_base_url(options, base_url);
     refold_options_set_ca_file(options, ca_file);
     refold_options_set_proxy(options, "");
+    refold_options_set_log(options, LOG_LEVEL, ignore_line, NULL);
     refold_error *error;
     refold_client *client = refold_client_new(options, &error);
     refold_options_free(options);

@@ -34,29 +34,31 @@ impl Line {
         CStr::from_bytes_until_nul(&self.bytes).unwrap_or_default()
     }
 
+    fn has_capacity(&self, text: &str) -> bool {
+        self.length + text.len() + ELLIPSIS.len() <= MAX_LINE
+    }
+
     fn push(&mut self, text: &str) {
-        let end = self.length + text.len();
-        if end + ELLIPSIS.len() > MAX_LINE {
-            self.is_truncated = true;
-            self.bytes[self.length..][..ELLIPSIS.len()].copy_from_slice(ELLIPSIS.as_bytes());
-            self.length += ELLIPSIS.len();
-        } else {
-            self.bytes[self.length..end].copy_from_slice(text.as_bytes());
-            self.length = end;
+        if self.is_truncated {
+            return;
         }
+        self.is_truncated = !self.has_capacity(text);
+        let text = if self.is_truncated { ELLIPSIS } else { text };
+        self.bytes[self.length..][..text.len()].copy_from_slice(text.as_bytes());
+        self.length += text.len();
     }
 }
 
 impl fmt::Write for Line {
     fn write_str(&mut self, text: &str) -> fmt::Result {
+        let is_printable = text.bytes().fold(true, |all, byte| all & matches!(byte, b' '..=b'~'));
+        if is_printable && self.has_capacity(text) {
+            self.push(text);
+            return Ok(());
+        }
         for character in text.chars() {
-            if self.is_truncated {
-                break;
-            }
-            match character {
-                character if ends_line(character) => self.push("?"),
-                character => self.push(character.encode_utf8(&mut [0; 4])),
-            }
+            let character = if ends_line(character) { '?' } else { character };
+            self.push(character.encode_utf8(&mut [0; 4]));
         }
         Ok(())
     }
