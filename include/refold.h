@@ -85,15 +85,76 @@
  *
  * Timeouts, retries and limits
  * ----------------------------
- * Every call has a deadline, 30 seconds by default, which covers everything it waits for. Transient failures
- * are retried within the deadline, twice by default. A wait consists of such calls and has a timeout of its
- * own. Responses are limited to 256 MiB by default. See the setters of refold_options for details. Only
- * parsing, once the last byte has arrived, and your own callback are not interrupted.
+ * Every call has a deadline, 30 seconds by default, which covers everything it waits for. Transient
+ * failures are retried within the deadline, twice by default. A wait consists of such calls and has a
+ * timeout of its own. Responses are limited to 256 MiB by default. See the setters of refold_options for
+ * details. Only parsing, once the last byte has arrived, and your own callbacks are not interrupted.
  *
  * An execution takes about as much memory as its body, at most once more for the strings with an accessor of
  * their own, and 256 bytes for each node. Accessing a JSON value takes less than 40 bytes for each byte of
  * its text, usually less than 20, and refold_json_text() takes a copy of the text. All of this is kept until
  * the execution is freed.
+ *
+ * Why does my call fail, or take so long?
+ * ---------------------------------------
+ * Start with refold_error_message(), which is one sentence about what happened, where, and what to do, and
+ * with the times: refold_error_timing_us() and refold_execution_timing_us(). For more, read the log.
+ * REFOLD_LOG=debug in the environment writes it to standard error, if the options come from
+ * refold_options_new_from_env(); refold_options_set_log() passes it to a function. Here is a first call
+ * and its retry, with long lines folded:
+ *
+ *     call 1 +0.004 ms: get run-7, timeout 30000 ms
+ *     call 1 connection 1 +0.031 ms: looking up app.refold.ai
+ *     call 1 connection 1 +18.202 ms: app.refold.ai has the addresses 2001:db8::7, 192.0.2.7
+ *     call 1 connection 1 +18.240 ms: connecting to [2001:db8::7]:443
+ *     call 1 connection 1 +268.301 ms: connecting to 192.0.2.7:443
+ *     call 1 connection 1 +289.013 ms: connected to 192.0.2.7:443
+ *     call 1 connection 1 +312.870 ms: TLS 1.3, TLS13_AES_256_GCM_SHA384, ALPN http/1.1, full handshake
+ *     call 1 connection 1 +312.904 ms: certificate of refold.ai from R11, expires 2027-02-01 09:30:00 UTC,
+ *         for refold.ai, *.refold.ai
+ *     call 1 connection 1 +312.941 ms: sent GET /api/v2/public/execution/run-7 HTTP/1.1 with the fields
+ *         host, user-agent, accept, accept-encoding, x-api-key, linked_account_id
+ *     call 1 connection 1 +401.377 ms: received HTTP/1.1 503 Service Unavailable
+ *     call 1 connection 1 +401.420 ms: received content-length: 0
+ *     call 1 connection 1 +401.511 ms: kept for the next call
+ *     call 1 +401.630 ms: attempt 1 failed, retrying in 731 ms: HTTP 503 Service Unavailable from
+ *         app.refold.ai:443 for execution run-7
+ *     call 1 connection 1 +1132.802 ms: reused
+ *     call 1 +1401.966 ms: execution run-7: OK, COMPLETED; attempts 2; total 1401.962 ms (resolve -,
+ *         connect -, TLS -, first byte 268.250, transfer 0.701); received 4382 bytes, unpacked 4257;
+ *         reused connection 1; request id 7c0e...
+ *
+ * Each line begins with the numbers of its call, of its poll within a wait, and of its connection, which
+ * no other call and no other connection of the process has, and with the time since the call began. These
+ * are the lines, by level:
+ *
+ * - WARN, what passed by itself: "attempt N failed, retrying in T ms: REASON"; "poll failed, polling again
+ *   in T ms: REASON"; "lost while idle, replaced by another connection".
+ * - INFO, the end of each call and of each poll of a wait: the last line above. A failure has the name and
+ *   the number of its code instead of OK and the status, and its message at the end. Times are in
+ *   milliseconds, and "-" for a part that was not gone through. The bytes received include the header.
+ * - DEBUG, each phase: "get ID, timeout T ms" or "wait for ID, timeout T ms"; "proxy HOST:PORT, PROTOCOL,
+ *   set by SETTING"; "looking up HOST"; "HOST has the addresses LIST"; "connecting to ADDRESS"; "no
+ *   connection to ADDRESS: REASON"; "connected to ADDRESS"; "requesting a tunnel to HOST:PORT"; "no
+ *   tunnel: REASON"; "the tunnel is open"; "VERSION, CIPHER SUITE, ALPN PROTOCOL, full handshake" or
+ *   "resumed session"; "certificate of NAME from ISSUER, expires TIME, for HOSTS"; "reused"; "sent GET
+ *   PATH HTTP/1.1 with the fields NAMES"; "received LINE", for each line of a response header; "kept for
+ *   the next call" or "closed".
+ *
+ * What to look for:
+ *
+ * - The total exceeds the sum of the parts: pauses between attempts. The WARN lines have the reasons.
+ * - The first call is slow, later ones are not: the lookup, the connection and the TLS handshake, which
+ *   later calls reuse. If every call has these parts, see which line precedes "closed": a server that
+ *   sends "connection: close", or a pause of more than 60 seconds between calls.
+ * - A slow lookup (resolve): the name service of this machine. Compare with `getent hosts`.
+ * - A slow or failing connect: addresses that do not respond. The next address is attempted after 250 ms,
+ *   so a network with broken IPv6 costs that much.
+ * - The wrong machine responds, or a certificate is not trusted: see the addresses, the proxy and what set
+ *   it, and the issuer of the certificate.
+ * - A slow first byte: the server. Quote the request id to Refold's support.
+ * - A slow transfer: the size of the outputs, or the network. Compare the bytes with the time.
+ * - 401 or 403: see which fields were sent. A gateway that removes linked_account_id does so after that.
  *
  * Cancellation and signals
  * ------------------------
@@ -122,29 +183,32 @@
  * req -x509`) is never accepted for a server, even if it is trusted: have the authority issue one, or make a
  * self-signed one with `-addext basicConstraints=critical,CA:FALSE`. Client certificates are not supported.
  *
- * The proxy comes from the environment unless set; CONNECT and SOCKS5 are supported. API keys, tokens and
- * proxy passwords appear in no message; where a server echoes one, it is redacted as `***`. They are wiped
- * when they are replaced and when their object is freed.
+ * The proxy comes from the environment unless set; CONNECT and SOCKS5 are supported. API keys, tokens,
+ * proxy passwords and the values of further header fields appear in no message and no line of the log;
+ * where a server echoes one, it is redacted as `***`. They are wiped when they are replaced and when their
+ * object is freed.
  *
  * The environment
  * ---------------
- * refold_options_new_from_env() reads REFOLD_API_KEY, REFOLD_LINKED_ACCOUNT_ID, REFOLD_SESSION_TOKEN and
- * REFOLD_BASE_URL. refold_client_new() reads HTTPS_PROXY, ALL_PROXY and NO_PROXY, in upper and lower case,
- * and SSL_CERT_FILE and SSL_CERT_DIR. The library reads no other variable, none at any other time, and none
- * at all in a set-uid or set-gid program. Name lookups by the system have variables of their own. With
- * glibc, the first refold_client_new() with the name of a server or proxy makes the system read RES_OPTIONS,
- * LOCALDOMAIN and RESOLV_..., which it repeats only if /etc/resolv.conf changes; a lookup may still read
- * LOCALDOMAIN and HOSTALIASES, and modules of the name service may read more. So no thread should change the
- * environment while another creates a client or makes a call that may have to connect.
+ * refold_options_new_from_env() reads REFOLD_API_KEY, REFOLD_LINKED_ACCOUNT_ID, REFOLD_SESSION_TOKEN,
+ * REFOLD_BASE_URL and REFOLD_LOG. refold_client_new() reads HTTPS_PROXY, ALL_PROXY and NO_PROXY, in upper
+ * and lower case, and SSL_CERT_FILE and SSL_CERT_DIR. The library reads no other variable, none at any
+ * other time, and none at all in a set-uid or set-gid program. Name lookups by the system have variables
+ * of their own. With glibc, the first refold_client_new() with the name of a server or proxy makes the
+ * system read RES_OPTIONS, LOCALDOMAIN and RESOLV_..., which it repeats only if /etc/resolv.conf changes;
+ * a lookup may still read LOCALDOMAIN and HOSTALIASES, and modules of the name service may read more. So
+ * no thread should change the environment while another creates a client or makes a call that may have to
+ * connect.
  *
  * In your process
  * ---------------
- * The library prints nothing and changes no process-wide state. A defect in the library does not end your
- * program: it is caught, and the call fails with REFOLD_ERROR_INTERNAL, or the function returns its value for
- * something absent. If memory whose size depends on a response cannot be allocated, the call fails with
- * REFOLD_ERROR_RESOURCE. The process is aborted, with a message on standard error, only if it cannot allocate
- * another 128 KiB, or a copy of its arguments. The shared library may be loaded with dlopen() at any time. It
- * stays mapped after dlclose(), because threads may still be running in it.
+ * The library prints nothing, unless REFOLD_LOG asks for it, and changes no process-wide state. A defect
+ * in the library does not end your program: it is caught, and the call fails with REFOLD_ERROR_INTERNAL,
+ * or the function returns its value for something absent. If memory whose size depends on a response
+ * cannot be allocated, the call fails with REFOLD_ERROR_RESOURCE. The process is aborted, with a message
+ * on standard error, only if it cannot allocate another 128 KiB, or a copy of its arguments. The shared
+ * library may be loaded with dlopen() at any time. It stays mapped after dlclose(), because threads may
+ * still be running in it.
  *
  * The descriptors of the library are close-on-exec and greater than 2, so nothing that a program prints
  * after it has closed its standard streams reaches a server. Those that the system opens while it looks up a
@@ -160,10 +224,11 @@
  * Authors of bindings for Java, C#, Ruby, Lua or any other language also need to know the following. The
  * bindings for C++ (refold.hpp), Go, Python and Node.js that come with the library can serve as patterns.
  *
- * - Types: Objects are opaque pointers; no structure is passed or returned. refold_code, refold_state and
- *   refold_json_type are int32_t. A bool is one byte, and any value other than 0 is true. Sizes are size_t;
- *   times are int64_t or uint64_t. The library to load is librefold.so.0 (on Linux). As long as it has this
- *   name, its functions keep their signatures and meaning; later versions may add functions.
+ * - Types: Objects are opaque pointers; no structure is passed or returned. refold_code, refold_state,
+ *   refold_timing, refold_log_level and refold_json_type are int32_t. A bool is one byte, and any value
+ *   other than 0 is true. Sizes are size_t; times are int64_t or uint64_t. The library to load is
+ *   librefold.so.0 (on Linux). As long as it has this name, its functions keep their signatures and
+ *   meaning; later versions may add functions.
  * - Ownership: Wrap each pointer you own in one object of your language, which frees it once: through a
  *   method that users call (close, Dispose, with), and through the garbage collector if they forget. A free
  *   function may run on any thread, including a collector's, and in any order; it does not block and makes no
@@ -186,12 +251,14 @@
  * - Cancellation: Create a token for each call and trigger it from your language's mechanism (a context, a
  *   CancellationToken, an interrupt, an AbortSignal). Free it when the call has returned and nothing can
  *   trigger it any more. Then report what is customary in your language, such as the error of the context.
- * - Callbacks: `on_progress` runs on the waiting thread, during the wait, and at no other time. Nothing but a
- *   bool may leave it: catch every exception (in Lua and Ruby, errors are longjmps: use lua_pcall(),
- *   rb_protect()), store it, return false, and raise it after the call has returned. Keep the function that
- *   was passed to C alive until then. `user_data` comes back unchanged: pass a number that you look up
- *   (cgo.Handle, GCHandle) rather than the address of an object that a collector may move. If your language
- *   does not support callbacks, poll with refold_get_execution() and pause in your own code.
+ * - Callbacks: `on_progress` runs on the waiting thread, during the wait, and at no other time. Nothing
+ *   but a bool may leave it: catch every exception (in Lua and Ruby, errors are longjmps: use lua_pcall(),
+ *   rb_protect()), store it, return false, and raise it after the call has returned. Keep the function
+ *   that was passed to C alive until then. `user_data` comes back unchanged: pass a number that you look
+ *   up (cgo.Handle, GCHandle) rather than the address of an object that a collector may move. If your
+ *   language does not support callbacks, poll with refold_get_execution() and pause in your own code. The
+ *   function set by refold_options_set_log() runs on the threads that make calls, several at once. Keep it
+ *   alive until the client is freed and its last call has returned.
  * - Signals: Interpreters run signal handlers on one thread, and only after C has returned, so Ctrl-C would
  *   have to wait for the call. Make calls of that thread on a helper thread, wait for it in your language,
  *   and trigger the token if that wait is interrupted. Let the helper thread block all signals but those
@@ -862,8 +929,8 @@ refold_execution *refold_parse_execution(const char *json, size_t length, refold
  * A part of a call that is timed.
  *
  * refold_execution_timing_us() and refold_error_timing_us() return its time in microseconds. All but the
- * first are of the last attempt, and follow one another. Times come from a monotonic clock and are rounded
- * down.
+ * first are of the last attempt, and follow one another. Times come from a monotonic clock, with a
+ * resolution of a microsecond, or of a millisecond beyond half an hour.
  */
 typedef int32_t refold_timing;
 

@@ -341,6 +341,7 @@ mod tests {
     #[test]
     fn truncated_secrets_are_redacted() {
         let redactor = Redactor::new(vec![
+            Secret::new(b""),
             Secret::new(b"pk_live_1"),
             Secret::new(b"word"),
             Secret::new("\"quoted\"😀".as_bytes()),

@@ -3,8 +3,8 @@
 /// A part of a call that is timed.
 ///
 /// refold_execution_timing_us() and refold_error_timing_us() return its time in microseconds. All but the
-/// first are of the last attempt, and follow one another. Times come from a monotonic clock and are rounded
-/// down.
+/// first are of the last attempt, and follow one another. Times come from a monotonic clock, with a
+/// resolution of a microsecond, or of a millisecond beyond half an hour.
 pub type refold_timing = i32;
 
 /// The values of refold_timing.
