@@ -75,8 +75,8 @@ export class Client {
      * @param {(level: 'warn' | 'info' | 'debug', message: string) => any} [options.onLog] receives what calls do, line
      *     by line: on the event loop, in order, and before the promise of the call is settled. Lines contain no secret
      *     and no control characters. Calls that it makes with the same client are logged, too. The first exception or
-     *     rejection of each client is emitted as a process warning, others are ignored. Calls of a client with onLog are
-     *     made by a Worker, which does not keep the process alive otherwise
+     *     rejection of each client is emitted as a process warning, others are ignored. A Worker makes the calls of a
+     *     client with onLog; it keeps the process alive only while they run
      * @param {'off' | 'warn' | 'info' | 'debug'} [options.logLevel] how much onLog receives: retries and failed polls
      *     (warn), the end of each call as well (info), or every phase of a call (debug); default: 'info'
      * @param {Function} [createOptions] internal: creates the C options; see fromEnv()
@@ -100,8 +100,8 @@ export class Client {
 
     /**
      * Creates a client with defaults from the environment: REFOLD_API_KEY and REFOLD_LINKED_ACCOUNT_ID, or
-     * REFOLD_SESSION_TOKEN, REFOLD_BASE_URL, and REFOLD_LOG for a log on stderr. Credentials in the options replace those
-     * of the environment; onLog, or a logLevel of 'off', replaces REFOLD_LOG.
+     * REFOLD_SESSION_TOKEN, REFOLD_BASE_URL, and REFOLD_LOG for a log on stderr, which has no lines about failed polls.
+     * Credentials in the options replace those of the environment; onLog, or a logLevel of 'off', replaces REFOLD_LOG.
      *
      * @param {object} [options] as for the constructor
      * @returns {Client}

@@ -2,9 +2,9 @@
 //
 // C calls the log function on the threads that make calls. koffi passes each such call on to the event loop that has
 // registered the function, and has the thread wait for it. On the event loop of the program, calls would wait for
-// whatever else the program does; process.exit(), which waits for the threads but runs no event loop, would never return.
-// So a Worker that does nothing else registers one function for all clients and makes their calls. Node ends a Worker
-// only after the calls that it has started have returned, so that C never calls a function that is gone.
+// whatever else the program does, and process.exit(), which waits for the threads but runs no event loop, would never
+// return. So a Worker that does nothing else registers one function for all clients and makes their calls. Node ends a
+// Worker only after the calls that it has started have returned, so that C never calls a function that is gone.
 
 import { inspect } from 'node:util';
 import { Worker } from 'node:worker_threads';

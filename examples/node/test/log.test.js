@@ -11,7 +11,8 @@ import { test as run } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import koffi from 'koffi';
-import { stopThread } from '../log.js';
+import { setLog, stopThread } from '../log.js';
+import * as native from '../native.js';
 import { Client, Code, RefoldError, parseExecution } from '../refold.js';
 
 const documented = '6a106ba44480b80424a65289';
@@ -94,7 +95,8 @@ test('levels include those before them', async () => {
 test('each client receives its own lines', async () => {
     const clients = Array.from({ length: 5 }, () => loggingClient({ logLevel: 'info' }));
     const ids = clients.map((_, index) => `slow-${index + 1}`);
-    await Promise.all(clients.flatMap(({ client }, index) => Array.from({ length: 10 }, () => client.getExecution(ids[index]))));
+    const calls = clients.map(({ client }, index) => Array.from({ length: 10 }, () => client.getExecution(ids[index])));
+    await Promise.all(calls.flat());
     clients.forEach(({ lines }, index) => {
         assert.equal(lines.length, 10);
         assert.ok(lines.every(({ message }) => message.includes(`: execution ${ids[index]}: OK`)));
@@ -159,7 +161,10 @@ test('invalid headers and logs are rejected', () => {
     ]) {
         assert.throws(
             () => Client.fromEnv(options),
-            (error) => failure(Code.INVALID_ARGUMENT)(error) && error.message.includes(words) && !error.message.includes('secret'),
+            (error) => {
+                assert.ok(error.message.includes(words) && !error.message.includes('secret'), error.message);
+                return failure(Code.INVALID_ARGUMENT)(error);
+            },
             words,
         );
     }
@@ -322,6 +327,11 @@ test('many clients share one function of C', async () => {
     await kept[0].getExecution(documented);
     assert.equal(koffi.stats().callbacks, 1);
     kept.forEach((client) => client.close());
+    for (let index = 0; index < 10_000; index += 1) { // as the constructor does; whole clients take minutes
+        const settings = native.options.create();
+        setLog(settings, () => {}, 'debug');
+        native.options.free(settings);
+    }
     assert.equal(koffi.stats().callbacks, 1);
     const { client, lines } = loggingClient({ logLevel: 'info' });
     await client.getExecution(documented);

@@ -45,9 +45,10 @@ for (const [name, create] of [['a', () => Client.fromEnv()], ['a logging', loggi
 test('garbage collection during calls is safe', async () => {
     let ended = false;
     const onLog = () => globalThis.gc();
-    const waits = Array.from({ length: 20 }, (_, index) =>
-        Client.fromEnv(index % 2 ? { pollIntervalMs: 10 } : { pollIntervalMs: 10, onLog }).waitExecution(`running-${process.pid}-${index}`),
-    );
+    const waits = Array.from({ length: 20 }, (_, index) => {
+        const client = Client.fromEnv({ pollIntervalMs: 10, onLog: index % 2 === 0 ? onLog : undefined });
+        return client.waitExecution(`running-${process.pid}-${index}`);
+    });
     const calls = Promise.all(waits).finally(() => (ended = true));
     while (!ended) {
         globalThis.gc();
