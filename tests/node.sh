@@ -57,6 +57,16 @@ prints_dashes() {
     runs 0 node "$work/package/get.mjs" null-node-fields && ! grep -qE '^ *null|undefined' "$kept/out"
 }
 
+# logs_only: stderr has lines of the log, and nothing else; stdout has none.
+logs_only() {
+    grep -q "^refold [A-Z]* call [0-9]" "$kept/err" && ! grep -v "^refold [A-Z]* " "$kept/err" && ! grep "refold " "$kept/out"
+}
+
+# logs_no_more: stderr has warnings only.
+logs_no_more() {
+    ! grep -v "^refold WARN " "$kept/err"
+}
+
 install_package || exit 1
 stop_sandbox_at_exit
 start_sandbox "$kept" --run-seconds 1
@@ -65,15 +75,27 @@ check "get.mjs prints a finished run" runs 0 node "$work/package/get.mjs" 6a106b
 check "get.mjs prints the node" grep -q "^  Start: Success {" "$kept/out"
 for program in get.mjs watch.js; do
     check "$program prints hostile texts harmlessly" prints_harmlessly node "$work/package/$program"
+    check "$program logs hostile texts harmlessly" prints_harmlessly node "$work/package/$program" --verbose
+    check "$program --verbose succeeds" runs 0 node "$work/package/$program" --verbose completed
+    check "$program --verbose logs to stderr" logs_only
+    check "$program --verbose logs all levels" grep -q "^refold DEBUG .*: received HTTP/1.1 200 OK$" "$kept/err"
+    check "$program prints the times" grep -q "attempts 1, totalMs [0-9.]*, connectMs [0-9.]*, firstByteMs [0-9.]*, transferMs [0-9.]*$" "$kept/out"
 done
 check "get.mjs prints a dash for what is absent" prints_dashes
 check "watch.js waits for a run to complete" runs 0 node "$work/package/watch.js" running-program
 check "watch.js prints the final status" grep -q ": COMPLETED, 100 %$" "$kept/out"
 check "watch.js prints the nodes" grep -q "Wait for approval" "$kept/out"
 check "watch.js exits with 3 for a failed run" runs 3 node "$work/package/watch.js" errored
+check "watch.js waits in spite of a failure" runs 0 node "$work/package/watch.js" flaky-program
+check "watch.js reports that an attempt is retried" grep -q "^refold WARN .*attempt 1 failed, retrying in [0-9]* ms: Something" "$kept/err"
+check "watch.js keeps its progress apart" logs_only
+check "watch.js logs no more than that" logs_no_more
+REFOLD_LOG=INFO check "watch.js respects REFOLD_LOG" runs 0 node "$work/package/watch.js" completed
+check "watch.js logs at the level of REFOLD_LOG" grep -q "^refold INFO .*: execution completed: OK" "$kept/err"
 check "watch.js reports an error" reports "Execution not found" no-such-id
 REFOLD_API_KEY='' check "watch.js reports invalid settings" reports "linked_account_id" no-such-id
 check "watch.js requires one id" runs 2 node "$work/package/watch.js"
+check "watch.js rejects unknown options" runs 2 node "$work/package/watch.js" --quiet completed
 REFOLD_LIBRARY=nowhere/librefold.so check "a missing library is an error" runs 1 \
     node "$work/package/watch.js"
 check "the error mentions REFOLD_LIBRARY" grep -q "cannot load nowhere/librefold.so; set REFOLD_LIBRARY" "$kept/err"

@@ -2,8 +2,10 @@
 
 import { setMaxListeners } from 'node:events';
 import { promisify } from 'node:util';
+import { isMainThread } from 'node:worker_threads';
 import * as native from './native.js';
 import { takeExecution } from './execution.js';
+import { stopThread } from './log.js';
 
 const call = promisify(native.execution.get.async);
 
@@ -19,6 +21,9 @@ process.on('exit', () => {
     for (const cancel of running) {
         native.cancel.trigger(cancel);
     }
+    if (!isMainThread) {
+        stopThread();
+    }
     // The process continues after all if another listener throws.
     setImmediate(() => {
         isExiting = false;
@@ -28,15 +33,15 @@ process.on('exit', () => {
 
 /**
  * Fetches an execution as soon as a thread is free. The signal rejects the promise immediately; `release` is called
- * once C no longer uses the client, which may be later.
+ * once C no longer uses the client, which may be later. `log` is the log of the client, if it has one.
  */
-export function getExecution(client, id, signal, release) {
+export function getExecution(client, id, log, signal, release) {
     return new Promise((resolve, reject) => {
         let cancel;
         const start = async () => {
             cancel = native.cancel.create();
             running.add(cancel);
-            await get(client, id, cancel).then(resolve, reject);
+            await get(client, id, cancel, log).then(resolve, reject);
             running.delete(cancel);
             native.cancel.free(cancel);
             finish();
@@ -73,7 +78,11 @@ function startNext() {
     }
 }
 
-async function get(client, id, cancel) {
+async function get(client, id, cancel, log) {
+    if (log) {
+        const { snapshot, error } = await log.getExecution(client, id, cancel);
+        return takeExecution(snapshot, error);
+    }
     const error = [null];
     const snapshot = await call(client, id, cancel, error);
     return takeExecution(snapshot, error[0]);

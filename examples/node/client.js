@@ -3,6 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import * as native from './native.js';
 import { getExecution } from './calls.js';
 import { Code, RefoldError, invalidArgument, takeError } from './error.js';
+import { setLog } from './log.js';
+import { noTimings } from './timings.js';
 
 const DEFAULT_POLL_INTERVAL_MS = 1000;
 /** The pause between two polls grows up to this multiple of the poll interval. */
@@ -11,10 +13,10 @@ const MAX_PAUSE_FACTOR = 10;
 const MAX_TIMER_MS = 2 ** 31 - 1;
 /** Tolerated number of consecutive polls that fail with a retryable error. */
 const MAX_FAILED_POLLS = 5;
-/** The maximum length of the last failure in the error of a wait. */
+/** The maximum length of a failed poll's message in the error and the log of a wait. */
 const MAX_QUOTED_FAILURE = 1000;
 
-/** The setter of each option other than credentials; see the constructor of Client. */
+/** The setter of each option other than credentials and the log; see the constructor of Client. */
 const setters = {
     baseUrl: text(native.options.setBaseUrl),
     timeoutMs: count(native.options.setTimeoutMs),
@@ -27,6 +29,7 @@ const setters = {
     caPem: text((options, pem) => native.options.setCaPem(options, pem, Buffer.byteLength(pem))),
     userAgent: text(native.options.setUserAgent),
     allowPlaintext: (options, allow) => native.options.setAllowPlaintext(options, Boolean(allow)),
+    headers: setHeaders,
 };
 
 /** Frees clients that were collected without being closed. */
@@ -41,6 +44,7 @@ export class Client {
     #calls = 0;
     #closed = false;
     #pollIntervalMs;
+    #log;
 
     /**
      * Validates the settings and creates a client. Nothing is sent. One way to authenticate is required; everything
@@ -66,13 +70,22 @@ export class Client {
      * @param {string} [options.userAgent] a product, such as 'monitor/2.1', that precedes the library's own in the
      *     User-Agent header
      * @param {boolean} [options.allowPlaintext] accepts an http URL for any host, not only for loopback hosts
+     * @param {Record<string, string> | Iterable<[string, string]>} [options.headers] further request headers, as an
+     *     object, a Headers or a Map; values are secrets
+     * @param {(level: 'warn' | 'info' | 'debug', message: string) => any} [options.onLog] receives what calls do, line
+     *     by line: on the event loop, in order, and before the promise of the call is settled. Lines contain no secret
+     *     and no control characters. Calls that it makes with the same client are logged, too. The first exception or
+     *     rejection of each client is emitted as a process warning, others are ignored. A Worker makes the calls of a
+     *     client with onLog; it keeps the process alive only while they run
+     * @param {'off' | 'warn' | 'info' | 'debug'} [options.logLevel] how much onLog receives: retries and failed polls
+     *     (warn), the end of each call as well (info), or every phase of a call (debug); default: 'info'
      * @param {Function} [createOptions] internal: creates the C options; see fromEnv()
      * @throws {RefoldError} with Code.INVALID_ARGUMENT if a setting is invalid or unknown
      */
     constructor(options = {}, createOptions = native.options.create) {
         const settings = createOptions();
         try {
-            apply(settings, options);
+            this.#log = apply(settings, options);
             const error = [null];
             this.#pointer = native.client.create(settings, error);
             if (this.#pointer === null) {
@@ -87,7 +100,8 @@ export class Client {
 
     /**
      * Creates a client with defaults from the environment: REFOLD_API_KEY and REFOLD_LINKED_ACCOUNT_ID, or
-     * REFOLD_SESSION_TOKEN, and REFOLD_BASE_URL. Credentials in the options replace those of the environment.
+     * REFOLD_SESSION_TOKEN, REFOLD_BASE_URL, and REFOLD_LOG for a log on stderr, which has no lines about failed polls.
+     * Credentials in the options replace those of the environment; onLog, or a logLevel of 'off', replaces REFOLD_LOG.
      *
      * @param {object} [options] as for the constructor
      * @returns {Client}
@@ -115,7 +129,7 @@ export class Client {
     async getExecution(id, { signal } = {}) {
         signal?.throwIfAborted();
         checkText('execution_id', id);
-        return getExecution(this.#acquire(), id, signal, () => this.#release());
+        return getExecution(this.#acquire(), id, this.#log, signal, () => this.#release());
     }
 
     /**
@@ -143,6 +157,8 @@ export class Client {
         checkCount('timeoutMs', timeoutMs, MAX_TIMER_MS);
         const schedule = new PollSchedule(this.#pollIntervalMs);
         const limited = withTimeout(signal, timeoutMs);
+        const begin = performance.now();
+        const elapsed = () => performance.now() - begin;
         let failure;
         try {
             for (;;) {
@@ -155,10 +171,14 @@ export class Client {
                     }
                 }
                 const length = execution ? schedule.afterSnapshot(execution) : schedule.afterFailure(error);
+                if (error) {
+                    const next = `polling again in ${Math.floor(length)} ms: ${quote(error)}`;
+                    this.#log?.warn(`wait for ${id} +${elapsed().toFixed(3)} ms: poll failed, ${next}`);
+                }
                 await pause(length, limited.signal);
             }
         } catch (error) {
-            throw error === expired ? waitTimeout(timeoutMs, failure) : error;
+            throw error === expired ? waitTimeout(timeoutMs, elapsed(), failure) : error;
         } finally {
             limited.release();
         }
@@ -294,18 +314,28 @@ function withTimeout(signal, timeoutMs) {
     };
 }
 
-function waitTimeout(timeoutMs, cause) {
-    const reason = cause ? `: ${cause.message.slice(0, MAX_QUOTED_FAILURE)}` : '';
+/** Returns the beginning of a failure's message. */
+function quote({ message }) {
+    return message.slice(0, MAX_QUOTED_FAILURE);
+}
+
+function waitTimeout(timeoutMs, totalMs, cause) {
+    const reason = cause ? `: ${quote(cause)}` : '';
     return new RefoldError(
         Code.TIMEOUT,
         `the execution had not ended after ${timeoutMs} ms${reason}`,
-        { retryable: true, attempts: cause?.attempts ?? 0 },
+        {
+            retryable: true,
+            attempts: cause?.attempts ?? 0,
+            timings: { ...(cause?.timings ?? noTimings), totalMs },
+        },
         cause && { cause },
     );
 }
 
+/** Applies the options, and returns the log, if the client is to have one. */
 function apply(settings, options) {
-    const { apiKey = null, linkedAccountId = null, sessionToken = null, ...others } = options;
+    const { apiKey = null, linkedAccountId = null, sessionToken = null, onLog, logLevel, ...others } = options;
     const credentials = Object.entries({ apiKey, linkedAccountId, sessionToken }).filter(([, value]) => value !== null);
     if (credentials.length > 0) {
         credentials.forEach(([name, value]) => checkText(name, value));
@@ -320,6 +350,18 @@ function apply(settings, options) {
         if (value !== undefined) {
             setters[name](settings, value, name);
         }
+    }
+    return setLog(settings, onLog, logLevel);
+}
+
+function setHeaders(settings, headers) {
+    if (typeof headers !== 'object' || headers === null) {
+        throw invalidArgument('headers must be an object, a Headers or a Map');
+    }
+    for (const [name, value] of Symbol.iterator in headers ? headers : Object.entries(headers)) {
+        checkText('the name of a header', name);
+        checkText(`header ${name}`, value);
+        native.options.setHeader(settings, name, value);
     }
 }
 

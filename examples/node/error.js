@@ -1,4 +1,5 @@
 import * as native from './native.js';
+import { makeTimings, noTimings } from './timings.js';
 
 /**
  * Names for values of RefoldError.code: HTTP statuses, and negative numbers if there was no usable response. Any other
@@ -86,6 +87,12 @@ export class RefoldError extends Error {
      * @type {number}
      */
     attempts = 0;
+    /**
+     * How long the call took, in milliseconds; for a wait, its last poll. For the timeout of a wait, totalMs is the
+     * whole wait, and the other parts are those of the poll that is its cause.
+     * @type {import('./timings.js').Timings}
+     */
+    timings = noTimings;
 
     constructor(code, message, details = {}, options = undefined) {
         super(message, options);
@@ -116,6 +123,7 @@ export function takeError(pointer) {
             retryAfterMs: retryAfterMs < 0 ? null : retryAfterMs,
             retryable: error.isRetryable(pointer),
             attempts: error.attempts(pointer),
+            timings: makeTimings((part) => error.timingUs(pointer, part)),
         });
     } finally {
         error.free(pointer);

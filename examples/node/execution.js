@@ -1,5 +1,6 @@
 import * as native from './native.js';
 import { takeError } from './error.js';
+import { makeTimings } from './timings.js';
 
 /** A snapshot of one execution, created by the library. Fields that the document does not have are null. */
 export class Execution {
@@ -46,6 +47,15 @@ export class Execution {
         this.createdAt = execution.createdAt(pointer);
         /** The latest change of the run: RFC 3339, in UTC. @type {string | null} */
         this.updatedAt = execution.updatedAt(pointer);
+        /**
+         * How long the call, or the poll of a wait, took that fetched it; null throughout for parsed text.
+         * @type {import('./timings.js').Timings}
+         */
+        this.timings = makeTimings((part) => execution.timingUs(pointer, part));
+        /** The number of attempts of that call; 0 for parsed text. @type {number} */
+        this.attempts = execution.attempts(pointer);
+        /** Identifies the request to the vendor's support: the header x-request-id. @type {string | null} */
+        this.requestId = execution.requestId(pointer);
         const documents = Array.isArray(this.document.nodes) ? this.document.nodes : [];
         /** In the order in which the run reached them. @type {Node[]} */
         this.nodes = documents.map((document, index) => new Node(execution.node(pointer, index), document));

@@ -8,8 +8,9 @@ import koffi from 'koffi';
 const MAX_POOL_THREADS = 1024;
 
 // koffi provides the stack of an asynchronous call; the library needs up to 128 KiB of it.
-if (koffi.config().async_stack_size < 512 * 1024) {
-    koffi.config({ async_stack_size: 512 * 1024, max_async_calls: MAX_POOL_THREADS });
+const callConfig = { async_stack_size: 512 * 1024, max_async_calls: MAX_POOL_THREADS };
+if (koffi.config().async_stack_size < callConfig.async_stack_size) {
+    koffi.config(callConfig);
 }
 const maxCalls = Math.min(koffi.config().max_async_calls, MAX_POOL_THREADS);
 
@@ -50,6 +51,9 @@ export const options = {
     setCaPem: declare('void', 'options_set_ca_pem', object, 'str', 'size_t'),
     setUserAgent: declare('void', 'options_set_user_agent', object, 'str'),
     setAllowPlaintext: declare('void', 'options_set_allow_plaintext', object, 'bool'),
+    setHeader: declare('void', 'options_set_header', object, 'str', 'str'),
+    // The last parameter is a number that the log function receives, not a pointer.
+    setLog: declare('void', 'options_set_log', object, 'int32_t', object, 'uintptr_t'),
 };
 
 export const client = {
@@ -66,6 +70,9 @@ export const cancel = {
 
 export const execution = {
     get: declare(object, 'get_execution', object, 'str', object, errorOut),
+    timingUs: declare('int64_t', 'execution_timing_us', object, 'int32_t'),
+    attempts: declare('uint32_t', 'execution_attempts', object),
+    requestId: declare('str', 'execution_request_id', object),
     parse: declare(object, 'parse_execution', object, 'size_t', errorOut),
     free: declare('void', 'execution_free', object),
     id: declare('str', 'execution_id', object),
@@ -114,6 +121,14 @@ export const error = {
     retryAfterMs: declare('int64_t', 'error_retry_after_ms', object),
     isRetryable: declare('bool', 'error_is_retryable', object),
     attempts: declare('uint32_t', 'error_attempts', object),
+    timingUs: declare('int64_t', 'error_timing_us', object, 'int32_t'),
+};
+
+/** What the thread of the logs needs to call refold_get_execution() with its own koffi; see log-thread.js. */
+export const getExecutionData = {
+    address: library.symbol('refold_get_execution'),
+    // Each log function that runs takes the place of a call.
+    config: { ...callConfig, max_async_calls: 2 * callConfig.max_async_calls },
 };
 
 const jsonRaw = declare(object, 'json_raw', object, sizeOut);

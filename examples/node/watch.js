@@ -1,27 +1,31 @@
 #!/usr/bin/env node
 // Prints the progress of an execution until it has ended, and then its nodes.
 //
-//     node watch.js EXECUTION_ID
+//     node watch.js [--verbose] EXECUTION_ID
+//
+// Attempts and polls that fail and are retried are reported on stderr; with --verbose, everything that calls do.
 //
 // Credentials come from the environment: REFOLD_API_KEY and REFOLD_LINKED_ACCOUNT_ID, or REFOLD_SESSION_TOKEN.
 //
 // Exit status: 0 if the run completed; 1 on an error, reported on stderr; 2 for invalid arguments; 3 if the run ended
 // otherwise; 130 if SIGINT cancelled the wait.
 
+import { parseArgs } from 'node:util';
 import { Client, RefoldError, printable } from './refold.js';
 
-const [id, ...others] = process.argv.slice(2);
-if (id === undefined || others.length > 0) {
-    console.error('usage: node watch.js EXECUTION_ID');
-    process.exit(2);
-}
+const { id, verbose } = parseArguments();
 const interruption = new AbortController();
 process.once('SIGINT', () => interruption.abort());
 
 process.stdout.on('error', () => process.exit(1)); // the reader has gone away
 
 try {
-    const execution = await Client.fromEnv().waitExecution(id, {
+    const client = Client.fromEnv({
+        // Whole lines on stderr, and so is the progress on stdout: neither breaks the other.
+        onLog: (level, message) => console.error(printable(`refold ${level.toUpperCase()} ${message}`)),
+        logLevel: verbose ? 'debug' : process.env.REFOLD_LOG?.toLowerCase() || 'warn',
+    });
+    const execution = await client.waitExecution(id, {
         signal: interruption.signal,
         onProgress: ({ name, status, completionPercentage }) =>
             console.log(printable(`${name ?? '-'}: ${status}, ${completionPercentage ?? '-'} %`)),
@@ -34,6 +38,9 @@ try {
             executionTimeMs: cell(executionTimeMs),
         })),
     );
+    const times = Object.entries(execution.timings).filter(([, milliseconds]) => milliseconds !== null);
+    const summary = times.map((time) => time.join(' ')).join(', ');
+    console.log(`last poll: attempts ${execution.attempts}, ${summary}`);
     process.exitCode = execution.isFailure ? 3 : 0;
 } catch (error) {
     if (interruption.signal.aborted) {
@@ -44,4 +51,20 @@ try {
     } else {
         throw error;
     }
+}
+
+function parseArguments() {
+    try {
+        const { values, positionals } = parseArgs({
+            options: { verbose: { type: 'boolean' } },
+            allowPositionals: true,
+        });
+        if (positionals.length === 1) {
+            return { id: positionals[0], ...values };
+        }
+    } catch {
+        // an unknown option
+    }
+    console.error('usage: node watch.js [--verbose] EXECUTION_ID');
+    process.exit(2);
 }

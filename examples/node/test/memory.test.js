@@ -14,30 +14,41 @@ const patience = 60_000;
 
 const openFiles = async () => (await readdir('/proc/self/fd')).length;
 
-test('an unreachable client is closed', async () => {
-    const before = await openFiles();
-    const executions = [];
-    for (let index = 0; index < 20; index += 1) {
-        executions.push(await Client.fromEnv().getExecution(documented));
-    }
-    assert.ok((await openFiles()) > before, 'the connections of idle clients are kept');
-    const deadline = performance.now() + patience;
-    for (;;) {
-        globalThis.gc();
-        await sleep(1); // finalizers run in separate turns of the event loop
-        if ((await openFiles()) <= before) {
-            break;
+/** Returns a client whose onLog refers to it. */
+function loggingClient() {
+    const client = Client.fromEnv({ onLog: () => client.close, logLevel: 'debug' });
+    return client;
+}
+
+for (const [name, create] of [['a', () => Client.fromEnv()], ['a logging', loggingClient]]) {
+    test(`${name} client is closed once it is unreachable`, async () => {
+        await create().getExecution(documented); // opens what is kept, such as the thread of the log
+        const executions = [];
+        const before = await openFiles();
+        for (let index = 0; index < 20; index += 1) {
+            executions.push(await create().getExecution(documented));
         }
-        assert.ok(performance.now() < deadline, 'connections of collected clients are closed');
-    }
-    assert.ok(executions.every(({ nodes }) => nodes.length === 1));
-});
+        assert.ok((await openFiles()) > before, 'the connections of idle clients are kept');
+        const deadline = performance.now() + patience;
+        for (;;) {
+            globalThis.gc();
+            await sleep(1); // finalizers run in separate turns of the event loop
+            if ((await openFiles()) <= before) {
+                break;
+            }
+            assert.ok(performance.now() < deadline, 'connections of collected clients are closed');
+        }
+        assert.ok(executions.every(({ nodes }) => nodes.length === 1));
+    });
+}
 
 test('garbage collection during calls is safe', async () => {
     let ended = false;
-    const waits = Array.from({ length: 20 }, (_, index) =>
-        Client.fromEnv({ pollIntervalMs: 10 }).waitExecution(`running-${process.pid}-${index}`),
-    );
+    const onLog = () => globalThis.gc();
+    const waits = Array.from({ length: 20 }, (_, index) => {
+        const client = Client.fromEnv({ pollIntervalMs: 10, onLog: index % 2 === 0 ? onLog : undefined });
+        return client.waitExecution(`running-${process.pid}-${index}`);
+    });
     const calls = Promise.all(waits).finally(() => (ended = true));
     while (!ended) {
         globalThis.gc();
