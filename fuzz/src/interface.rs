@@ -370,13 +370,23 @@ impl Options {
         Options(refold_options_new())
     }
 
-    /// Options with a key and these timeouts, without retries.
-    pub fn with_key(key: &str, base_url: &str, timeout_ms: u64) -> Options {
+    /// Options with a key and these timeouts, without retries. No line of the log may contain the key.
+    pub fn with_key(key: &'static str, base_url: &str, timeout_ms: u64) -> Options {
         let options = Options::new();
         options.api_key(Some(key.as_bytes()), Some(b"someone@example.com"));
+        // SAFETY: the key is never freed, and the function only reads it.
+        unsafe {
+            let key = ptr::from_ref::<&'static str>(Box::leak(Box::new(key)));
+            refold_options_set_log(options.0, 3, Some(check_line), key.cast_mut().cast());
+        }
         options.base_url(Some(base_url.as_bytes()));
         options.numbers(timeout_ms, timeout_ms, 0, 1 << 20, 1_000);
         options
+    }
+
+    pub fn header(&self, name: Option<&[u8]>, value: Option<&[u8]>) {
+        let (name, value) = (name.map(c_string), value.map(c_string));
+        unsafe { refold_options_set_header(self.0, or_null(&name), or_null(&value)) }
     }
 
     fn set(&self, setter: Setter, value: Option<&[u8]>) {
@@ -432,6 +442,14 @@ impl Options {
     pub fn client(&self) -> Result<Client, Failure> {
         made(|error| unsafe { refold_client_new(self.0, error) }).map(Client)
     }
+}
+
+/// Checks a line of the log. `secret` is a `&str` that it must not contain.
+unsafe extern "C" fn check_line(level: i32, line: *const c_char, secret: *mut c_void) {
+    let line = text(line).expect("a line is not NULL");
+    let secret = unsafe { *secret.cast::<&str>() };
+    assert!((1..=3).contains(&level) && line.len() <= 1023 && !line.contains(char::is_control), "{line:?}");
+    assert!(!line.contains(secret), "{line}");
 }
 
 /// An owner of a client.

@@ -25,6 +25,8 @@ struct Arguments<'a> {
     ca_pem: Option<&'a [u8]>,
     ca_file: Option<&'a [u8]>,
     newer_token: Option<&'a [u8]>,
+    header_name: Option<&'a [u8]>,
+    header_value: Option<&'a [u8]>,
 }
 
 fuzz_target!(init: refold_fuzz::prepare(), |input: &[u8]| {
@@ -44,6 +46,8 @@ fuzz_target!(init: refold_fuzz::prepare(), |input: &[u8]| {
         ca_pem: next().filter(|pem| !pem.is_empty()),
         ca_file: next().filter(|path| !path.is_empty()),
         newer_token: next(),
+        header_name: next(),
+        header_value: next(),
     };
     peer::begin(Box::new(respond));
     let client = options(&arguments).client();
@@ -63,6 +67,8 @@ fn options(arguments: &Arguments) -> Options {
     // Never the proxy of the environment.
     options.proxy(arguments.proxy.or(Some(b"")));
     options.user_agent(arguments.user_agent);
+    options.header(arguments.header_name, Some(b"replaced"));
+    options.header(arguments.header_name, arguments.header_value);
     options.ca_pem(arguments.ca_pem);
     // No input may name an existing file.
     let path = arguments.ca_file.map(|path| [b"/dev/null/", path].concat());
@@ -99,6 +105,7 @@ fn check_rejection(failure: &Failure) {
         "base_url",
         "proxy",
         "user_agent",
+        "header",
         "ca_pem",
         "ca_file",
         "poll_interval_ms",
@@ -202,6 +209,10 @@ fn check_head(
             expected.push(("x-api-key", arguments.api_key.expect("a key").to_vec()));
             expected.push(("linked_account_id", arguments.linked_account_id.expect("an id").to_vec()));
         }
+    }
+    if let (Some(name), Some(value)) = (arguments.header_name, arguments.header_value) {
+        let name = std::str::from_utf8(name).expect("an accepted name is ASCII");
+        expected.push((name, value.trim_ascii().to_vec()));
     }
     let has_login = proxy.is_some_and(|proxy| !proxy.username().is_empty() || proxy.password().is_some());
     let mut found: Vec<(&str, Vec<u8>)> =
