@@ -153,7 +153,7 @@ template <class Call> static void check_log_after_the_client(const scripted_serv
     cancel.trigger();
     other.join();
     REQUIRE(kept != nullptr);
-    CHECK_INT(count(kept->lines(), "CANCELLED"), 1);
+    CHECK_CONTAINS(kept->lines().c_str(), "CANCELLED");
     CHECK_INT(kept.use_count(), 1);
 }
 
