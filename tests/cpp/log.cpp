@@ -136,6 +136,10 @@ TEST(log_callable_is_replaced_by_the_next_one) {
     CHECK(observer.expired());
     refold::client(options).get("an-id");
     CHECK_INT(count(after->lines(), "\n"), 1);
+    const std::weak_ptr<collector> last = after;
+    after.reset();
+    options.set_log(log_level::info, nullptr);
+    CHECK(last.expired());
 }
 
 // Destroys the client of a call that is running, and ends the call.
