@@ -54,7 +54,8 @@
  * Errors
  * ------
  * Failures throw refold::error. The only other exception that originates here is std::bad_alloc. Functions
- * declared noexcept never throw.
+ * declared noexcept never throw. What a progress callable throws ends the wait and is rethrown by
+ * client::wait(); what a log callable throws is caught and dropped.
  *
  * Threads
  * -------
@@ -220,6 +221,24 @@ enum class json_type : std::int32_t {
     object = REFOLD_JSON_OBJECT,
 };
 
+/** How much is logged. Each level includes those before it. */
+enum class log_level : std::int32_t {
+    /** Nothing. */
+    off = REFOLD_LOG_OFF,
+    /**
+     * What passed by itself: each retry and each failed poll, with its reason and the pause that follows, and
+     * each connection that was lost while idle.
+     */
+    warn = REFOLD_LOG_WARN,
+    /** The end of each call and poll: status or error, attempts, times, bytes, connection and request id. */
+    info = REFOLD_LOG_INFO,
+    /**
+     * Each phase of a call: lookups and addresses, connection attempts, proxy, TLS version, cipher suite and
+     * certificate, reuse of connections, header fields.
+     */
+    debug = REFOLD_LOG_DEBUG,
+};
+
 /* Text to print ------------------------------------------------------------------------------------------ */
 
 namespace detail {
@@ -281,6 +300,48 @@ inline std::string printable(std::string_view text) {
     }
     return line;
 }
+
+/* Times -------------------------------------------------------------------------------------------------- */
+
+/**
+ * How long a call and its parts took; a part that the call did not go through is absent.
+ *
+ * All parts but the total are of the last attempt, and follow one another. Times come from a monotonic clock
+ * and are rounded down, so the total is at least the sum of the parts.
+ */
+struct timings {
+    /**
+     * The call from its beginning to its end, with all attempts and the pauses between them. Of a snapshot
+     * that a wait obtained: the poll that obtained it. Of the error of a wait: the whole wait.
+     */
+    std::optional<std::chrono::microseconds> total;
+    /** The lookup of host names. Absent for an address, for localhost, and on a reused connection. */
+    std::optional<std::chrono::microseconds> resolve;
+    /** Connecting, including the dialogue with a proxy. Absent on a reused connection. */
+    std::optional<std::chrono::microseconds> connect;
+    /** The TLS handshake. Absent without TLS, and on a reused connection. */
+    std::optional<std::chrono::microseconds> tls;
+    /** From the first byte of the request to the first byte of the response. */
+    std::optional<std::chrono::microseconds> first_byte;
+    /** From there to the last byte of the response. */
+    std::optional<std::chrono::microseconds> transfer;
+};
+
+namespace detail {
+
+/* Reads all times of an object with a C function. */
+template <auto Read, class Object> timings timings_of(const Object *object) noexcept {
+    const auto part = [object](refold_timing number) noexcept -> std::optional<std::chrono::microseconds> {
+        const std::int64_t count = Read(object, number);
+        if (count < 0)
+            return std::nullopt;
+        return std::chrono::microseconds(count);
+    };
+    return {part(REFOLD_TIMING_TOTAL), part(REFOLD_TIMING_RESOLVE),    part(REFOLD_TIMING_CONNECT),
+            part(REFOLD_TIMING_TLS),   part(REFOLD_TIMING_FIRST_BYTE), part(REFOLD_TIMING_TRANSFER)};
+}
+
+} // namespace detail
 
 /* Error -------------------------------------------------------------------------------------------------- */
 
@@ -367,6 +428,11 @@ public:
 
     /** Returns the number of attempts that the call started. */
     std::uint32_t attempts() const noexcept { return refold_error_attempts(error_.get()); }
+
+    /** Returns how long the call took. The part in which it ended counts up to that moment. */
+    refold::timings timings() const noexcept {
+        return detail::timings_of<refold_error_timing_us>(error_.get());
+    }
 
     /**
      * Returns the failure of the last poll of a wait that ran out of time, if that poll failed; nothing for
@@ -878,6 +944,16 @@ public:
     }
     /** Returns the complete document, including fields for which there is no function. */
     refold::json json() const &noexcept { return refold::json(refold_execution_json(execution_.get())); }
+    /** Returns how long the call took, or the poll of a wait. All times of a parsed execution are absent. */
+    refold::timings timings() const noexcept {
+        return detail::timings_of<refold_execution_timing_us>(execution_.get());
+    }
+    /** Returns the number of attempts of the call, or of the poll of a wait; 0 for a parsed execution. */
+    std::uint32_t attempts() const noexcept { return refold_execution_attempts(execution_.get()); }
+    /** Returns the id of the request that fetched the execution, to be quoted to Refold's support. */
+    std::optional<std::string_view> request_id() const &noexcept {
+        return detail::optional_text(refold_execution_request_id(execution_.get()));
+    }
 
     /** \name Deleted for temporaries, whose views would dangle
      * \{ */
@@ -893,6 +969,7 @@ public:
     nodes_range nodes() const && = delete;
     std::optional<node> node_by_id(const text_argument &node_id) const && = delete;
     refold::json json() const && = delete;
+    std::optional<std::string_view> request_id() const && = delete;
     /** \} */
 
     /** Returns the C object, which this object continues to own. */
@@ -911,6 +988,24 @@ inline std::uint64_t to_milliseconds(std::chrono::milliseconds time) {
         throw error(code::invalid_argument, "a duration must not be negative");
     return static_cast<std::uint64_t>(time.count());
 }
+
+/* Calls a log callable from C. Drops its exceptions, which must not pass through C frames. */
+template <class Callable> class log_callback {
+public:
+    template <class Source>
+    explicit log_callback(std::in_place_t, Source &&source) : callable_(std::forward<Source>(source)) {}
+
+    static void invoke(refold_log_level level, const char *message, void *self) noexcept {
+        try {
+            static_cast<log_callback *>(self)->callable_(static_cast<log_level>(level),
+                                                         std::string_view(message));
+        } catch (...) {
+        }
+    }
+
+private:
+    Callable callable_;
+};
 
 } // namespace detail
 
@@ -1004,13 +1099,67 @@ public:
         return *this;
     }
 
-    /** Returns the C object, which this object continues to own. */
+    /**
+     * Sets a further header field, which each request carries; nullptr removes the field of that name, and
+     * nullptr for both removes all. Values are secrets. See refold_options_set_header() for the limits.
+     */
+    options &set_header(const text_argument &name, const text_argument &value) noexcept {
+        refold_options_set_header(options_.get(), name.c_str(), value.c_str());
+        return *this;
+    }
+
+    /** Sets that there is no log, not even that of REFOLD_LOG. */
+    options &set_log(log_level level, std::nullptr_t) noexcept {
+        refold_options_set_log(options_.get(), static_cast<refold_log_level>(level), nullptr, nullptr);
+        log_.reset();
+        return *this;
+    }
+
+    /**
+     * Sets a callable that receives the log: what calls do, for people who look for the cause of a failure or
+     * a delay. Default: the log of REFOLD_LOG for options from the environment, otherwise none.
+     *
+     * It is called as on_message(log_level, std::string_view) with each line, on the thread that makes the
+     * call, and on several threads at once. The line is valid until the callable returns. It is UTF-8 without
+     * control characters, of at most 1,023 bytes, and contains no secret; refold.h explains the lines. Pass
+     * it through refold::printable() before it reaches a terminal.
+     *
+     * The callable is copied or moved here. The options, every client made from them and every call of such a
+     * client that is still running share it, and the last of them destroys it. What it throws is caught and
+     * dropped, and the call continues. It may use the library, and the same client too; the calls that it
+     * makes are not logged. It must not destroy that client, nor end its thread, as pthread_exit() does. The
+     * time it takes is added to that of the call, and no timeout or token interrupts it.
+     */
+    template <class Callable> options &set_log(log_level level, Callable &&on_message) {
+        using callable = std::decay_t<Callable>;
+        using callback = detail::log_callback<callable>;
+        static_assert(std::is_invocable_v<callable &, log_level, std::string_view>,
+                      "a log callable takes a refold::log_level and a std::string_view");
+        if constexpr (std::is_pointer_v<callable>) {
+            const callable function = on_message;
+            if (function == nullptr)
+                return set_log(level, nullptr);
+        }
+        auto log = std::make_shared<callback>(std::in_place, std::forward<Callable>(on_message));
+        refold_options_set_log(options_.get(), static_cast<refold_log_level>(level), callback::invoke,
+                               log.get());
+        log_ = std::move(log);
+        return *this;
+    }
+
+    /**
+     * Returns the C object, which this object continues to own. A client that C creates from it does not keep
+     * the callable of set_log() alive.
+     */
     const refold_options *c_object() const noexcept { return options_.get(); }
 
 private:
+    friend class client;
+
     explicit options(refold_options *owned) : options_(detail::error_out().check(owned)) {}
 
     std::unique_ptr<refold_options, detail::deleter<refold_options_free>> options_;
+    std::shared_ptr<void> log_; /* The callable, or NULL. */
 };
 
 /* Cancellation ------------------------------------------------------------------------------------------- */
@@ -1048,6 +1197,13 @@ namespace detail {
 inline refold_cancel *c_object(const cancel_token *cancel) noexcept {
     return cancel == nullptr ? nullptr : cancel->c_object();
 }
+
+/* Frees a client, and only then gives up its share of the callable that receives its log. */
+struct client_deleter {
+    void operator()(refold_client *client) const noexcept { refold_client_free(client); }
+
+    std::shared_ptr<void> log;
+};
 
 /* Calls a progress callback from C. Stores its exception, which must not pass through C frames. */
 template <class Callable> class progress_callback {
@@ -1095,7 +1251,7 @@ public:
     explicit client(const options &settings) {
         detail::error_out failure;
         refold_client *created = refold_client_new(settings.c_object(), failure.address());
-        client_.reset(failure.check(created));
+        client_ = {failure.check(created), detail::client_deleter{settings.log_}};
     }
 
     /**
@@ -1105,6 +1261,7 @@ public:
      * successful call: check execution::state(). `cancel` may be nullptr.
      */
     execution get(const text_argument &execution_id, const cancel_token *cancel = nullptr) const {
+        const auto log = share_log();
         detail::error_out failure;
         refold_execution *fetched = refold_get_execution(client_.get(), execution_id.c_str(),
                                                          detail::c_object(cancel), failure.address());
@@ -1133,6 +1290,7 @@ public:
     execution wait(const text_argument &execution_id, std::chrono::milliseconds timeout,
                    Progress &&on_progress, const cancel_token *cancel = nullptr) const {
         using callback = detail::progress_callback<std::remove_reference_t<Progress>>;
+        const auto log = share_log();
         callback progress(on_progress);
         detail::error_out failure;
         execution last(refold_wait_execution(client_.get(), execution_id.c_str(),
@@ -1164,7 +1322,10 @@ public:
     const refold_client *c_object() const noexcept { return client_.get(); }
 
 private:
-    std::unique_ptr<refold_client, detail::deleter<refold_client_free>> client_;
+    /* Keeps the log callable alive for a call, even if the client is destroyed meanwhile. */
+    std::shared_ptr<void> share_log() const noexcept { return client_.get_deleter().log; }
+
+    std::unique_ptr<refold_client, detail::client_deleter> client_;
 };
 
 } // namespace refold

@@ -108,6 +108,13 @@ for program in get watch; do
     check "$program builds" unless_fresh "$work/$program" build_example "$program"
 done
 
+# logs STATUS COMMAND...: the command exits with that status, and logs the phases of its calls, but no secret.
+logs() {
+    runs "$@" && grep -q "^call 1 .* sent GET /api/v2/public/execution/" "$kept/err" &&
+        ! grep -F tk_sandbox "$kept/out" "$kept/err"
+}
+
+unset REFOLD_LOG
 stop_sandbox_at_exit
 start_sandbox "$work" --run-seconds 1
 tests plain "$work/plain"
@@ -123,7 +130,22 @@ check "watch reports a failed run" prints "Errored" 3 "$work/watch" errored
 check "watch gives up in time" prints "1000 ms" 1 "$work/watch" stuck 1
 check "watch reports an error" prints "watch: Execution not found" 1 "$work/watch" unknown
 
+times="took [0-9]+ ms: connect [0-9]+, first byte [0-9]+, transfer [0-9]+; attempts: 1"
+runs 0 "$work/get" completed
+check "get shows the time and the attempts" grep -qxE "took [0-9]+ ms; attempts: 1; request id: -" "$kept/out"
+runs 0 "$work/watch" completed
+check "watch shows the times of the last poll" grep -qxE "The last poll $times; request id: -" "$kept/out"
+check "watch logs nothing by default" [ ! -s "$kept/err" ]
+runs 1 "$work/watch" unknown
+check "watch shows the times of an error" grep -qxE "watch: Execution not found; $times" "$kept/err"
+check "watch reports a failed poll" prints ": poll failed, polling again in " 1 "$work/watch" rate-limited-61 1
+REFOLD_LOG=info check "REFOLD_LOG replaces the reports" prints "refold INFO call 1 " 1 "$work/watch" rate-limited-61 1
+
 for program in get watch; do
+    check "$program logs no secret" logs 0 "$work/$program" --verbose completed
+    check "$program logs no secret of a call that fails" logs 1 "$work/$program" --verbose unknown
+    check "$program logs hostile texts harmlessly" prints_harmlessly "$work/$program" --verbose
+    check "$program leaks nothing while it logs" leaks_nothing "$program" --verbose completed
     check "$program prints hostile texts harmlessly" prints_harmlessly "$work/$program"
     check "$program leaks nothing" leaks_nothing "$program" completed
     check "$program leaks nothing on an error" leaks_nothing "$program" unknown

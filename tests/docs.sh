@@ -42,9 +42,9 @@ all_are_described() {
     [ -s "$work/described" ] && [ ! -s "$work/missing" ] || { cat "$work/missing" && return 1; }
 }
 
-# The program in the README of the C++ examples is the one that tests/cpp.sh runs.
+# The first program in the README of the C++ examples is the one that tests/cpp.sh runs.
 cpp_readme_shows_the_program() {
-    sed -n '/^```cpp$/,/^```$/ { /^```/!p; }' examples/cpp/README.md | diff - examples/cpp/get.cpp
+    sed -n '/^```cpp$/,/^```$/ { /^```cpp$/d; /^```$/q; p; }' examples/cpp/README.md | diff - examples/cpp/get.cpp
 }
 
 cc -E -P include/refold.h >"$work/declarations"

@@ -10,6 +10,7 @@ need cc gcc libc6-dev || exit 1
 need localedef libc-bin || exit 1
 need_file /usr/share/i18n/charmaps/ISO-8859-1.gz locales || exit 1
 need valgrind valgrind libc6-dbg || exit 1
+need script bsdutils || exit 1
 need_library || exit 1
 
 work=target/tests/examples
@@ -47,7 +48,7 @@ for program in get_execution watch_execution; do
         "examples/c/$program.c" -Ltarget/release -lrefold -Wl,-rpath,"\$ORIGIN" -o "$work/$program"
 done
 
-unset REFOLD_API_KEY REFOLD_LINKED_ACCOUNT_ID REFOLD_SESSION_TOKEN REFOLD_BASE_URL
+unset REFOLD_API_KEY REFOLD_LINKED_ACCOUNT_ID REFOLD_SESSION_TOKEN REFOLD_BASE_URL REFOLD_LOG
 for program in get_execution watch_execution; do
     check "$program without credentials" reports "credentials are missing" "$program" 1
 done
@@ -73,9 +74,12 @@ for program in get_execution watch_execution; do
     check "$program without an id" reports "" "$program"
     check "$program with an invalid id" reports "execution_id" "$program" ..
     REFOLD_API_KEY=tk_wrong check "$program with a wrong key" reports ": " "$program" completed
-    REFOLD_BASE_URL=http://127.0.0.1:1 check "$program without a server" \
-        reports "could not connect to 127.0.0.1:1: connection refused" "$program" completed
 done
+refused="could not connect to 127.0.0.1:1: connection refused"
+REFOLD_BASE_URL=http://127.0.0.1:1 check "get_execution without a server" reports "$refused" get_execution completed
+# Retries are reported before.
+REFOLD_BASE_URL=http://127.0.0.1:1 check "watch_execution without a server" runs 1 watch_execution --timeout 1 completed
+check "watch_execution reports the server" grep -q "^watch_execution: the execution had not ended .*$refused; took " "$kept/err"
 
 # prints_in CHARSET LOCALE: the program converts UTF-8 to the charset, with "?" for what the charset lacks.
 prints_in() {
@@ -99,10 +103,10 @@ shows_no_complete_run() {
 for program in get_execution watch_execution; do
     check "$program shows 100 % for 100 alone" shows_no_complete_run "$program"
 done
-# fits COLUMNS: every line of the table, which follows the blank one.
+# fits COLUMNS: every line of the table, which is between two blank ones.
 fits() {
     COLUMNS=$1 runs 3 watch_execution nearly-complete &&
-        sed '1,/^$/d' "$kept/out" >"$kept/table" && [ "$(wc -l <"$kept/table")" -eq 2 ] && [ "$(wc -L <"$kept/table")" -le "$1" ]
+        sed '1,/^$/d; /^$/,$d' "$kept/out" >"$kept/table" && [ "$(wc -l <"$kept/table")" -eq 2 ] && [ "$(wc -L <"$kept/table")" -le "$1" ]
 }
 for columns in 100 60 40 30; do
     check "the table fits $columns columns" fits "$columns"
@@ -128,5 +132,89 @@ stops_after_a_line() {
 check "watch_execution stops polling after its reader" stops_after_a_line
 
 check "SIGINT cancels watch_execution" is_interrupted watch_execution stuck
+
+times="took [0-9]+ ms: connect [0-9]+, first byte [0-9]+, transfer [0-9]+; 1 attempt"
+# ends_with FILE PATTERN: the last line of the output or the errors.
+ends_with() {
+    tail -n 1 "$kept/$1" | grep -qE "^$2\$" || { tail -n 1 "$kept/$1" && return 1; }
+}
+runs 0 watch_execution completed
+check "watch_execution shows the times of the last poll" ends_with out "The last poll $times"
+runs 1 watch_execution error-404
+check "watch_execution shows the times of an error" ends_with err "watch_execution: .*; request id [0-9a-f-]+; $times"
+
+# logs [OPTION...] WORDS: there is a line of the log with the words on stderr, and the program succeeds.
+logs() {
+    words=$1
+    shift
+    runs 0 "$@" completed && grep -qE "^refold $words" "$kept/err"
+}
+check "watch_execution logs each phase with --verbose" logs "DEBUG call 1 poll 1 .*received HTTP/1.1 200 OK" watch_execution --verbose
+check "watch_execution logs the end of the wait" logs "INFO call 1 .*execution completed: OK, COMPLETED" watch_execution --verbose
+REFOLD_LOG=info check "watch_execution logs as REFOLD_LOG requests" logs "INFO call 1 .*OK, COMPLETED" watch_execution
+REFOLD_LOG=debug check "get_execution logs as REFOLD_LOG requests" logs "DEBUG call 1 .*connecting to 127" get_execution
+check "watch_execution logs hostile texts harmlessly" prints_harmlessly watch_execution --verbose
+
+# hides SECRET COMMAND...: the command logs its calls, but no secret. One id exists and the other does not.
+hides() {
+    secret=$1
+    shift
+    for id in completed no-such-id; do
+        "$@" "$id" >"$kept/out" 2>"$kept/err" 3>&- 4<&-
+        grep -q "^refold DEBUG .*sent GET" "$kept/err" && ! grep -F "$secret" "$kept/out" "$kept/err" || return 1
+    done
+}
+check "watch_execution logs no API key" hides tk_sandbox watch_execution --verbose
+check "watch_execution logs no session token" hides session.token env -u REFOLD_API_KEY -u REFOLD_LINKED_ACCOUNT_ID \
+    REFOLD_SESSION_TOKEN=sandbox.session.token watch_execution --verbose
+
+# reports_retries PATTERN COMMAND...: the first line on stderr has the pattern, and the command fails.
+reports_retries() {
+    pattern=$1
+    shift
+    runs 1 "$@" && head -n 1 "$kept/err" | grep -qE "^$pattern"
+}
+check "watch_execution reports a failed poll" reports_retries "watch_execution: poll failed, polling again in [0-9]+ ms: " \
+    watch_execution --timeout 1 rate-limited-61
+REFOLD_LOG=warn check "REFOLD_LOG replaces the reports of retries" reports_retries "refold WARN call 1 poll 1 .*poll failed" \
+    watch_execution --timeout 1 rate-limited-61
+
+# await_line PATTERN: waits for a line of the output of the process $watching.
+await_line() {
+    tail -n +1 -f --pid="$watching" "$kept/out" | grep -aqm 1 "$1"
+}
+# retries COMMAND...: the command watches a run whose server stops after the first snapshot and, once that is reported,
+# starts again. Both outputs are kept in $kept/out.
+retries() {
+    address=${REFOLD_BASE_URL#http://}
+    : >"$kept/out"
+    "$@" >>"$kept/out" 2>&1 3>&- 4<&- </dev/null &
+    watching=$!
+    await_line "^Execution for workflow"
+    stop_sandbox
+    await_line "retrying in"
+    start_sandbox "$work" --run-seconds 1 --listen "$address"
+    stop_sandbox_at_exit
+    wait "$watching" && grep -aq COMPLETED "$kept/out" && ! grep -a "lost while idle" "$kept/out"
+}
+retry="watch_execution: attempt 1 failed, retrying in [0-9]* ms: could not connect to 127.0.0.1:[0-9]*: connection refused"
+check "watch_execution outlives its server" retries watch_execution running-in-a-pipe
+check "a retry is a line of its own in a pipe" grep -qx "$retry" "$kept/out"
+check "a retry is reported in a pipe without escape sequences" is_harmless "$kept/out"
+
+# In a terminal of 40 columns, the progress is cleared before the report, and drawn again after it.
+clear=$(printf '\r\033[K')
+is_drawn_again() {
+    grep -aA 1 "$retry" "$kept/out" | tail -n 1 | grep -aq "^$(printf '\r')RUNNING "
+}
+fits_terminal() {
+    tr '\r' '\n' <"$kept/out" | sed 's/\x1b\[K//' | grep -aE '^(RUNNING|COMPLETED) ' >"$kept/progress" &&
+        [ "$(wc -L <"$kept/progress")" -le 40 ]
+}
+TERM=xterm check "watch_execution outlives its server in a terminal" retries \
+    script -qec "stty cols 40 && watch_execution running-in-a-terminal" /dev/null
+check "a retry replaces the progress in a terminal" grep -aq "$clear$retry" "$kept/out"
+check "the progress is drawn again after a retry" is_drawn_again
+check "the progress fits a terminal of 40 columns" fits_terminal
 
 sum_up

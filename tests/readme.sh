@@ -55,12 +55,12 @@ check_page() {
     page=$1
     shift
     for language in "$@"; do
-        rm -f "$work"/block-*
         page_blocks "$page" "$language" "block-%.$language"
         check "$page shows $(program "$language")" cmp "$work/block-1.$language" "$(program "$language")"
         for block in "$work"/block-*; do
             check "$page: $(basename "$block") parses" "parses_as_$language" "$block"
         done
+        rm -f "$work"/block-* # the programs below are complete
     done
 }
 

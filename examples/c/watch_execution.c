@@ -1,8 +1,8 @@
-/* Waits for a workflow execution and draws a progress bar, then prints its nodes as a table, followed by the
- * output of each node that failed.
+/* Waits for a workflow execution and draws a progress bar, then prints its nodes as a table, the output of
+ * each node that failed, and how long the last poll took. Reports each retry on stderr.
  *
  *     cc -std=c11 watch_execution.c -lrefold -o watch_execution
- *     ./watch_execution [--timeout SECONDS] EXECUTION_ID
+ *     ./watch_execution [--timeout SECONDS] [--verbose] EXECUTION_ID
  *
  * Exit status: 0 if the run completed; 1 on an error, including invalid arguments, reported on stderr; 3 if
  * the run ended otherwise (ERRORED, STOPPED, TIMED_OUT); 130 if SIGINT (Ctrl-C) or SIGTERM cancelled the
@@ -34,20 +34,31 @@ static const char gap[] = "  "; /* between two columns of the table */
 static int larger(int a, int b) { return a > b ? a : b; }
 
 static const char help[] =
-    "usage: watch_execution [--timeout SECONDS] EXECUTION_ID\n"
+    "usage: watch_execution [--timeout SECONDS] [--verbose] EXECUTION_ID\n"
     "\n"
-    "Waits for a workflow execution and draws a progress bar, then prints its nodes as a table.\n"
+    "Waits for a workflow execution and draws a progress bar, then prints its nodes as a table, and how "
+    "long\n"
+    "the last poll took. Attempts and polls that failed and are repeated are reported on stderr.\n"
     "\n"
     "  --timeout SECONDS  limit for the whole wait; 0 for no limit, which is the default\n"
+    "  --verbose          log every phase of every call on stderr\n"
     "  --help             print this help\n"
     "\n"
-    "Environment: REFOLD_API_KEY and REFOLD_LINKED_ACCOUNT_ID, or REFOLD_SESSION_TOKEN; REFOLD_BASE_URL.\n"
+    "Environment: REFOLD_API_KEY and REFOLD_LINKED_ACCOUNT_ID, or REFOLD_SESSION_TOKEN; REFOLD_BASE_URL;\n"
+    "REFOLD_LOG, which replaces the reports of retries by the library's own log.\n"
     "\n"
     "Exit status:\n"
     "    0  the run completed\n"
     "    1  an error, including invalid arguments, reported on stderr\n"
     "    3  the run ended otherwise: ERRORED, STOPPED, TIMED_OUT\n"
     "  130  SIGINT (Ctrl-C) or SIGTERM cancelled the wait\n";
+
+struct arguments {
+    const char *execution_id;
+    uint64_t timeout_ms;
+    bool verbose;
+    bool help;
+};
 
 /* Text on a terminal ------------------------------------------------------------------------------------ */
 
@@ -154,8 +165,19 @@ static int screen_columns(void) {
 
 struct progress {
     bool redraws; /* on a terminal: each line overwrites the previous one */
+    bool is_verbose;
     char line[LINE_BYTES];
 };
+
+/* Returns the width of the progress, which leaves columns for the "^C" that a terminal echoes. */
+static int progress_columns(void) { return screen_columns() - 3; }
+
+static void draw_line(const struct progress *progress) {
+    if (progress->redraws)
+        putchar('\r');
+    write_text(stdout, progress->line, progress_columns());
+    fputs(progress->redraws ? "\033[K" : "\n", stdout);
+}
 
 static const char *or_dash(const char *text) { return text ? text : "-"; }
 
@@ -197,8 +219,7 @@ static void compose_line(char line[LINE_BYTES], const refold_execution *executio
 static bool show_progress(const refold_execution *execution, void *user_data) {
     struct progress *progress = user_data;
     char line[LINE_BYTES];
-    int columns = screen_columns() - 3; /* leaves columns for the "^C" that a terminal echoes */
-    compose_line(line, execution, columns);
+    compose_line(line, execution, progress_columns());
     if (strcmp(line, progress->line) == 0)
         return flush_output() && has_reader();
     if (progress->line[0] == '\0') {
@@ -206,10 +227,7 @@ static bool show_progress(const refold_execution *execution, void *user_data) {
         putchar('\n');
     }
     strcpy(progress->line, line);
-    if (progress->redraws)
-        putchar('\r');
-    write_text(stdout, line, columns);
-    fputs(progress->redraws ? "\033[K" : "\n", stdout);
+    draw_line(progress);
     return flush_output();
 }
 
@@ -217,6 +235,54 @@ static void end_progress(const struct progress *progress) {
     if (progress->redraws && progress->line[0])
         putchar('\n');
     flush_output();
+}
+
+/* The log ----------------------------------------------------------------------------------------------- */
+
+static const char *level_name(refold_log_level level) {
+    return level == REFOLD_LOG_WARN ? "WARN" : level == REFOLD_LOG_INFO ? "INFO" : "DEBUG";
+}
+
+/* Returns the message of a line such as "call 1 poll 2 +3.456 ms: attempt 1 failed, retrying in 700 ms: ..."
+ */
+static const char *log_message(const char *line) {
+    static const char time_end[] = " ms: ";
+    const char *found = strstr(line, time_end);
+    return found ? found + strlen(time_end) : line;
+}
+
+/* Receives the log, on the thread that waits. Prints all of it, or only what is retried, above the progress.
+ */
+static void on_log(refold_log_level level, const char *line, void *user_data) {
+    const struct progress *progress = user_data;
+    const char *message = log_message(line);
+    bool is_retry = strncmp(message, "attempt ", 8) == 0 || strncmp(message, "poll failed", 11) == 0;
+    if (!progress->is_verbose && !is_retry)
+        return;
+    bool is_drawn = progress->redraws && progress->line[0];
+    if (is_drawn) {
+        fputs("\r\033[K", stdout);
+        flush_output();
+    }
+    if (progress->is_verbose)
+        fprintf(stderr, "refold %s ", level_name(level));
+    else
+        fputs("watch_execution: ", stderr);
+    write_text(stderr, progress->is_verbose ? line : message, LINE_BYTES);
+    fputc('\n', stderr);
+    if (is_drawn) {
+        draw_line(progress);
+        flush_output();
+    }
+}
+
+/* Sets the log: all of it with --verbose, else the retries, unless REFOLD_LOG has set another one. */
+static void set_log(refold_options *options, struct progress *progress) {
+    const char *level = getenv("REFOLD_LOG");
+    if (progress->is_verbose)
+        refold_options_set_log(options, REFOLD_LOG_DEBUG, on_log, progress);
+    else if (!level || level[0] == '\0')
+        refold_options_set_log(options, REFOLD_LOG_WARN, on_log, progress);
 }
 
 /* Cancelling -------------------------------------------------------------------------------------------- */
@@ -236,19 +302,16 @@ static void handle_signals(void (*handler)(int)) {
 }
 
 /* Calls refold_wait_execution(); SIGINT and SIGTERM cancel it. */
-static refold_execution *wait_for(const refold_client *client, const char *id, uint64_t timeout_ms,
-                                  refold_error **error) {
-    struct progress progress = {0};
-    const char *terminal = getenv("TERM");
-    progress.redraws = isatty(STDOUT_FILENO) && terminal && strcmp(terminal, "dumb") != 0;
+static refold_execution *wait_for(const refold_client *client, const struct arguments *arguments,
+                                  struct progress *progress, refold_error **error) {
     refold_cancel *cancel = refold_cancel_new();
     cancel_on_signal = cancel;
     handle_signals(on_signal);
-    refold_execution *execution =
-        refold_wait_execution(client, id, timeout_ms, show_progress, &progress, cancel, error);
+    refold_execution *execution = refold_wait_execution(
+        client, arguments->execution_id, arguments->timeout_ms, show_progress, progress, cancel, error);
     handle_signals(SIG_DFL);
     refold_cancel_free(cancel);
-    end_progress(&progress);
+    end_progress(progress);
     return execution;
 }
 
@@ -390,13 +453,38 @@ static void write_failures(const refold_execution *execution) {
     }
 }
 
-/* The program ------------------------------------------------------------------------------------------- */
+/* Times ------------------------------------------------------------------------------------------------- */
 
-struct arguments {
-    const char *execution_id;
-    uint64_t timeout_ms;
-    bool help;
-};
+enum { PARTS = REFOLD_TIMING_TRANSFER + 1 }; /* of a call that are timed, itself included */
+
+/* Writes "took 412 ms: lookup 12, connect 20, TLS 40, first byte 330, transfer 10; 2 attempts", without the
+ * parts that the call did not go through. */
+static void write_times(FILE *out, const int64_t times_us[PARTS], uint32_t attempts) {
+    static const char *const names[PARTS] = {"", "lookup", "connect", "TLS", "first byte", "transfer"};
+    fprintf(out, "took %" PRId64 " ms", times_us[REFOLD_TIMING_TOTAL] / 1000);
+    const char *separator = ": ";
+    for (refold_timing part = REFOLD_TIMING_RESOLVE; part < PARTS; part++)
+        if (times_us[part] >= 0) {
+            fprintf(out, "%s%s %" PRId64, separator, names[part], times_us[part] / 1000);
+            separator = ", ";
+        }
+    fprintf(out, "; %" PRIu32 " attempt%s", attempts, attempts == 1 ? "" : "s");
+}
+
+static void write_summary(const refold_execution *execution) {
+    int64_t times_us[PARTS];
+    for (refold_timing part = 0; part < PARTS; part++)
+        times_us[part] = refold_execution_timing_us(execution, part);
+    fputs("\nThe last poll ", stdout);
+    write_times(stdout, times_us, refold_execution_attempts(execution));
+    if (refold_execution_request_id(execution)) {
+        fputs("; request id ", stdout);
+        write_text(stdout, refold_execution_request_id(execution), OUTPUT_COLUMNS);
+    }
+    putchar('\n');
+}
+
+/* The program ------------------------------------------------------------------------------------------- */
 
 static bool parse_seconds(const char *text, uint64_t *milliseconds) {
     if (!text || text[0] == '\0' || strlen(text) > 9 || text[strspn(text, "0123456789")] != '\0')
@@ -414,6 +502,8 @@ static const char *parse_arguments(char **argv, struct arguments *arguments) {
             options_ended = true;
         else if (is_option && strcmp(*argument, "--help") == 0)
             arguments->help = true;
+        else if (is_option && strcmp(*argument, "--verbose") == 0)
+            arguments->verbose = true;
         else if (is_option && strcmp(*argument, "--timeout") != 0)
             return "unknown option";
         else if (is_option && !parse_seconds(*++argument, &arguments->timeout_ms))
@@ -432,9 +522,15 @@ static int report(refold_error *error) {
     fputs("watch_execution: ", stderr);
     write_text(stderr, refold_error_message(error), OUTPUT_COLUMNS);
     if (refold_error_request_id(error)) {
-        fputs(" (request id ", stderr);
+        fputs("; request id ", stderr);
         write_text(stderr, refold_error_request_id(error), OUTPUT_COLUMNS);
-        fputc(')', stderr);
+    }
+    int64_t times_us[PARTS];
+    for (refold_timing part = 0; part < PARTS; part++)
+        times_us[part] = refold_error_timing_us(error, part);
+    if (times_us[REFOLD_TIMING_TOTAL] >= 0) { /* something was sent */
+        fputs("; ", stderr);
+        write_times(stderr, times_us, refold_error_attempts(error));
     }
     fputc('\n', stderr);
     refold_error_free(error);
@@ -442,13 +538,17 @@ static int report(refold_error *error) {
 }
 
 static int watch(const struct arguments *arguments) {
+    struct progress progress = {.is_verbose = arguments->verbose};
+    const char *terminal = getenv("TERM");
+    progress.redraws = isatty(STDOUT_FILENO) && terminal && strcmp(terminal, "dumb") != 0;
     refold_error *error = NULL;
     refold_options *options = refold_options_new_from_env();
+    set_log(options, &progress);
     refold_client *client = refold_client_new(options, &error);
     refold_options_free(options);
     if (!client)
         return report(error);
-    refold_execution *execution = wait_for(client, arguments->execution_id, arguments->timeout_ms, &error);
+    refold_execution *execution = wait_for(client, arguments, &progress, &error);
     refold_client_free(client);
     if (output_error != 0) { /* main() reports it */
         refold_execution_free(execution);
@@ -459,6 +559,7 @@ static int watch(const struct arguments *arguments) {
         return report(error);
     write_table(execution);
     write_failures(execution);
+    write_summary(execution);
     bool has_failed = refold_state_is_failure(refold_execution_state(execution));
     refold_execution_free(execution);
     return has_failed ? EXIT_NOT_COMPLETED : EXIT_COMPLETED;
@@ -467,6 +568,7 @@ static int watch(const struct arguments *arguments) {
 int main(int argc, char **argv) {
     (void)argc;
     setlocale(LC_CTYPE, "");
+    setvbuf(stderr, NULL, _IOLBF, BUFSIZ); /* writes each line of the log at once */
     struct arguments arguments = {0};
     const char *problem = parse_arguments(argv, &arguments);
     if (problem) {
