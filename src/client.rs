@@ -22,7 +22,7 @@ use crate::http::credentials::{Credentials, CurrentCredentials};
 use crate::http::exchange::AttemptReport;
 use crate::http::response::{BodyFault, Response};
 use crate::http::url::ExecutionId;
-use crate::log::{CallEnd, Event, Log, Outcome};
+use crate::log::{CallEnd, Event, Log, Outcome, Reason};
 use crate::options::{Options, timeout_from_ms};
 use crate::redact::Redactor;
 use crate::retry::{PollSchedule, pause_before_retry};
@@ -233,7 +233,8 @@ impl<T: Transport> Client<T> {
             let random = (self.random)();
             let pause = pause_before_retry(&error, *attempts, self.max_retries, context.remaining(), random);
             let Some(pause) = pause else { return Err(error) };
-            context.warn(|| Event::Retry { attempt: *attempts, message: error.message(), pause });
+            let reason = || Reason(error.code(), error.message());
+            context.warn(|| Event::Retry { attempt: *attempts, reason: reason(), pause });
             context.pause(pause).map_err(|why| self.interrupted(why, Phase::Backoff))?;
         }
     }
@@ -346,7 +347,10 @@ impl<T: Transport> Client<T> {
                 }
                 Err(error) => match schedule.after_failure(&error) {
                     Some(pause) => {
-                        context.warn(|| Event::PollFailed { message: error.message(), pause });
+                        if context.remaining().is_none_or(|remaining| pause < remaining) {
+                            let reason = || Reason(error.code(), error.message());
+                            context.warn(|| Event::PollFailed { reason: reason(), pause });
+                        }
                         state.record_failure(error);
                         pause
                     }

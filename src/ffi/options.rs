@@ -273,8 +273,8 @@ pub unsafe extern "C" fn refold_options_set_allow_plaintext(options: *mut refold
 /// Values are secrets: they are wiped like an API key, and redacted where a server echoes one, unless it is
 /// shorter than four bytes.
 ///
-/// \param name   The name: letters, digits and the characters !#$%&'*+-.^_`|~. NULL, with a NULL value,
-///               removes all fields.
+/// \param name   The name: letters, digits, hyphens, and the other characters of a token (RFC 9110, 5.6.2).
+///               NULL, with a NULL value, removes all fields.
 /// \param value  The value, without control characters except for tabs, or NULL to remove the field. Blanks
 ///               around it are not sent.
 #[unsafe(no_mangle)]

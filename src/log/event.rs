@@ -99,14 +99,14 @@ pub enum Event<'a> {
         /// The number of the attempt that failed.
         attempt: u32,
         /// Why it failed.
-        message: Cow<'a, str>,
+        reason: Reason<'a>,
         /// The pause before the next one.
         pause: Duration,
     },
     /// A failed poll is followed by another one.
     PollFailed {
         /// Why it failed.
-        message: Cow<'a, str>,
+        reason: Reason<'a>,
         /// The pause before the next one.
         pause: Duration,
     },
@@ -148,14 +148,32 @@ impl Display for Event<'_> {
             Event::Kept => f.write_str("kept for the next call"),
             Event::Closed => f.write_str("closed"),
             Event::Ended(end) => end.fmt(f),
-            Event::Retry { attempt, message, pause } => {
-                write!(f, "attempt {attempt} failed, retrying in {} ms: {message}", pause.as_millis())
+            Event::Retry { attempt, reason, pause } => {
+                write!(f, "attempt {attempt} failed, retrying in {} ms: {reason}", pause.as_millis())
             }
-            Event::PollFailed { message, pause } => {
-                write!(f, "poll failed, polling again in {} ms: {message}", pause.as_millis())
+            Event::PollFailed { reason, pause } => {
+                write!(f, "poll failed, polling again in {} ms: {reason}", pause.as_millis())
             }
             Event::LostWhileIdle => f.write_str("lost while idle, replaced by another connection"),
         }
+    }
+}
+
+/// Why an attempt or a poll failed: the code and the message of the error.
+pub struct Reason<'a>(pub i32, pub Cow<'a, str>);
+
+impl Display for Reason<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {}", NamedCode(self.0), self.1)
+    }
+}
+
+/// The code of an error with its name.
+struct NamedCode(i32);
+
+impl Display for NamedCode {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", code_name(self.0).to_str().unwrap_or_default(), self.0)
     }
 }
 
@@ -194,9 +212,7 @@ impl Display for CallEnd<'_> {
         write!(f, "execution {}: ", self.id)?;
         match &self.outcome {
             Outcome::Execution(status) => write!(f, "OK, {status}")?,
-            Outcome::Error(code, _) => {
-                write!(f, "{} ({code})", code_name(*code).to_str().unwrap_or_default())?
-            }
+            Outcome::Error(code, _) => NamedCode(*code).fmt(f)?,
         }
         let time = |timing| Millis(self.timings.get(timing));
         write!(f, "; attempts {}; total {} ms", self.attempts, time(Timing::Total))?;
@@ -382,12 +398,16 @@ mod tests {
                  request id -; out of time",
             ),
             (
-                Event::Retry { attempt: 1, message: "lost".into(), pause: Duration::from_millis(812) },
-                "attempt 1 failed, retrying in 812 ms: lost",
+                Event::Retry {
+                    attempt: 1,
+                    reason: Reason(503, "no".into()),
+                    pause: Duration::from_millis(812),
+                },
+                "attempt 1 failed, retrying in 812 ms: SERVICE_UNAVAILABLE (503), no",
             ),
             (
-                Event::PollFailed { message: "lost".into(), pause: Duration::from_secs(2) },
-                "poll failed, polling again in 2000 ms: lost",
+                Event::PollFailed { reason: Reason(-7, "lost".into()), pause: Duration::from_secs(2) },
+                "poll failed, polling again in 2000 ms: TRANSPORT (-7), lost",
             ),
             (Event::LostWhileIdle, "lost while idle, replaced by another connection"),
         ];

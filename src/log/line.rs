@@ -9,7 +9,7 @@ const MAX_LINE: usize = 1023;
 /// Ends a line that was truncated.
 const ELLIPSIS: &str = "...";
 
-/// One line of UTF-8 without control characters, which are replaced by `?`. Text beyond the maximum is dropped.
+/// One line of UTF-8. Characters that control what shows it are replaced by `?`. Text beyond the maximum is dropped.
 pub struct Line {
     bytes: [u8; MAX_LINE + 1],
     length: usize,
@@ -57,16 +57,21 @@ impl fmt::Write for Line {
             return Ok(());
         }
         for character in text.chars() {
-            let character = if ends_line(character) { '?' } else { character };
+            let character = if is_control(character) { '?' } else { character };
             self.push(character.encode_utf8(&mut [0; 4]));
         }
         Ok(())
     }
 }
 
-/// Whether a character controls what shows the line: a control character, or a separator of lines or paragraphs.
-fn ends_line(character: char) -> bool {
-    character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
+/// Whether a character controls what shows the line: a control character, a separator of lines or paragraphs, or one that
+/// changes the direction of text.
+fn is_control(character: char) -> bool {
+    let is_direction = matches!(
+        character,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    );
+    character.is_control() || is_direction || matches!(character, '\u{2028}' | '\u{2029}')
 }
 
 #[cfg(test)]
@@ -88,6 +93,8 @@ mod tests {
             ("a b", "a b"),
             ("a\r\nb\tc\0d\x1b[0m", "a??b?c?d?[0m"),
             ("\u{7f}\u{80}\u{9f}\u{2028}\u{2029}", "?????"),
+            ("\u{61c}\u{200e}\u{200f}\u{202a}\u{202e}\u{2066}\u{2069}", "???????"),
+            ("\u{200d}\u{2029}\u{202f}\u{2065}\u{206a}", "\u{200d}?\u{202f}\u{2065}\u{206a}"),
             ("Grüße \u{1f600}", "Grüße \u{1f600}"),
         ] {
             assert_eq!(line(text), expected);

@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use crate::sys::stderr;
 
-pub use event::{CallEnd, Event, Millis, Outcome, SentHead};
+pub use event::{CallEnd, Event, Millis, Outcome, Reason, SentHead};
 use line::Line;
 
 /// How much is logged: each level includes those before it. The numbers are those of the C interface.
