@@ -1018,9 +1018,8 @@ class _Call:
         except BaseException:
             self.stop()
             decisions.put(False)
-            with self._lock:
-                self._lines = None  # the helper thread logs its last lines itself
-            with contextlib.suppress(queue.Empty):
+            with self._lock, contextlib.suppress(queue.Empty):
+                self._lines = None  # the helper thread logs its last lines itself, after these
                 while True:
                     event = events.get_nowait()
                     if isinstance(event, _Line):

@@ -573,6 +573,7 @@ class LogTest(TestCase):
             get()
             numbers = {re.findall(r"call (\d+)", record.getMessage())[0] for record in lines.records}
             self.assertEqual(len(numbers), 1, lines.text)
+            self.assertRegex(lines.text, rf"INFO .* execution {DOCUMENTED}: OK, COMPLETED.*\n\Z")
 
     def test_handler_may_use_the_client_for_lines_of_others(self) -> None:
         """The thread holds the lock of the handler, which the lines of its call need, too."""
@@ -593,6 +594,23 @@ class LogTest(TestCase):
             self.assertRaises(ZeroDivisionError, wait)
             await_helpers()
             self.assertRegex(lines.text, r"INFO call \d+ \+[\d.]+ ms: execution stuck: CANCELLED \(-2\).*\n\Z")
+
+    def test_lines_before_an_exception_are_logged(self) -> None:
+        server = self.server()
+
+        def exit_during_call(record: logging.LogRecord) -> None:
+            if len(lines.records) == 1:
+                server.await_request()  # meanwhile the helper thread has written further lines
+                sys.exit(7)
+
+        lines = Lines(exit_during_call)
+        client = server.client(log=lines.logger())
+        self.assertRaises(SystemExit, lambda: client.get("an-id"))
+        await_helpers()
+        for words in ("get an-id", "connected to", "CANCELLED (-2)"):
+            self.assertIn(words, lines.text)
+        times = re.findall(r"\+([\d.]+) ms", lines.text)
+        self.assertEqual(times, sorted(times, key=float))
 
     def test_threads_log_at_the_same_time(self) -> None:
         lines = Lines()
