@@ -156,11 +156,11 @@ func WithHeaders(headers map[string]string) Option {
 		sort.Strings(names)
 		seen := make(map[string]bool, len(names))
 		for _, name := range names {
-			if folded := strings.ToLower(name); seen[folded] {
-				return invalidArgument("header " + strconv.Quote(name) + " is given more than once, in different cases of letters")
-			} else {
-				seen[folded] = true
+			folded := strings.ToLower(name)
+			if seen[folded] {
+				return invalidArgument("header " + strconv.Quote(name) + " is set twice, in different cases of letters")
 			}
+			seen[folded] = true
 			if err := settings.setHeader(name, headers[name]); err != nil {
 				return err
 			}
