@@ -45,9 +45,21 @@ reports() {
     runs 1 refold-watch "$@" && [ "$(wc -l <"$kept/err")" -eq 1 ] && grep -qF "$words" "$kept/err"
 }
 
-# prints_no_numbers PROGRAM: for an execution without a percentage and execution times.
+# prints_no_numbers PROGRAM: for an execution without a percentage and execution times, except for the times of the call.
 prints_no_numbers() {
-    runs 0 "$1" null-node-fields && ! grep -q '[0-9]' "$kept/out"
+    runs 0 "$1" null-node-fields && [ "$(grep -c '[0-9]' "$kept/out")" -eq 1 ] && prints_times
+}
+
+# prints_times: the last line of the output.
+prints_times() {
+    tail -n 1 "$kept/out" | grep -qE "^(fetched|last poll) in [0-9.]+m?s \(.*first byte [0-9.]+[mµ]?s, .*\), attempts [0-9]+$"
+}
+
+# logs PATTERN COMMAND...: the command succeeds, and a line of stderr matches the pattern.
+logs() {
+    pattern=$1
+    shift
+    runs 0 "$@" && grep -qE "$pattern" "$kept/err"
 }
 
 stop_sandbox_at_exit
@@ -59,10 +71,16 @@ test_package
 for program in refold-get refold-watch; do
     check "$program compiles" go build -o "$kept/$program" "./cmd/$program"
     check "$program prints hostile texts harmlessly" prints_harmlessly "$program"
+    check "$program logs hostile texts harmlessly" prints_harmlessly "$program" -verbose
+    check "$program logs all phases" logs "DEBUG call .* connection [0-9]+ .* sent GET " "$program" -verbose completed
+    check "$program leaves REFOLD_LOG to the library" logs "^refold INFO call " env REFOLD_LOG=info "$program" completed
     check "$program prints no numbers where none were sent" prints_no_numbers "$program"
 done
 check "refold-watch waits for a run to complete" runs 0 refold-watch running-program
 check "refold-watch prints the final status" grep -q ": COMPLETED, 100 %$" "$kept/out"
+check "refold-watch prints the times of the last poll" prints_times
+check "refold-watch reports retries" logs "^refold-watch: WARN call .* attempt 1 failed, retrying in " refold-watch flaky-watch
+check "refold-watch reports nothing else" [ "$(grep -vc "retrying in" "$kept/err")" -eq 0 ]
 check "refold-watch accepts a finished run" runs 0 refold-watch 6a106ba44480b80424a65289
 check "refold-watch prints the node" grep -q "^Start *Success *403ms$" "$kept/out"
 check "refold-watch exits with 3 for a failed run" runs 3 refold-watch errored
@@ -70,7 +88,7 @@ check "refold-watch reports an error" reports "Execution not found" no-such-id
 check "refold-watch times out" reports "deadline exceeded" -timeout 300ms stuck
 check "refold-watch requires one id" runs 2 refold-watch
 check "refold-get requires one id" runs 1 refold-get
-check "refold-get reports that in one line" grep -q "usage: refold-get EXECUTION_ID" "$kept/err"
+check "refold-get reports that in one line" grep -q "usage: refold-get \[-verbose\] EXECUTION_ID" "$kept/err"
 check "refold-get misses its reader" misses_its_reader refold-get completed
 check "refold-watch misses its reader" misses_its_reader refold-watch completed
 check "refold-watch stops polling without a reader" misses_its_reader refold-watch stuck

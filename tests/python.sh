@@ -53,6 +53,8 @@ for program in examples/python/get.py "-m refold" "-m refold --wait"; do
     # shellcheck disable=SC2086 # a list
     check "$program prints hostile texts harmlessly" prints_harmlessly "$python" $program
     # shellcheck disable=SC2086 # a list
+    check "$program logs hostile texts harmlessly" prints_harmlessly "$python" $program --verbose
+    # shellcheck disable=SC2086 # a list
     check "$program misses its reader" misses_its_reader "$python" $program completed
     # shellcheck disable=SC2086 # a list
     check "$program misses its output" misses_its_output "$python" $program completed

@@ -23,6 +23,7 @@ import "C"
 import (
 	"context"
 	"errors"
+	"runtime"
 	"runtime/cgo"
 	"time"
 )
@@ -73,6 +74,7 @@ type call struct {
 	client    *C.refold_client
 	id        *C.char
 	cancel    *C.refold_cancel
+	isLogged  bool            // false if the function of WithLog makes it
 	deadline  time.Time       // at which C ends a wait by itself; zero if it does not
 	snapshots chan *Execution // to be passed to progress
 	decisions chan bool       // whether the wait continues, one for each snapshot
@@ -108,6 +110,7 @@ func newCall(client *C.refold_client, id *C.char, deadline time.Time) *call {
 		client:    client,
 		id:        id,
 		cancel:    C.refold_cancel_new(),
+		isLogged:  !isLogging(),
 		deadline:  deadline,
 		snapshots: make(chan *Execution),
 		decisions: make(chan bool),
@@ -128,8 +131,21 @@ func (call *call) free() {
 // run calls into C. It runs on the goroutine of the call.
 func (call *call) run(enter func(*call, **C.refold_error) *C.refold_execution) {
 	defer close(call.returned)
+	hasReturned := false
+	defer func() {
+		if !hasReturned {
+			call.err = newError(ErrInternal, "the function of WithLog called runtime.Goexit")
+			runtime.LockOSThread() // ends the thread with this goroutine, because C has been left without its knowledge
+		}
+	}()
 	var failure *C.refold_error
-	execution := enter(call, &failure)
+	var execution *C.refold_execution
+	if call.isLogged {
+		execution = enter(call, &failure)
+	} else {
+		withoutLog(func() { execution = enter(call, &failure) })
+	}
+	hasReturned = true
 	if execution == nil {
 		call.err = takeError(failure)
 		return

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/cgo"
 	"sync"
 )
 
@@ -18,7 +19,8 @@ var ErrClosed = fmt.Errorf("refold: client: %w", os.ErrClosed)
 type Client struct {
 	mutex   sync.Mutex
 	pointer *C.refold_client
-	calls   int // in progress; each uses pointer
+	log     cgo.Handle // of the function of WithLog, which C calls during calls; 0 without one
+	calls   int        // in progress; each uses pointer
 	closed  bool
 }
 
@@ -33,8 +35,8 @@ func NewClient(options ...Option) (*Client, error) {
 }
 
 // NewClientFromEnv is NewClient with defaults from the environment: REFOLD_API_KEY and REFOLD_LINKED_ACCOUNT_ID, or
-// REFOLD_SESSION_TOKEN, and REFOLD_BASE_URL. WithAPIKey and WithSessionToken replace the credentials of the
-// environment, whichever they are.
+// REFOLD_SESSION_TOKEN, REFOLD_BASE_URL, and REFOLD_LOG: "warn", "info" or "debug" for a log on standard error. WithAPIKey
+// and WithSessionToken replace the credentials of the environment, whichever they are.
 func NewClientFromEnv(options ...Option) (*Client, error) {
 	return newClient(C.refold_options_new_from_env(), options)
 }
@@ -47,12 +49,13 @@ func newClient(defaults *C.refold_options, options []Option) (*Client, error) {
 			return nil, err
 		}
 	}
+	client := &Client{log: settings.applyLog()}
 	var failure *C.refold_error
-	pointer := C.refold_client_new(defaults, &failure)
-	if pointer == nil {
+	client.pointer = C.refold_client_new(defaults, &failure)
+	if client.pointer == nil {
+		client.free()
 		return nil, takeError(failure)
 	}
-	client := &Client{pointer: pointer}
 	runtime.SetFinalizer(client, (*Client).Close)
 	return client, nil
 }
@@ -69,7 +72,7 @@ func (client *Client) SetSessionToken(token string) error {
 			case ErrInvalidArgument:
 				return invalidArgument("the session token is invalid, or the client authenticates with an API key")
 			default:
-				return &Error{Code: code, Message: "the session token could not be set; create a new client", RetryAfter: -1}
+				return newError(code, "the session token could not be set; create a new client")
 			}
 		})
 	})
@@ -114,7 +117,15 @@ func (client *Client) end() {
 
 func (client *Client) freeUnused() {
 	if client.closed && client.calls == 0 {
-		C.refold_client_free(client.pointer)
-		client.pointer = nil
+		client.free()
+	}
+}
+
+func (client *Client) free() {
+	C.refold_client_free(client.pointer)
+	client.pointer = nil
+	if client.log != 0 {
+		client.log.Delete()
+		client.log = 0
 	}
 }

@@ -80,6 +80,8 @@ type Error struct {
 	Retryable bool
 	// Attempts is the number of attempts that the call started; for a wait, those of all polls.
 	Attempts int
+	// Timings is how long the call took. The part in which it ended counts up to that moment.
+	Timings Timings
 	// Cause is the failure of the last poll if the deadline of the context ended a wait; nil for any other error.
 	Cause *Error
 
@@ -115,11 +117,18 @@ func (e *Error) Timeout() bool {
 }
 
 func invalidArgument(message string) *Error {
-	return &Error{Code: ErrInvalidArgument, Message: message, RetryAfter: -1}
+	return newError(ErrInvalidArgument, message)
+}
+
+func newError(code Code, message string) *Error {
+	return &Error{Code: code, Message: message, RetryAfter: -1, Timings: noTimings}
 }
 
 // takeError copies a C error and frees it.
 func takeError(failure *C.refold_error) *Error {
+	if failure == nil {
+		return newError(ErrInternal, "the library failed without reporting an error")
+	}
 	defer C.refold_error_free(failure)
 	err := copyError(failure)
 	if cause := C.refold_error_cause(failure); cause != nil {
@@ -139,8 +148,11 @@ func copyError(failure *C.refold_error) *Error {
 		Message:       C.GoString(C.refold_error_message(failure)),
 		RequestID:     C.GoString(C.refold_error_request_id(failure)),
 		Body:          copyBytes(body, length),
-		RetryAfter:    duration(C.refold_error_retry_after_ms(failure)),
+		RetryAfter:    duration(C.refold_error_retry_after_ms(failure), time.Millisecond),
 		Retryable:     bool(C.refold_error_is_retryable(failure)),
 		Attempts:      int(C.refold_error_attempts(failure)),
+		Timings: newTimings(func(timing C.refold_timing) C.int64_t {
+			return C.refold_error_timing_us(failure, timing)
+		}),
 	}
 }

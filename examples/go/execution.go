@@ -92,6 +92,13 @@ type Execution struct {
 	Nodes []Node
 	// JSON is the whole document as sent by the server. The JSON values of the nodes share its memory.
 	JSON json.RawMessage
+
+	// Timings is how long the call took, or the poll of a wait, that fetched the execution.
+	Timings Timings
+	// Attempts is the number of attempts of that call or poll; 0 for an execution from ParseExecution.
+	Attempts int
+	// RequestID identifies the request to Refold's support; empty if the response has no header field x-request-id.
+	RequestID string
 }
 
 // Node is one node of an execution. Strings that the document does not have are empty.
@@ -155,6 +162,11 @@ func newExecution(snapshot *C.refold_execution) *Execution {
 		CompletionPercentage: float64(C.refold_execution_completion_percentage(snapshot)),
 		Nodes:                make([]Node, C.refold_execution_node_count(snapshot)),
 		JSON:                 document.text,
+		Attempts:             int(C.refold_execution_attempts(snapshot)),
+		RequestID:            C.GoString(C.refold_execution_request_id(snapshot)),
+		Timings: newTimings(func(timing C.refold_timing) C.int64_t {
+			return C.refold_execution_timing_us(snapshot, timing)
+		}),
 	}
 	for index := range execution.Nodes {
 		execution.Nodes[index] = newNode(C.view_node(snapshot, C.size_t(index)), document)
@@ -172,7 +184,7 @@ func newNode(view C.struct_view, document document) Node {
 		IsBatch:         bool(view.is_batch),
 		AttemptsMade:    int64(view.attempts_made),
 		MaximumAttempts: int64(view.maximum_attempts),
-		ExecutionTime:   duration(view.execution_time_ms),
+		ExecutionTime:   duration(view.execution_time_ms, time.Millisecond),
 		LatestOutput:    document.part(view.latest_output, view.latest_output_length),
 		InputData:       document.part(view.input_data, view.input_data_length),
 		JSON:            document.part(view.json, view.json_length),

@@ -7,6 +7,8 @@ package refold
 import "C"
 
 import (
+	"sort"
+	"strconv"
 	"strings"
 	"time"
 	"unsafe"
@@ -18,6 +20,9 @@ type Option func(*settings) error
 type settings struct {
 	options        *C.refold_options
 	hasCredentials bool // set by an option, not by the environment
+	hasLog         bool // likewise
+	logLevel       LogLevel
+	log            func(LogLevel, string)
 }
 
 // replaceCredentials clears the credentials of the environment when the first option sets some. Those of other options
@@ -135,6 +140,41 @@ func WithCAPEM(pem []byte) Option {
 func WithUserAgent(product string) Option {
 	return textOption("user_agent", product, func(options *C.refold_options, product *C.char) {
 		C.refold_options_set_user_agent(options, product)
+	})
+}
+
+// WithHeaders sets further header fields, which each request carries after those of the library. They add to those of an
+// earlier WithHeaders; a field of the same name, in any case of letters, is replaced. At most 32 fields of 8 KiB together
+// are accepted, and none that the library or the connection sets, such as Host, Authorization or User-Agent. A proxy that
+// opens a tunnel does not receive them. Values are secrets, like an API key.
+func WithHeaders(headers map[string]string) Option {
+	return func(settings *settings) error {
+		names := make([]string, 0, len(headers))
+		for name := range headers {
+			names = append(names, name)
+		}
+		sort.Strings(names)
+		seen := make(map[string]bool, len(names))
+		for _, name := range names {
+			folded := strings.ToLower(name)
+			if seen[folded] {
+				return invalidArgument("header " + strconv.Quote(name) + " is set twice, in different cases of letters")
+			}
+			seen[folded] = true
+			if err := settings.setHeader(name, headers[name]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+func (settings *settings) setHeader(name, value string) error {
+	return withText("header name", name, func(cName *C.char) error {
+		return withText("header "+strconv.Quote(name), value, func(value *C.char) error {
+			C.refold_options_set_header(settings.options, cName, value)
+			return nil
+		})
 	})
 }
 

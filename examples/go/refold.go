@@ -64,14 +64,14 @@ func copyBytes(start *C.char, length C.size_t) []byte {
 	return append([]byte{}, unsafe.Slice((*byte)(unsafe.Pointer(start)), int(length))...)
 }
 
-// duration converts milliseconds, saturating. Negative numbers mean "absent" and become -1.
-func duration(milliseconds C.int64_t) time.Duration {
+// duration converts a count of units, saturating. Negative numbers mean "absent" and become -1.
+func duration(count C.int64_t, unit time.Duration) time.Duration {
 	switch {
-	case milliseconds < 0:
+	case count < 0:
 		return -1
-	case int64(milliseconds) > math.MaxInt64/int64(time.Millisecond):
+	case int64(count) > math.MaxInt64/int64(unit):
 		return math.MaxInt64
 	default:
-		return time.Duration(milliseconds) * time.Millisecond
+		return time.Duration(count) * unit
 	}
 }

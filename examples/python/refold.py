@@ -23,6 +23,12 @@ before they reach a terminal or a log.
 
 Times are in seconds.
 
+Log: what calls do is logged to the logger "refold" of the module logging, for people who look for the cause of a failure
+or a delay: WARNING for what passed by itself, such as retries; INFO for the end of each call and poll; DEBUG for each phase.
+A client asks the library for what its logger is enabled for at the time when the client is created, so set the level
+before. Lines contain no secret. If REFOLD_LOG is set to "warn", "info" or "debug", the library writes them to standard
+error instead. refold.h explains the lines.
+
 Errors: a call that fails raises `Error`. Arguments that cannot be passed to the library raise ValueError or TypeError;
 so does the use of a closed object.
 
@@ -41,9 +47,11 @@ import argparse
 import atexit
 import contextlib
 import ctypes
+import dataclasses
 import enum
 import io
 import json
+import logging
 import math
 import os
 import pathlib
@@ -53,11 +61,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Callable, Optional, Union, overload
+from typing import Any, Callable, NamedTuple, Optional, Union, overload
 
-__all__ = ["CancelToken", "Client", "Code", "Error", "Execution", "Node", "Nodes", "State", "printable", "version"]
+__all__ = [
+    "CancelToken", "Client", "Code", "Error", "Execution", "Node", "Nodes", "State", "Timings", "printable", "version"
+]
 
 
 # The shared library ---------------------------------------------------------------------------------------------------
@@ -97,6 +107,7 @@ _text_pointer = ctypes.c_char_p
 _length_pointer = ctypes.POINTER(ctypes.c_size_t)
 _error_pointer = ctypes.POINTER(ctypes.c_void_p)
 _progress_function = ctypes.CFUNCTYPE(ctypes.c_bool, ctypes.c_void_p, ctypes.c_void_p)
+_log_function = ctypes.CFUNCTYPE(None, ctypes.c_int32, ctypes.c_char_p, ctypes.c_void_p)
 
 
 def _declare(result: Any, arguments: Sequence[Any], *names: str) -> None:
@@ -120,6 +131,8 @@ _declare(None, [_pointer, ctypes.c_uint64], "options_set_timeout_ms", "options_s
 _declare(None, [_pointer, ctypes.c_uint64], "options_set_max_response_bytes", "options_set_poll_interval_ms")
 _declare(None, [_pointer, ctypes.c_uint32], "options_set_max_retries")
 _declare(None, [_pointer, ctypes.c_bool], "options_set_allow_plaintext")
+_declare(None, [_pointer, _text_pointer, _text_pointer], "options_set_header")
+_declare(None, [_pointer, ctypes.c_int32, _log_function, _pointer], "options_set_log")
 _declare(_pointer, [_pointer, _error_pointer], "client_new")
 _declare(ctypes.c_int32, [_pointer, _text_pointer], "client_set_session_token")
 _declare(_pointer, [_pointer, _text_pointer, _pointer, _error_pointer], "get_execution")
@@ -134,13 +147,14 @@ _declare(_text_pointer, [_pointer], "error_http_error_type", "error_api_code", "
 _declare(_pointer, [_pointer, _length_pointer], "error_body", "json_raw")
 _declare(ctypes.c_int64, [_pointer], "error_retry_after_ms")
 _declare(ctypes.c_bool, [_pointer], "error_is_retryable", "node_is_batch")
-_declare(ctypes.c_uint32, [_pointer], "error_attempts")
+_declare(ctypes.c_uint32, [_pointer], "error_attempts", "execution_attempts")
+_declare(ctypes.c_int64, [_pointer, ctypes.c_int32], "error_timing_us", "execution_timing_us")
 _declare(_pointer, [_pointer], "error_cause")
 _declare(_pointer, [_pointer], "execution_retain", "execution_json", "node_json")
 _declare(_pointer, [_pointer], "node_latest_output", "node_input_data")
 _declare(_text_pointer, [_pointer], "execution_id", "execution_name", "execution_org_id", "execution_environment")
 _declare(_text_pointer, [_pointer], "execution_status", "execution_config_id", "execution_linked_account_id")
-_declare(_text_pointer, [_pointer], "execution_created_at", "execution_updated_at")
+_declare(_text_pointer, [_pointer], "execution_created_at", "execution_updated_at", "execution_request_id")
 _declare(_text_pointer, [_pointer], "node_id", "node_name", "node_type", "node_status")
 _declare(ctypes.c_double, [_pointer], "execution_completion_percentage")
 _declare(ctypes.c_size_t, [_pointer], "execution_node_count")
@@ -152,14 +166,15 @@ _declare(ctypes.c_int64, [_pointer], "node_attempts_made", "node_maximum_attempt
 class _Handle:
     """Owns a C object and frees it when the last reference is dropped.
 
-    It is passed to C functions itself, so it stays alive for the duration of each call.
+    It is passed to C functions itself, so it stays alive for the duration of each call. So does what the object uses.
     """
 
-    __slots__ = ("_as_parameter_", "_free")
+    __slots__ = ("_as_parameter_", "_free", "_used")
 
-    def __init__(self, pointer: int, free: Callable[[int], object]) -> None:
+    def __init__(self, pointer: int, free: Callable[[int], object], used: object = None) -> None:
         self._as_parameter_ = pointer
         self._free = free
+        self._used = used
 
     def __del__(self) -> None:
         self._free(self._as_parameter_)
@@ -174,6 +189,13 @@ def _encode(text: Optional[str]) -> Optional[bytes]:
     if "\0" in text:
         raise ValueError("text must not contain U+0000")
     return text.encode()
+
+
+def _encode_required(text: str) -> Optional[bytes]:
+    """Encodes a string argument for which C takes NULL, but Python no None."""
+    if text is None:
+        raise TypeError("expected str, not NoneType")
+    return _encode(text)
 
 
 def _milliseconds(name: str, seconds: Optional[float]) -> int:
@@ -288,6 +310,50 @@ def _integer(digits: str) -> Union[int, float]:
         return float(digits)
 
 
+# Times of calls -------------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Timings:
+    """How long the parts of a call took, in seconds. A part that the call did not go through is None.
+
+    All but `total` are of the last attempt, and follow one another. str() returns a summary in milliseconds.
+    """
+
+    total: Optional[float] = None
+    """The call, with all attempts and the pauses between them. Of a snapshot of a wait it is the poll that fetched the
+    snapshot, and of the error of a wait the whole wait. None if no call was made."""
+    resolve: Optional[float] = None
+    """The lookup of host names. None for an address, for localhost, and on a reused connection."""
+    connect: Optional[float] = None
+    """Connecting, including the dialogue with a proxy. None on a reused connection."""
+    tls: Optional[float] = None
+    """The TLS handshake. None without TLS, and on a reused connection."""
+    first_byte: Optional[float] = None
+    """From the first byte of the request to the first byte of the response."""
+    transfer: Optional[float] = None
+    """From there to the last byte of the response. The parsing after that is not included."""
+
+    def __str__(self) -> str:
+        if self.total is None:
+            return "-"
+        parts = {
+            "resolve": self.resolve,
+            "connect": self.connect,
+            "TLS": self.tls,
+            "first byte": self.first_byte,
+            "transfer": self.transfer,
+        }
+        shown = ", ".join(f"{name} {time * 1000:.3f}" for name, time in parts.items() if time is not None)
+        return f"{self.total * 1000:.3f} ms" + (f" ({shown})" if shown else "")
+
+
+def _timings(function: Any, owner: object) -> Timings:
+    """Reads all parts from a C function. Their numbers are the positions of the fields."""
+    microseconds = [function(owner, part) for part in range(len(dataclasses.fields(Timings)))]
+    return Timings(*(None if time < 0 else time / 1_000_000 for time in microseconds))
+
+
 # Codes, states and errors ---------------------------------------------------------------------------------------------
 
 
@@ -384,6 +450,8 @@ class Error(Exception):
     """Whether the same call may succeed later."""
     attempts: int = 0
     """The number of attempts that the call started; for a wait, those of all polls."""
+    timings: Timings = Timings()
+    """How long the parts of the call took. The part in which it ended counts up to that moment."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(code, message)
@@ -425,6 +493,7 @@ def _copy_error(failure: Union[_Handle, int]) -> Error:
     error.retry_after = _seconds(_lib.refold_error_retry_after_ms(failure))
     error.is_retryable = _lib.refold_error_is_retryable(failure)
     error.attempts = _lib.refold_error_attempts(failure)
+    error.timings = _timings(_lib.refold_error_timing_us, failure)
     return error
 
 
@@ -641,6 +710,21 @@ class Execution:
         return _text(_lib.refold_execution_updated_at(self._owner))
 
     @property
+    def timings(self) -> Timings:
+        """How long the call took, or the poll of a wait, that fetched the execution. Empty after parse()."""
+        return _timings(_lib.refold_execution_timing_us, self._owner)
+
+    @property
+    def attempts(self) -> int:
+        """The number of attempts of that call or poll; 0 after parse()."""
+        return int(_lib.refold_execution_attempts(self._owner))
+
+    @property
+    def request_id(self) -> Optional[str]:
+        """Identifies the request to Refold's support. None if the response has no header field x-request-id."""
+        return _text(_lib.refold_execution_request_id(self._owner))
+
+    @property
     def nodes(self) -> Nodes:
         """The nodes, in the order in which the run reached them."""
         return Nodes(self._owner)
@@ -671,6 +755,72 @@ def _take_execution(pointer: Optional[int], error: ctypes.c_void_p) -> Execution
     if pointer is None:
         raise _take_error(error)
     return Execution(_Handle(pointer, _lib.refold_execution_free))
+
+
+# The log --------------------------------------------------------------------------------------------------------------
+
+_logger = logging.getLogger("refold")
+_logger.addHandler(logging.NullHandler())  # otherwise Python would print warnings of programs that set up no logging
+
+_levels = {1: logging.WARNING, 2: logging.INFO, 3: logging.DEBUG}  # of the numbers in C
+
+
+class _Thread(threading.local):
+    """What this thread is doing."""
+
+    call: Optional[_Call] = None  # the call that is inside C
+    is_logging = False  # it is in a handler of a line
+
+
+class _Line(NamedTuple):
+    """A line of the log."""
+
+    logger: logging.Logger
+    level: int
+    message: str
+
+    def log(self) -> None:
+        """Logs the line. Calls that a handler makes are not logged: their lines would lead to others without end."""
+        was_logging = _thread.is_logging
+        _thread.is_logging = True
+        try:
+            self.logger.log(self.level, self.message)
+        except Exception:
+            pass  # a failure of a filter or handler must not fail the call
+        finally:
+            _thread.is_logging = was_logging
+
+
+_thread = _Thread()
+
+
+def _log_callback(logger: logging.Logger) -> Any:
+    """Returns a C callback that logs lines."""
+
+    def on_log(level: int, message: bytes, _: Optional[int]) -> None:
+        call = _thread.call
+        try:
+            line = _Line(logger, _levels.get(level, logging.DEBUG), message.decode(errors="replace"))
+            if call is None:
+                line.log()
+            else:
+                call.log(line)
+        except BaseException as error:  # none may cross C
+            if call is not None:
+                call.fail(error)
+
+    return _log_function(on_log)
+
+
+def _set_log(options: _Handle, log: Optional[logging.Logger]) -> Any:
+    """Sets the log of a client. Returns the C callback, which must live as long as the client and its calls."""
+    if log is None and os.environ.get("REFOLD_LOG"):
+        return None  # the library logs to standard error
+    logger = _logger if log is None else log
+    level = max((number for number, level in _levels.items() if logger.isEnabledFor(level)), default=0)
+    callback = _log_callback(logger) if level > 0 else _log_function()
+    _lib.refold_options_set_log(options, level, callback, None)
+    return callback
 
 
 # Calls ----------------------------------------------------------------------------------------------------------------
@@ -741,6 +891,24 @@ class _Call:
         self._is_on_main_thread = threading.get_ident() == threading.main_thread().ident
         self._is_abandoned = False
         self._ended = threading.Event()
+        self._raised: list[BaseException] = []  # what ended the call and is raised once C has returned
+        self._is_logged = not _thread.is_logging
+        self._lock = threading.Lock()  # of _lines
+        self._lines: Optional[queue.SimpleQueue[Any]] = None  # where the thread that waits for this one takes lines
+
+    def log(self, line: _Line) -> None:
+        """Logs a line on the thread that made the call."""
+        if not self._is_logged:
+            return
+        with self._lock:
+            if self._lines is not None:
+                self._lines.put(line)
+                return
+        line.log()
+
+    def fail(self, error: BaseException) -> None:
+        self._raised.append(error)
+        self.stop()
 
     def stop(self) -> None:
         _lib.refold_cancel_trigger(self._token)
@@ -752,14 +920,17 @@ class _Call:
         return self._run_blocking(self._progress)
 
     def _run_blocking(self, progress: Optional[Progress]) -> Execution:
-        """Runs on the current thread. Raises the exception that `progress` raised, if any."""
+        """Runs on the current thread. Raises the exception that ended the call, such as one of `progress`, if any."""
         error = ctypes.c_void_p()
-        raised: list[BaseException] = []
+        raised = self._raised
         callback = None if progress is None else _callback(progress, raised)
+        outer = _thread.call
         self._begin()
         try:
+            _thread.call = self
             pointer = self._function(callback or _progress_function(), self._token, ctypes.byref(error))
         finally:
+            _thread.call = outer
             self._end()
         if raised:
             if pointer is not None:
@@ -804,8 +975,9 @@ class _Call:
             call._ended.wait(max(0, deadline - time.monotonic()))
 
     def _run_interruptibly(self) -> Execution:
-        """Runs on a helper thread, while the current thread waits in Python and calls `progress`."""
-        events: queue.SimpleQueue[tuple[Optional[Execution], bool, Optional[BaseException]]] = queue.SimpleQueue()
+        """Runs on a helper thread, while the current thread waits in Python, calls `progress` and logs."""
+        events: queue.SimpleQueue[Union[_Line, tuple[Optional[Execution], bool, Optional[BaseException]]]]
+        events = queue.SimpleQueue()
         decisions: queue.SimpleQueue[Optional[bool]] = queue.SimpleQueue()
         progress = self._progress
 
@@ -821,16 +993,22 @@ class _Call:
                 events.put((None, True, error))
 
         error = None
+        self._lines = events
         try:
             try:
                 threading.Thread(target=work, name="refold", daemon=True).start()
             except RuntimeError:  # out of threads: run without signal handling
+                self._lines = None
                 return self._run_blocking(progress)
             while True:
                 try:
-                    execution, is_last, error = events.get(timeout=_SIGNAL_CHECK_INTERVAL)
+                    event = events.get(timeout=_SIGNAL_CHECK_INTERVAL)
                 except queue.Empty:
                     continue  # pending signal handlers have run
+                if isinstance(event, _Line):
+                    event.log()
+                    continue
+                execution, is_last, error = event
                 if error is not None:
                     raise error
                 if execution is not None and is_last:
@@ -840,6 +1018,12 @@ class _Call:
         except BaseException:
             self.stop()
             decisions.put(False)
+            with self._lock, contextlib.suppress(queue.Empty):
+                self._lines = None  # the helper thread logs its last lines itself, after these
+                while True:
+                    event = events.get_nowait()
+                    if isinstance(event, _Line):
+                        event.log()
             raise
         finally:
             error = None  # breaks the reference cycle through the traceback
@@ -891,6 +1075,16 @@ class Client:
         ca_pem: The same as text.
         user_agent: A product, such as "monitor/2.1", that precedes the library's own in the User-Agent header.
         allow_plaintext: Accepts an http URL for any host, not only for loopback hosts.
+        headers: Further header fields, which each request carries after those of the library: at most 32 of 8 KiB
+            together, and none that the library or the connection sets, such as Host, Authorization or User-Agent. A
+            proxy that opens a tunnel does not receive them. Values are secrets, like an API key.
+        log: The logger that receives what calls do, at the levels that it is enabled for now; it replaces the log of
+            REFOLD_LOG. If None, the log of REFOLD_LOG if that is set, or else the logger "refold". Lines are logged on
+            the thread that makes the call; only after an exception such as KeyboardInterrupt has ended a call of the
+            main thread, its last lines may be logged on a helper thread. Handlers may use the client: calls that they
+            make are not logged. An `Exception` that a filter or handler raises is dropped; another one, such as SystemExit,
+            ends the call and propagates. Texts of a server in a line
+            may reorder what a terminal shows: see printable().
 
     Raises:
         Error: With `Code.INVALID_ARGUMENT` if a setting is invalid.
@@ -914,6 +1108,8 @@ class Client:
         ca_pem: Optional[str] = None,
         user_agent: Optional[str] = None,
         allow_plaintext: bool = False,
+        headers: Optional[Mapping[str, str]] = None,
+        log: Optional[logging.Logger] = None,
     ) -> None:
         self._handle: Optional[_Handle] = None
         if not 0 <= max_retries < 2**32:
@@ -937,11 +1133,14 @@ class Client:
         _lib.refold_options_set_ca_pem(options, pem, len(pem or b""))
         _lib.refold_options_set_user_agent(options, _encode(user_agent))
         _lib.refold_options_set_allow_plaintext(options, allow_plaintext)
+        for name, value in (headers or {}).items():
+            _lib.refold_options_set_header(options, _encode_required(name), _encode_required(value))
+        on_log = _set_log(options, log)
         error = ctypes.c_void_p()
         pointer = _lib.refold_client_new(options, ctypes.byref(error))
         if pointer is None:
             raise _take_error(error)
-        self._handle = _Handle(pointer, _lib.refold_client_free)
+        self._handle = _Handle(pointer, _lib.refold_client_free, used=on_log)
 
     def close(self) -> None:
         """Closes the connections and wipes the secrets once active calls have ended. Later calls raise ValueError."""
@@ -1057,6 +1256,22 @@ def _node_line(node: Node) -> str:
     return line
 
 
+class _LineFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(f"refold: {record.levelname} {record.getMessage()}")
+
+
+def _command_line_log(is_verbose: bool) -> Optional[logging.Logger]:
+    """Returns a log on standard error: of retries and failed polls, or of everything."""
+    if not is_verbose and os.environ.get("REFOLD_LOG"):
+        return None
+    log = logging.Logger("refold", logging.DEBUG if is_verbose else logging.WARNING)
+    handler = logging.StreamHandler()
+    handler.setFormatter(_LineFormatter())
+    log.addHandler(handler)
+    return log
+
+
 def _main(arguments: Optional[Sequence[str]] = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m refold",
@@ -1067,6 +1282,7 @@ def _main(arguments: Optional[Sequence[str]] = None) -> int:
     parser.add_argument("--wait", action="store_true", help="wait for the run to finish; print its progress to stderr")
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="limit for the whole wait (default: none)")
     parser.add_argument("--json", action="store_true", help="print the whole document as sent by the server")
+    parser.add_argument("--verbose", action="store_true", help="log what the calls do to stderr")
     options = parser.parse_args(arguments)
     if sys.stdout is None:  # was closed when Python started
         print("refold: cannot write output: standard output is closed", file=sys.stderr)
@@ -1085,7 +1301,7 @@ def _main(arguments: Optional[Sequence[str]] = None) -> int:
             print(_summary(snapshot), file=sys.stderr, flush=True)
 
     try:
-        with Client() as client:
+        with Client(log=_command_line_log(options.verbose)) as client:
             if options.wait:
                 execution = client.wait(options.execution_id, timeout=options.timeout, on_progress=show)
             else:
@@ -1094,6 +1310,7 @@ def _main(arguments: Optional[Sequence[str]] = None) -> int:
             write_document(execution.json_text)
         else:
             print("\n".join([_summary(execution), *map(_node_line, execution.nodes)]))
+            print(f"{'last poll' if options.wait else 'fetched'} in {execution.timings}, attempts {execution.attempts}")
         sys.stdout.flush()
     except (Error, ValueError) as error:
         print(printable(f"refold: {error}"), file=sys.stderr)

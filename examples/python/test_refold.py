@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import copy
 import faulthandler
 import gc
 import json
+import logging
 import math
 import os
 import pathlib
 import pickle
+import re
 import select
 import shutil
 import signal
@@ -18,7 +22,9 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Callable, Optional, TypeVar
@@ -40,11 +46,15 @@ def setUpModule() -> None:
 
 
 class Server:
-    """Sends each body once, one per connection, and then never responds. Runs in Python, on its own thread."""
+    """Sends each body once, one per connection, and then never responds. Runs in Python, on its own thread.
+
+    A body that begins with "HTTP/1.1" is a whole response.
+    """
 
     def __init__(self, *bodies: str) -> None:
         self._bodies = list(bodies)
         self._held: list[socket.socket] = []
+        self.heads: list[str] = []  # of the requests
         self._requests = threading.Semaphore(0)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = "http://127.0.0.1:%d" % self._listener.getsockname()[1]
@@ -65,10 +75,11 @@ class Server:
             if not received:  # closed before the request was complete
                 connection.close()
                 continue
+            self.heads.append(head.decode())
             if self._bodies:
                 body = self._bodies.pop(0)
-                response = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
-                connection.sendall(response.encode())
+                whole = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
+                connection.sendall((body if body.startswith("HTTP/1.1 ") else whole).encode())
                 connection.close()
             else:
                 self._held.append(connection)
@@ -452,6 +463,325 @@ class ProgressTest(TestCase):
             self.raises(refold.Code.CANCELLED, wait)
 
 
+def response(status: str, *fields: str, body: str = "") -> str:
+    return "\r\n".join([f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Connection: close", *fields, "", body])
+
+
+UNAVAILABLE = response("503 Service Unavailable", "Retry-After: 0")
+COMPLETED = '{"status": "COMPLETED"}'
+
+
+class Lines(logging.Handler):
+    """Collects records, after it has called a function with each."""
+
+    def __init__(self, action: Callable[[logging.LogRecord], object] = lambda _: None) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+        self._action = action
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+        self._action(record)
+
+    @property
+    def text(self) -> str:
+        return "".join(f"{record.levelname} {record.getMessage()}\n" for record in self.records)
+
+    def logger(self, level: int = logging.DEBUG) -> logging.Logger:
+        logger = logging.Logger("a-logger", level)
+        logger.addHandler(self)
+        return logger
+
+
+def await_helpers() -> None:
+    """Waits for helper threads, which may outlive a call that an exception ended."""
+    for thread in threading.enumerate():
+        if thread.name == "refold":
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
+
+
+class LogTest(TestCase):
+    def test_level_of_the_logger_decides_what_is_logged(self) -> None:
+        for number, level in enumerate((logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)):
+            lines = Lines()
+            logger = lines.logger(level)
+            client = self.server(*[UNAVAILABLE, COMPLETED] * 2).client(max_retries=1, log=logger)
+            logger.setLevel(logging.DEBUG)  # too late
+            for get in self.on_both_threads(lambda: client.get("an-id")):
+                lines.records.clear()
+                get()
+                for logged, pattern in (
+                    (number < 1, r"DEBUG call \d+ connection \d+ \+[\d.]+ ms: received HTTP/1.1 200 OK\n"),
+                    (number < 2, r"INFO call \d+ [^:]*: execution an-id: OK, COMPLETED; attempts 2; "),
+                    (number < 3, r"WARNING call \d+ [^:]*: attempt 1 failed, retrying in 0 ms: HTTP 503 "),
+                ):
+                    self.assertEqual(bool(re.search("(?m)^" + pattern, lines.text)), logged, (pattern, lines.text))
+
+    def test_logger_refold_is_the_default(self) -> None:
+        with self.assertLogs("refold", logging.INFO) as logged, self.sandbox() as client:
+            client.get("completed")
+        self.assertEqual([record.levelname for record in logged.records], ["INFO"])
+        with self.assertLogs("refold", logging.WARNING) as logged, self.sandbox() as client:
+            client.get("completed")
+            logging.getLogger("refold").warning("something")  # assertLogs() requires a line
+        self.assertEqual(len(logged.records), 1)
+
+    def test_lines_are_logged_on_the_calling_thread(self) -> None:
+        lines = Lines()
+        client = self.sandbox(log=lines.logger())
+        for wait in self.on_both_threads(lambda: (client.wait("completed"), threading.get_ident())):
+            lines.records.clear()
+            _, thread = wait()
+            self.assertEqual({record.thread for record in lines.records}, {thread})
+
+    def test_lines_and_snapshots_arrive_in_order(self) -> None:
+        events: list[str] = []
+        lines = Lines(lambda _: events.append("line"))
+        client = self.sandbox(log=lines.logger(logging.INFO))
+        for wait in self.on_both_threads(
+            lambda: client.wait("completed", on_progress=lambda _: events.append("snapshot"))
+        ):
+            events.clear()
+            wait()
+            self.assertEqual(events, ["line", "snapshot", "line"], lines.text)  # the poll, and the wait
+
+    def test_exceptions_of_handlers_and_filters_are_dropped(self) -> None:
+        lines = Lines(lambda _: 1 // 0)
+        broken = lines.logger()
+        filtered = Lines().logger()
+        filtered.addFilter(lambda record: 1 // 0 > 0)
+        for logger in (broken, filtered):
+            client = self.sandbox(log=logger)
+            for get in self.on_both_threads(lambda: client.get("completed")):
+                self.assertEqual(get().status, "COMPLETED")
+        self.assertEqual(len(re.findall("(?m)^INFO", lines.text)), 2)
+
+    def test_exit_in_a_handler_ends_the_call_and_propagates(self) -> None:
+        client = self.server().client(log=Lines(lambda _: sys.exit(7)).logger())
+        for get in self.on_both_threads(lambda: client.get("an-id")):
+            with self.assertRaises(SystemExit) as caught:
+                get()
+            self.assertEqual(caught.exception.code, 7)
+        await_helpers()
+
+    def test_handler_may_use_the_client(self) -> None:
+        lines = Lines(lambda _: client.wait("errored", on_progress=lambda _: bool(client.get("completed"))))
+        client = self.sandbox(log=lines.logger())
+        for get in self.on_both_threads(lambda: client.get(DOCUMENTED)):
+            lines.records.clear()
+            get()
+            numbers = {re.findall(r"call (\d+)", record.getMessage())[0] for record in lines.records}
+            self.assertEqual(len(numbers), 1, lines.text)
+            self.assertRegex(lines.text, rf"INFO .* execution {DOCUMENTED}: OK, COMPLETED.*\n\Z")
+
+    def test_handler_may_use_the_client_for_lines_of_others(self) -> None:
+        """The thread holds the lock of the handler, which the lines of its call need, too."""
+        lines = Lines(lambda record: client.get("completed") if record.name == "another" else None)
+        client = self.sandbox(log=lines.logger(logging.INFO))
+        another = logging.Logger("another")
+        another.addHandler(lines)
+        for warn in self.on_both_threads(lambda: another.warning("a line")):
+            lines.records.clear()
+            warn()
+            self.assertEqual([record.levelname for record in lines.records], ["WARNING", "INFO"], lines.text)
+
+    def test_last_lines_of_a_call_that_an_exception_ends_are_logged(self) -> None:
+        lines = Lines()
+        client = self.sandbox(log=lines.logger())
+        for wait in self.on_both_threads(lambda: client.wait("stuck", on_progress=lambda _: 1 // 0 > 0)):
+            lines.records.clear()
+            self.assertRaises(ZeroDivisionError, wait)
+            await_helpers()
+            self.assertRegex(lines.text, r"INFO call \d+ \+[\d.]+ ms: execution stuck: CANCELLED \(-2\).*\n\Z")
+
+    def test_lines_before_an_exception_are_logged(self) -> None:
+        server = self.server()
+
+        def exit_during_call(record: logging.LogRecord) -> None:
+            if len(lines.records) == 1:
+                server.await_request()  # meanwhile the helper thread has written further lines
+                sys.exit(7)
+
+        lines = Lines(exit_during_call)
+        client = server.client(log=lines.logger())
+        self.assertRaises(SystemExit, lambda: client.get("an-id"))
+        await_helpers()
+        for words in ("get an-id", "connected to", "CANCELLED (-2)"):
+            self.assertIn(words, lines.text)
+        times = re.findall(r"\+([\d.]+) ms", lines.text)
+        self.assertEqual(times, sorted(times, key=float))
+
+    def test_threads_log_at_the_same_time(self) -> None:
+        lines = Lines()
+        client = self.sandbox(log=lines.logger())
+        threads = [threading.Thread(target=client.get, args=("completed",)) for _ in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(len(set(re.findall(r"(?m)^INFO call (\d+) ", lines.text))), 16)
+
+    def test_log_lives_as_long_as_the_client_and_its_calls(self) -> None:
+        server = self.server()
+        for _ in self.on_both_threads(lambda: None):
+            lines = Lines()
+            logger = lines.logger()
+            client: Optional[refold.Client] = server.client(log=logger)
+            cancel = refold.CancelToken()
+            last = weakref.ref(logger)
+
+            def close() -> None:
+                nonlocal client
+                server.await_request()
+                assert client is not None
+                client.close()
+                client = None
+                gc.collect()
+                cancel.trigger()
+
+            closing = threading.Thread(target=close)
+            closing.start()
+            del logger
+            assert client is not None
+            get = client.get
+            self.raises(refold.Code.CANCELLED, lambda: get("an-id", cancel=cancel))
+            closing.join()
+            del get
+            self.assertIn("CANCELLED (-2)", lines.text)
+            await_helpers()
+            gc.collect()
+            self.assertIsNone(last())
+
+    def test_log_has_no_secrets(self) -> None:
+        lines = Lines()
+
+        def get(secrets: list[str], **settings: Any) -> None:
+            lines.records.clear()
+            with contextlib.suppress(refold.Error):
+                refold.Client(
+                    headers={"X-Team": "header-secret"}, log=lines.logger(), max_retries=0, timeout=PATIENCE, **settings
+                ).get("an-id")
+            self.assertGreater(len(lines.records), 2)
+            for secret in [*secrets, "header-secret"]:
+                self.assertNotIn(secret, lines.text)
+            shown.append(lines.text)
+
+        shown: list[str] = []
+        login = base64.b64encode(b"proxy-user:proxy-secret").decode()
+        proxied: dict[str, Any] = {"base_url": "https://refold.invalid"}
+        credentials: list[tuple[str, dict[str, Any]]] = [
+            ("key-secret", {"api_key": "key-secret", "linked_account_id": "an-account"}),
+            ("token-secret", {"session_token": "token-secret"}),
+        ]
+        for secret, settings in credentials:
+            echo = f"{secret} header-secret"
+            responses = [
+                response("200 OK", f"X-Echo: {echo}", f"X-Request-Id: {echo}", body=json.dumps({"status": echo})),
+                response("403 Forbidden", f"X-Echo: {echo}", body=json.dumps({"message": echo, "request_id": echo})),
+                response(f"418 {echo}", body=echo),
+            ]
+            url = self.server(*responses).url
+            for _ in responses:
+                get([secret], base_url=url, **settings)
+            get([secret], base_url="http://127.0.0.1:9", **settings)
+            refusal = response(f"407 {login}", f"X-Echo: proxy-secret {login}", body="proxy-secret")
+            proxy = self.server(refusal).url.replace("//", "//proxy-user:proxy-secret@")
+            get([secret, "proxy-secret", login], proxy=proxy, **proxied, **settings)
+            proxy = "socks5h://proxy-user:proxy-secret@127.0.0.1:9"
+            get([secret, "proxy-secret", login], proxy=proxy, **proxied, **settings)
+        everything = "".join(shown)
+        for pattern in ("(?i)with the fields .*x-team", r"X-Echo: .*\*\*\*", "407", "FORBIDDEN"):
+            self.assertRegex(everything, pattern)
+
+
+class HeaderTest(TestCase):
+    def test_headers_are_sent(self) -> None:
+        server = self.server(COMPLETED)
+        server.client(headers={"X-Team": "a", "X-Empty": "", "x-team": " b: ä\t"}).get("an-id")
+        lines = server.heads[0].split("\r\n")
+        self.assertIn("x-team: b: ä", lines)
+        self.assertIn("X-Empty:", [line.rstrip() for line in lines])
+        self.assertEqual([line for line in lines if line.lower().startswith("x-team")], ["x-team: b: ä"])
+
+    def test_invalid_headers_are_rejected(self) -> None:
+        for headers, words in (
+            ({"a b": "value-secret"}, "a b"),
+            ({"": "value-secret"}, "header"),
+            ({"X-Line": "value-secret\n"}, "X-Line"),
+            ({"Authorization": "value-secret"}, "Authorization"),
+            ({f"X-{number}": "" for number in range(33)}, "32"),
+        ):
+            error = self.raises(refold.Code.INVALID_ARGUMENT, lambda: self.sandbox(headers=headers))
+            self.assertIn(words, str(error))
+            self.assertNotIn("value-secret", str(error))
+        for invalid in ({"X-Nul": "\0"}, {"\0": ""}):
+            with self.assertRaises(ValueError):
+                self.sandbox(headers=invalid)
+        for mistyped in ({"X-None": None}, {None: "a"}, {"X-Bytes": b"a"}, {"X-Number": 7}):
+            with self.assertRaises(TypeError):
+                self.sandbox(headers=mistyped)
+
+
+class TimesTest(TestCase):
+    def test_execution_has_times_attempts_and_request_id(self) -> None:
+        client = self.server(
+            *[UNAVAILABLE, response("200 OK", "X-Request-Id: req-7", body=COMPLETED)] * 4
+        ).client(max_retries=1)
+        for call in (client.get, client.wait):
+            for get in self.on_both_threads(lambda: call("an-id")):
+                begin = time.monotonic()
+                execution = get()
+                elapsed = time.monotonic() - begin
+                times = execution.timings
+                assert times.total and times.connect and times.first_byte and times.transfer is not None
+                self.assertLessEqual(times.connect + times.first_byte + times.transfer, times.total)
+                self.assertLessEqual(times.total, elapsed)
+                self.assertGreater(times.total, elapsed / 1000)  # seconds
+                self.assertEqual((times.resolve, times.tls), (None, None))
+                self.assertEqual((execution.attempts, execution.request_id), (2, "req-7"))
+
+    def test_parsed_execution_has_no_times(self) -> None:
+        execution = refold.Execution.parse(COMPLETED)
+        self.assertEqual(execution.timings, refold.Timings())
+        self.assertEqual((execution.attempts, execution.request_id), (0, None))
+
+    def test_error_has_times(self) -> None:
+        client = self.server().client(timeout=0.1)
+        for get in self.on_both_threads(lambda: client.get("an-id")):
+            error = self.raises(refold.Code.TIMEOUT, get)
+            assert error.timings.total is not None and error.timings.first_byte is not None
+            self.assertGreaterEqual(error.timings.total, 0.1)
+            self.assertLessEqual(error.timings.first_byte, error.timings.total)
+            self.assertIsNone(error.timings.transfer)
+            self.assertEqual(pickle.loads(pickle.dumps(error)).timings, error.timings)
+        self.assertEqual(self.raises(refold.Code.INVALID_ARGUMENT, lambda: client.get("..")).timings, refold.Timings())
+
+    def test_cause_has_the_times_of_its_poll(self) -> None:
+        error = self.raises(refold.Code.TIMEOUT, lambda: self.sandbox(poll_interval=3600).wait("error-503", timeout=1))
+        cause = error.__cause__
+        assert isinstance(cause, refold.Error) and cause.timings.total and error.timings.total
+        self.assertLess(cause.timings.total, error.timings.total)
+
+    def test_parts_have_the_order_of_the_library(self) -> None:
+        self.assertEqual(
+            refold._timings(lambda _, part: -1 if part == 3 else part * 1000, None),
+            refold.Timings(0, 0.001, 0.002, None, 0.004, 0.005),
+        )
+
+    def test_times_are_shown_without_absent_parts(self) -> None:
+        for times, text in {
+            refold.Timings(): "-",
+            refold.Timings(1.5): "1500.000 ms",
+            refold.Timings(0.1234567, None, 0.0002, None, 0): "123.457 ms (connect 0.200, first byte 0.000)",
+            refold.Timings(6, 1, 2, 3, 4, 5): "6000.000 ms (resolve 1000.000, connect 2000.000, TLS 3000.000, "
+            "first byte 4000.000, transfer 5000.000)",
+        }.items():
+            self.assertEqual(str(times), text)
+        with self.assertRaises(AttributeError):
+            refold.Timings().total = 1  # type: ignore[misc]
+
+
 class SnapshotTest(TestCase):
     DOCUMENT = {
         "_id": "an-id",
@@ -646,10 +976,7 @@ class OwnershipTest(TestCase):
 
     def settle(self) -> None:
         """Frees unreachable objects. A helper thread may outlive a wait that an exception ended."""
-        for thread in threading.enumerate():
-            if thread.name == "refold":
-                thread.join(PATIENCE)
-                self.assertFalse(thread.is_alive())
+        await_helpers()
         gc.collect()
 
     def test_execution_is_freed_with_its_last_reference(self) -> None:
@@ -870,8 +1197,12 @@ print("done")
         self.assertEqual(self.ends(self.start(program), 0, "done\nactive calls: 0\n"), "")
 
     def run_module(self, *arguments: str, **environment: str) -> tuple[int, str, str]:
-        ended = subprocess.run(
-            [sys.executable, "-m", "refold", *arguments],
+        ended = self.run_program("-m", "refold", *arguments, **environment)
+        return ended.returncode, ended.stdout, ended.stderr
+
+    def run_program(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *arguments],
             cwd=HERE,
             env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
@@ -879,11 +1210,12 @@ print("done")
             text=True,
             timeout=PATIENCE,
         )
-        return ended.returncode, ended.stdout, ended.stderr
 
     def test_module_prints_an_execution(self) -> None:
         expected = "Execution for workflow 6a106ba44480b80424a65289: COMPLETED, 100 %\n  Start: Success, 403 ms\n"
-        self.assertEqual(self.run_module(DOCUMENTED), (0, expected, ""))
+        status, out, err = self.run_module(DOCUMENTED)
+        self.assertEqual((status, err), (0, ""))
+        self.assertRegex(out, rf"\A{expected}fetched in [\d.]+ ms \(connect .*\), attempts 1\n\Z")
         status, out, err = self.run_module("errored")
         self.assertEqual((status, err), (0, ""))
         self.assertIn("Errored", out)
@@ -921,7 +1253,7 @@ print("done")
             ended = subprocess.run(
                 [sys.executable, "get.py", *arguments], cwd=HERE, capture_output=True, text=True, timeout=PATIENCE
             )
-            self.assertEqual((ended.returncode, ended.stderr), (1, "usage: get.py EXECUTION_ID\n"))
+            self.assertEqual((ended.returncode, ended.stderr), (1, "usage: get.py [--verbose] EXECUTION_ID\n"))
 
     def test_get_replaces_what_the_terminal_lacks_and_absent_fields(self) -> None:
         for name, words in (("hostile-text", "?"), ("null-node-fields", "-: COMPLETED\n  -: - ")):
@@ -946,6 +1278,91 @@ print("done")
         status, out, err = self.run_module("--wait", "--timeout", "0.2", "stuck")
         self.assertEqual((status, out), (1, ""))
         self.assertIn("200 ms", err)
+
+    def test_module_reports_retries(self) -> None:
+        status, out, err = self.run_module("--wait", "flaky-module")
+        self.assertEqual(status, 0)
+        self.assertRegex(out, r"\nlast poll in [\d.]+ ms \(.*\), attempts [23]\n\Z")
+        self.assertRegex(err, r"\A(refold: WARNING call \d+ poll \d+ .*: attempt \d failed, retrying in .*\n)+\Z")
+
+    def test_programs_log_what_they_do(self) -> None:
+        for program in (["get.py"], ["-m", "refold"], ["-m", "refold", "--wait"]):
+            ended = self.run_program(*program, "--verbose", "completed", REFOLD_LOG="off")
+            self.assertEqual(ended.returncode, 0)
+            self.assertRegex(ended.stderr, r"(?m)^(refold: )?DEBUG call .* sent GET ")
+            ended = self.run_program(*program, "completed", REFOLD_LOG="info")
+            self.assertEqual(ended.returncode, 0)
+            self.assertRegex(ended.stderr, r"\A(refold INFO call .*\n)+\Z")
+
+    def test_log_of_environment_is_that_of_the_library(self) -> None:
+        program = """
+import logging, os
+logging.basicConfig(level=logging.DEBUG, format="%(name)s", stream=sys.stdout)
+client = refold.Client()
+client.get("completed")
+logging.getLogger("own").setLevel(logging.INFO)
+client = refold.Client(log=logging.getLogger("own"))
+client.get("completed")
+os.environ["REFOLD_LOG"] = "nonsense"
+try:
+    refold.Client()
+except refold.Error as error:
+    print(error.code_name)
+"""
+        with mock.patch.dict(os.environ, REFOLD_LOG="info"):
+            process = self.start(program)
+        err = self.ends(process, 0, "own\nINVALID_ARGUMENT\n")
+        self.assertRegex(err, r"\Arefold INFO call \d+ .*\n\Z")
+
+    def test_nothing_is_printed_without_logging(self) -> None:
+        program = "import logging\nprint(refold.Client(max_retries=9).get('flaky-silent').attempts > 1)"
+        self.assertEqual(self.ends(self.start(program), 0, "True\n"), "")
+
+    def test_failing_handlers_print_nothing(self) -> None:
+        program = """
+import logging
+def fail(record):
+    raise KeyError(record)
+logging.getLogger("refold").addFilter(fail)
+logging.getLogger("refold").setLevel(logging.DEBUG)
+client = refold.Client()
+print(client.get("completed").status, flush=True)
+thread = threading.Thread(target=lambda: print(client.get("completed").status))
+thread.start()
+thread.join()
+"""
+        self.assertEqual(self.ends(self.start(program), 0, "COMPLETED\n" * 2), "")
+
+    def test_ctrl_c_in_a_handler_ends_a_call(self) -> None:
+        program = """
+import logging
+def interrupt(record):
+    signal.raise_signal(signal.SIGINT)
+    return True
+logging.getLogger("refold").addFilter(interrupt)
+logging.getLogger("refold").setLevel(logging.DEBUG)
+client = refold.Client()
+"""
+        process = self.start(program + self.PROGRAM.format(call="client.wait('stuck')"))
+        self.assertEqual(self.ends(process, 0, "interrupted True\n"), "")
+
+    def test_interpreter_exits_during_logged_calls(self) -> None:
+        program = """
+import logging
+lines = threading.Semaphore(0)
+class Handler(logging.Handler):
+    def emit(self, record):
+        lines.release()
+logging.getLogger("refold").addHandler(Handler())
+logging.getLogger("refold").setLevel(logging.DEBUG)
+client = refold.Client(poll_interval=0.01)
+for _ in range(4):
+    threading.Thread(target=client.wait, args=("stuck",), daemon=True).start()
+for _ in range(100):
+    lines.acquire()
+print("done")
+"""
+        self.assertEqual(self.ends(self.start(program), 0, "done\n"), "")
 
     def test_module_reports_errors(self) -> None:
         self.assertEqual(self.run_module("no-such-id"), (1, "", "refold: Execution not found\n"))

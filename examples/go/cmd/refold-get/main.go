@@ -4,6 +4,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"flag"
 	"fmt"
 	"log"
 	"os"
@@ -12,14 +13,22 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 2 {
-		log.Fatal("usage: refold-get EXECUTION_ID")
+	verbose := flag.Bool("verbose", false, "log what the call does")
+	flag.Parse()
+	if flag.NArg() != 1 {
+		log.Fatal("usage: refold-get [-verbose] EXECUTION_ID")
 	}
-	client, err := refold.NewClientFromEnv() // REFOLD_API_KEY, REFOLD_LINKED_ACCOUNT_ID
+	var options []refold.Option
+	if *verbose {
+		options = append(options, refold.WithLog(refold.LogDebug, func(level refold.LogLevel, message string) {
+			log.Print(level, " ", refold.Printable(message))
+		}))
+	}
+	client, err := refold.NewClientFromEnv(options...) // REFOLD_API_KEY, REFOLD_LINKED_ACCOUNT_ID
 	if err != nil {
 		log.Fatal(refold.Printable(err.Error()))
 	}
-	execution, err := client.GetExecution(context.Background(), os.Args[1])
+	execution, err := client.GetExecution(context.Background(), flag.Arg(0))
 	if err != nil {
 		log.Fatal(refold.Printable(err.Error()))
 	}
@@ -32,6 +41,7 @@ func main() {
 		}
 		fmt.Fprintln(out, refold.Printable(line))
 	}
+	fmt.Fprintf(out, "fetched in %v, attempts %d\n", execution.Timings, execution.Attempts)
 	if err := out.Flush(); err != nil {
 		log.Fatal(err)
 	}

@@ -1,6 +1,9 @@
 // Command refold-watch prints the progress of an execution until it has ended, and then its nodes.
 //
-//	refold-watch [-timeout 5m] EXECUTION_ID
+//	refold-watch [-timeout 5m] [-verbose] EXECUTION_ID
+//
+// Retries and failed polls are reported on stderr; with -verbose, everything that the calls do. REFOLD_LOG selects another
+// level: see refold.NewClientFromEnv.
 //
 // Credentials come from the environment: REFOLD_API_KEY and REFOLD_LINKED_ACCOUNT_ID, or REFOLD_SESSION_TOKEN.
 //
@@ -23,8 +26,9 @@ import (
 
 func main() {
 	timeout := flag.Duration("timeout", time.Hour, "limit for the whole wait")
+	verbose := flag.Bool("verbose", false, "log what the calls do to stderr")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: refold-watch [-timeout 5m] EXECUTION_ID")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: refold-watch [-timeout 5m] [-verbose] EXECUTION_ID")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -34,7 +38,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	ctx, cancel := context.WithTimeout(ctx, *timeout)
-	execution, err := watch(ctx, flag.Arg(0))
+	execution, err := watch(ctx, flag.Arg(0), *verbose)
 	cancel()
 	stop()
 	switch {
@@ -53,8 +57,8 @@ func main() {
 	}
 }
 
-func watch(ctx context.Context, id string) (*refold.Execution, error) {
-	client, err := refold.NewClientFromEnv()
+func watch(ctx context.Context, id string, isVerbose bool) (*refold.Execution, error) {
+	client, err := refold.NewClientFromEnv(logOptions(isVerbose)...)
 	if err != nil {
 		return nil, err
 	}
@@ -70,13 +74,29 @@ func watch(ctx context.Context, id string) (*refold.Execution, error) {
 	})
 }
 
+func logOptions(isVerbose bool) []refold.Option {
+	level := refold.LogWarn
+	if isVerbose {
+		level = refold.LogDebug
+	} else if os.Getenv("REFOLD_LOG") != "" {
+		return nil
+	}
+	return []refold.Option{refold.WithLog(level, func(level refold.LogLevel, message string) {
+		fmt.Fprintf(os.Stderr, "refold-watch: %v %s\n", level, refold.Printable(message))
+	})}
+}
+
 func writeNodes(execution *refold.Execution) error {
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	for _, node := range execution.Nodes {
 		name, status := refold.Printable(node.Name), refold.Printable(node.Status)
 		fmt.Fprintf(table, "%s\t%s\t%s\n", name, status, describe(node.ExecutionTime))
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Printf("last poll in %v, attempts %d\n", execution.Timings, execution.Attempts)
+	return err
 }
 
 func describe(executionTime time.Duration) string {
