@@ -117,7 +117,7 @@
  *     call 1 connection 1 +401.377 ms: received HTTP/1.1 503 Service Unavailable
  *     call 1 connection 1 +401.420 ms: received content-length: 0
  *     call 1 connection 1 +401.511 ms: kept for the next call
- *     call 1 +401.630 ms: attempt 1 failed, retrying in 731 ms: HTTP 503 Service Unavailable from
+ *     call 1 +401.630 ms: attempt 1 failed, retrying in 731 ms: SERVICE_UNAVAILABLE (503), HTTP 503 from
  *         app.refold.ai:443 for execution run-7
  *     call 1 connection 1 +1132.802 ms: reused
  *     call 1 +1401.966 ms: execution run-7: OK, COMPLETED; attempts 2; total 1401.962 ms (resolve -,
@@ -128,8 +128,8 @@
  * no other call and no other connection of the process has, and with the time since the call began. These
  * are the lines, by level:
  *
- * - WARN, what passed by itself: "attempt N failed, retrying in T ms: REASON"; "poll failed, polling again
- *   in T ms: REASON"; "lost while idle, replaced by another connection".
+ * - WARN, what passed by itself: "attempt N failed, retrying in T ms: CODE, MESSAGE"; "poll failed, polling again
+ *   in T ms: CODE, MESSAGE"; "lost while idle, replaced by another connection".
  * - INFO, the end of each call and of each poll of a wait: the last line above. A failure has the name and
  *   the number of its code instead of OK and the status, and its message at the end. Times are in
  *   milliseconds, and "-" for a part that was not gone through. The bytes received include the header.
@@ -713,8 +713,8 @@ void refold_options_set_allow_plaintext(refold_options *options, bool allow);
  * Values are secrets: they are wiped like an API key, and redacted where a server echoes one, unless it is
  * shorter than four bytes.
  *
- * \param name   The name: letters, digits and the characters !#$%&'*+-.^_`|~. NULL, with a NULL value,
- *               removes all fields.
+ * \param name   The name: letters, digits, hyphens, and the other characters of a token (RFC 9110, 5.6.2).
+ *               NULL, with a NULL value, removes all fields.
  * \param value  The value, without control characters except for tabs, or NULL to remove the field. Blanks
  *               around it are not sent.
  */

@@ -233,8 +233,11 @@ impl<T: Transport> Client<T> {
             let random = (self.random)();
             let pause = pause_before_retry(&error, *attempts, self.max_retries, context.remaining(), random);
             let Some(pause) = pause else { return Err(error) };
-            let reason = || Reason(error.code(), error.message());
-            context.warn(|| Event::Retry { attempt: *attempts, reason: reason(), pause });
+            context.warn(|| Event::Retry {
+                attempt: *attempts,
+                reason: Reason(error.code(), error.message()),
+                pause,
+            });
             context.pause(pause).map_err(|why| self.interrupted(why, Phase::Backoff))?;
         }
     }
@@ -347,10 +350,12 @@ impl<T: Transport> Client<T> {
                 }
                 Err(error) => match schedule.after_failure(&error) {
                     Some(pause) => {
-                        if context.remaining().is_none_or(|remaining| pause < remaining) {
-                            let reason = || Reason(error.code(), error.message());
-                            context.warn(|| Event::PollFailed { reason: reason(), pause });
-                        }
+                        let is_in_time =
+                            |pause: &Duration| context.remaining().is_none_or(|remaining| *pause < remaining);
+                        context.warn(|| Event::PollFailed {
+                            reason: Reason(error.code(), error.message()),
+                            pause: Some(pause).filter(is_in_time),
+                        });
                         state.record_failure(error);
                         pause
                     }

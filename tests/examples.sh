@@ -174,7 +174,7 @@ reports_retries() {
     shift
     runs 1 "$@" && head -n 1 "$kept/err" | grep -qE "^$pattern"
 }
-check "watch_execution reports a failed poll" reports_retries "watch_execution: poll failed, polling again in [0-9]+ ms: " \
+check "watch_execution reports a failed poll" reports_retries "watch_execution: poll failed, no time for another: TOO_MANY_REQUESTS \(429\), " \
     watch_execution --timeout 1 rate-limited-61
 REFOLD_LOG=warn check "REFOLD_LOG replaces the reports of retries" reports_retries "refold WARN call 1 poll 1 .*poll failed" \
     watch_execution --timeout 1 rate-limited-61
@@ -197,7 +197,7 @@ retries() {
     stop_sandbox_at_exit
     wait "$watching" && grep -aq COMPLETED "$kept/out" && ! grep -a "lost while idle" "$kept/out"
 }
-retry="watch_execution: attempt 1 failed, retrying in [0-9]* ms: could not connect to 127.0.0.1:[0-9]*: connection refused"
+retry="watch_execution: attempt 1 failed, retrying in [0-9]* ms: CONNECT (-5), could not connect to 127.0.0.1:[0-9]*: connection refused"
 check "watch_execution outlives its server" retries watch_execution running-in-a-pipe
 check "a retry is a line of its own in a pipe" grep -qx "$retry" "$kept/out"
 check "a retry is reported in a pipe without escape sequences" is_harmless "$kept/out"

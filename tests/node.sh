@@ -87,7 +87,7 @@ check "watch.js prints the final status" grep -q ": COMPLETED, 100 %$" "$kept/ou
 check "watch.js prints the nodes" grep -q "Wait for approval" "$kept/out"
 check "watch.js exits with 3 for a failed run" runs 3 node "$work/package/watch.js" errored
 check "watch.js waits in spite of a failure" runs 0 node "$work/package/watch.js" flaky-program
-check "watch.js reports that an attempt is retried" grep -q "^refold WARN .*attempt 1 failed, retrying in [0-9]* ms: Something" "$kept/err"
+check "watch.js reports that an attempt is retried" grep -q "^refold WARN .*attempt 1 failed, retrying in [0-9]* ms: [A-Z_]* ([0-9]*), Something" "$kept/err"
 check "watch.js keeps its progress apart" logs_only
 check "watch.js logs no more than that" logs_no_more
 REFOLD_LOG=INFO check "watch.js respects REFOLD_LOG" runs 0 node "$work/package/watch.js" completed

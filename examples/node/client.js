@@ -172,8 +172,10 @@ export class Client {
                 }
                 const length = execution ? schedule.afterSnapshot(execution) : schedule.afterFailure(error);
                 if (error) {
-                    const next = `polling again in ${Math.floor(length)} ms: ${quote(error)}`;
-                    this.#log?.warn(`wait for ${id} +${elapsed().toFixed(3)} ms: poll failed, ${next}`);
+                    const isInTime = !timeoutMs || elapsed() + length < timeoutMs;
+                    const next = isInTime ? `polling again in ${Math.floor(length)} ms` : 'no time for another';
+                    const reason = `${error.kind} (${error.code}), ${quote(error)}`;
+                    this.#log?.warn(`wait for ${id} +${elapsed().toFixed(3)} ms: poll failed, ${next}: ${reason}`);
                 }
                 await pause(length, limited.signal);
             }

@@ -514,7 +514,7 @@ class LogTest(TestCase):
                 for logged, pattern in (
                     (number < 1, r"DEBUG call \d+ connection \d+ \+[\d.]+ ms: received HTTP/1.1 200 OK\n"),
                     (number < 2, r"INFO call \d+ [^:]*: execution an-id: OK, COMPLETED; attempts 2; "),
-                    (number < 3, r"WARNING call \d+ [^:]*: attempt 1 failed, retrying in 0 ms: HTTP 503 "),
+                    (number < 3, r"WARNING call \d+ [^:]*: attempt 1 failed, retrying in 0 ms: SERVICE_UNAVAILABLE \(503\), HTTP 503 "),
                 ):
                     self.assertEqual(bool(re.search("(?m)^" + pattern, lines.text)), logged, (pattern, lines.text))
 

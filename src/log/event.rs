@@ -103,12 +103,12 @@ pub enum Event<'a> {
         /// The pause before the next one.
         pause: Duration,
     },
-    /// A failed poll is followed by another one.
+    /// A poll has failed, and the wait goes on.
     PollFailed {
         /// Why it failed.
         reason: Reason<'a>,
-        /// The pause before the next one.
-        pause: Duration,
+        /// The pause before the next one, or `None` if the wait ends during it.
+        pause: Option<Duration>,
     },
     /// The connection was lost while it was idle.
     LostWhileIdle,
@@ -151,8 +151,11 @@ impl Display for Event<'_> {
             Event::Retry { attempt, reason, pause } => {
                 write!(f, "attempt {attempt} failed, retrying in {} ms: {reason}", pause.as_millis())
             }
-            Event::PollFailed { reason, pause } => {
+            Event::PollFailed { reason, pause: Some(pause) } => {
                 write!(f, "poll failed, polling again in {} ms: {reason}", pause.as_millis())
+            }
+            Event::PollFailed { reason, pause: None } => {
+                write!(f, "poll failed, no time for another: {reason}")
             }
             Event::LostWhileIdle => f.write_str("lost while idle, replaced by another connection"),
         }
@@ -406,8 +409,12 @@ mod tests {
                 "attempt 1 failed, retrying in 812 ms: SERVICE_UNAVAILABLE (503), no",
             ),
             (
-                Event::PollFailed { reason: Reason(-7, "lost".into()), pause: Duration::from_secs(2) },
+                Event::PollFailed { reason: Reason(-7, "lost".into()), pause: Some(Duration::from_secs(2)) },
                 "poll failed, polling again in 2000 ms: TRANSPORT (-7), lost",
+            ),
+            (
+                Event::PollFailed { reason: Reason(-3, "late".into()), pause: None },
+                "poll failed, no time for another: TIMEOUT (-3), late",
             ),
             (Event::LostWhileIdle, "lost while idle, replaced by another connection"),
         ];

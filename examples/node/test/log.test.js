@@ -107,7 +107,7 @@ test('a failed poll of a wait is logged', async () => {
     const { client, lines } = loggingClient({ logLevel: 'warn' });
     await assert.rejects(client.waitExecution('error-503'), failure(Code.SERVICE_UNAVAILABLE));
     const polls = lines.map(({ level, message }) => `${level} ${message.replace(/\+\d+\.\d{3} ms/, '+')}`);
-    const reason = 'Something went wrong';
+    const reason = 'SERVICE_UNAVAILABLE (503), Something went wrong';
     const pauses = [40, 80, 160, 200, 200];
     assert.deepEqual(
         polls,
