@@ -1225,8 +1225,8 @@ uint32_t refold_execution_attempts(const refold_execution *execution);
  *
  * This is the header field x-request-id of the response.
  *
- * \return A string that is valid until the execution is freed; NULL if the response has no such field or one
- *         that is not UTF-8, for an execution made from text, and if `execution` is NULL.
+ * \return A string that is valid until the execution is freed; NULL if the response has no such field, an
+ *         empty one or one that is not UTF-8, for an execution made from text, and if `execution` is NULL.
  */
 const char *refold_execution_request_id(const refold_execution *execution);
 
