@@ -20,7 +20,6 @@ static const char *const secrets[] = {
     /* Passwords of proxies, as such, in a URL and in the header: */
     "hush-hush",
     "dXNlcjpodXNoLWh1c2g=", /* user:hush-hush */
-    "the password",
     "the%20password",
     "dXNlcjp0aGUgcGFzc3dvcmQ=", /* user:the password */
     "p@ss:w/rd%",
