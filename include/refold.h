@@ -128,8 +128,9 @@
  * no other call and no other connection of the process has, and with the time since the call began. These
  * are the lines, by level:
  *
- * - WARN, what passed by itself: "attempt N failed, retrying in T ms: CODE, MESSAGE"; "poll failed, polling again
- *   in T ms: CODE, MESSAGE"; "lost while idle, replaced by another connection".
+ * - WARN, what passed by itself: "attempt N failed, retrying in T ms: CODE, MESSAGE"; "poll failed, polling
+ *   again in T ms: CODE, MESSAGE" or, if the wait ends before that, "poll failed, no time for another: CODE,
+ *   MESSAGE"; "lost while idle, replaced by another connection".
  * - INFO, the end of each call and of each poll of a wait: the last line above. A failure has the name and
  *   the number of its code instead of OK and the status, and its message at the end. Times are in
  *   milliseconds, and "-" for a part that was not gone through. The bytes received include the header.
@@ -258,7 +259,8 @@
  *   up (cgo.Handle, GCHandle) rather than the address of an object that a collector may move. If your
  *   language does not support callbacks, poll with refold_get_execution() and pause in your own code. The
  *   function set by refold_options_set_log() runs on the threads that make calls, several at once. Keep it
- *   alive until the client is freed and its last call has returned.
+ *   alive until the client is freed and its last call has returned. Calls that it makes on the same thread
+ *   are not logged; a binding that moves calls to other threads has to prevent the recursion itself.
  * - Signals: Interpreters run signal handlers on one thread, and only after C has returned, so Ctrl-C would
  *   have to wait for the call. Make calls of that thread on a helper thread, wait for it in your language,
  *   and trigger the token if that wait is interrupted. Let the helper thread block all signals but those
@@ -1292,8 +1294,8 @@ uint32_t refold_execution_attempts(const refold_execution *execution);
  *
  * This is the header field x-request-id of the response.
  *
- * \return A string that is valid until the execution is freed; NULL if the response has no such field or one
- *         that is not UTF-8, for an execution made from text, and if `execution` is NULL.
+ * \return A string that is valid until the execution is freed; NULL if the response has no such field, an
+ *         empty one or one that is not UTF-8, for an execution made from text, and if `execution` is NULL.
  */
 const char *refold_execution_request_id(const refold_execution *execution);
 

@@ -35,7 +35,7 @@ need_file /usr/include/zlib.h zlib1g-dev || exit 1
 without_address='allocations fork host memory secrets'
 
 # These share objects between threads.
-with_thread='cancel lifetimes requests reuse snapshot waiting'
+with_thread='cancel lifetimes log requests reuse snapshot waiting'
 
 root=$(pwd)
 host=$(rustc -vV | sed -n 's/^host: //p')
@@ -84,11 +84,13 @@ is_silent() {
     "$root/target/sanitizers/$1/defects" >"$report" 2>&1 && ! [ -s "$report" ]
 }
 
-# run SANITIZER PROGRAM[:TEST...]...: runs the programs and adds their results up.
+# run SANITIZER PROGRAM[:TEST...]...: runs the programs and adds their results up. With ThreadSanitizer, they log.
 run() {
     work=$root/target/sanitizers/$1
+    logs=0
+    [ "$1" = address ] || logs=1
     shift
-    OUT=$work/ctests sh tests/support/run_c.sh "$@" >"$work/results"
+    CHECK_LOG=$logs OUT=$work/ctests sh tests/support/run_c.sh "$@" >"$work/results"
     sed '$d' "$work/results"
     counts=$(sed -n '$s/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$work/results")
     [ -n "$counts" ] || counts='0 1'

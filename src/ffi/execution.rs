@@ -291,8 +291,8 @@ pub unsafe extern "C" fn refold_execution_attempts(execution: *const refold_exec
 ///
 /// This is the header field x-request-id of the response.
 ///
-/// \return A string that is valid until the execution is freed; NULL if the response has no such field or one
-///         that is not UTF-8, for an execution made from text, and if `execution` is NULL.
+/// \return A string that is valid until the execution is freed; NULL if the response has no such field, an
+///         empty one or one that is not UTF-8, for an execution made from text, and if `execution` is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_execution_request_id(execution: *const refold_execution) -> *const c_char {
     // SAFETY: the header's contract with C.

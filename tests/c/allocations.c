@@ -181,6 +181,7 @@ static const void *make_client(const struct operation *operation, const struct s
                                const struct bytes *text) {
     (void)text;
     refold_options *options = test_options(server_url(server));
+    refold_options_set_log(options, REFOLD_LOG_OFF, NULL, NULL);
     if (operation->secure)
         refold_options_set_ca_file(options, certificate_path("ca.pem"));
     if (operation->poll_interval_ms > 0)

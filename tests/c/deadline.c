@@ -5,6 +5,7 @@
 #include "client.h"
 #include "clock.h"
 #include "gzip.h"
+#include "logs.h"
 #include "lookup.h"
 #include "phases.h"
 
@@ -433,6 +434,7 @@ TEST(zero_is_no_timeout_and_the_default_is_30_seconds) {
             serve(&(struct server_options){.handler = respond_when_released, .data = reached});
         refold_options *options = refold_options_new();
         refold_options_set_api_key(options, TEST_KEY, TEST_ACCOUNT);
+        check_log(options);
         refold_options_set_base_url(options, server_url(server));
         if (rows[i].timeout_ms != UNSET)
             refold_options_set_timeout_ms(options, rows[i].timeout_ms);

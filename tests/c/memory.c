@@ -2,6 +2,7 @@
  * limit. */
 #define _GNU_SOURCE
 #include "client.h"
+#include "logs.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,18 +41,22 @@ static pid_t fork_into(FILE *errors, refold_client *client, int64_t more) {
 /* A large response without an execution must not abort the process or make it print, however little memory is
  * left to describe the problem. */
 TEST(huge_nonsense_in_little_memory_does_not_abort) {
-    enum { LARGE = 60000000, TEXTS = 3 };
+    enum { LARGE = 60000000, TEXTS = 4 };
     static const struct {
         const char *name, *part;
-    } texts[TEXTS] = {
-        {"[", "["}, {"the key", "text " TEST_KEY "\n"}, {"strings with the key", "\"" TEST_KEY "\","}};
+    } texts[TEXTS] = {{"[", "["},
+                      {"the key", "text " TEST_KEY "\n"},
+                      {"strings with the key", "\"" TEST_KEY "\","},
+                      {"values of a header field", "text " TEST_HEADER_VALUE "\n"}};
     static const int64_t headroom_bytes[] = {70000000, 100000000, 140000000, 300000000};
     for (size_t i = 0; i < TEXTS * COUNT(headroom_bytes); i++) {
         const char *part = texts[i / COUNT(headroom_bytes)].part;
         int64_t more = headroom_bytes[i % COUNT(headroom_bytes)];
         char *body = repeated(part, LARGE / strlen(part));
         struct server *server = serve_body(body);
-        refold_client *client = client_to(server);
+        refold_options *options = test_options(server_url(server));
+        refold_options_set_header(options, "X-Custom", TEST_HEADER_VALUE);
+        refold_client *client = client_of(options);
         FILE *errors = tmpfile();
         REQUIRE(errors != NULL);
         check_case("%s, %d MB more", texts[i / COUNT(headroom_bytes)].name, (int)(more / 1000000));

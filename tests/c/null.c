@@ -1,5 +1,5 @@
 /* Any pointer may be NULL: objects then read as empty, calls fail with INVALID_ARGUMENT, and free does
- * nothing. Covers all 83 functions, with NULL for every pointer and out-of-range values for all other
+ * nothing. Covers all 89 functions, with NULL for every pointer and out-of-range values for all other
  * arguments. */
 #include "client.h"
 
@@ -27,6 +27,12 @@ TEST(states_out_of_range_are_unknown) {
     }
 }
 
+static void ignore_line(refold_log_level level, const char *message, void *user_data) {
+    (void)level;
+    (void)message;
+    (void)user_data;
+}
+
 TEST(options_may_be_null) {
     refold_options_set_api_key(NULL, "key", "account");
     refold_options_set_api_key(NULL, NULL, NULL);
@@ -48,6 +54,12 @@ TEST(options_may_be_null) {
     refold_options_set_user_agent(NULL, "product");
     refold_options_set_user_agent(NULL, NULL);
     refold_options_set_allow_plaintext(NULL, true);
+    refold_options_set_header(NULL, "name", "value");
+    refold_options_set_header(NULL, "name", NULL);
+    refold_options_set_header(NULL, NULL, "value");
+    refold_options_set_header(NULL, NULL, NULL);
+    refold_options_set_log(NULL, REFOLD_LOG_DEBUG, ignore_line, NULL);
+    refold_options_set_log(NULL, INT32_MIN, NULL, NULL);
     refold_options_free(NULL);
 }
 
@@ -60,6 +72,11 @@ TEST(null_restores_every_default) {
     refold_options_set_ca_pem(options, NULL, 0);
     refold_options_set_ca_pem(options, NULL, SIZE_MAX);
     refold_options_set_user_agent(options, NULL);
+    refold_options_set_header(options, NULL, NULL);
+    refold_options_set_header(options, "name", NULL);
+    refold_options_set_header(options, "", NULL);
+    refold_options_set_log(options, REFOLD_LOG_DEBUG, NULL, NULL);
+    refold_options_set_log(options, REFOLD_LOG_OFF, ignore_line, NULL);
     refold_client_free(client_of(options));
 }
 
@@ -200,6 +217,14 @@ TEST(parsing_null_is_an_invalid_argument) {
     refold_execution_free(execution);
 }
 
+static const refold_timing timings[] = {
+    INT32_MIN, -1, REFOLD_TIMING_TOTAL, REFOLD_TIMING_RESOLVE, REFOLD_TIMING_TRANSFER, 6, 256, INT32_MAX};
+
+static void check_no_time_of_error(const refold_error *error) {
+    for (size_t i = 0; i < COUNT(timings); i++)
+        CHECK_INT(refold_error_timing_us(error, timings[i]), -1);
+}
+
 TEST(a_null_error_has_empty_values) {
     size_t length = 77;
     refold_error_free(NULL);
@@ -215,6 +240,7 @@ TEST(a_null_error_has_empty_values) {
     CHECK_INT(refold_error_retry_after_ms(NULL), -1);
     CHECK(!refold_error_is_retryable(NULL));
     CHECK_INT(refold_error_attempts(NULL), 0);
+    check_no_time_of_error(NULL);
     CHECK(refold_error_cause(NULL) == NULL);
     CHECK(refold_error_cause(refold_error_cause(NULL)) == NULL);
 }
@@ -233,6 +259,7 @@ TEST(an_error_without_a_response_has_no_response_values) {
     CHECK_INT(refold_error_retry_after_ms(error), -1);
     CHECK(!refold_error_is_retryable(error));
     CHECK_INT(refold_error_attempts(error), 0);
+    check_no_time_of_error(error);
     CHECK(refold_error_cause(error) == NULL);
     refold_error_free(error);
 }
@@ -248,6 +275,10 @@ static void check_empty_execution(const refold_execution *execution) {
     CHECK_STR(refold_execution_linked_account_id(execution), NULL);
     CHECK_STR(refold_execution_created_at(execution), NULL);
     CHECK_STR(refold_execution_updated_at(execution), NULL);
+    CHECK_INT(refold_execution_attempts(execution), 0);
+    CHECK_STR(refold_execution_request_id(execution), NULL);
+    for (size_t i = 0; i < COUNT(timings); i++)
+        CHECK_INT(refold_execution_timing_us(execution, timings[i]), -1);
     CHECK_INT(refold_execution_node_count(execution), 0);
     CHECK(refold_execution_node(execution, 0) == NULL);
     CHECK(refold_execution_node(execution, SIZE_MAX) == NULL);

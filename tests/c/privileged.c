@@ -5,8 +5,10 @@
 
 #include <dlfcn.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
+#include <unistd.h>
 
 static atomic_bool is_privileged;
 static atomic_int lookups;
@@ -51,4 +53,42 @@ TEST(credential_variables_are_ignored_with_privileges) {
     refold_client_free(client_of(refold_options_new_from_env()));
     unsetenv("REFOLD_API_KEY");
     unsetenv("REFOLD_LINKED_ACCOUNT_ID");
+}
+
+/* Makes a call with options from the environment; returns how many bytes it wrote to standard error. */
+static long bytes_logged(struct server *server) {
+    FILE *errors = tmpfile();
+    int before = dup(STDERR_FILENO);
+    if (errors == NULL || before < 0)
+        abort();
+    dup2(fileno(errors), STDERR_FILENO);
+    refold_options *options = refold_options_new_from_env();
+    refold_options_set_api_key(options, TEST_KEY, TEST_ACCOUNT);
+    refold_options_set_base_url(options, server_url(server));
+    refold_client *client = client_of(options);
+    CHECK_INT(get_code(client), REFOLD_OK);
+    refold_client_free(client);
+    dup2(before, STDERR_FILENO);
+    close(before);
+    long length = lseek(fileno(errors), 0, SEEK_END);
+    fclose(errors);
+    return length;
+}
+
+TEST(the_log_variable_is_ignored_with_privileges) {
+    struct server *server = serve_body(COMPLETED);
+    setenv("REFOLD_LOG", "debug", 1);
+    is_privileged = true;
+    CHECK_INT(bytes_logged(server), 0);
+    is_privileged = false;
+    CHECK(bytes_logged(server) > 0);
+    poison("REFOLD_LOG");
+    is_privileged = true;
+    CHECK_INT(bytes_logged(server), 0);
+    is_privileged = false;
+    refold_options *options = refold_options_new_from_env();
+    refold_options_set_api_key(options, TEST_KEY, TEST_ACCOUNT);
+    EXPECT_ERROR(client_error(options), REFOLD_ERROR_INVALID_ARGUMENT, "REFOLD_LOG");
+    unsetenv("REFOLD_LOG");
+    server_stop(server);
 }

@@ -1,6 +1,7 @@
 /* Retries: which failures are retried, how often, and after which pause. Slow cases run concurrently. */
 #define _GNU_SOURCE
 #include "client.h"
+#include "logs.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -88,6 +89,7 @@ TEST(two_retries_are_the_default) {
     struct server *server = serve_responses(1, &(struct response){.status = 503, .headers = AT_ONCE});
     refold_options *options = refold_options_new();
     refold_options_set_api_key(options, TEST_KEY, TEST_ACCOUNT);
+    check_log(options);
     refold_options_set_base_url(options, server_url(server));
     refold_client *client = client_of(options);
     CHECK_INT(get_code(client), 503);

@@ -668,7 +668,10 @@ static void make_traced_calls(bool secure) {
                 "23\r\n\r\n" COMPLETED};
     struct server *server = serve(&(struct server_options){
         .responses = &response, .response_count = 1, .certificate = secure ? "good" : NULL});
-    refold_client *client = trusting_client(server);
+    refold_options *options = test_options(server_url(server));
+    refold_options_set_ca_file(options, certificate_path("ca.pem"));
+    refold_options_set_log(options, REFOLD_LOG_OFF, NULL, NULL);
+    refold_client *client = client_of(options);
     refold_cancel *cancel = refold_cancel_new();
     int failed = 0;
     for (int i = 0; i < WARM_UP + TRACED; i++) {

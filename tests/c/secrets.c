@@ -11,13 +11,14 @@
 
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 /* Secrets ------------------------------------------------------------------------------------------------ */
 
-enum secret { KEY, OLD_TOKEN, TOKEN, PASSWORD, BAD_PASSWORD, SECRETS };
+enum secret { KEY, OLD_TOKEN, TOKEN, PASSWORD, BAD_PASSWORD, OLD_HEADER, HEADER, SECRETS };
 enum { SECRET_LENGTH = 40, MASK = 0x80 };
 
 /* Each round has other secrets, so that remains of one round are not found in the next. */
@@ -151,7 +152,8 @@ static int copies_of(struct needle needle) {
 #define CHECK_FOUND(needle) ((void)(check_in_valgrind() || CHECK(copies_of(needle) > 0)))
 
 static void check_none_is_left(void) {
-    static const char *const names[] = {"key", "old token", "token", "password", "bad password"};
+    static const char *const names[] = {"key",          "old token",        "token",       "password",
+                                        "bad password", "old header value", "header value"};
     if (check_in_valgrind())
         return;
     for (int secret = 0; secret < SECRETS; secret++) {
@@ -200,6 +202,11 @@ static const char *sent_secret(struct exchange *exchange) {
     return key != NULL ? key : token != NULL ? token + strlen("Bearer ") : "nothing";
 }
 
+static const char *sent_header(struct exchange *exchange) {
+    const char *value = head_value(exchange_head(exchange), "x-custom");
+    return value == NULL ? "nothing" : value;
+}
+
 /* The content of a JSON string, with all bytes escaped or only those that must be; freed by the caller. */
 static char *json_text(const char *text, bool escape_all) {
     char *json = calloc(1, 6 * strlen(text) + 1);
@@ -218,12 +225,14 @@ static char *echo(struct exchange *exchange, bool escape_all) {
     if (script->proxy != NO_PROXY)
         compute_secret(PASSWORD, &password);
     char *secret = json_text(sent_secret(exchange), escape_all), *word = json_text(password.text, escape_all);
+    char *header = json_text(sent_header(exchange), escape_all);
     char *body = text_of(
         "{\"message\": \"no <%s>, no <%s>\", \"error_code\": \"<%s>\", \"http_error_type\": \"<%s>\", "
-        "\"request_id\": \"<%s>\", \"more\": [\"<%s>\", {\"<%s>\": 1}]}",
-        secret, word, secret, secret, secret, secret, secret);
+        "\"request_id\": \"<%s>\", \"more\": [\"<%s>\", {\"<%s>\": 1}], \"header\": \"<%s>\"}",
+        secret, word, secret, secret, secret, secret, secret, header);
     free(secret);
     free(word);
+    free(header);
     return body;
 }
 
@@ -296,7 +305,8 @@ static void respond(struct exchange *exchange) {
         exchange_respond(exchange,
                          &(struct response){.status = 404, .body = body, .is_cut = true, .cut = 130});
     else {
-        headers = text_of("x-request-id: <%s>\r\nRetry-After: 0\r\n", sent_secret(exchange));
+        headers = text_of("x-request-id: <%s>\r\nRetry-After: 0\r\nx-echo: <%s>, <%s>\r\n",
+                          sent_secret(exchange), sent_header(exchange), sent_secret(exchange));
         exchange_respond(exchange, &(struct response){.status = behavior == UNAVAILABLE_ECHO ? 503 : 404,
                                                       .headers = headers,
                                                       .body = behavior == ECHO_IN_HEADER ? "{}" : body});
@@ -358,6 +368,13 @@ static void set_token(refold_options *options, enum secret which) {
     wipe(&token, sizeof token);
 }
 
+static void set_header(refold_options *options, enum secret which) {
+    struct secret_text value;
+    compute_secret(which, &value);
+    refold_options_set_header(options, "X-Custom", value.text);
+    wipe(&value, sizeof value);
+}
+
 static void replace_token(const refold_client *client, enum secret which) {
     struct secret_text token;
     compute_secret(which, &token);
@@ -389,6 +406,15 @@ static void check_has_no_secret(const char *text) {
     CHECK_INT(text == NULL ? 0 : count_in((const unsigned char *)text, strlen(text), &needle), 0);
 }
 
+static atomic_int logged_lines;
+
+static void check_line(refold_log_level level, const char *message, void *unused) {
+    (void)level;
+    (void)unused;
+    logged_lines++;
+    check_has_no_secret(message);
+}
+
 static void check_error_has_no_secret(const refold_error *error) {
     check_has_no_secret(refold_error_message(error));
     check_has_no_secret(refold_error_api_code(error));
@@ -403,6 +429,7 @@ struct scenario {
     bool has_token;
     enum proxy_kind proxy;
     bool is_followed;
+    bool is_unlogged; /* otherwise, calls log at the level DEBUG */
 };
 
 static void call(const refold_client *client, const struct scenario *scenario) {
@@ -419,7 +446,7 @@ static void call(const refold_client *client, const struct scenario *scenario) {
         CHECK_STR(refold_error_api_code(error), "<***>");
         CHECK_STR(refold_error_http_error_type(error), "<***>");
         CHECK_STR(refold_error_request_id(error), "<***>");
-        CHECK_CONTAINS(refold_error_body(error, NULL), "[\"<***>\", {\"<***>\": 1}]");
+        CHECK_CONTAINS(refold_error_body(error, NULL), "[\"<***>\", {\"<***>\": 1}], \"header\": \"<***>\"}");
     } else if (behavior == LARGE_ECHO || behavior == LARGE_GZIP_ECHO) {
         CHECK_CONTAINS(refold_error_message(error), "<***>\n<***>");
         CHECK_CONTAINS(refold_error_body(error, NULL), "<***>\\n<***>");
@@ -439,6 +466,8 @@ static refold_options *options_for(const struct peers *peers, bool has_token, en
         set_token(options, OLD_TOKEN);
     else
         set_key(options);
+    set_header(options, OLD_HEADER); /* replaced below */
+    set_header(options, HEADER);
     if (proxy != NO_PROXY) {
         set_proxy(options, proxy, peers->proxy, BAD_PASSWORD); /* replaced below */
         set_proxy(options, proxy, peers->proxy, PASSWORD);
@@ -455,6 +484,9 @@ static void check_scenario(const struct scenario *scenario) {
     refold_options *options = options_for(&peers, scenario->has_token, scenario->proxy);
     if (scenario->behavior == SILENCE)
         refold_options_set_timeout_ms(options, 100);
+    if (!scenario->is_unlogged)
+        refold_options_set_log(options, REFOLD_LOG_DEBUG, check_line, NULL);
+    logged_lines = 0;
     if (scenario->behavior != UNAVAILABLE_ECHO && scenario->behavior != UNAVAILABLE)
         refold_options_set_max_retries(options, 0);
     refold_error *error = NULL;
@@ -471,10 +503,21 @@ static void check_scenario(const struct scenario *scenario) {
     CHECK_FOUND(needle_of(scenario->has_token ? TOKEN : KEY));
     if (scenario->proxy != NO_PROXY)
         CHECK_FOUND(needle_of(PASSWORD));
+    CHECK_FOUND(needle_of(HEADER));
+    CHECK_GONE(needle_of(OLD_HEADER));
     CHECK_GONE(needle_of(BAD_PASSWORD));
+    CHECK_INT(logged_lines > 0, !scenario->is_unlogged);
     refold_client_free(client);
     check_none_is_left();
     remote_stop(peers.remote);
+}
+
+/* Without a log, other code redacts and frees what a server sends. */
+TEST(no_secret_remains_without_a_log) {
+    static const enum behavior behaviors[] = {SUCCESS, UNAVAILABLE, ECHO, COMPRESSED_ECHO, NOT_AN_EXECUTION};
+    for (size_t i = 0; i < COUNT(behaviors); i++)
+        check_scenario(&(struct scenario){
+            .behavior = behaviors[i], .is_secure = i % 2 == 0, .has_token = true, .is_unlogged = true});
 }
 
 TEST(no_secret_remains_in_memory) {
@@ -518,9 +561,13 @@ TEST(freed_options_leave_no_secret) {
     set_token(options, TOKEN);
     set_proxy(options, HTTP_PROXY, "127.0.0.1:1", BAD_PASSWORD);
     set_proxy(options, HTTP_PROXY, "127.0.0.1:1", PASSWORD);
+    set_header(options, OLD_HEADER);
+    set_header(options, HEADER);
     CHECK_GONE(needle_of(OLD_TOKEN));
     CHECK_GONE(needle_of(BAD_PASSWORD));
+    CHECK_GONE(needle_of(OLD_HEADER));
     CHECK_FOUND(needle_of(TOKEN));
+    CHECK_FOUND(needle_of(HEADER));
     refold_error *error = NULL;
     CHECK(refold_client_new(options, &error) == NULL);
     check_error_has_no_secret(error);
@@ -531,7 +578,14 @@ TEST(freed_options_leave_no_secret) {
     CHECK_GONE(needle_of(TOKEN));
     refold_options_set_proxy(options, NULL);
     CHECK_GONE(needle_of(PASSWORD));
+    refold_options_set_header(options, "x-custom", NULL);
+    CHECK_GONE(needle_of(HEADER));
+    set_header(options, HEADER);
+    refold_options_set_header(options, NULL, NULL);
+    CHECK_GONE(needle_of(HEADER));
     set_key(options);
+    set_header(options, HEADER);
+    refold_options_set_header(options, "Host", "refused");
     set_proxy(options, HTTP_PROXY, "no host", PASSWORD);
     CHECK(refold_client_new(options, &error) == NULL);
     check_error_has_no_secret(error);
@@ -587,6 +641,8 @@ TEST(failures_leave_no_secret) {
         refold_options *options = refold_options_new();
         check_case("failure %d", i);
         set_key(options);
+        set_header(options, HEADER);
+        refold_options_set_log(options, REFOLD_LOG_DEBUG, check_line, NULL);
         refold_options_set_base_url(options, i == 2 ? "https://127.0.0.1:1" : peers.server);
         refold_options_set_max_retries(options, i == 2 ? 1 : 0);
         /* With i == 1, the HTTP proxy waits for the end of a head. */

@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "client.h"
+#include "logs.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@ refold_options *test_options(const char *base_url) {
     refold_options_set_base_url(options, base_url);
     refold_options_set_max_retries(options, 0);
     refold_options_set_timeout_ms(options, 20000 * (uint64_t)check_patience());
+    check_log(options);
     return options;
 }
 

@@ -16,7 +16,7 @@
 #define RUNNING "{\"status\": \"RUNNING\"}"
 
 /* Options with TEST_KEY and TEST_ACCOUNT, this base URL (NULL: the default), no retries, and a timeout of 20
- * s (times the patience). */
+ * s (times the patience). The log is checked: see check_log(). */
 refold_options *test_options(const char *base_url);
 /* Creates a client and frees the options. On failure, fails the test and returns NULL. */
 refold_client *client_of(refold_options *options);

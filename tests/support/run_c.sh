@@ -6,6 +6,9 @@
 #
 # JOBS programs run at a time: 1 unless it is set.
 #
+# With CHECK_LOG=1, which is the default except under valgrind, most tests log at the level DEBUG, and fail if a line has
+# a secret (tests/support/logs.h).
+#
 # A program also fails if it writes to standard error, or anything but its report to standard output, because neither
 # the tests nor the library may print. A program or test that does not exist is a failure.
 #
@@ -79,7 +82,7 @@ run() {
 
 # With `NUMBER PROGRAM[:TEST...]`: see below.
 if [ "${1:-}" = --one ]; then
-    log=$out/log
+    log=$out/reports
     run "${2#* }" >"$log/${2%% *}.report"
     exit
 fi
@@ -94,12 +97,14 @@ if [ $# -eq 0 ]; then
     done
 fi
 
-mkdir -p "$out/log"
+mkdir -p "$out/reports"
 out=$(cd "$out" && pwd)
-log=$out/log
+log=$out/reports
 export OUT="$out" CHECK_CERTIFICATES="$out/certificates"
 if [ "$mode" = valgrind ]; then
     export CHECK_PATIENCE="${CHECK_PATIENCE:-10}" CHECK_VALGRIND=1
+else
+    export CHECK_LOG="${CHECK_LOG:-1}"
 fi
 sh "$here/certificates.sh" "$CHECK_CERTIFICATES" || exit 1
 
