@@ -879,7 +879,7 @@ TEST(the_callback_runs_on_the_threads_that_call) {
     CHECK_INT(strangers, 0);
     CHECK_INT(log_matches(log, "OK, COMPLETED"), THREADS * CALLS);
     CHECK_INT(log_matches(log, ": get " TEST_ID), THREADS * CALLS);
-    /* The numbers of the calls differ, and each tells the lines of its call apart. */
+    /* Each call has a number of its own, and all its lines have it. */
     static int ends[THREADS * CALLS + 1];
     memset(ends, 0, sizeof ends);
     long first = number_after(log_line(log, 0), "call ");
