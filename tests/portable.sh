@@ -31,6 +31,7 @@ all_but() {
 # Such systems have no SIGPIPE, either.
 trap '' PIPE
 sh tests/support/run_c.sh requests bodies redirects errors retries waiting proxy tls arguments lifetimes \
+    headers timings log \
     "handshakes:$(all_but handshakes tls_needs_at_most_128_kib_of_stack)" \
     "deadline:$(all_but deadline timeouts_leak_nothing)" \
     "cancel:$(all_but cancel 'every_phase_of_a_.*')" \
