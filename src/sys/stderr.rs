@@ -1,36 +1,62 @@
 //! Standard error, which belongs to the host.
 
-/// Writes a line, and adds its end. Takes no lock, because a forked child would inherit it; never waits, and raises no
-/// SIGPIPE. A line that cannot be written at once is dropped.
-#[cfg(unix)]
-pub fn write_line(line: &[u8]) {
-    use super::thread::without_sigpipe;
+/// The maximum length of a line with its end.
+const MAX_LINE: usize = 1200;
 
+/// Writes a line, and adds its end. Takes no lock, because a forked child would inherit it; never waits for a reader, and
+/// raises no SIGPIPE. A line that cannot be written at once is dropped.
+pub fn write_line(line: &[u8]) {
     let mut whole = [0; MAX_LINE];
     let length = line.len().min(MAX_LINE - 1);
     whole[..length].copy_from_slice(&line[..length]);
     whole[length] = b'\n';
+    write(&whole[..=length]);
+}
+
+#[cfg(unix)]
+fn write(line: &[u8]) {
+    use super::thread::without_sigpipe;
+
     let mut polled = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
-    without_sigpipe(|| {
+    let write = || {
         // SAFETY: the address is of one entry.
         if unsafe { libc::poll(&mut polled, 1, 0) } == 1 {
             // SAFETY: the address is of that many readable bytes.
-            unsafe { libc::write(libc::STDERR_FILENO, whole.as_ptr().cast(), length + 1) };
+            unsafe { libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len()) };
         }
-    });
+    };
+    one_of_few(|| without_sigpipe(write));
 }
 
-/// Writes a line, and adds its end. Ignores errors.
+/// Runs `write` on few threads at a time: a pipe that poll(2) reports as writable takes 4,096 bytes, so none of them waits.
+/// Does not run it if the others never end, which only those of a suspended process do.
+#[cfg(unix)]
+fn one_of_few(write: impl FnOnce()) {
+    use std::convert::Infallible;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+
+    use super::fork::PerProcess;
+
+    const MAX_WRITERS: usize = 4096 / MAX_LINE;
+    const MAX_YIELDS: usize = 10_000;
+    static WRITERS: PerProcess<AtomicUsize> = PerProcess::new();
+
+    let Ok::<_, Infallible>(writers) = WRITERS.get_or_try_make(|| Ok(AtomicUsize::new(0)));
+    let enter = |count| (count < MAX_WRITERS).then_some(count + 1);
+    for _ in 0..MAX_YIELDS {
+        if writers.fetch_update(Ordering::Acquire, Ordering::Relaxed, enter).is_ok() {
+            write();
+            writers.fetch_sub(1, Ordering::Release);
+            return;
+        }
+        thread::yield_now();
+    }
+}
+
 #[cfg(not(unix))]
-pub fn write_line(line: &[u8]) {
+fn write(line: &[u8]) {
     use std::io::Write;
 
-    let mut whole = [0; MAX_LINE];
-    let length = line.len().min(MAX_LINE - 1);
-    whole[..length].copy_from_slice(&line[..length]);
-    whole[length] = b'\n';
-    let _ = std::io::stderr().write_all(&whole[..=length]);
+    let _ = std::io::stderr().write_all(line);
 }
-
-/// The maximum length of a line with its end. A pipe takes this many bytes as a whole or not at all.
-const MAX_LINE: usize = 1200;
