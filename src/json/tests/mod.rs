@@ -16,6 +16,7 @@ fn address(value: Json) -> usize {
     }
 }
 
+#[cfg(target_pointer_width = "64")]
 #[test]
 fn values_stay_small() {
     assert_eq!(size_of::<TapeCell>(), 16);
