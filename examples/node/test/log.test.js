@@ -121,7 +121,7 @@ test('a line about a failed poll is printable', async (t) => {
     });
     const { client, lines } = loggingClient({ baseUrl, logLevel: 'warn', pollIntervalMs: 10 });
     await assert.rejects(client.waitExecution('a'), failure(Code.SERVICE_UNAVAILABLE));
-    assert.ok(lines[0].message.endsWith(': a?[2J b'), lines[0].message);
+    assert.ok(lines[0].message.endsWith(', a?[2J b'), lines[0].message);
 });
 
 test('headers are sent, and replaced by name', async (t) => {
