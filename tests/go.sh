@@ -52,7 +52,7 @@ prints_no_numbers() {
 
 # prints_times: the last line of the output.
 prints_times() {
-    tail -n 1 "$kept/out" | grep -qE "^(fetched|last poll) in [0-9.]+m?s \(.*first byte [0-9.]+[mµ]?s, .*\), attempts [0-9]+$"
+    tail -n 1 "$kept/out" | grep -qE "^(fetched|last poll) in [0-9.]+(m|µ)?s \(.*first byte [0-9.]+(m|µ)?s, .*\), attempts [0-9]+$"
 }
 
 # logs PATTERN COMMAND...: the command succeeds, and a line of stderr matches the pattern.

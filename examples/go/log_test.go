@@ -95,9 +95,9 @@ func TestLogLevelDecidesWhatIsLogged(t *testing.T) {
 			t.Fatal(err)
 		}
 		for pattern, want := range map[string]bool{
-			`^DEBUG call \d+ connection \d+ \+[\d.]+ ms: received HTTP/1.1 200 OK$`:            test.debug,
-			`^INFO call \d+ .*: execution ` + id + `: OK, COMPLETED; attempts 2; .* id req-7$`: test.info,
-			`^WARN call \d+ .*: attempt 1 failed, retrying in 0 ms: SERVICE_UNAVAILABLE \(503\), HTTP 503 `:                 test.warn,
+			`^DEBUG call \d+ connection \d+ \+[\d.]+ ms: received HTTP/1.1 200 OK$`:                         test.debug,
+			`^INFO call \d+ .*: execution ` + id + `: OK, COMPLETED; attempts 2; .* id req-7$`:              test.info,
+			`^WARN call \d+ .*: attempt 1 failed, retrying in 0 ms: SERVICE_UNAVAILABLE \(503\), HTTP 503 `: test.warn,
 		} {
 			if got := book.has(pattern); got != want {
 				t.Errorf("%s: %s: %v\n%s", id, pattern, got, book.text())
