@@ -733,8 +733,8 @@ void refold_options_set_header(refold_options *options, const char *name, const 
  * \param level       The level; REFOLD_LOG_OFF for no log. Default: that of REFOLD_LOG for options from the
  *                    environment, otherwise REFOLD_LOG_OFF.
  * \param on_message  The function, or NULL for no log.
- * \param user_data   Passed to the function unchanged. It must remain valid until every client made from the
- *                    options is freed and none of its calls is running.
+ * \param user_data   Passed to the function unchanged. It must remain valid, and the function loaded, until
+ *                    every client made from the options is freed and none of its calls is running.
  */
 void refold_options_set_log(refold_options *options,
                             refold_log_level level,

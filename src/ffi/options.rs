@@ -311,8 +311,8 @@ pub type refold_log_fn =
 /// \param level       The level; REFOLD_LOG_OFF for no log. Default: that of REFOLD_LOG for options from the
 ///                    environment, otherwise REFOLD_LOG_OFF.
 /// \param on_message  The function, or NULL for no log.
-/// \param user_data   Passed to the function unchanged. It must remain valid until every client made from the
-///                    options is freed and none of its calls is running.
+/// \param user_data   Passed to the function unchanged. It must remain valid, and the function loaded, until
+///                    every client made from the options is freed and none of its calls is running.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_options_set_log(
     options: *mut refold_options,
