@@ -1083,8 +1083,8 @@ class Client:
             REFOLD_LOG. If None, the log of REFOLD_LOG if that is set, or else the logger "refold". Lines are logged on
             the thread that makes the call; only after an exception such as KeyboardInterrupt has ended a call of the
             main thread, its last lines may be logged on a helper thread. Handlers may use the client: calls that they
-            make are not logged. An `Exception` that a filter or handler raises is dropped; another one, such as
-            SystemExit, ends the call and propagates.
+            make are not logged. An `Exception` that a filter or handler raises is dropped, and so is that of a signal
+            handler that interrupts it; another one, such as SystemExit or KeyboardInterrupt, ends the call and propagates.
 
     Raises:
         Error: With `Code.INVALID_ARGUMENT` if a setting is invalid.
