@@ -516,9 +516,10 @@ typedef enum refold_log_level_value {
  * not logged. It must return normally: no exception, longjmp() or pthread_exit().
  *
  * \param level      The level of the line.
- * \param message    One line of UTF-8 without control characters, at most 1,023 bytes. It is borrowed until
- *                   the function returns. It contains no secret: neither an API key, a token, a proxy
- *                   password, nor the value of a field set by refold_options_set_header().
+ * \param message    One line of UTF-8, at most 1,023 bytes. It is safe for a terminal: control characters,
+ *                   line separators and controls of the direction of text are replaced by `?`. It is
+ *                   borrowed until the function returns. It contains no secret: neither an API key, a
+ *                   token, a proxy password, nor the value of a field set by refold_options_set_header().
  * \param user_data  The pointer that was passed to refold_options_set_log().
  */
 typedef void (*refold_log_fn)(refold_log_level level, const char *message, void *user_data);
@@ -732,8 +733,8 @@ void refold_options_set_header(refold_options *options, const char *name, const 
  * \param level       The level; REFOLD_LOG_OFF for no log. Default: that of REFOLD_LOG for options from the
  *                    environment, otherwise REFOLD_LOG_OFF.
  * \param on_message  The function, or NULL for no log.
- * \param user_data   Passed to the function unchanged. It must remain valid until every client made from the
- *                    options is freed and none of its calls is running.
+ * \param user_data   Passed to the function unchanged. It must remain valid, and the function loaded, until
+ *                    every client made from the options is freed and none of its calls is running.
  */
 void refold_options_set_log(refold_options *options,
                             refold_log_level level,

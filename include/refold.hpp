@@ -1120,9 +1120,8 @@ public:
      * a delay. Default: the log of REFOLD_LOG for options from the environment, otherwise none.
      *
      * It is called as on_message(log_level, std::string_view) with each line, on the thread that makes the
-     * call, and on several threads at once. The line is valid until the callable returns. It is UTF-8 without
-     * control characters, of at most 1,023 bytes, and contains no secret; refold.h explains the lines. Pass
-     * it through refold::printable() before it reaches a terminal.
+     * call, and on several threads at once. The line is valid until the callable returns. It is UTF-8 of
+     * at most 1,023 bytes, safe for a terminal, and contains no secret. refold.h explains the lines.
      *
      * The callable is copied or moved here. The options, every client made from them and every call of such a
      * client that is still running share it, and the last of them destroys it. What it throws is caught and

@@ -139,6 +139,7 @@ check "watch logs nothing by default" [ ! -s "$kept/err" ]
 runs 1 "$work/watch" unknown
 check "watch shows the times of an error" grep -qxE "watch: Execution not found; $times" "$kept/err"
 check "watch reports a failed poll" prints ": poll failed, no time for another: TOO_MANY_REQUESTS (429), " 1 "$work/watch" rate-limited-61 1
+REFOLD_LOG='' check "an empty REFOLD_LOG replaces nothing" prints "call 1 poll 1 " 1 "$work/watch" rate-limited-61 1
 REFOLD_LOG=info check "REFOLD_LOG replaces the reports" prints "refold INFO call 1 " 1 "$work/watch" rate-limited-61 1
 
 for program in get watch; do

@@ -79,6 +79,7 @@ for program in get.mjs watch.js; do
     check "$program --verbose succeeds" runs 0 node "$work/package/$program" --verbose completed
     check "$program --verbose logs to stderr" logs_only
     check "$program --verbose logs all levels" grep -q "^refold DEBUG .*: received HTTP/1.1 200 OK$" "$kept/err"
+    check "$program needs no stderr" runs 0 sh -c '"$@" 2>/dev/full' - node "$work/package/$program" --verbose completed
     check "$program prints the times" grep -q "attempts 1, totalMs [0-9.]*, connectMs [0-9.]*, firstByteMs [0-9.]*, transferMs [0-9.]*$" "$kept/out"
 done
 check "get.mjs prints a dash for what is absent" prints_dashes

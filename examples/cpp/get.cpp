@@ -8,7 +8,7 @@ int main(int argc, char **argv) try {
     refold::options options = refold::options::from_env(); // REFOLD_API_KEY, REFOLD_LINKED_ACCOUNT_ID
     if (is_verbose)
         options.set_log(refold::log_level::debug, [](refold::log_level, std::string_view line) {
-            std::cerr << refold::printable(line) + '\n';
+            std::cerr << std::string(line) + '\n';
         });
     const refold::client client(options);
     const refold::execution execution = client.get(argc == id + 1 ? argv[id] : nullptr);

@@ -28,7 +28,7 @@ bool show(const refold::execution &execution) {
 }
 
 // Writes a line of the log.
-void log_line(refold::log_level, std::string_view line) { std::cerr << refold::printable(line) + '\n'; }
+void log_line(refold::log_level, std::string_view line) { std::cerr << std::string(line) + '\n'; }
 
 // Writes "took 412 ms: lookup 12, connect 20, ...", without the parts that the call did not go through.
 void write_times(std::ostream &out, const refold::timings &times) {
@@ -46,7 +46,7 @@ int watch(const char *id, std::chrono::seconds limit, bool is_verbose) {
     refold::options options = refold::options::from_env(); // REFOLD_API_KEY, REFOLD_LINKED_ACCOUNT_ID
     if (is_verbose)
         options.set_log(refold::log_level::debug, log_line);
-    else if (std::getenv("REFOLD_LOG") == nullptr) // which sets another log
+    else if (const char *level = std::getenv("REFOLD_LOG"); level == nullptr || *level == '\0')
         options.set_log(refold::log_level::warn, log_line);
     const refold::client client(options);
     const refold::execution execution = client.wait(id, limit, show, &cancel);

@@ -66,8 +66,8 @@ func (level LogLevel) String() string {
 // REFOLD_LOG; a nil function switches that off. Default: no log, or that of REFOLD_LOG for NewClientFromEnv. The C header
 // explains the lines.
 //
-// A line contains no secret: no API key, token or proxy password, and no value of WithHeaders. It has no control
-// characters, but otherwise the texts of a server are as sent: Printable makes them safe for a terminal.
+// A line contains no secret: no API key, token or proxy password, and no value of WithHeaders. It is safe
+// for a terminal, so Printable would not change it.
 //
 // Calls wait for the function. Those that run at the same time call it concurrently, each from a goroutine of its own. It
 // may use the client; calls that it makes are not logged. If it panics, the panic is dropped, and the call continues. It

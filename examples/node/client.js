@@ -73,10 +73,10 @@ export class Client {
      * @param {Record<string, string> | Iterable<[string, string]>} [options.headers] further request headers, as an
      *     object, a Headers or a Map; values are secrets
      * @param {(level: 'warn' | 'info' | 'debug', message: string) => any} [options.onLog] receives what calls do, line
-     *     by line: on the event loop, in order, and before the promise of the call is settled. Lines contain no secret
-     *     and no control characters. Calls that it makes with the same client are logged, too. The first exception or
-     *     rejection of each client is emitted as a process warning, others are ignored. A Worker makes the calls of a
-     *     client with onLog; it keeps the process alive only while they run
+     *     by line: on the event loop, in order, and before the promise of the call is settled, unless a signal ends it.
+     *     Lines contain no secret and are safe for a terminal. Calls that it makes with the same client are logged, too.
+     *     The first exception or rejection of each client is emitted as a process warning, others are ignored. A Worker
+     *     makes the calls of a client with onLog; it keeps the process alive only while they run
      * @param {'off' | 'warn' | 'info' | 'debug'} [options.logLevel] how much onLog receives: retries and failed polls
      *     (warn), the end of each call as well (info), or every phase of a call (debug); default: 'info'
      * @param {Function} [createOptions] internal: creates the C options; see fromEnv()

@@ -3,7 +3,8 @@ import { parseArgs } from 'node:util';
 import { Client, printable } from 'refold';
 
 process.stdout.on('error', () => process.exit(1)); // the reader has gone away
-const onLog = (level, message) => console.error(printable(`refold ${level.toUpperCase()} ${message}`));
+process.stderr.on('error', () => {}); // the log is not essential
+const onLog = (level, message) => console.error(`refold ${level.toUpperCase()} ${message}`);
 try {
     const { values, positionals } = parseArgs({ options: { verbose: { type: 'boolean' } }, allowPositionals: true });
     // REFOLD_API_KEY, REFOLD_LINKED_ACCOUNT_ID

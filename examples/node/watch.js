@@ -18,11 +18,12 @@ const interruption = new AbortController();
 process.once('SIGINT', () => interruption.abort());
 
 process.stdout.on('error', () => process.exit(1)); // the reader has gone away
+process.stderr.on('error', () => {}); // the log is not essential
 
 try {
     const client = Client.fromEnv({
         // Whole lines on stderr, and so is the progress on stdout: neither breaks the other.
-        onLog: (level, message) => console.error(printable(`refold ${level.toUpperCase()} ${message}`)),
+        onLog: (level, message) => console.error(`refold ${level.toUpperCase()} ${message}`),
         logLevel: verbose ? 'debug' : process.env.REFOLD_LOG?.toLowerCase() || 'warn',
     });
     const execution = await client.waitExecution(id, {

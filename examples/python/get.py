@@ -4,12 +4,6 @@ import sys
 
 import refold
 
-
-class Printable(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return refold.printable(super().format(record))
-
-
 arguments = [argument for argument in sys.argv[1:] if argument != "--verbose"]
 if len(arguments) != 1:
     sys.exit("usage: get.py [--verbose] EXECUTION_ID")
@@ -17,9 +11,7 @@ log = None
 if "--verbose" in sys.argv:
     log = logging.getLogger("refold")
     log.setLevel(logging.DEBUG)
-    handler = logging.StreamHandler()  # standard error
-    handler.setFormatter(Printable("%(levelname)s %(message)s"))
-    log.addHandler(handler)
+    logging.basicConfig(format="%(levelname)s %(message)s")  # to standard error
 try:
     with open(1, "w", errors="replace", closefd=False) as out, refold.Client(log=log) as client:
         execution = client.get(arguments[0])  # with REFOLD_API_KEY, REFOLD_LINKED_ACCOUNT_ID

@@ -26,8 +26,8 @@ Times are in seconds.
 Log: what calls do is logged to the logger "refold" of the module logging, for people who look for the cause of a failure
 or a delay: WARNING for what passed by itself, such as retries; INFO for the end of each call and poll; DEBUG for each phase.
 A client asks the library for what its logger is enabled for at the time when the client is created, so set the level
-before. Lines contain no secret. If REFOLD_LOG is set to "warn", "info" or "debug", the library writes them to standard
-error instead. refold.h explains the lines.
+before. Lines contain no secret and are safe for a terminal. If REFOLD_LOG is set to "warn", "info" or "debug", the library
+writes them to standard error instead. refold.h explains the lines.
 
 Errors: a call that fails raises `Error`. Arguments that cannot be passed to the library raise ValueError or TypeError;
 so does the use of a closed object.
@@ -963,7 +963,8 @@ class _Call:
     def abandon_all(cls) -> None:
         """Stops the calls of daemon threads, because C must not call back into an interpreter that has exited.
 
-        Waits up to 10 seconds in all for progress callbacks to return.
+        Waits up to 10 seconds in all for progress callbacks and log handlers to return. Python then ends threads that are
+        still in one, which aborts the process.
         """
         cls.is_exiting = True
         calls = tuple(cls.active)
@@ -1082,9 +1083,8 @@ class Client:
             REFOLD_LOG. If None, the log of REFOLD_LOG if that is set, or else the logger "refold". Lines are logged on
             the thread that makes the call; only after an exception such as KeyboardInterrupt has ended a call of the
             main thread, its last lines may be logged on a helper thread. Handlers may use the client: calls that they
-            make are not logged. An `Exception` that a filter or handler raises is dropped; another one, such as SystemExit,
-            ends the call and propagates. Texts of a server in a line
-            may reorder what a terminal shows: see printable().
+            make are not logged. An `Exception` that a filter or handler raises is dropped, and so is that of a signal
+            handler that interrupts it; another one, such as SystemExit or KeyboardInterrupt, ends the call and propagates.
 
     Raises:
         Error: With `Code.INVALID_ARGUMENT` if a setting is invalid.
@@ -1256,18 +1256,13 @@ def _node_line(node: Node) -> str:
     return line
 
 
-class _LineFormatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return printable(f"refold: {record.levelname} {record.getMessage()}")
-
-
 def _command_line_log(is_verbose: bool) -> Optional[logging.Logger]:
     """Returns a log on standard error: of retries and failed polls, or of everything."""
     if not is_verbose and os.environ.get("REFOLD_LOG"):
         return None
     log = logging.Logger("refold", logging.DEBUG if is_verbose else logging.WARNING)
     handler = logging.StreamHandler()
-    handler.setFormatter(_LineFormatter())
+    handler.setFormatter(logging.Formatter("refold: %(levelname)s %(message)s"))
     log.addHandler(handler)
     return log
 

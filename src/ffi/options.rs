@@ -294,9 +294,10 @@ pub unsafe extern "C" fn refold_options_set_header(
 /// not logged. It must return normally: no exception, longjmp() or pthread_exit().
 ///
 /// \param level      The level of the line.
-/// \param message    One line of UTF-8 without control characters, at most 1,023 bytes. It is borrowed until
-///                   the function returns. It contains no secret: neither an API key, a token, a proxy
-///                   password, nor the value of a field set by refold_options_set_header().
+/// \param message    One line of UTF-8, at most 1,023 bytes. It is safe for a terminal: control characters,
+///                   line separators and controls of the direction of text are replaced by `?`. It is
+///                   borrowed until the function returns. It contains no secret: neither an API key, a
+///                   token, a proxy password, nor the value of a field set by refold_options_set_header().
 /// \param user_data  The pointer that was passed to refold_options_set_log().
 pub type refold_log_fn =
     Option<unsafe extern "C" fn(level: refold_log_level, message: *const c_char, user_data: *mut c_void)>;
@@ -310,8 +311,8 @@ pub type refold_log_fn =
 /// \param level       The level; REFOLD_LOG_OFF for no log. Default: that of REFOLD_LOG for options from the
 ///                    environment, otherwise REFOLD_LOG_OFF.
 /// \param on_message  The function, or NULL for no log.
-/// \param user_data   Passed to the function unchanged. It must remain valid until every client made from the
-///                    options is freed and none of its calls is running.
+/// \param user_data   Passed to the function unchanged. It must remain valid, and the function loaded, until
+///                    every client made from the options is freed and none of its calls is running.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_options_set_log(
     options: *mut refold_options,

@@ -21,7 +21,7 @@ func main() {
 	var options []refold.Option
 	if *verbose {
 		options = append(options, refold.WithLog(refold.LogDebug, func(level refold.LogLevel, message string) {
-			log.Print(level, " ", refold.Printable(message))
+			log.Print(level, " ", message)
 		}))
 	}
 	client, err := refold.NewClientFromEnv(options...) // REFOLD_API_KEY, REFOLD_LINKED_ACCOUNT_ID

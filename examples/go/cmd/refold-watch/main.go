@@ -82,7 +82,7 @@ func logOptions(isVerbose bool) []refold.Option {
 		return nil
 	}
 	return []refold.Option{refold.WithLog(level, func(level refold.LogLevel, message string) {
-		fmt.Fprintf(os.Stderr, "refold-watch: %v %s\n", level, refold.Printable(message))
+		fmt.Fprintf(os.Stderr, "refold-watch: %v %s\n", level, message)
 	})}
 }
 
