@@ -193,7 +193,8 @@ impl<T: Transport> Client<T> {
         CallContext::new(self.clock.clone(), timeout, cancel.cloned()).with_log(self.log.as_ref())
     }
 
-    /// Makes attempts, and adds to the result what is known about them. Stores in `report` what the last one went through.
+    /// Makes attempts, and adds to the result what is known about them. Stores in `report` what the last one went through,
+    /// if there was one.
     fn call(
         &self,
         id: &ExecutionId<'_>,
@@ -201,16 +202,19 @@ impl<T: Transport> Client<T> {
         context: &CallContext,
         report: &mut AttemptReport,
     ) -> Result<Snapshot, Error> {
-        let mut attempts = 0;
-        let result = self.make_attempts(id, credentials, context, &mut attempts, report);
-        report.timings.set_total(context.elapsed());
-        let timings = report.timings;
+        let (mut attempts, mut last) = (0, AttemptReport::default());
+        let result = self.make_attempts(id, credentials, context, &mut attempts, &mut last);
+        last.timings.set_total(context.elapsed());
+        let timings = last.timings;
         let result = match result {
             Ok(snapshot) => Ok(Snapshot { attempts, timings, ..snapshot }),
             Err(error) => Err(error.after_attempts(attempts).with_timings(timings)),
         };
         let status = |snapshot: &Snapshot| self.quote_status(snapshot, credentials);
-        context.info(|| describe_end(id, &result, status, attempts, report));
+        context.info(|| describe_end(id, &result, status, attempts, &last));
+        if attempts > 0 {
+            *report = last;
+        }
         result
     }
 

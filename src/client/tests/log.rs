@@ -86,6 +86,19 @@ fn error_of_a_wait_has_its_whole_time() {
 }
 
 #[test]
+fn poll_without_an_attempt_has_nothing_of_the_last_one() {
+    let mut last = AttemptReport { received: 9, connection: 3, ..AttemptReport::default() };
+    let lines = lines_of(Level::Info, client(vec![snapshot("COMPLETED")]), |client| {
+        let context = client.begin(Some(Duration::ZERO), None);
+        let id = ExecutionId::parse(Some(b"id")).unwrap();
+        let result = client.call(&id, &client.credentials.get().unwrap(), &context, &mut last);
+        assert_eq!(result.map(|_| ()).unwrap_err().attempts(), 0);
+    });
+    assert!(lines[0].contains(&format!("; attempts 0; total 0.000 ms {UNTIMED}; ")), "{lines:?}");
+    assert_eq!((last.received, last.connection), (9, 3));
+}
+
+#[test]
 fn statuses_and_messages_are_redacted_in_the_log() {
     for step in [snapshot("session-token"), response(404, r#"{"message": "no session-token"}"#)] {
         let lines = lines_of(Level::Debug, client(vec![step]), |client| drop(client.get_one()));
