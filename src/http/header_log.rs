@@ -17,7 +17,10 @@ pub fn log_line(line: &[u8], redactor: Option<&Redactor>, context: &CallContext)
 #[cold]
 fn log_redacted(line: &[u8], redactor: &Redactor, context: &CallContext) {
     let name = line.split(|byte| *byte == b':').next().unwrap_or_default().trim_ascii();
-    let shown = if SECRET_FIELDS.iter().any(|secret| name.eq_ignore_ascii_case(secret)) {
+    let shown = if let [b' ' | b'\t', ..] = line {
+        // Continues a field, which may be one of those.
+        b"***".to_vec()
+    } else if SECRET_FIELDS.iter().any(|secret| name.eq_ignore_ascii_case(secret)) {
         [name, b": ***"].concat()
     } else {
         line.to_vec()
