@@ -153,7 +153,8 @@
  * - A slow or failing connect: addresses that do not respond. The next address is attempted after 250 ms,
  *   so a network with broken IPv6 costs that much.
  * - The wrong machine responds, or a certificate is not trusted: see the addresses, the proxy and what set
- *   it, and the issuer of the certificate. If it is not trusted, only the message of the error has the issuer.
+ *   it, and the issuer of the certificate. The log has only certificates that are trusted; for others, see
+ *   the message of the error.
  * - A slow first byte: the server. Quote the request id to Refold's support.
  * - A slow transfer: the size of the outputs, or the network. Compare the bytes with the time.
  * - 401 or 403: see which fields were sent. A gateway that removes linked_account_id does so after that.
