@@ -494,7 +494,7 @@ TEST(a_value_echoed_by_a_proxy_is_redacted) {
     server_stop(proxy);
 }
 
-/* Neither redaction nor the log removes values from what an execution says of itself. */
+/* Neither redaction nor the log removes values from an execution itself. */
 TEST(an_execution_keeps_its_own_text) {
     struct server *server = serve_body("{\"status\": \"COMPLETED\", \"name\": \"" VALUE "\"}");
     refold_options *options = test_options(server_url(server));

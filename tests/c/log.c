@@ -885,7 +885,7 @@ TEST(the_callback_runs_on_the_threads_that_call) {
     CHECK_INT(strangers, 0);
     CHECK_INT(log_matches(log, "OK, COMPLETED"), THREADS * CALLS);
     CHECK_INT(log_matches(log, ": get " TEST_ID), THREADS * CALLS);
-    /* The numbers of the calls differ, and each tells the lines of its call apart. */
+    /* The numbers of the calls differ, and only the lines of one call have the same. */
     static int ends[THREADS * CALLS + 1];
     memset(ends, 0, sizeof ends);
     long first = number_after(log_line(log, 0), "call ");
@@ -946,7 +946,7 @@ TEST(times_of_lines_ascend) {
 /* Standard error ----------------------------------------------------------------------------------------- */
 
 /* What a child finds in place of its standard error. */
-enum errors { PIPE, CLOSED_PIPE, FULL_PIPE, NO_DESCRIPTOR, TERMINAL /* that nobody reads */ };
+enum errors { PIPE, CLOSED_PIPE, FULL_PIPE, NO_DESCRIPTOR, TERMINAL /* that is not read */ };
 
 struct child {
     const char *level; /* of REFOLD_LOG; NULL: unset */
