@@ -117,16 +117,16 @@
  *     call 1 connection 1 +401.377 ms: received HTTP/1.1 503 Service Unavailable
  *     call 1 connection 1 +401.420 ms: received content-length: 0
  *     call 1 connection 1 +401.511 ms: kept for the next call
- *     call 1 +401.630 ms: attempt 1 failed, retrying in 731 ms: SERVICE_UNAVAILABLE (503), HTTP 503 from
- *         app.refold.ai:443 for execution run-7
+ *     call 1 +401.630 ms: attempt 1 failed, retrying in 731 ms: SERVICE_UNAVAILABLE (503),
+ *         HTTP 503 Service Unavailable from app.refold.ai:443 for execution run-7
  *     call 1 connection 1 +1132.802 ms: reused
  *     call 1 +1401.966 ms: execution run-7: OK, COMPLETED; attempts 2; total 1401.962 ms (resolve -,
  *         connect -, TLS -, first byte 268.250, transfer 0.701); received 4382 bytes, unpacked 4257;
  *         reused connection 1; request id 7c0e...
  *
- * Each line begins with the numbers of its call, of its poll within a wait, and of its connection, which
- * no other call and no other connection of the process has, and with the time since the call began. These
- * are the lines, by level:
+ * Each line begins with the number of its call, of its poll if the call is a wait, and of its connection,
+ * followed by the time since the call began. Within a process, each call and each connection has a number
+ * of its own. These are the lines, by level:
  *
  * - WARN, what passed by itself: "attempt N failed, retrying in T ms: CODE, MESSAGE"; "poll failed, polling
  *   again in T ms: CODE, MESSAGE" or, if the wait ends before that, "poll failed, no time for another: CODE,
@@ -144,15 +144,17 @@
  *
  * What to look for:
  *
- * - The total exceeds the sum of the parts: pauses between attempts. The WARN lines have the reasons.
+ * - The total exceeds the sum of the parts: earlier attempts and the pauses after them, or a connection
+ *   that was lost while idle. The WARN lines have the reasons.
  * - The first call is slow, later ones are not: the lookup, the connection and the TLS handshake, which
- *   later calls reuse. If every call has these parts, see which line precedes "closed": a server that
- *   sends "connection: close", or a pause of more than 60 seconds between calls.
+ *   later calls reuse. If every call has these parts, no connection is kept: the log has "closed" after
+ *   each response, as with a server that sends "connection: close", or calls are more than 60 seconds apart.
  * - A slow lookup (resolve): the name service of this machine. Compare with `getent hosts`.
  * - A slow or failing connect: addresses that do not respond. The next address is attempted after 250 ms,
  *   so a network with broken IPv6 costs that much.
  * - The wrong machine responds, or a certificate is not trusted: see the addresses, the proxy and what set
- *   it, and the issuer of the certificate.
+ *   it, and the issuer of the certificate. The log has only certificates that are trusted; for others, see
+ *   the message of the error.
  * - A slow first byte: the server. Quote the request id to Refold's support.
  * - A slow transfer: the size of the outputs, or the network. Compare the bytes with the time.
  * - 401 or 403: see which fields were sent. A gateway that removes linked_account_id does so after that.

@@ -193,7 +193,8 @@ impl<T: Transport> Client<T> {
         CallContext::new(self.clock.clone(), timeout, cancel.cloned()).with_log(self.log.as_ref())
     }
 
-    /// Makes attempts, and adds to the result what is known about them. Stores in `report` what the last one went through.
+    /// Makes attempts, and adds to the result what is known about them. Stores in `report` what the last one went through,
+    /// if there was one.
     fn call(
         &self,
         id: &ExecutionId<'_>,
@@ -201,16 +202,22 @@ impl<T: Transport> Client<T> {
         context: &CallContext,
         report: &mut AttemptReport,
     ) -> Result<Snapshot, Error> {
-        let mut attempts = 0;
-        let result = self.make_attempts(id, credentials, context, &mut attempts, report);
-        report.timings.set_total(context.elapsed());
-        let timings = report.timings;
+        let (mut attempts, mut last) = (0, AttemptReport::default());
+        let result = self.make_attempts(id, credentials, context, &mut attempts, &mut last);
+        last.timings.set_total(context.elapsed());
+        let timings = last.timings;
         let result = match result {
             Ok(snapshot) => Ok(Snapshot { attempts, timings, ..snapshot }),
-            Err(error) => Err(error.after_attempts(attempts).with_timings(timings)),
+            Err(error) => {
+                let limit = context.limit().unwrap_or_default();
+                Err(error.after_attempts(attempts).with_timings(timings).with_limit(limit))
+            }
         };
         let status = |snapshot: &Snapshot| self.quote_status(snapshot, credentials);
-        context.info(|| describe_end(id, &result, status, attempts, report));
+        context.info(|| describe_end(id, &result, status, attempts, &last));
+        if attempts > 0 {
+            *report = last;
+        }
         result
     }
 
@@ -322,7 +329,6 @@ impl<T: Transport> Client<T> {
         let mut schedule = PollSchedule::new(self.poll_interval);
         loop {
             let poll = context.begin_poll(self.timeout);
-            let granted = poll.remaining();
             let polled = self.credentials.get().and_then(|credentials| {
                 let snapshot = self.call(id, &credentials, &poll, &mut state.report)?;
                 // Redacted now, because the credentials may be replaced before the status is reported.
@@ -344,7 +350,7 @@ impl<T: Transport> Client<T> {
                     schedule.after_snapshot(is_unchanged, retry_after)
                 }
                 Err(error) if has_run_out(&error, context) => {
-                    state.record_failure(error.with_limit(granted.unwrap_or_default()));
+                    state.record_failure(error);
                     state.is_interrupted = true;
                     return Err(wait_timeout(limit, state));
                 }

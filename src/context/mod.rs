@@ -131,6 +131,11 @@ impl CallContext {
         self.now().saturating_duration_since(self.begin)
     }
 
+    /// The time that the call or the poll had when it began, or `None` if there is no deadline.
+    pub fn limit(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(self.begin))
+    }
+
     /// The log of the call.
     pub fn log(&self) -> &CallLog {
         &self.log

@@ -222,9 +222,9 @@ impl Error {
     }
 
     /// The same failure, if it is a timeout, with this limit.
-    pub(crate) fn with_limit(mut self, granted: Duration) -> Error {
+    pub(crate) fn with_limit(mut self, limit_of_call: Duration) -> Error {
         if let ErrorKind::Timeout { limit, .. } = &mut self.kind {
-            *limit = granted;
+            *limit = limit_of_call;
         }
         self
     }

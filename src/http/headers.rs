@@ -120,6 +120,8 @@ mod tests {
         for name in ["", " ", "a b", "a:", "a\r\n", "ü", "a\t", "(a)", "a\0", ":authority"] {
             assert!(check(&[(name, "v")]).is_err(), "{name:?}");
         }
+        let whole_line = check(&[("x-auth: secret", "")]).unwrap_err();
+        assert!(whole_line.contains(" x-auth: must "), "{whole_line}");
         for name in RESERVED {
             for name in [name.to_string(), name.to_ascii_uppercase()] {
                 assert_eq!(check(&[(&name, "v")]), Err(message::reserved_header(&name)));

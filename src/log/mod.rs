@@ -147,17 +147,17 @@ impl CallLog {
         write!(line, " +{} ms: {event}", Millis::from(elapsed))
     }
 
-    /// The log of the next poll.
+    /// Begins the next poll: the lines that follow have its number.
     pub fn begin_poll(&mut self) {
         self.poll += 1;
     }
 
-    /// The log of the call again, after its polls.
+    /// Ends the polls: the lines that follow are about the call as a whole.
     pub fn end_polls(&mut self) {
         self.poll = 0;
     }
 
-    /// The log of this connection from now on.
+    /// Selects a connection: the lines that follow have its number.
     pub fn set_connection(&mut self, number: usize) {
         self.connection = number;
     }

@@ -15,21 +15,25 @@ pub fn write_line(line: &[u8]) {
 
 #[cfg(unix)]
 fn write(line: &[u8]) {
+    use std::os::fd::AsRawFd;
+
     use super::thread::without_sigpipe;
 
-    let mut polled = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
+    let terminal = reopen_terminal();
+    let stderr = terminal.as_ref().map_or(libc::STDERR_FILENO, AsRawFd::as_raw_fd);
+    let mut polled = libc::pollfd { fd: stderr, events: libc::POLLOUT, revents: 0 };
     let write = || {
         // SAFETY: the address is of one entry.
         if unsafe { libc::poll(&mut polled, 1, 0) } == 1 {
             // SAFETY: the address is of that many readable bytes.
-            unsafe { libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len()) };
+            unsafe { libc::write(stderr, line.as_ptr().cast(), line.len()) };
         }
     };
     one_of_few(|| without_sigpipe(write));
 }
 
 /// Runs `write` on few threads at a time: a pipe that poll(2) reports as writable takes 4,096 bytes, so none of them waits.
-/// Does not run it if the others never end, which only those of a suspended process do.
+/// Does not run it if the others never end.
 #[cfg(unix)]
 fn one_of_few(write: impl FnOnce()) {
     use std::convert::Infallible;
@@ -52,6 +56,25 @@ fn one_of_few(write: impl FnOnce()) {
         }
         thread::yield_now();
     }
+}
+
+/// Opens the terminal again if standard error is one. A terminal can be ready and yet not take a whole line, so a write
+/// would wait. The flag that prevents this would also apply to the program if it were set on standard error itself.
+/// Returns `None` if it is not a terminal, or one that this process may not open, such as after `su`.
+#[cfg(unix)]
+fn reopen_terminal() -> Option<std::fs::File> {
+    use std::fs::OpenOptions;
+    use std::os::unix::fs::OpenOptionsExt;
+
+    use super::descriptors::{above_streams, is_stream};
+
+    // SAFETY: takes no pointers.
+    if unsafe { libc::isatty(libc::STDERR_FILENO) } == 0 {
+        return None;
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+    above_streams(|| options.open("/dev/fd/2"), is_stream).ok()
 }
 
 #[cfg(not(unix))]

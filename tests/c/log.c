@@ -713,7 +713,9 @@ static void send_secret_fields(struct exchange *exchange) {
                                                              "set-cookie2: session=abc\r\n"
                                                              "WWW-Authenticate: Basic realm=\"abc\"\r\n"
                                                              "Proxy-Authenticate: Digest nonce=\"abc\"\r\n"
-                                                             "X-Set-Cookie: visible\r\n"});
+                                                             "X-Set-Cookie: visible\r\n"
+                                                             "Set-Cookie: a=b;\r\n session=abc\r\n"
+                                                             "WWW-Authenticate:\r\n\tBasic abc\r\n"});
 }
 
 TEST(secrets_of_the_server_are_not_shown) {
@@ -722,7 +724,9 @@ TEST(secrets_of_the_server_are_not_shown) {
     CHECK_INT(get_code(scene.client), REFOLD_OK);
     CHECK_FROM(scene.log, "Set-Cookie", ON("1") "received Set-Cookie: ***",
                ON("1") "received set-cookie2: ***", ON("1") "received WWW-Authenticate: ***",
-               ON("1") "received Proxy-Authenticate: ***", ON("1") "received X-Set-Cookie: visible");
+               ON("1") "received Proxy-Authenticate: ***", ON("1") "received X-Set-Cookie: visible",
+               ON("1") "received Set-Cookie: ***", ON("1") "received ***",
+               ON("1") "received WWW-Authenticate: ***", ON("1") "received ***");
     close_scene(&scene);
 }
 
@@ -942,7 +946,7 @@ TEST(times_of_lines_ascend) {
 /* Standard error ----------------------------------------------------------------------------------------- */
 
 /* What a child finds in place of its standard error. */
-enum errors { PIPE, CLOSED_PIPE, FULL_PIPE, NO_DESCRIPTOR };
+enum errors { PIPE, CLOSED_PIPE, FULL_PIPE, NO_DESCRIPTOR, TERMINAL /* that is not read */ };
 
 struct child {
     const char *level; /* of REFOLD_LOG; NULL: unset */
@@ -966,6 +970,9 @@ static void run_child(const struct child *child) {
     refold_options_set_max_retries(options, 1);
     if (child->sets_log)
         refold_options_set_log(options, REFOLD_LOG_OFF, NULL, NULL);
+    char *name = repeated("x", 600);
+    refold_options_set_header(options, name, "");
+    free(name);
     refold_client *client = refold_client_new(options, &error);
     refold_options_free(options);
     if (client == NULL)
@@ -973,7 +980,17 @@ static void run_child(const struct child *child) {
                       strstr(refold_error_message(error), "REFOLD_LOG") != NULL
                   ? 1
                   : 3);
+    /* More lines than a terminal keeps. */
+    for (int i = child->errors == TERMINAL ? 200 : 1; i > 1; i--)
+        get_code(client);
     _exit(get_code(client) == REFOLD_OK ? 0 : 2);
+}
+
+static void open_terminal(int ends[2]) {
+    ends[0] = posix_openpt(O_RDWR | O_NOCTTY);
+    if (ends[0] < 0 || grantpt(ends[0]) != 0 || unlockpt(ends[0]) != 0)
+        abort();
+    ends[1] = open(ptsname(ends[0]), O_RDWR | O_NOCTTY);
 }
 
 /* Runs a child, and returns what it wrote to standard error, freed by the caller. */
@@ -983,6 +1000,11 @@ static char *output_of(const struct child *child, int want_status) {
     int ends[2], status = -1;
     if (output == NULL || pipe(ends) != 0)
         abort();
+    if (child->errors == TERMINAL) {
+        close(ends[0]);
+        close(ends[1]);
+        open_terminal(ends);
+    }
     if (child->errors == FULL_PIPE) {
         static const char filler[4096];
         fcntl(ends[1], F_SETFL, O_NONBLOCK);
@@ -1086,7 +1108,7 @@ TEST(set_log_replaces_refold_log) {
 
 /* Neither SIGPIPE nor a write that blocks may end or delay the program. */
 TEST(unusable_standard_error_does_no_harm) {
-    static const enum errors all[] = {CLOSED_PIPE, FULL_PIPE, NO_DESCRIPTOR};
+    static const enum errors all[] = {CLOSED_PIPE, FULL_PIPE, NO_DESCRIPTOR, TERMINAL};
     for (size_t i = 0; i < COUNT(all); i++) {
         check_case("%zu", i);
         free(logged_by(&(struct child){.level = "debug", .errors = all[i]}, 0));

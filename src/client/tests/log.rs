@@ -86,6 +86,30 @@ fn error_of_a_wait_has_its_whole_time() {
 }
 
 #[test]
+fn poll_that_the_wait_cuts_short_has_its_own_limit() {
+    let mut client = client(vec![snapshot("RUNNING"), snapshot("COMPLETED").after_ms(9000)]);
+    client.timeout = Some(ms(5000));
+    let lines = lines_of(Level::Info, client, |client| {
+        assert_eq!(client.wait_for_one(1300).map(|_| ()).unwrap_err().code(), -3);
+    });
+    assert!(lines[1].contains("TIMEOUT (-3); attempts 1; total 300.000 ms "), "{lines:?}");
+    assert!(lines[1].contains(" within 300 ms: "), "{lines:?}");
+}
+
+#[test]
+fn poll_without_an_attempt_has_nothing_of_the_last_one() {
+    let mut last = AttemptReport { received: 9, connection: 3, ..AttemptReport::default() };
+    let lines = lines_of(Level::Info, client(vec![snapshot("COMPLETED")]), |client| {
+        let context = client.begin(Some(Duration::ZERO), None);
+        let id = ExecutionId::parse(Some(b"id")).unwrap();
+        let result = client.call(&id, &client.credentials.get().unwrap(), &context, &mut last);
+        assert_eq!(result.map(|_| ()).unwrap_err().attempts(), 0);
+    });
+    assert!(lines[0].contains(&format!("; attempts 0; total 0.000 ms {UNTIMED}; ")), "{lines:?}");
+    assert_eq!((last.received, last.connection), (9, 3));
+}
+
+#[test]
 fn statuses_and_messages_are_redacted_in_the_log() {
     for step in [snapshot("session-token"), response(404, r#"{"message": "no session-token"}"#)] {
         let lines = lines_of(Level::Debug, client(vec![step]), |client| drop(client.get_one()));

@@ -66,8 +66,10 @@ pub fn header(name: &str) -> String {
     format!("header {name}")
 }
 
-/// The name of a header field has other characters than those of a token.
+/// The name of a header field has other characters than those of a token. A colon may precede the value, which is not
+/// shown.
 pub fn invalid_header_name(name: &str) -> String {
+    let name = name.split_inclusive(':').next().unwrap_or_default();
     let shown: String = name.chars().take(40).flat_map(char::escape_default).collect();
     format!("header: the name {shown} must have only letters, digits and !#$%&'*+-.^_`|~")
 }
