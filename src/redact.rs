@@ -27,12 +27,22 @@ const MAX_QUOTE: usize = 100;
 const MAX_QUOTED_TEXT: usize = 64 << 10;
 
 /// Whether a text might contain a secret. Takes less time than redacting it; most texts are too short, or do not even have
-/// the first byte of the secret.
+/// the first two bytes of the secret.
 pub fn can_contain(text: &[u8], secret: &Secret) -> bool {
-    // Does not stop at the first one, so that the compiler can compare many bytes at a time.
-    let is_in_text =
-        |first: &u8| text.iter().fold(false, |found, byte| found | (byte == first) | (*byte == b'\\'));
-    text.len() >= secret.bytes().len() && secret.bytes().first().is_some_and(is_in_text)
+    let secret = secret.bytes();
+    if secret.is_empty() || text.len() < secret.len() {
+        return false;
+    }
+    // Do not stop at the first match, so that the compiler can compare many bytes at a time.
+    let has_byte = |wanted: u8| text.iter().fold(false, |found, byte| found | (*byte == wanted));
+    has_byte(b'\\')
+        || match secret {
+            [first, second, ..] => {
+                let pairs = text.iter().zip(&text[1..]);
+                pairs.fold(false, |found, (one, next)| found | ((one == first) & (next == second)))
+            }
+            _ => has_byte(secret[0]),
+        }
 }
 
 /// Redacts the secrets of one call.
@@ -334,6 +344,30 @@ mod tests {
                 redactor.redact(text.into()).map(String::from_utf8),
                 Some(Ok(expected.to_string())),
                 "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn texts_that_cannot_contain_a_secret_are_recognized() {
+        for (secret, text, expected) in [
+            ("", "text", false),
+            ("t", "text", true),
+            ("x", "text", true),
+            ("y", "text", false),
+            ("te", "text", true),
+            ("xt", "text", true),
+            ("et", "text", false),
+            ("ext", "text", true),
+            ("text", "text", true),
+            ("texts", "text", false),
+            ("ab", r"\u0061b", true),
+            ("ab", "", false),
+        ] {
+            assert_eq!(
+                can_contain(text.as_bytes(), &Secret::new(secret.as_bytes())),
+                expected,
+                "{secret} {text}"
             );
         }
     }

@@ -1,5 +1,7 @@
 //! Logs what arrives in the head of a response, redacted.
 
+use std::borrow::Cow;
+
 use crate::context::CallContext;
 use crate::log::Event;
 use crate::redact::Redactor;
@@ -26,6 +28,9 @@ fn log_redacted(line: &[u8], redactor: &Redactor, context: &CallContext) {
         line.to_vec()
     };
     if let Some(redacted) = redactor.redact(shown).filter(|line| !line.is_empty()) {
-        context.debug(|| Event::Received(String::from_utf8_lossy(&redacted)));
+        // Checking for UTF-8 first is faster.
+        let text =
+            std::str::from_utf8(&redacted).map_or_else(|_| String::from_utf8_lossy(&redacted), Cow::Borrowed);
+        context.debug(|| Event::Received(text));
     }
 }

@@ -144,7 +144,10 @@ impl Display for Event<'_> {
             }
             Event::Reused => f.write_str("reused"),
             Event::Sent(head) => write!(f, "sent {head}"),
-            Event::Received(line) => write!(f, "received {line}"),
+            Event::Received(line) => {
+                f.write_str("received ")?;
+                f.write_str(line)
+            }
             Event::Kept => f.write_str("kept for the next call"),
             Event::Closed => f.write_str("closed"),
             Event::Ended(end) => end.fmt(f),
@@ -268,15 +271,14 @@ impl Display for OrNone {
 /// The head of a request. Shows its first line, and of the others only the names.
 pub struct SentHead<'a>(pub &'a [u8]);
 
-impl Display for SentHead<'_> {
+impl<'a> Display for SentHead<'a> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let mut lines = self.0.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
         f.write_str(std::str::from_utf8(lines.next().unwrap_or_default()).unwrap_or_default())?;
-        let names = lines.filter_map(|line| {
-            let name = line.split(|byte| *byte == b':').next()?;
-            std::str::from_utf8(name).ok().filter(|name| !name.is_empty())
-        });
-        write!(f, " with the fields {}", List(names))
+        let name = |line: &'a [u8]| std::str::from_utf8(line.split(|byte| *byte == b':').next()?).ok();
+        let names = lines.filter_map(name).filter(|name| !name.is_empty());
+        f.write_str(" with the fields ")?;
+        List(names).fmt(f)
     }
 }
 
@@ -286,7 +288,10 @@ pub struct List<I>(pub I);
 impl<I: Iterator<Item: Display> + Clone> Display for List<I> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         for (index, item) in self.0.clone().enumerate() {
-            write!(f, "{}{item}", if index == 0 { "" } else { ", " })?;
+            if index > 0 {
+                f.write_str(", ")?;
+            }
+            item.fmt(f)?;
         }
         Ok(())
     }

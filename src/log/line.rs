@@ -9,7 +9,7 @@ const MAX_LINE: usize = 1023;
 /// Ends a line that was truncated.
 const ELLIPSIS: &str = "...";
 
-/// One line of UTF-8. Characters that control what shows it are replaced by `?`. Text beyond the maximum is dropped.
+/// One line of UTF-8, NUL-terminated. Text beyond the maximum is dropped.
 pub struct Line {
     bytes: [u8; MAX_LINE + 1],
     length: usize,
@@ -34,16 +34,24 @@ impl Line {
         CStr::from_bytes_until_nul(&self.bytes).unwrap_or_default()
     }
 
-    fn has_capacity(&self, text: &str) -> bool {
-        self.length + text.len() + ELLIPSIS.len() <= MAX_LINE
+    /// Replaces characters that control what shows the line by `?`. Done once for a whole line, because it is faster.
+    pub fn replace_controls(&mut self) {
+        let is_control_free = |byte: &u8| matches!(byte, b' '..=b'~');
+        let (chunks, rest) = self.text().as_chunks::<16>();
+        let is_printable =
+            |chunk: &[u8; 16]| chunk.iter().fold(true, |all, byte| all & is_control_free(byte));
+        if chunks.iter().all(is_printable) && rest.iter().all(is_control_free) {
+            return;
+        }
+        let mut replaced = Line::default();
+        for character in std::str::from_utf8(self.text()).unwrap_or_default().chars() {
+            let character = if is_control(character) { '?' } else { character };
+            replaced.push(character.encode_utf8(&mut [0; 4]));
+        }
+        *self = replaced;
     }
 
     fn push(&mut self, text: &str) {
-        if self.is_truncated {
-            return;
-        }
-        self.is_truncated = !self.has_capacity(text);
-        let text = if self.is_truncated { ELLIPSIS } else { text };
         self.bytes[self.length..][..text.len()].copy_from_slice(text.as_bytes());
         self.length += text.len();
     }
@@ -51,15 +59,18 @@ impl Line {
 
 impl fmt::Write for Line {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let is_printable = text.bytes().fold(true, |all, byte| all & matches!(byte, b' '..=b'~'));
-        if is_printable && self.has_capacity(text) {
+        if self.is_truncated {
+            return Ok(());
+        }
+        let capacity = MAX_LINE - ELLIPSIS.len() - self.length;
+        if text.len() <= capacity {
             self.push(text);
             return Ok(());
         }
-        for character in text.chars() {
-            let character = if is_control(character) { '?' } else { character };
-            self.push(character.encode_utf8(&mut [0; 4]));
-        }
+        let end = (0..=capacity).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        self.push(&text[..end]);
+        self.push(ELLIPSIS);
+        self.is_truncated = true;
         Ok(())
     }
 }
@@ -82,6 +93,7 @@ mod tests {
     fn line(text: &str) -> String {
         let mut line = Line::default();
         line.write_str(text).unwrap();
+        line.replace_controls();
         assert_eq!(line.text(), line.as_c_str().to_bytes());
         line.as_c_str().to_str().unwrap().into()
     }

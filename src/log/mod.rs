@@ -132,6 +132,7 @@ impl CallLog {
         let mut line = Line::default();
         // Cannot fail: a line that is too long is truncated.
         let _ = self.write_to(&mut line, call, now, event);
+        line.replace_controls();
         call.log.sink.write(level, line.as_c_str());
     }
 
