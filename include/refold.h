@@ -128,9 +128,9 @@
  * followed by the time since the call began. Within a process, each call and each connection has a number
  * of its own. These are the lines, by level:
  *
- * - WARN, what passed by itself: "attempt N failed, retrying in T ms: CODE, MESSAGE"; "poll failed, polling
- *   again in T ms: CODE, MESSAGE" or, if the wait ends before that, "poll failed, no time for another: CODE,
- *   MESSAGE"; "lost while idle, replaced by another connection".
+ * - WARN, problems that calls recover from: "attempt N failed, retrying in T ms: CODE, MESSAGE"; "poll
+ *   failed, polling again in T ms: CODE, MESSAGE" or, if the wait ends before that, "poll failed, no time
+ *   for another: CODE, MESSAGE"; "lost while idle, replaced by another connection".
  * - INFO, the end of each call and of each poll of a wait: the last line above. A failure has the name and
  *   the number of its code instead of OK and the status, and its message at the end. Times are in
  *   milliseconds, and "-" for a part that was not gone through. The bytes received include the header.
@@ -497,8 +497,8 @@ typedef enum refold_log_level_value {
     /** Nothing. */
     REFOLD_LOG_OFF = 0,
     /**
-     * What passed by itself: each retry and each failed poll, with its reason and the pause that follows,
-     * and each connection that was lost while idle.
+     * Problems that calls recover from: each failed attempt that is retried, and each failed poll, with its
+     * reason and the pause that follows; each connection that was lost while idle.
      */
     REFOLD_LOG_WARN = 1,
     /** The end of each call and poll: status or error, attempts, times, bytes, connection and request id. */
@@ -954,7 +954,7 @@ typedef enum refold_timing_value {
     REFOLD_TIMING_TLS = 3,
     /** From the first byte of the request to the first byte of the response. */
     REFOLD_TIMING_FIRST_BYTE = 4,
-    /** From there to the last byte of the response. Not counted is the parsing after that. */
+    /** From there to the last byte of the response. Parsing after that is not counted. */
     REFOLD_TIMING_TRANSFER = 5,
 } refold_timing_value;
 

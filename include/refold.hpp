@@ -226,8 +226,8 @@ enum class log_level : std::int32_t {
     /** Nothing. */
     off = REFOLD_LOG_OFF,
     /**
-     * What passed by itself: each retry and each failed poll, with its reason and the pause that follows, and
-     * each connection that was lost while idle.
+     * Problems that calls recover from: retries and failed polls, with the reason and the pause that follows,
+     * and each connection that was lost while idle.
      */
     warn = REFOLD_LOG_WARN,
     /** The end of each call and poll: status or error, attempts, times, bytes, connection and request id. */

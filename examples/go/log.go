@@ -46,7 +46,7 @@ const (
 	LogDebug LogLevel = -4
 	// LogInfo is for the end of each call and poll: status or error, attempts, times, bytes, request id.
 	LogInfo LogLevel = 0
-	// LogWarn is for what passed by itself: retries, failed polls, connections that were lost while idle.
+	// LogWarn is for problems that calls recover from: retries, failed polls, connections that were lost while idle.
 	LogWarn LogLevel = 4
 )
 

@@ -24,7 +24,7 @@ before they reach a terminal or a log.
 Times are in seconds.
 
 Log: what calls do is logged to the logger "refold" of the module logging, for people who look for the cause of a failure
-or a delay: WARNING for what passed by itself, such as retries; INFO for the end of each call and poll; DEBUG for each phase.
+or a delay: WARNING for problems that calls recover from; INFO for the end of each call and poll; DEBUG for each phase.
 A client asks the library for what its logger is enabled for at the time when the client is created, so set the level
 before. Lines contain no secret and are safe for a terminal. If REFOLD_LOG is set to "warn", "info" or "debug", the library
 writes them to standard error instead. refold.h explains the lines.

@@ -141,12 +141,12 @@ impl CallContext {
         &self.log
     }
 
-    /// The same, to set what it is about.
+    /// The log of the call, to select a poll or a connection.
     pub fn log_mut(&mut self) -> &mut CallLog {
         &mut self.log
     }
 
-    /// Logs what passed by itself.
+    /// Logs a problem that the call recovers from.
     pub fn warn<'e>(&self, event: impl FnOnce() -> Event<'e>) {
         self.log.log(Level::Warn, || self.now(), event);
     }

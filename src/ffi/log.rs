@@ -14,8 +14,8 @@ pub type refold_log_level = i32;
 pub enum refold_log_level_value {
     /// Nothing.
     REFOLD_LOG_OFF = 0,
-    /// What passed by itself: each retry and each failed poll, with its reason and the pause that follows,
-    /// and each connection that was lost while idle.
+    /// Problems that calls recover from: each failed attempt that is retried, and each failed poll, with its
+    /// reason and the pause that follows; each connection that was lost while idle.
     REFOLD_LOG_WARN = 1,
     /// The end of each call and poll: status or error, attempts, times, bytes, connection and request id.
     REFOLD_LOG_INFO = 2,
@@ -43,8 +43,8 @@ impl Callback {
 }
 
 thread_local! {
-    /// Whether this thread is in a function that takes lines: one that made a call would be called without
-    /// end.
+    /// Whether this thread is in such a function. If that makes a call, logging the call would call it again,
+    /// and so on.
     static IS_LOGGING: Cell<bool> = const { Cell::new(false) };
 }
 

@@ -21,6 +21,6 @@ pub enum refold_timing_value {
     REFOLD_TIMING_TLS = 3,
     /// From the first byte of the request to the first byte of the response.
     REFOLD_TIMING_FIRST_BYTE = 4,
-    /// From there to the last byte of the response. Not counted is the parsing after that.
+    /// From there to the last byte of the response. Parsing after that is not counted.
     REFOLD_TIMING_TRANSFER = 5,
 }

@@ -50,7 +50,7 @@ impl<T> Pool<T> {
         idle.pop().map(|idle| idle.object)
     }
 
-    /// Puts an object into the pool that is idle since now. Drops it if there is not enough memory.
+    /// Puts an object that is idle from now on into the pool. Drops it if there is not enough memory.
     pub fn put(&self, object: T, now: Instant) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = try_push(&mut idle, Idle { object, since: now });

@@ -93,7 +93,7 @@ pub enum Event<'a> {
     // INFO: the end of each call and poll.
     /// A get, a wait or a poll has ended.
     Ended(CallEnd<'a>),
-    // WARN: what passed by itself.
+    // WARN: problems that the call recovers from.
     /// A failed attempt is followed by another one.
     Retry {
         /// The number of the attempt that failed.

@@ -1,8 +1,8 @@
 //! The log of what calls do, for people who look for the cause of a failure or a delay.
 //!
-//! A call carries a [`CallLog`] in its context. While the log is off, an event costs one branch and is not even made. Every
-//! line is made in `event`, in a buffer of fixed size (`line`), without the heap. Texts of a server are redacted by those
-//! who make the events.
+//! A call has a [`CallLog`] in its context. While the log is off, an event costs one branch, and the closure that creates
+//! it does not run. `event` formats all lines, into a buffer of fixed size (`line`). Code that creates an event redacts the
+//! texts of a server in it.
 
 mod event;
 mod line;
@@ -21,7 +21,7 @@ use line::Line;
 /// How much is logged: each level includes those before it. The numbers are those of the C interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// What passed by itself, such as a retry.
+    /// Problems that calls recover from, such as a failure that is retried.
     Warn = 1,
     /// The end of each call and poll.
     Info = 2,
@@ -118,7 +118,7 @@ impl CallLog {
         self.call.as_ref().is_some_and(|call| level <= call.log.level)
     }
 
-    /// Logs an event, at the time of the call's clock. Neither is made while the level is off.
+    /// Logs an event with the time `now`. While the level is off, neither closure runs.
     #[inline]
     pub fn log<'e>(&self, level: Level, now: impl FnOnce() -> Instant, event: impl FnOnce() -> Event<'e>) {
         if let Some(call) = self.call.as_ref().filter(|call| level <= call.log.level) {

@@ -55,13 +55,13 @@ pub fn user_agent_too_long(max_bytes: usize) -> String {
     format!("user_agent must not be longer than {max_bytes} bytes")
 }
 
-/// What the name of a header field is called.
+/// How messages refer to the name of a header field.
 pub const HEADER_NAME: &str = "header: a name";
 
 /// A header field has no name.
 pub const EMPTY_HEADER_NAME: &str = "header: a name is NULL or empty";
 
-/// A header field, for messages about its value, which they do not show.
+/// How messages about the value of a header field begin. They do not show the value.
 pub fn header(name: &str) -> String {
     format!("header {name}")
 }
@@ -94,10 +94,10 @@ pub fn headers_too_long(max_kib: usize) -> String {
     format!("header: the further fields must not be longer than {max_kib} KiB together")
 }
 
-/// The level of the log is none of the numbers.
+/// The level of the log is not a constant of the header.
 pub const INVALID_LOG_LEVEL: &str = "log: the level must be a REFOLD_LOG_... constant, 0 to 3";
 
-/// The variable REFOLD_LOG is none of the names.
+/// The variable REFOLD_LOG is not the name of a level.
 pub const INVALID_LOG_VARIABLE: &str = "REFOLD_LOG in the environment must be off, warn, info or debug";
 
 // URLs, proxies, credentials and certificates -----------------------------------------------------------------------

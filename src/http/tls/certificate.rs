@@ -111,7 +111,7 @@ impl fmt::Display for Time<'_> {
         let text = std::str::from_utf8(self.0).unwrap_or_default();
         let digits = text.trim_end_matches('Z');
         let century = match digits.len() {
-            // Years from 50 on are those of the last century.
+            // 50 to 99 are years of the last century.
             12 if digits < "5" => "20",
             12 => "19",
             _ => "",
