@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{mem, process};
 
-use crate::alloc::{try_box, try_copy, try_push};
+use crate::alloc::{try_box, try_copy};
 use crate::cancel::CancelToken;
 use crate::context::{CallContext, Clock, Interruption};
 use crate::envelope;
@@ -19,14 +19,13 @@ use crate::error::{Error, ErrorKind, Phase};
 use crate::execution::{Execution, without_nul};
 use crate::http::Http;
 use crate::http::credentials::{Credentials, CurrentCredentials};
-use crate::http::exchange::AttemptReport;
 use crate::http::response::{BodyFault, Response};
 use crate::http::url::ExecutionId;
 use crate::log::{CallEnd, Event, Log, Outcome, Reason};
 use crate::options::{Options, timeout_from_ms};
 use crate::redact::Redactor;
 use crate::retry::{PollSchedule, pause_before_retry};
-use crate::timing::Timings;
+use crate::timing::{AttemptReport, Timings};
 
 /// The maximum length of the last failure in the error of a wait, in characters.
 const MAX_QUOTED_FAILURE: usize = 1000;
@@ -43,7 +42,7 @@ pub trait Transport {
     ) -> Result<Response, ErrorKind>;
 
     /// The error of a call that was interrupted in this phase.
-    fn interrupted(&self, interruption: Interruption, phase: Phase) -> ErrorKind;
+    fn interrupted(&self, context: &CallContext, why: Interruption, phase: Phase) -> ErrorKind;
 
     /// Redacts the secrets of a call with these credentials, and those of the settings.
     fn redactor(&self, credentials: &Credentials) -> Redactor;
@@ -63,8 +62,8 @@ impl Transport for Http {
         Http::get(self, id, credentials, context, report)
     }
 
-    fn interrupted(&self, interruption: Interruption, phase: Phase) -> ErrorKind {
-        Http::interrupted(self, interruption, phase)
+    fn interrupted(&self, context: &CallContext, why: Interruption, phase: Phase) -> ErrorKind {
+        Http::interrupted(self, context, why, phase)
     }
 
     fn redactor(&self, credentials: &Credentials) -> Redactor {
@@ -154,7 +153,7 @@ impl Client {
         Ok(Client {
             clock: Clock::default(),
             random,
-            timeout: configuration.http.timeout,
+            timeout: configuration.timeout,
             max_retries: configuration.max_retries,
             poll_interval: configuration.poll_interval,
             log: configuration.log,
@@ -208,10 +207,7 @@ impl<T: Transport> Client<T> {
         let timings = last.timings;
         let result = match result {
             Ok(snapshot) => Ok(Snapshot { attempts, timings, ..snapshot }),
-            Err(error) => {
-                let limit = context.limit().unwrap_or_default();
-                Err(error.after_attempts(attempts).with_timings(timings).with_limit(limit))
-            }
+            Err(error) => Err(error.after_attempts(attempts).with_timings(timings)),
         };
         let status = |snapshot: &Snapshot| self.quote_status(snapshot, credentials);
         context.info(|| describe_end(id, &result, status, attempts, &last));
@@ -231,7 +227,7 @@ impl<T: Transport> Client<T> {
         report: &mut AttemptReport,
     ) -> Result<Snapshot, Error> {
         loop {
-            context.check().map_err(|why| self.interrupted(why, Phase::Starting))?;
+            context.check().map_err(|why| self.transport.interrupted(context, why, Phase::Starting))?;
             *attempts += 1;
             let error = match self.attempt(id, credentials, context, report) {
                 Ok(snapshot) => return Ok(snapshot),
@@ -245,7 +241,7 @@ impl<T: Transport> Client<T> {
                 reason: Reason(error.code(), error.message()),
                 pause,
             });
-            context.pause(pause).map_err(|why| self.interrupted(why, Phase::Backoff))?;
+            context.pause(pause).map_err(|why| self.transport.interrupted(context, why, Phase::Backoff))?;
         }
     }
 
@@ -283,7 +279,7 @@ impl<T: Transport> Client<T> {
         Err(envelope::into_error(response, kind, &self.transport.redactor(credentials)))
     }
 
-    /// The id that a server gave a request, NUL-terminated. Ignores one that is not UTF-8, or for which there is no memory.
+    /// The id that a server gave a request. Ignores one that is not UTF-8, or for which there is no memory.
     fn redact_request_id(&self, mut id: Vec<u8>, credentials: &Credentials) -> Option<Vec<u8>> {
         if self.transport.can_echo(credentials, &id) {
             id = self.transport.redactor(credentials).redact(id)?;
@@ -291,7 +287,6 @@ impl<T: Transport> Client<T> {
         if !id.is_ascii() {
             std::str::from_utf8(&id).ok()?;
         }
-        try_push(&mut id, 0)?;
         Some(id)
     }
 
@@ -389,10 +384,6 @@ impl<T: Transport> Client<T> {
             }
         }
     }
-
-    fn interrupted(&self, why: Interruption, phase: Phase) -> Error {
-        self.transport.interrupted(why, phase).into()
-    }
 }
 
 /// What the log reports about the end of a call.
@@ -407,17 +398,7 @@ fn describe_end<'a>(
         Ok(snapshot) => (Outcome::Execution(status(snapshot)), without_nul(snapshot.request_id())),
         Err(error) => (Outcome::Error(error.code(), error.message()), error.request_id()),
     };
-    Event::Ended(CallEnd {
-        id: id.as_str(),
-        outcome,
-        attempts,
-        timings: report.timings,
-        received: report.received,
-        unpacked: report.unpacked,
-        connection: report.connection,
-        is_reused: report.is_reused,
-        request_id,
-    })
+    Event::Ended(CallEnd { id: id.as_str(), outcome, attempts, report: *report, request_id })
 }
 
 /// The error of a wait that has reached its `limit`. It quotes the result of the last poll, and has its failure as the

@@ -5,7 +5,7 @@ use crate::error::{Error, ErrorKind, ResponseDetails};
 use crate::http::response::Response;
 use crate::json::scan::{InvalidDocument, JsonBuffer};
 use crate::json::{JsonType, LazyValue};
-use crate::redact::Redactor;
+use crate::redact::{Redactor, into_text};
 
 /// The maximum number of bytes of a body that an error keeps.
 const MAX_KEPT_BODY: usize = 64 << 10;
@@ -20,7 +20,10 @@ fn convert(response: Response, kind: ErrorKind, redactor: &Redactor) -> Error {
     // The body of a 2xx response can have any size. Only what is kept is scanned, and as much more as a secret takes.
     let limit = if response.is_success() { MAX_KEPT_BODY + redactor.max_echo_length() } else { usize::MAX };
     let (envelope, body) = split(response.body, limit);
-    let request_id = response.request_id.map(into_text);
+    let request_id = response.request_id.map(|mut id| {
+        id.pop();
+        into_text(id)
+    });
     let redact = |text: String| redactor.redact(text.into_bytes()).map(into_text);
     let body = redactor.redact_truncated(body);
     // Copied, because truncating the body would keep the whole allocation for as long as the error lives.
@@ -91,10 +94,6 @@ impl Envelope {
             request_id: string("request_id").filter(not_empty),
         })
     }
-}
-
-fn into_text(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 #[cfg(test)]

@@ -187,8 +187,8 @@ impl Options {
             max_retries: self.max_retries,
             poll_interval: self.check_poll_interval().map_err(Error::invalid_argument)?,
             log: self.log.clone().map_err(Error::invalid_argument)?,
+            timeout: timeout_from_ms(self.timeout_ms),
             http: HttpConfig {
-                timeout: timeout_from_ms(self.timeout_ms),
                 connect_timeout: timeout_from_ms(self.connect_timeout_ms),
                 max_response_bytes,
                 header: Arc::new(self.check_header().map_err(Error::invalid_argument)?),
@@ -270,6 +270,7 @@ fn log_of_name(name: &[u8]) -> Result<Option<Log>, &'static str> {
 #[derive(Debug)]
 pub(crate) struct Configuration {
     pub credentials: Arc<Credentials>,
+    pub timeout: Option<Duration>,
     pub max_retries: u32,
     pub poll_interval: Duration,
     pub log: Option<Log>,
@@ -431,14 +432,14 @@ mod tests {
         let mut options = Options::new();
         options.set_base_url(Some(b"http://127.0.0.1:1"));
         options.set_session_token(Some(b"token"));
-        let http = options.check().unwrap().http;
-        assert_eq!(http.timeout, Some(Duration::from_secs(30)));
+        let Configuration { timeout, http, .. } = options.check().unwrap();
+        assert_eq!(timeout, Some(Duration::from_secs(30)));
         assert_eq!(http.connect_timeout, Some(Duration::from_secs(10)));
         assert_eq!(http.max_response_bytes, 256 << 20);
         options.set_timeout_ms(0);
         options.set_connect_timeout_ms(0);
         options.set_max_response_bytes(0);
-        let http = options.check().unwrap().http;
-        assert_eq!((http.timeout, http.connect_timeout, http.max_response_bytes), (None, None, u64::MAX));
+        let Configuration { timeout, http, .. } = options.check().unwrap();
+        assert_eq!((timeout, http.connect_timeout, http.max_response_bytes), (None, None, u64::MAX));
     }
 }

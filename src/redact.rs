@@ -113,6 +113,11 @@ impl Redactor {
     }
 }
 
+/// Bytes as text, without copying them if they are UTF-8.
+pub fn into_text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
 /// What is to be redacted in a text: a mark for each byte, or none if there is nothing.
 struct Marks(Vec<Mark>);
 

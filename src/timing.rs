@@ -1,4 +1,4 @@
-//! How long the parts of a call take.
+//! What calls report about themselves: how long their parts take, and what an attempt went through.
 
 use std::time::{Duration, Instant};
 
@@ -80,6 +80,21 @@ impl Default for Micros {
     fn default() -> Micros {
         Micros::NONE
     }
+}
+
+/// What an attempt went through, whatever came of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AttemptReport {
+    /// The times of its parts.
+    pub timings: Timings,
+    /// The number of bytes of the response that arrived, header included.
+    pub received: u64,
+    /// The size of its body after decompression, in bytes.
+    pub unpacked: u64,
+    /// The number of its connection; 0 if there was none.
+    pub connection: usize,
+    /// Whether an idle connection was reused.
+    pub is_reused: bool,
 }
 
 /// Times the parts of one attempt, which follow one another. Rounds each down, so their sum does not exceed the total.

@@ -221,14 +221,6 @@ impl Error {
         self
     }
 
-    /// The same failure, if it is a timeout, with this limit.
-    pub(crate) fn with_limit(mut self, limit_of_call: Duration) -> Error {
-        if let ErrorKind::Timeout { limit, .. } = &mut self.kind {
-            *limit = limit_of_call;
-        }
-        self
-    }
-
     /// What went wrong.
     pub fn kind(&self) -> &ErrorKind {
         &self.kind

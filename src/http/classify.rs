@@ -5,7 +5,7 @@ use super::exchange::Exchange;
 use super::failure::{Failure, HEADER_TOO_LARGE, UreqError};
 use super::proxy::Proxy;
 use super::response::{BodyError, BodyFault};
-use crate::context::Interruption;
+use crate::context::{CallContext, Interruption};
 use crate::error::message::{connect, document, wire as message};
 use crate::error::{ErrorKind, Phase};
 
@@ -18,7 +18,7 @@ impl Http {
             Some(Failure::Lost(reason)) => self.lost(reason),
             Some(Failure::Refused(reason)) => ErrorKind::Tls { peer: self.remote(), reason },
             Some(Failure::InvalidFraming) => self.not_http(message::INVALID_FRAMING.into()),
-            Some(Failure::Interrupted(interruption)) => self.interrupted(interruption, exchange.phase),
+            Some(Failure::Interrupted(why)) => self.interrupted(&exchange.context, why, exchange.phase),
             None => self.classify_ureq(error, &exchange),
         }
     }
@@ -45,7 +45,7 @@ impl Http {
             BodyError::GzipCutOff => ErrorKind::CutOff { within: message::GZIP_STREAM },
             BodyError::InvalidGzip => ErrorKind::InvalidResponse(message::INVALID_GZIP.into()),
             BodyError::InvalidFraming => self.not_http(message::INVALID_FRAMING.into()),
-            BodyError::Interrupted(interruption) => self.interrupted(interruption, exchange.phase),
+            BodyError::Interrupted(why) => self.interrupted(&exchange.context, why, exchange.phase),
             BodyError::Ureq(error) => self.classify(error, exchange),
         })
     }
@@ -103,11 +103,11 @@ impl Http {
     }
 
     /// The error of a call that was cancelled or timed out.
-    pub fn interrupted(&self, interruption: Interruption, phase: Phase) -> ErrorKind {
-        match interruption {
+    pub fn interrupted(&self, context: &CallContext, why: Interruption, phase: Phase) -> ErrorKind {
+        match why {
             Interruption::Cancelled => ErrorKind::Cancelled { phase },
             Interruption::TimedOut => ErrorKind::Timeout {
-                limit: self.config.timeout.unwrap_or_default(),
+                limit: context.limit().unwrap_or_default(),
                 phase,
                 peer: match &self.config.proxy {
                     Some(proxy) => connect::with_proxy_setting(&self.remote(), proxy.setting),

@@ -14,8 +14,6 @@ use super::url::BaseUrl;
 pub struct HttpConfig {
     /// The server.
     pub base: BaseUrl,
-    /// The timeout of a call, for its error messages.
-    pub timeout: Option<Duration>,
     /// The timeout for establishing one connection.
     pub connect_timeout: Option<Duration>,
     /// The maximum size of a body after decompression, in bytes.

@@ -9,22 +9,7 @@ use super::framing::FramingFault;
 use crate::context::CallContext;
 use crate::error::Phase;
 use crate::redact::Redactor;
-use crate::timing::{Stopwatch, Timing, Timings};
-
-/// What an attempt went through, whatever came of it.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct AttemptReport {
-    /// The times of its parts.
-    pub timings: Timings,
-    /// The number of bytes of the response that arrived, header included.
-    pub received: u64,
-    /// The size of its body after decompression, in bytes.
-    pub unpacked: u64,
-    /// The number of its connection; 0 if there was none.
-    pub connection: usize,
-    /// Whether an idle connection was reused.
-    pub is_reused: bool,
-}
+use crate::timing::{AttemptReport, Stopwatch, Timing};
 
 /// What a connection needs to know about the exchange that it carries, and what it records about it.
 #[derive(Debug)]

@@ -1,10 +1,8 @@
 //! Logs what arrives in the head of a response, redacted.
 
-use std::borrow::Cow;
-
 use crate::context::CallContext;
 use crate::log::Event;
-use crate::redact::Redactor;
+use crate::redact::{Redactor, into_text};
 
 /// Fields whose values are secrets of the server and this client.
 const SECRET_FIELDS: [&[u8]; 4] = [b"set-cookie", b"set-cookie2", b"www-authenticate", b"proxy-authenticate"];
@@ -28,9 +26,6 @@ fn log_redacted(line: &[u8], redactor: &Redactor, context: &CallContext) {
         line.to_vec()
     };
     if let Some(redacted) = redactor.redact(shown).filter(|line| !line.is_empty()) {
-        // Checking for UTF-8 first is faster.
-        let text =
-            std::str::from_utf8(&redacted).map_or_else(|_| String::from_utf8_lossy(&redacted), Cow::Borrowed);
-        context.debug(|| Event::Received(text));
+        context.debug(|| Event::Received(into_text(redacted)));
     }
 }

@@ -16,7 +16,7 @@ pub mod credentials;
 // The file is named after the crate that only it uses. A module `ureq` would hide that crate here.
 #[path = "ureq.rs"]
 mod engine;
-pub mod exchange;
+mod exchange;
 mod failure;
 mod framing;
 mod gzip;
@@ -42,11 +42,12 @@ use crate::log::{Event, Level};
 use crate::redact::{Redactor, can_contain};
 use crate::secret::Secret;
 use crate::sys::fork::PerProcess;
+use crate::timing::AttemptReport;
 use config::HttpConfig;
 use connect::Route;
 use credentials::Credentials;
 use engine::{BodyReader, Engine, Head, Slot};
-use exchange::{AttemptReport, Exchange};
+use exchange::Exchange;
 use pool::Pool;
 use proxy::Protocol;
 use response::{BodyError, BodyFault, Response};
@@ -248,7 +249,6 @@ mod tests {
     fn http_to(listener: &TcpListener) -> Result<Http, Box<dyn std::error::Error>> {
         Ok(Http::new(HttpConfig {
             base: BaseUrl::parse(&format!("http://{}", listener.local_addr()?), false)?,
-            timeout: Some(Duration::from_secs(20)),
             connect_timeout: None,
             max_response_bytes: 100,
             header: Arc::new(RequestHeader::new("test", FurtherHeaders::check(iter::empty())?)),

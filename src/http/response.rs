@@ -8,7 +8,7 @@ use super::engine::{BodyReader, Head};
 use super::failure::UreqError;
 use super::gzip::{GzipDecoder, GzipError};
 use super::retry_after::parse_retry_after;
-use crate::alloc::{try_with_capacity, wipe_large};
+use crate::alloc::{try_copy_with_nul, wipe_large};
 use crate::context::{CallContext, Interruption};
 use crate::error::ErrorKind;
 use crate::json::scan::JsonBuffer;
@@ -32,7 +32,7 @@ pub struct Response {
     pub status: u16,
     /// The pause that Retry-After requests.
     pub retry_after: Option<Duration>,
-    /// The value of x-request-id.
+    /// The value of x-request-id, NUL-terminated.
     pub request_id: Option<Vec<u8>>,
     /// The body after decompression. If there is a `fault`, the part of it that was received.
     pub body: JsonBuffer,
@@ -85,7 +85,7 @@ impl Response {
             retry_after: head
                 .retry_after()
                 .and_then(|value| parse_retry_after(&String::from_utf8_lossy(value), SystemTime::now())),
-            request_id: head.request_id().filter(|id| !id.is_empty()).and_then(copy_with_capacity),
+            request_id: head.request_id().filter(|id| !id.is_empty()).and_then(try_copy_with_nul),
             body: JsonBuffer::new(),
             fault: None,
             request: None,
@@ -138,13 +138,6 @@ impl Response {
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
-}
-
-/// Copies bytes to which a NUL will be appended.
-fn copy_with_capacity(bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut copy = try_with_capacity(bytes.len() + 1)?;
-    copy.extend_from_slice(bytes);
-    Some(copy)
 }
 
 #[derive(Debug, PartialEq)]

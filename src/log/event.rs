@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::error::code_name;
-use crate::timing::{Timing, Timings};
+use crate::timing::{AttemptReport, Timing};
 
 /// What happened in a call. Texts of a server are redacted.
 pub enum Event<'a> {
@@ -85,7 +85,7 @@ pub enum Event<'a> {
     /// The request is sent.
     Sent(SentHead<'a>),
     /// A line of the head of a response has arrived.
-    Received(Cow<'a, str>),
+    Received(String),
     /// The connection is kept for the next call.
     Kept,
     /// The connection is closed.
@@ -191,16 +191,8 @@ pub struct CallEnd<'a> {
     pub outcome: Outcome<'a>,
     /// The number of attempts.
     pub attempts: u32,
-    /// The times.
-    pub timings: Timings,
-    /// The number of bytes of the last response, header included, as they arrived.
-    pub received: u64,
-    /// The number of bytes of its body, after decompression.
-    pub unpacked: u64,
-    /// The number of the connection of the last attempt; 0 if there was none.
-    pub connection: usize,
-    /// Whether that connection was a reused one.
-    pub is_reused: bool,
+    /// What the last attempt went through, with the time of the whole call.
+    pub report: AttemptReport,
     /// The id that the server gave the request.
     pub request_id: Option<&'a str>,
 }
@@ -220,15 +212,16 @@ impl Display for CallEnd<'_> {
             Outcome::Execution(status) => write!(f, "OK, {status}")?,
             Outcome::Error(code, _) => NamedCode(*code).fmt(f)?,
         }
-        let time = |timing| Millis(self.timings.get(timing));
+        let AttemptReport { timings, received, unpacked, connection, is_reused } = self.report;
+        let time = |timing| Millis(timings.get(timing));
         write!(f, "; attempts {}; total {} ms", self.attempts, time(Timing::Total))?;
         write!(f, " (resolve {}, connect {}", time(Timing::Resolve), time(Timing::Connect))?;
         write!(f, ", TLS {}, first byte {}", time(Timing::Tls), time(Timing::FirstByte))?;
         write!(f, ", transfer {})", time(Timing::Transfer))?;
-        write!(f, "; received {} bytes, unpacked {}", self.received, self.unpacked)?;
-        match self.connection {
+        write!(f, "; received {received} bytes, unpacked {unpacked}")?;
+        match connection {
             0 => f.write_str("; no connection")?,
-            number => write!(f, "; {} connection {number}", if self.is_reused { "reused" } else { "new" })?,
+            number => write!(f, "; {} connection {number}", if is_reused { "reused" } else { "new" })?,
         }
         write!(f, "; request id {}", self.request_id.unwrap_or("-"))?;
         match &self.outcome {
@@ -302,7 +295,7 @@ mod tests {
     use super::*;
     use std::time::Instant;
 
-    use crate::timing::Stopwatch;
+    use crate::timing::{Stopwatch, Timings};
 
     fn timings() -> Timings {
         let (begin, mut stopwatch) = (Instant::now(), Stopwatch::default());
@@ -315,18 +308,13 @@ mod tests {
         timings
     }
 
+    fn report() -> AttemptReport {
+        let timings = timings();
+        AttemptReport { timings, received: 4382, unpacked: 4257, connection: 3, is_reused: true }
+    }
+
     fn end(outcome: Outcome<'static>) -> CallEnd<'static> {
-        CallEnd {
-            id: "6a10",
-            outcome,
-            attempts: 2,
-            timings: timings(),
-            received: 4382,
-            unpacked: 4257,
-            connection: 3,
-            is_reused: true,
-            request_id: Some("r-1"),
-        }
+        CallEnd { id: "6a10", outcome, attempts: 2, report: report(), request_id: Some("r-1") }
     }
 
     #[test]
@@ -397,7 +385,7 @@ mod tests {
             ),
             (
                 Event::Ended(CallEnd {
-                    connection: 0,
+                    report: AttemptReport { connection: 0, ..report() },
                     request_id: None,
                     ..end(Outcome::Error(-3, "out of time".into()))
                 }),
@@ -426,7 +414,8 @@ mod tests {
         for (event, line) in cases {
             assert_eq!(event.to_string(), line);
         }
-        let new = Event::Ended(CallEnd { is_reused: false, ..end(Outcome::Error(404, "none".into())) });
+        let report = AttemptReport { is_reused: false, ..report() };
+        let new = Event::Ended(CallEnd { report, ..end(Outcome::Error(404, "none".into())) });
         let line = new.to_string();
         assert!(
             line.starts_with("execution 6a10: NOT_FOUND (404); ") && line.contains("; new connection 3; ")

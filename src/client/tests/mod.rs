@@ -106,15 +106,16 @@ impl Transport for Script {
         let step = self.steps[attempts.len().min(self.steps.len() - 1)].clone();
         attempts.push((self.time.elapsed().as_millis() as u64, secret));
         drop(attempts);
-        context.pause(step.latency).map_err(|why| self.interrupted(why, Phase::Waiting))?;
+        context.pause(step.latency).map_err(|why| self.interrupted(context, why, Phase::Waiting))?;
         step.outcome.result()
     }
 
-    fn interrupted(&self, interruption: Interruption, phase: Phase) -> ErrorKind {
-        match interruption {
+    fn interrupted(&self, context: &CallContext, why: Interruption, phase: Phase) -> ErrorKind {
+        match why {
             Interruption::Cancelled => ErrorKind::Cancelled { phase },
             Interruption::TimedOut => {
-                ErrorKind::Timeout { limit: Duration::ZERO, phase, peer: "server:443".into() }
+                let limit = context.limit().unwrap_or_default();
+                ErrorKind::Timeout { limit, phase, peer: "server:443".into() }
             }
         }
     }
