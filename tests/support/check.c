@@ -16,9 +16,17 @@
 #include <unistd.h>
 
 #ifdef CHECK_SANITIZED
+#include <sanitizer/common_interface_defs.h>
 enum { THREADS_OF_SANITIZER = CHECK_SANITIZED };
+/* Starts the symbolizer, which keeps two descriptors. Else the first suppressed report starts it, within a
+ * test. */
+static void start_sanitizer(void) {
+    char line[256];
+    __sanitizer_symbolize_pc(__builtin_return_address(0), "%f", line, sizeof line);
+}
 #else
 enum { THREADS_OF_SANITIZER = 0 };
+static void start_sanitizer(void) {}
 #endif
 
 extern char **environ;
@@ -564,6 +572,7 @@ int main(int argc, char **argv) {
         patience = atoi(asked);
     in_valgrind = getenv("CHECK_VALGRIND") != NULL;
     clean_environment();
+    start_sanitizer();
     pthread_t watchdog = start_watchdog();
     int known = 0;
     for (struct check_test *test = first_test; test != NULL; test = test->next) {

@@ -301,25 +301,44 @@ bool exchange_read_exactly(struct exchange *exchange, void *buffer, size_t size)
     return true;
 }
 
+/* Sends what fits at once. Sent and counted in one step: a client that has the bytes finds them in the
+ * counter. */
+static ssize_t send_some(struct exchange *exchange, const void *bytes, size_t length) {
+    ssize_t count;
+    pthread_mutex_lock(&exchange->server->lock);
+    if (exchange->tls != NULL) {
+        ERR_clear_error();
+        count = SSL_write(exchange->tls, bytes, length > INT_MAX ? INT_MAX : (int)length);
+    } else {
+        count = send(exchange->socket, bytes, length, MSG_NOSIGNAL);
+    }
+    int because = errno;
+    if (count > 0) {
+        exchange->server->sent += (uint64_t)count;
+        server_changed(exchange->server);
+    }
+    pthread_mutex_unlock(&exchange->server->lock);
+    errno = because;
+    return count;
+}
+
+/* Waits until a send that returned `count` can be repeated. Returns false if the connection has ended. */
+static bool await_sendable(struct exchange *exchange, ssize_t count) {
+    if (exchange->tls != NULL)
+        return wait_tls(exchange, (int)count);
+    return count < 0 && (errno == EAGAIN || errno == EINTR) && wait_again(exchange, POLLOUT);
+}
+
 bool exchange_send(struct exchange *exchange, const void *bytes, size_t length) {
     const char *next = bytes;
     while (length > 0 && exchange->socket >= 0) {
-        ssize_t count;
-        if (exchange->tls != NULL) {
-            ERR_clear_error();
-            count = SSL_write(exchange->tls, next, length > INT_MAX ? INT_MAX : (int)length);
-            if (count <= 0 && wait_tls(exchange, (int)count))
-                continue;
-        } else {
-            count = send(exchange->socket, next, length, MSG_NOSIGNAL);
-            if (count < 0 && (errno == EAGAIN || errno == EINTR) && wait_again(exchange, POLLOUT))
-                continue;
-        }
-        if (count <= 0)
+        ssize_t count = send_some(exchange, next, length);
+        if (count > 0) {
+            next += count;
+            length -= (size_t)count;
+        } else if (!await_sendable(exchange, count)) {
             return false;
-        next += count;
-        length -= (size_t)count;
-        LOCKED(exchange->server, exchange->server->sent += (uint64_t)count);
+        }
     }
     return exchange->socket >= 0;
 }
