@@ -328,6 +328,32 @@ typedef struct refold_client refold_client;
 typedef struct refold_cancel refold_cancel;
 
 /**
+ * A queue: makes many calls at a time, without a thread of yours for each.
+ *
+ * Created by refold_queue_new(), freed by refold_queue_free(). Submit gets and waits to it, and take what
+ * has become of them as events: from an event loop that polls refold_queue_descriptor(), from one that
+ * refold_queue_set_notify() wakes, or on a thread that blocks in refold_queue_next(). Any number of threads
+ * may submit to a queue and take from it.
+ *
+ * A queue has threads of its own, at most one more than it has calls in flight, with stacks of 256 KiB. They
+ * start on demand and end after ten seconds without work. A wait occupies no thread and no connection while
+ * it pauses. The functions of refold_options_set_log() and refold_queue_set_notify() run on these threads,
+ * and have 100 KiB of stack.
+ *
+ * A queue belongs to the process that created it. In a child after fork(), submissions fail with
+ * REFOLD_ERROR_INVALID_ARGUMENT, and there are no events; the queue of the parent is not affected.
+ */
+typedef struct refold_queue refold_queue;
+
+/**
+ * An event: what has become of a submission.
+ *
+ * Taken with refold_queue_next(), freed by refold_event_free(). It is immutable, so any number of threads may
+ * read it. It outlives the queue and the client.
+ */
+typedef struct refold_event refold_event;
+
+/**
  * The reason why a call failed.
  *
  * Created by a call that fails and returned through its parameter `error`; freed by refold_error_free(). It
@@ -919,6 +945,181 @@ refold_execution *refold_wait_execution(const refold_client *client,
  *         and more memory than the text.
  */
 refold_execution *refold_parse_execution(const char *json, size_t length, refold_error **error);
+
+/** \} */
+
+/* Queue -------------------------------------------------------------------------------------------------- */
+
+/**
+ * \defgroup queue Queue
+ * \brief Many calls at a time, for event loops.
+ * \{
+ */
+
+/**
+ * Called when a queue stops being empty, on a thread of the library that holds no lock.
+ *
+ * It is meant to wake an event loop: with uv_async_send(), PostMessage(), g_main_context_wakeup(), a write
+ * to a pipe. It may run on several threads at once. It may call any function of this header, except
+ * refold_queue_free() and refold_queue_set_notify() for the same queue. It must return normally: no
+ * exception, longjmp() or pthread_exit().
+ *
+ * \param user_data  The pointer that was passed to refold_queue_set_notify().
+ */
+typedef void (*refold_notify_fn)(void *user_data);
+
+/**
+ * Creates a queue. Starts no thread yet.
+ *
+ * \param max_concurrent  The maximum number of calls and polls in flight, and so of threads and connections:
+ *                        1 to 1,024; 0 for the default, which is 32. Others wait for their turn.
+ * \param error           Set to NULL, or to a new error on failure; may be NULL.
+ * \return A new queue, to be freed with refold_queue_free(), or NULL on failure. Error codes:
+ *         REFOLD_ERROR_INVALID_ARGUMENT if `max_concurrent` is out of range; REFOLD_ERROR_RESOURCE if the
+ *         process has run out of file descriptors.
+ */
+refold_queue *refold_queue_new(uint32_t max_concurrent, refold_error **error);
+
+/**
+ * Frees a queue. Does nothing if `queue` is NULL.
+ *
+ * Cancels all submissions, waits until the threads of the queue have ended, which takes less than 50 ms
+ * unless one of your functions is running on them, and frees the events that were not taken. No other
+ * function may use the queue at the same time or later. Events that were taken are not affected. In a child
+ * after fork(), leaks the queue.
+ */
+void refold_queue_free(refold_queue *queue);
+
+/**
+ * Submits a get: a call of refold_get_execution() that a thread of the queue makes.
+ *
+ * Never waits for the network. The timeout of the options begins when the call does, not while it waits for
+ * its turn. Turns are in the order of submission.
+ *
+ * \param client        The client. It may be freed as soon as this function has returned.
+ * \param execution_id  As for refold_get_execution().
+ * \param cancel        A token that can cancel the submission, whether it is in flight or waits for its
+ *                      turn, or NULL. It may be freed as soon as this function has returned.
+ * \param user_data     Any pointer, for refold_event_user_data(). The library does not follow it.
+ * \param error         Set to NULL, or to a new error on failure; may be NULL.
+ * \return true if the submission was accepted: exactly one event of type REFOLD_EVENT_DONE will report its
+ *         end. false if not: there will be no event. Error codes: REFOLD_ERROR_INVALID_ARGUMENT, and
+ *         REFOLD_ERROR_RESOURCE if memory is insufficient or the queue can start no thread. All other errors
+ *         of refold_get_execution() are reported by the event.
+ */
+bool refold_queue_get_execution(refold_queue *queue,
+                                const refold_client *client,
+                                const char *execution_id,
+                                refold_cancel *cancel,
+                                void *user_data,
+                                refold_error **error);
+
+/**
+ * Submits a wait: refold_wait_execution() without a thread that waits.
+ *
+ * Each snapshot of a run that has not ended is an event of type REFOLD_EVENT_PROGRESS. One that was not
+ * taken when the next snapshot arrives is replaced by it, so there are never more than two events of a wait.
+ * The final snapshot, or the error, is the event of type REFOLD_EVENT_DONE. Pauses, growth, Retry-After and
+ * tolerance of failures are those of refold_wait_execution(). A poll takes its turn when it is due.
+ *
+ * \param client        The client. It may be freed as soon as this function has returned.
+ * \param execution_id  As for refold_get_execution().
+ * \param timeout_ms    Limit for the whole wait, from the submission on, in milliseconds; 0 for no limit.
+ * \param cancel        A token that can cancel the wait within 50 ms, or NULL. It may be freed as soon as
+ *                      this function has returned.
+ * \param user_data     Any pointer, for refold_event_user_data(). The library does not follow it.
+ * \param error         Set to NULL, or to a new error on failure; may be NULL.
+ * \return As for refold_queue_get_execution().
+ */
+bool refold_queue_wait_execution(refold_queue *queue,
+                                 const refold_client *client,
+                                 const char *execution_id,
+                                 uint64_t timeout_ms,
+                                 refold_cancel *cancel,
+                                 void *user_data,
+                                 refold_error **error);
+
+/**
+ * Takes the oldest event. If several threads take events, each gets another one.
+ *
+ * \param timeout_ms  How long to wait for an event, in milliseconds; 0 to return at once; -1, or any negative
+ *                    number, to wait for ever, but not if nothing is pending.
+ * \return The event, to be freed with refold_event_free(); NULL if there was none in time, nothing is pending
+ *         that could be waited for, or `queue` is NULL.
+ */
+refold_event *refold_queue_next(refold_queue *queue, int64_t timeout_ms);
+
+/**
+ * Returns the number of submissions whose event of type REFOLD_EVENT_DONE has not been taken; 0 if `queue` is
+ * NULL.
+ */
+size_t refold_queue_pending(const refold_queue *queue);
+
+/**
+ * Returns a descriptor for an event loop: it is readable exactly while an event can be taken.
+ *
+ * Poll it for reading, with poll(), epoll (level- or edge-triggered), kqueue or whatever your loop is made
+ * of. When it is readable, call refold_queue_next() with a timeout of 0 until it returns NULL. Never read
+ * it, write it or close it. It is valid until the queue is freed: remove it from the loop before that.
+ *
+ * \return The descriptor; -1 if the system has none that can be polled together with those of files and
+ *         sockets, after fork() in the child, or if `queue` is NULL. refold_queue_set_notify() serves
+ *         instead.
+ */
+intptr_t refold_queue_descriptor(const refold_queue *queue);
+
+/**
+ * Sets the function that is called whenever the queue stops being empty, in place of the previous one.
+ *
+ * It is not called for events that are in the queue already: take those once after setting it. Then each
+ * call means that at least one event can be taken; take events until refold_queue_next() returns NULL.
+ *
+ * When this returns, the previous function is not running, and will not be called again. So do not hold a
+ * lock that it waits for.
+ *
+ * \param notify     The function, or NULL for none.
+ * \param user_data  Passed to the function unchanged.
+ */
+void refold_queue_set_notify(refold_queue *queue, refold_notify_fn notify, void *user_data);
+
+/** What an event reports. */
+typedef int32_t refold_event_type;
+
+/** The values of refold_event_type. */
+typedef enum refold_event_type_value {
+    /** Nothing: the event is NULL. */
+    REFOLD_EVENT_NONE = 0,
+    /** A snapshot that a wait obtained, of a run that has not ended. */
+    REFOLD_EVENT_PROGRESS = 1,
+    /** The end of a submission: the execution, or the error. */
+    REFOLD_EVENT_DONE = 2,
+} refold_event_type_value;
+
+/** Returns what an event reports; REFOLD_EVENT_NONE if `event` is NULL. */
+refold_event_type refold_event_typeof(const refold_event *event);
+
+/** Returns the pointer that was passed with the submission; NULL if `event` is NULL. */
+void *refold_event_user_data(const refold_event *event);
+
+/**
+ * Returns the snapshot of an event.
+ *
+ * \return The snapshot, borrowed until the event is freed; keep it with refold_execution_retain(). NULL if
+ *         the submission has failed, or `event` is NULL. If memory was insufficient for a snapshot of a wait,
+ *         the event of type REFOLD_EVENT_PROGRESS has an error instead, and the wait goes on.
+ */
+const refold_execution *refold_event_execution(const refold_event *event);
+
+/**
+ * Returns the error of an event.
+ *
+ * \return The error that the blocking call would have returned, borrowed until the event is freed; NULL if
+ *         the event has a snapshot, or is NULL.
+ */
+const refold_error *refold_event_error(const refold_event *event);
+
+/** Frees an event, with its error and its ownership of the snapshot. Does nothing if `event` is NULL. */
+void refold_event_free(refold_event *event);
 
 /** \} */
 

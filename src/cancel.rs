@@ -1,38 +1,58 @@
 //! The cancel token of a caller.
 
-use std::io::{PipeReader, PipeWriter, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::{Arc, Weak};
 
-use crate::sys::descriptors::pipe;
+use crate::alloc::{OnceBox, try_box};
 use crate::sys::fork::ProcessId;
+use crate::sys::signal::Signal;
 
 /// Cancels the calls that it is passed to, those in progress and later ones. A cancelled token stays cancelled.
-#[derive(Debug)]
 pub struct CancelToken {
     cancelled: AtomicBool,
-    /// The process that created the token. A forked child shares the pipe, but must not write to it.
+    /// The process that created the token. A forked child shares the signals, but must not raise them.
     owner: ProcessId,
-    /// Becomes readable on cancellation, so that a call can poll it together with its socket. Absent if no file
-    /// descriptor was left; calls then check the flag every few milliseconds.
-    pipe: Option<(PipeReader, PipeWriter)>,
+    /// Raised on cancellation, so that a call can wait for it together with its socket. Created by the first call that
+    /// waits.
+    signal: OnceBox<Signal>,
+    /// The signals of queues that use the token.
+    subscribers: OnceBox<Subscriber>,
+}
+
+/// An element of a list that a signal handler may walk through at any time, so it only ever grows: by one element for each
+/// queue that the token is used with.
+struct Subscriber {
+    /// Weak, so that the list keeps no descriptor open. It keeps the memory, so a signal handler that turns out to be the
+    /// last user of the signal closes it, but does not free it.
+    signal: Weak<Signal>,
+    next: OnceBox<Subscriber>,
 }
 
 impl CancelToken {
     /// A token that is not cancelled. Never fails.
     pub fn new() -> CancelToken {
-        CancelToken { cancelled: AtomicBool::new(false), owner: ProcessId::current(), pipe: pipe().ok() }
+        CancelToken {
+            cancelled: AtomicBool::new(false),
+            owner: ProcessId::current(),
+            signal: OnceBox::new(),
+            subscribers: OnceBox::new(),
+        }
     }
 
-    /// Cancels the calls. Async-signal-safe: it stores a flag and writes one byte.
+    /// Cancels the calls. Async-signal-safe: it stores a flag and raises signals.
     pub fn cancel(&self) {
-        if self.cancelled.swap(true, Ordering::SeqCst) {
+        if self.cancelled.swap(true, Ordering::SeqCst) || self.owner != ProcessId::current() {
             return;
         }
-        if let Some((_, writer)) = &self.pipe
-            && self.owner == ProcessId::current()
-        {
-            // The first byte always fits into an empty pipe. If it did not, the flag would still end the calls, later.
-            let _ = (&*writer).write(&[1]);
+        fence(Ordering::SeqCst);
+        if let Some(signal) = self.signal.get() {
+            signal.raise();
+        }
+        for subscriber in self.subscribers() {
+            if let Some(signal) = subscriber.signal.upgrade() {
+                signal.raise();
+            }
         }
     }
 
@@ -41,15 +61,63 @@ impl CancelToken {
         self.cancelled.load(Ordering::SeqCst)
     }
 
-    /// The pipe that becomes readable on cancellation, or `None` if the caller has to check the flag instead.
-    pub(crate) fn signal(&self) -> Option<&PipeReader> {
-        self.pipe.as_ref().filter(|_| self.owner == ProcessId::current()).map(|(reader, _)| reader)
+    /// The signal that is raised on cancellation, or `None` if the caller has to check the flag every few milliseconds
+    /// instead: if no file descriptor is left, and in a forked child. The flag has to be checked after this, because a new
+    /// signal is not raised if the token is cancelled already.
+    pub(crate) fn signal(&self) -> Option<&Signal> {
+        if self.owner != ProcessId::current() {
+            return None;
+        }
+        if self.signal.get().is_none() {
+            // Another thread may be first.
+            let _ = self.signal.set(try_box(Signal::new().ok()?)?);
+            fence(Ordering::SeqCst);
+        }
+        self.signal.get()
+    }
+
+    /// From now on, cancelling raises this signal, too. Does nothing if it does so already. The flag has to be checked
+    /// after this. Returns `None` if there is no memory.
+    pub(crate) fn subscribe(&self, signal: &Arc<Signal>) -> Option<()> {
+        let is_new = |subscriber: &Subscriber| subscriber.signal.as_ptr() != Arc::as_ptr(signal);
+        if self.subscribers().all(is_new) {
+            let mut new = try_box(Subscriber { signal: Arc::downgrade(signal), next: OnceBox::new() })?;
+            let mut end = &self.subscribers;
+            while let Err(returned) = end.set(new) {
+                new = returned;
+                if let Some(subscriber) = end.get() {
+                    end = &subscriber.next;
+                }
+            }
+            fence(Ordering::SeqCst);
+        }
+        Some(())
+    }
+
+    fn subscribers(&self) -> impl Iterator<Item = &Subscriber> {
+        std::iter::successors(self.subscribers.get(), |subscriber| subscriber.next.get())
+    }
+}
+
+impl Drop for CancelToken {
+    fn drop(&mut self) {
+        // One at a time: dropping a long list would overflow the stack.
+        let mut next = self.subscribers.take();
+        while let Some(mut subscriber) = next {
+            next = subscriber.next.take();
+        }
     }
 }
 
 impl Default for CancelToken {
     fn default() -> CancelToken {
         CancelToken::new()
+    }
+}
+
+impl fmt::Debug for CancelToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CancelToken").field("cancelled", &self.cancelled).finish_non_exhaustive()
     }
 }
 
@@ -63,5 +131,44 @@ mod tests {
         assert!(!token.is_cancelled());
         (0..100_000).for_each(|_| token.cancel());
         assert!(token.is_cancelled());
+    }
+
+    #[cfg(all(unix, not(refold_portable)))]
+    #[test]
+    fn cancelling_raises_the_signals_of_all_subscribers() -> std::io::Result<()> {
+        use crate::sys::{Interest, poll};
+        use std::time::Duration;
+
+        let token = CancelToken::new();
+        let signals: Vec<Arc<Signal>> =
+            (0..3).map(|_| Signal::new().map(Arc::new)).collect::<Result<_, _>>()?;
+        let is_raised =
+            |signal: &Signal| poll(&[Interest::Signalled(signal)], [None; 2], Some(Duration::ZERO));
+        for signal in signals.iter().chain(&signals) {
+            token.subscribe(signal);
+        }
+        assert_eq!(token.subscribers().count(), 3);
+        let own = token.signal().expect("a descriptor is left");
+        assert!(!is_raised(own)?);
+        token.cancel();
+        assert!(is_raised(own)?);
+        for signal in &signals {
+            assert!(is_raised(signal)?);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn missing_subscribers_are_skipped_and_a_long_list_is_dropped() {
+        let mut token = CancelToken::new();
+        for _ in 0..100_000 {
+            let first = Subscriber { signal: Weak::new(), next: OnceBox::new() };
+            if let Some(rest) = token.subscribers.take() {
+                assert!(first.next.set(rest).is_ok());
+            }
+            assert!(token.subscribers.set(Box::new(first)).is_ok());
+        }
+        token.cancel();
+        drop(token);
     }
 }

@@ -3,6 +3,7 @@
 
 #[cfg(test)]
 mod tests;
+pub mod wait;
 
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Deref;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{mem, process};
 
-use crate::alloc::{try_box, try_copy};
+use crate::alloc::try_copy;
 use crate::cancel::CancelToken;
 use crate::context::{CallContext, Clock, Interruption};
 use crate::envelope;
@@ -22,13 +23,10 @@ use crate::http::credentials::{Credentials, CurrentCredentials};
 use crate::http::response::{BodyFault, Response};
 use crate::http::url::ExecutionId;
 use crate::log::{CallEnd, Event, Log, Outcome, Reason};
-use crate::options::{Options, timeout_from_ms};
+use crate::options::Options;
 use crate::redact::Redactor;
-use crate::retry::{PollSchedule, pause_before_retry};
+use crate::retry::pause_before_retry;
 use crate::timing::{AttemptReport, Timings};
-
-/// The maximum length of the last failure in the error of a wait, in characters.
-const MAX_QUOTED_FAILURE: usize = 1000;
 
 /// The part of a client that talks to the server. Unit tests substitute their own.
 pub trait Transport {
@@ -89,6 +87,9 @@ pub struct Client<T: Transport = Http> {
     credentials: CurrentCredentials,
     log: Option<Log>,
 }
+
+/// The tokens that cancel a call: that of the caller, and that of the queue that makes the call.
+pub type Tokens<'a> = [Option<&'a Arc<CancelToken>>; 2];
 
 /// An execution, and what is known about the call that fetched it.
 pub struct Snapshot {
@@ -181,15 +182,20 @@ impl<T: Transport> Client<T> {
         execution_id: Option<&[u8]>,
         cancel: Option<&Arc<CancelToken>>,
     ) -> Result<Snapshot, Error> {
-        let id = ExecutionId::parse(execution_id).map_err(Error::invalid_argument)?;
-        let context = self.begin(self.timeout, cancel);
+        self.get_by_id(&parse_id(execution_id)?, [cancel, None])
+    }
+
+    /// Fetches an execution. Either token cancels the call.
+    pub fn get_by_id(&self, id: &ExecutionId<'_>, tokens: Tokens<'_>) -> Result<Snapshot, Error> {
+        let context = self.begin(self.timeout, tokens);
         context.debug(|| Event::GetBegins { id: id.as_str(), timeout: self.timeout });
-        self.call(&id, &self.credentials.get()?, &context, &mut AttemptReport::default())
+        self.call(id, &self.credentials.get()?, &context, &mut AttemptReport::default())
     }
 
     /// The context of a call that begins now.
-    fn begin(&self, timeout: Option<Duration>, cancel: Option<&Arc<CancelToken>>) -> CallContext {
-        CallContext::new(self.clock.clone(), timeout, cancel.cloned()).with_log(self.log.as_ref())
+    fn begin(&self, timeout: Option<Duration>, [caller, queue]: Tokens<'_>) -> CallContext {
+        let context = CallContext::new(self.clock.clone(), timeout, caller.cloned());
+        context.with_token(queue).with_log(self.log.as_ref())
     }
 
     /// Makes attempts, and adds to the result what is known about them. Stores in `report` what the last one went through,
@@ -290,86 +296,6 @@ impl<T: Transport> Client<T> {
         Some(id)
     }
 
-    /// Polls until the execution has ended. Calls `on_progress` with every snapshot, and stops once it returns false.
-    pub fn wait(
-        &self,
-        execution_id: Option<&[u8]>,
-        timeout_ms: u64,
-        cancel: Option<&Arc<CancelToken>>,
-        on_progress: &mut dyn FnMut(&Snapshot) -> bool,
-    ) -> Result<Snapshot, Error> {
-        let id = ExecutionId::parse(execution_id).map_err(Error::invalid_argument)?;
-        let limit = timeout_from_ms(timeout_ms);
-        let mut context = self.begin(limit, cancel);
-        context.debug(|| Event::WaitBegins { id: id.as_str(), timeout: limit });
-        let mut state = WaitState::default();
-        let result = self.poll_until_final(&id, limit, &mut context, &mut state, on_progress);
-        let WaitState { mut report, status, attempts, .. } = state;
-        report.timings.set_total(context.elapsed());
-        let result = result.map_err(|error| error.with_timings(report.timings));
-        context.log_mut().end_polls();
-        let attempts = result.as_ref().map_or_else(Error::attempts, |_| attempts);
-        context.info(|| describe_end(&id, &result, |_| status, attempts, &report));
-        result
-    }
-
-    fn poll_until_final(
-        &self,
-        id: &ExecutionId<'_>,
-        limit: Option<Duration>,
-        context: &mut CallContext,
-        state: &mut WaitState,
-        on_progress: &mut dyn FnMut(&Snapshot) -> bool,
-    ) -> Result<Snapshot, Error> {
-        let mut schedule = PollSchedule::new(self.poll_interval);
-        loop {
-            let poll = context.begin_poll(self.timeout);
-            let polled = self.credentials.get().and_then(|credentials| {
-                let snapshot = self.call(id, &credentials, &poll, &mut state.report)?;
-                // Redacted now, because the credentials may be replaced before the status is reported.
-                state.status = self.quote_status(&snapshot, &credentials);
-                Ok(snapshot)
-            });
-            let pause = match polled {
-                Ok(snapshot) => {
-                    let goes_on = on_progress(&snapshot);
-                    if snapshot.state().is_final() {
-                        state.attempts += snapshot.attempts;
-                        return Ok(snapshot);
-                    }
-                    let (is_unchanged, retry_after) = (state.is_unchanged(&snapshot), snapshot.retry_after);
-                    state.record(snapshot);
-                    if !goes_on {
-                        return Err(state.end(ErrorKind::Cancelled { phase: Phase::Polling }));
-                    }
-                    schedule.after_snapshot(is_unchanged, retry_after)
-                }
-                Err(error) if has_run_out(&error, context) => {
-                    state.record_failure(error);
-                    state.is_interrupted = true;
-                    return Err(wait_timeout(limit, state));
-                }
-                Err(error) => match schedule.after_failure(&error) {
-                    Some(pause) => {
-                        let is_in_time =
-                            |pause: &Duration| context.remaining().is_none_or(|remaining| *pause < remaining);
-                        context.warn(|| Event::PollFailed {
-                            reason: Reason(error.code(), error.message()),
-                            pause: Some(pause).filter(is_in_time),
-                        });
-                        state.record_failure(error);
-                        pause
-                    }
-                    None => return Err(state.end(error)),
-                },
-            };
-            context.pause(pause).map_err(|why| match why {
-                Interruption::Cancelled => state.end(ErrorKind::Cancelled { phase: Phase::Polling }),
-                Interruption::TimedOut => wait_timeout(limit, state),
-            })?;
-        }
-    }
-
     fn quote_status(&self, snapshot: &Execution, credentials: &Credentials) -> String {
         let status = String::from_utf8_lossy(snapshot.status().unwrap_or_default());
         self.transport.redactor(credentials).quote(status.trim_end_matches('\0'))
@@ -386,6 +312,11 @@ impl<T: Transport> Client<T> {
     }
 }
 
+/// Checks the id of an execution.
+pub fn parse_id(execution_id: Option<&[u8]>) -> Result<ExecutionId<'_>, Error> {
+    ExecutionId::parse(execution_id).map_err(Error::invalid_argument)
+}
+
 /// What the log reports about the end of a call.
 fn describe_end<'a>(
     id: &'a ExecutionId<'_>,
@@ -399,68 +330,6 @@ fn describe_end<'a>(
         Err(error) => (Outcome::Error(error.code(), error.message()), error.request_id()),
     };
     Event::Ended(CallEnd { id: id.as_str(), outcome, attempts, report: *report, request_id })
-}
-
-/// The error of a wait that has reached its `limit`. It quotes the result of the last poll, and has its failure as the
-/// cause.
-fn wait_timeout(limit: Option<Duration>, state: &mut WaitState) -> Error {
-    let last = match (&state.failure, &state.snapshot) {
-        (Some(failure), _) if !state.is_interrupted => {
-            failure.message().chars().take(MAX_QUOTED_FAILURE).collect()
-        }
-        (_, Some(_)) => message::last_status(&state.status),
-        (_, None) => message::NO_RESPONSE_YET.into(),
-    };
-    // Dropped if there is no memory for it.
-    let cause = state.failure.take().and_then(try_box);
-    state.end(ErrorKind::WaitTimeout { limit: limit.unwrap_or_default(), last, cause })
-}
-
-/// Whether a poll timed out because the deadline of the whole wait has passed.
-fn has_run_out(error: &Error, context: &CallContext) -> bool {
-    matches!(error.kind(), ErrorKind::Timeout { .. }) && context.check() == Err(Interruption::TimedOut)
-}
-
-/// What the polls of a wait have returned so far.
-#[derive(Default)]
-struct WaitState {
-    /// The last snapshot.
-    snapshot: Option<Snapshot>,
-    /// What the last attempt of the last poll went through.
-    report: AttemptReport,
-    /// Its status, redacted and ready to be quoted.
-    status: String,
-    /// The failure of the last poll, if it failed.
-    failure: Option<Error>,
-    /// Whether it failed only because the deadline of the wait passed.
-    is_interrupted: bool,
-    /// The number of attempts in all polls.
-    attempts: u32,
-}
-
-impl WaitState {
-    /// Whether this snapshot is the same as the last one.
-    fn is_unchanged(&self, execution: &Execution) -> bool {
-        self.snapshot.as_ref().is_some_and(|last| last.body() == execution.body())
-    }
-
-    fn record(&mut self, snapshot: Snapshot) {
-        self.attempts += snapshot.attempts;
-        self.snapshot = Some(snapshot);
-        self.failure = None;
-    }
-
-    fn record_failure(&mut self, error: Error) {
-        self.attempts += error.attempts();
-        self.failure = Some(error);
-    }
-
-    /// The error that ends the wait. It counts the attempts of all polls.
-    fn end(&self, error: impl Into<Error>) -> Error {
-        let error = error.into();
-        let attempts = self.attempts + error.attempts();
-        error.after_attempts(attempts)
-    }
 }
 
 /// A number that spreads the retries of many clients. Not suitable for secrets.

@@ -56,6 +56,7 @@ mod http;
 pub mod json;
 pub mod log;
 pub mod options;
+pub mod queue;
 mod redact;
 mod retry;
 #[cfg(test)]

@@ -111,7 +111,7 @@ fn numbers_are_named_after_their_enumerators() {
     for (name, number) in &names {
         if let Some(state) = name.strip_prefix("REFOLD_STATE_") {
             assert_eq!(State::from_raw(*number).name().to_str(), Ok(state));
-        } else if !["REFOLD_JSON_", "REFOLD_LOG_", "REFOLD_TIMING_"]
+        } else if !["REFOLD_EVENT_", "REFOLD_JSON_", "REFOLD_LOG_", "REFOLD_TIMING_"]
             .iter()
             .any(|prefix| name.starts_with(prefix))
         {
@@ -175,7 +175,7 @@ fn header_compiles_alone_and_twice() -> io::Result<()> {
 #[test]
 fn header_keeps_the_contract() -> io::Result<()> {
     let folder = folder_with_header("contract")?;
-    for name in ["contract.c", "faults.c", "log.c"] {
+    for name in ["contract.c", "faults.c", "log.c", "queue.c"] {
         let contract = Path::new(PROJECT).join("../shared/contract").join(name);
         match contract.exists() {
             true => check_syntax("cc", &["-std=c11"], &contract, &folder)?,

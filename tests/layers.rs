@@ -14,7 +14,7 @@ const MAY_USE: &[(&str, &str)] = &[
     ("error", "alloc sys timing"),
     ("state", "error"),
     ("secret", "error alloc"),
-    ("cancel", "error sys"),
+    ("cancel", "error alloc sys"),
     ("log", "error sys timing"),
     ("context", "error sys cancel log"),
     // The document.
@@ -31,8 +31,9 @@ const MAY_USE: &[(&str, &str)] = &[
         "client",
         "error alloc sys secret cancel timing log context state json execution http redact options retry envelope",
     ),
+    ("queue", "error alloc sys cancel state http::url client"),
     // C.
-    ("ffi", "error alloc sys cancel timing log state json execution options client"),
+    ("ffi", "error alloc sys cancel timing log state json execution options client queue"),
 ];
 
 #[test]

@@ -3,18 +3,19 @@
 #[cfg(test)]
 pub mod virtual_time;
 
-use std::io::{self, PipeReader};
+use std::io;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::cancel::CancelToken;
 use crate::log::{CallLog, Event, Level, Log};
+use crate::sys::signal::Signal;
 use crate::sys::{self, Interest};
 #[cfg(test)]
 use virtual_time::VirtualTime;
 
-/// How often the flag of a token without a pipe is checked.
+/// How often the flag of a token without a signal is checked.
 const FLAG_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Why a call ended early.
@@ -43,11 +44,11 @@ impl Clock {
         Instant::now()
     }
 
-    /// Waits for the interests and the signal as [`sys::poll`] does.
+    /// Waits for the interests and the signals as [`sys::poll`] does.
     fn poll(
         &self,
         interests: &[Interest<'_>],
-        signal: Option<&PipeReader>,
+        signals: [Option<&Signal>; 2],
         timeout: Option<Duration>,
     ) -> io::Result<bool> {
         #[cfg(test)]
@@ -55,17 +56,18 @@ impl Clock {
             time.advance(timeout.expect("a wait without a timeout never ends in virtual time"));
             return Ok(false);
         }
-        sys::poll(interests, signal, timeout)
+        sys::poll(interests, signals, timeout)
     }
 }
 
-/// The limits of a call, or of one phase of it: a deadline and a cancel token, both optional.
+/// The limits of a call, or of one phase of it: a deadline and cancel tokens, all optional.
 #[derive(Debug, Clone)]
 pub struct CallContext {
     clock: Clock,
     begin: Instant,
     deadline: Option<Instant>,
-    token: Option<Arc<CancelToken>>,
+    /// The token of the caller, and that of the queue that makes the call.
+    tokens: [Option<Arc<CancelToken>>; 2],
     log: CallLog,
 }
 
@@ -81,7 +83,13 @@ impl CallContext {
     pub fn new(clock: Clock, timeout: Option<Duration>, token: Option<Arc<CancelToken>>) -> CallContext {
         let begin = clock.now();
         let deadline = timeout.and_then(|timeout| begin.checked_add(timeout));
-        CallContext { clock, begin, deadline, token, log: CallLog::default() }
+        CallContext { clock, begin, deadline, tokens: [token, None], log: CallLog::default() }
+    }
+
+    /// The same context with another token, which cancels the call as well.
+    pub fn with_token(mut self, token: Option<&Arc<CancelToken>>) -> CallContext {
+        self.tokens[1] = token.cloned();
+        self
     }
 
     /// The same context with a log.
@@ -92,13 +100,13 @@ impl CallContext {
         self
     }
 
-    /// The context of a poll that begins now: the same token, with the earlier of this deadline and `timeout` from now.
+    /// The context of a poll that begins now: the same tokens, with the earlier of this deadline and `timeout` from now.
     pub fn begin_poll(&mut self, timeout: Option<Duration>) -> CallContext {
         self.log.begin_poll();
         CallContext { begin: self.now(), ..self.with_timeout(timeout) }
     }
 
-    /// The same token, with the earlier of this deadline and `timeout` from now.
+    /// The same tokens, with the earlier of this deadline and `timeout` from now.
     pub fn with_timeout(&self, timeout: Option<Duration>) -> CallContext {
         let other = timeout.and_then(|timeout| self.clock.now().checked_add(timeout));
         let deadline = match (self.deadline, other) {
@@ -109,7 +117,7 @@ impl CallContext {
             clock: self.clock.clone(),
             begin: self.begin,
             deadline,
-            token: self.token.clone(),
+            tokens: self.tokens.clone(),
             log: self.log.clone(),
         }
     }
@@ -134,6 +142,11 @@ impl CallContext {
     /// The time that the call or the poll had when it began, or `None` if there is no deadline.
     pub fn limit(&self) -> Option<Duration> {
         self.deadline.map(|deadline| deadline.saturating_duration_since(self.begin))
+    }
+
+    /// The deadline.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
     }
 
     /// The log of the call.
@@ -161,14 +174,14 @@ impl CallContext {
         self.log.log(Level::Debug, || self.now(), event);
     }
 
-    /// Fails once the token is cancelled or the deadline has passed. Cancellation takes precedence.
+    /// Fails once a token is cancelled or the deadline has passed. Cancellation takes precedence.
     pub fn check(&self) -> Result<(), Interruption> {
         self.check_remaining().map(|_| ())
     }
 
     /// The time until the deadline, or `None` if there is no deadline. Fails as [`check`](CallContext::check) does.
     pub fn check_remaining(&self) -> Result<Option<Duration>, Interruption> {
-        if self.token.as_ref().is_some_and(|token| token.is_cancelled()) {
+        if self.tokens.iter().flatten().any(|token| token.is_cancelled()) {
             return Err(Interruption::Cancelled);
         }
         match self.remaining() {
@@ -182,23 +195,24 @@ impl CallContext {
         self.deadline.map(|deadline| deadline.saturating_duration_since(self.clock.now()))
     }
 
-    /// Whether the call has a token, so that whatever blocks must also watch its pipe.
+    /// Whether the call has a token, so that whatever blocks must also wait for its signal.
     pub fn has_token(&self) -> bool {
-        self.token.is_some()
+        self.tokens.iter().any(Option::is_some)
     }
 
-    /// Waits until one of the interests may be ready, and fails once the token is cancelled or the deadline has passed.
+    /// Waits until one of the interests may be ready, and fails once a token is cancelled or the deadline has passed.
     /// It may return early: the caller attempts the operation and waits again if it would block.
     pub fn wait(&self, interests: &[Interest<'_>]) -> Result<(), Interruption> {
-        let signal = self.token.as_ref().and_then(|token| token.signal());
-        let checks_flag = self.token.is_some() && signal.is_none();
+        let tokens = self.tokens.each_ref().map(Option::as_ref);
+        let signals = tokens.map(|token| token.and_then(|token| token.signal()));
+        let checks_flag = tokens.iter().flatten().count() > signals.iter().flatten().count();
         loop {
             let timeout = match self.check_remaining()? {
                 Some(remaining) if checks_flag => Some(remaining.min(FLAG_INTERVAL)),
                 None if checks_flag => Some(FLAG_INTERVAL),
                 remaining => remaining,
             };
-            match self.clock.poll(interests, signal, timeout) {
+            match self.clock.poll(interests, signals, timeout) {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
                 Err(_) => {
@@ -211,7 +225,7 @@ impl CallContext {
         }
     }
 
-    /// Waits for this long, and fails early once the token is cancelled or the deadline has passed.
+    /// Waits for this long, and fails early once a token is cancelled or the deadline has passed.
     pub fn pause(&self, length: Duration) -> Result<(), Interruption> {
         let pause = self.with_timeout(Some(length));
         loop {

@@ -42,21 +42,38 @@ pub(super) unsafe fn call<H: Handle>(
 where
     H::Owner: Owner<H::Value>,
 {
-    let failure = match without_cancellation(|| catch(body)) {
-        Ok(Ok(owner)) => {
+    // SAFETY: the caller's promise.
+    unsafe { attempt(error, body) }.map_or(ptr::null_mut(), into_raw)
+}
+
+/// Runs the body of an exported function that can fail. Returns its result, or passes the error to the caller through
+/// `error`.
+///
+/// # Safety
+/// `error` is NULL or writable.
+pub(super) unsafe fn attempt<T>(
+    error: *mut *mut refold_error,
+    body: impl FnOnce() -> Result<T, Error>,
+) -> Option<T> {
+    let failure = match without_cancellation(|| catch_panic(body).and_then(|result| result)) {
+        Ok(value) => {
             // SAFETY: the caller's promise.
             unsafe { write(error, ptr::null_mut()) };
-            return into_raw(owner);
+            return Some(value);
         }
-        Ok(Err(failure)) => failure,
-        Err(_) => internal_error(),
+        Err(failure) => failure,
     };
     if !error.is_null() {
         let handle = guard(ptr::null_mut(), || into_raw(Box::new(ErrorHandle::new(failure))));
         // SAFETY: the caller's promise.
         unsafe { write(error, handle) };
     }
-    ptr::null_mut()
+    None
+}
+
+/// Runs `body`, and turns a panic into an error.
+pub(super) fn catch_panic<T>(body: impl FnOnce() -> T) -> Result<T, Error> {
+    catch(body).map_err(|_| internal_error())
 }
 
 fn catch<T>(body: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {

@@ -5,7 +5,7 @@
 //! documentation comments in these files become the header, so they address C programmers. `guard` catches panics,
 //! `handle` passes objects to C and back, and `string` passes strings.
 //!
-//! May use `client`, `options`, and the layers of documents and the base, but not `http`.
+//! May use `client`, `queue`, `options`, and the layers of documents and the base, but not `http`.
 
 #![allow(unsafe_code)]
 // A "Safety" heading would end up in the C header, which states what callers must observe in its own words.
@@ -22,13 +22,15 @@ pub mod calls;
 pub mod cancel;
 pub mod client;
 pub mod error;
+pub mod event;
 pub mod execution;
 pub mod json;
 pub mod library;
 pub mod log;
 pub mod node;
 pub mod options;
+pub mod queue;
 pub mod state;
 pub mod timing;
 
-pub use self::string::CBool;
+pub use self::string::{CBool, CIntPtr};

@@ -10,6 +10,9 @@ use super::handle::write;
 #[repr(transparent)]
 pub struct CBool(u8);
 
+/// An integer that can hold a descriptor or a handle of the system.
+pub type CIntPtr = isize;
+
 impl CBool {
     pub(super) fn is_true(self) -> bool {
         self.0 != 0

@@ -1,6 +1,7 @@
 //! Hosts, base URLs and execution ids. The library parses them itself, because URL libraries accept ports, paths and
 //! hosts that mean something else than the caller intended.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::error::message::argument as message;
@@ -141,7 +142,7 @@ impl BaseUrl {
 
     /// The path of an execution.
     pub fn execution_path(&self, id: &ExecutionId) -> String {
-        [&self.executions, id.0].concat()
+        [&self.executions, id.as_str()].concat()
     }
 }
 
@@ -178,8 +179,8 @@ pub fn hex_byte(high: u8, low: u8) -> Option<u8> {
 
 /// The id of an execution, which is safe as a path segment. Other ids are refused rather than escaped, because some
 /// gateways decode `%2F` and then resolve `..`.
-#[derive(Debug, Clone, Copy)]
-pub struct ExecutionId<'a>(&'a str);
+#[derive(Debug)]
+pub struct ExecutionId<'a>(Cow<'a, str>);
 
 impl<'a> ExecutionId<'a> {
     /// Parses 1 to 256 characters of `A-Z a-z 0-9 - _ . ~ :`, not `.` or `..`.
@@ -193,15 +194,20 @@ impl<'a> ExecutionId<'a> {
                     && text != "."
                     && text != ".." =>
             {
-                Ok(ExecutionId(text))
+                Ok(ExecutionId(text.into()))
             }
             _ => Err(message::invalid_execution_id(MAX_EXECUTION_ID)),
         }
     }
 
     /// The id.
-    pub fn as_str(&self) -> &'a str {
-        self.0
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The same id, for longer.
+    pub fn into_owned(self) -> ExecutionId<'static> {
+        ExecutionId(Cow::Owned(self.0.into_owned()))
     }
 }
 
@@ -211,7 +217,7 @@ mod tests {
 
     #[test]
     fn valid_base_urls_are_accepted_and_normalised() {
-        let id = ExecutionId("1");
+        let id = ExecutionId("1".into());
         let cases = [
             ("https://app.refold.ai", "https://app.refold.ai"),
             ("https://app.refold.ai/", "https://app.refold.ai"),

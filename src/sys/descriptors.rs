@@ -2,13 +2,8 @@
 //! prints must not reach a server or a pipe of the library.
 
 use std::fs::File;
-use std::io::{self, PipeReader, PipeWriter};
+use std::io;
 use std::path::Path;
-
-/// Creates a pipe.
-pub fn pipe() -> io::Result<(PipeReader, PipeWriter)> {
-    above_streams(io::pipe, |(reader, writer)| is_stream(reader) || is_stream(writer))
-}
 
 /// Opens a file for reading.
 pub fn open(path: &Path) -> io::Result<File> {

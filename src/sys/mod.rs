@@ -14,6 +14,7 @@ pub mod dns;
 pub mod env;
 pub mod fork;
 pub mod memory;
+pub mod signal;
 pub mod stderr;
 #[cfg_attr(any(not(unix), refold_portable), path = "portable.rs")]
 #[cfg_attr(all(unix, not(refold_portable)), path = "unix.rs")]
@@ -22,10 +23,11 @@ pub mod thread;
 #[cfg(any(not(unix), test))]
 mod winsock;
 
-use std::io::{self, PipeReader};
+use std::io;
 use std::net::TcpStream;
 use std::time::Duration;
 
+use self::signal::Signal;
 pub use system::{Attempt, ReceiveTimeout, peek_now, receive_now, send_now};
 
 /// An event to wait for.
@@ -36,8 +38,8 @@ pub enum Interest<'a> {
     Writable(&'a TcpStream),
     /// A connection attempt has succeeded or failed.
     Connected(&'a Attempt),
-    /// The other end of the pipe has written, or was closed.
-    Signalled(&'a PipeReader),
+    /// The signal is raised.
+    Signalled(&'a Signal),
 }
 
 impl Interest<'_> {
@@ -45,17 +47,17 @@ impl Interest<'_> {
     pub const MAX: usize = 16;
 }
 
-/// Waits until one of the interests may be ready (`true`), or `wake` is readable, the timeout has expired, or a signal
-/// handler ran (`false`).
+/// Waits until one of the interests may be ready (`true`), or one of the signals is raised, the timeout has expired, or a
+/// signal handler ran (`false`).
 ///
 /// Returning `true` is only a hint: the caller attempts the operation and polls again if it would block. An error
 /// means that the system could not wait, for example because it is out of memory.
 pub fn poll(
     interests: &[Interest<'_>],
-    wake: Option<&PipeReader>,
+    signals: [Option<&Signal>; 2],
     timeout: Option<Duration>,
 ) -> io::Result<bool> {
-    system::poll(interests, wake, timeout)
+    system::poll(interests, signals, timeout)
 }
 
 /// A resource that can be used up. `error::message` describes each.

@@ -1,13 +1,14 @@
 //! Sockets with nothing but the standard library: short sleeps instead of poll(2), and a thread for each connection
 //! attempt.
 
-use std::io::{self, PipeReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 use super::Interest;
+use super::signal::Signal;
 use super::thread::{keep_library_loaded, with_signals_blocked};
 
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
@@ -16,7 +17,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(2);
 const MAX_ATTEMPT: Duration = Duration::from_secs(120);
 
 /// Sleeps for a moment. Any interest may be ready after that.
-pub fn poll(_: &[Interest<'_>], _: Option<&PipeReader>, timeout: Option<Duration>) -> io::Result<bool> {
+pub fn poll(_: &[Interest<'_>], _: [Option<&Signal>; 2], timeout: Option<Duration>) -> io::Result<bool> {
     thread::sleep(timeout.unwrap_or(POLL_INTERVAL).min(POLL_INTERVAL));
     Ok(true)
 }

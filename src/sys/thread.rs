@@ -6,8 +6,8 @@ use std::{mem, ptr};
 /// The signals that a fault raises, on the thread that caused it. If they were blocked, a fault would end the process
 /// without running the crash handler of the host.
 #[cfg(unix)]
-const FAULTS: [libc::c_int; 6] =
-    [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP, libc::SIGSYS];
+const FAULTS: [libc::c_int; 7] =
+    [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP, libc::SIGSYS, libc::SIGABRT];
 
 /// Runs `start` with all signals blocked, except for those of faults. A thread that it starts inherits that mask, and
 /// so runs no other signal handlers of the host.

@@ -1,6 +1,6 @@
 //! Sockets on Unix: poll(2), and operations that never block.
 
-use std::io::{self, PipeReader};
+use std::io;
 use std::mem;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -9,26 +9,27 @@ use std::time::Duration;
 
 use super::Interest;
 use super::descriptors::{above_streams, is_stream};
+use super::signal::Signal;
 
 /// Waits with poll(2).
 pub fn poll(
     interests: &[Interest<'_>],
-    wake: Option<&PipeReader>,
+    signals: [Option<&Signal>; 2],
     timeout: Option<Duration>,
 ) -> io::Result<bool> {
-    let mut polled = [libc::pollfd { fd: -1, events: 0, revents: 0 }; Interest::MAX + 1];
+    let mut polled = [libc::pollfd { fd: -1, events: 0, revents: 0 }; Interest::MAX + 2];
     for (entry, interest) in polled.iter_mut().zip(interests) {
         (entry.fd, entry.events) = match interest {
             Interest::Readable(stream) => (stream.as_raw_fd(), libc::POLLIN),
             Interest::Writable(stream) => (stream.as_raw_fd(), libc::POLLOUT),
             Interest::Connected(attempt) => (attempt.stream.as_raw_fd(), libc::POLLOUT),
-            Interest::Signalled(pipe) => (pipe.as_raw_fd(), libc::POLLIN),
+            Interest::Signalled(signal) => (signal.descriptor(), libc::POLLIN),
         };
     }
     let watched = interests.len().min(Interest::MAX);
     let mut count = watched;
-    if let Some(reader) = wake {
-        polled[count] = libc::pollfd { fd: reader.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    for signal in signals.into_iter().flatten() {
+        polled[count] = libc::pollfd { fd: signal.descriptor(), events: libc::POLLIN, revents: 0 };
         count += 1;
     }
     // SAFETY: the first `count` entries are initialised, and their descriptors stay open during the call.

@@ -12,6 +12,8 @@
 IS_OPAQUE(refold_options);
 IS_OPAQUE(refold_client);
 IS_OPAQUE(refold_cancel);
+IS_OPAQUE(refold_queue);
+IS_OPAQUE(refold_event);
 IS_OPAQUE(refold_error);
 IS_OPAQUE(refold_execution);
 IS_OPAQUE(refold_node);
@@ -21,12 +23,16 @@ HAS_TYPE((refold_state)0, int32_t);
 HAS_TYPE((refold_json_type)0, int32_t);
 HAS_TYPE((refold_log_level)0, int32_t);
 HAS_TYPE((refold_timing)0, int32_t);
+HAS_TYPE((refold_event_type)0, int32_t);
 _Static_assert(sizeof(refold_code_value) == sizeof(int32_t), "refold_code_value has another size");
 _Static_assert(sizeof(refold_state_value) == sizeof(int32_t), "refold_state_value has another size");
 _Static_assert(sizeof(refold_json_type_value) == sizeof(int32_t), "refold_json_type_value has another size");
 _Static_assert(sizeof(refold_log_level_value) == sizeof(int32_t), "refold_log_level_value has another size");
 _Static_assert(sizeof(refold_timing_value) == sizeof(int32_t), "refold_timing_value has another size");
+_Static_assert(sizeof(refold_event_type_value) == sizeof(int32_t),
+               "refold_event_type_value has another size");
 HAS_TYPE((refold_log_fn)0, void (*)(refold_log_level, const char *, void *));
+HAS_TYPE((refold_notify_fn)0, void (*)(void *));
 HAS_TYPE((refold_progress_fn)0, bool (*)(const refold_execution *, void *));
 
 /* Constants */
@@ -55,6 +61,9 @@ EQUALS(REFOLD_ERROR_INVALID_RESPONSE, -8);
 EQUALS(REFOLD_ERROR_RESPONSE_TOO_LARGE, -9);
 EQUALS(REFOLD_ERROR_INTERNAL, -10);
 EQUALS(REFOLD_ERROR_RESOURCE, -11);
+EQUALS(REFOLD_EVENT_NONE, 0);
+EQUALS(REFOLD_EVENT_PROGRESS, 1);
+EQUALS(REFOLD_EVENT_DONE, 2);
 EQUALS(REFOLD_STATE_UNKNOWN, 0);
 EQUALS(REFOLD_STATE_READY, 1);
 EQUALS(REFOLD_STATE_RUNNING, 2);
@@ -117,6 +126,21 @@ TAKES(refold_wait_execution,
       refold_execution *(*)(const refold_client *, const char *, uint64_t, refold_progress_fn, void *,
                             refold_cancel *, refold_error **));
 TAKES(refold_parse_execution, refold_execution *(*)(const char *, size_t, refold_error **));
+TAKES(refold_queue_new, refold_queue *(*)(uint32_t, refold_error **));
+TAKES(refold_queue_free, void (*)(refold_queue *));
+TAKES(refold_queue_get_execution, bool (*)(refold_queue *, const refold_client *, const char *,
+                                           refold_cancel *, void *, refold_error **));
+TAKES(refold_queue_wait_execution, bool (*)(refold_queue *, const refold_client *, const char *, uint64_t,
+                                            refold_cancel *, void *, refold_error **));
+TAKES(refold_queue_next, refold_event *(*)(refold_queue *, int64_t));
+TAKES(refold_queue_pending, size_t (*)(const refold_queue *));
+TAKES(refold_queue_descriptor, intptr_t (*)(const refold_queue *));
+TAKES(refold_queue_set_notify, void (*)(refold_queue *, refold_notify_fn, void *));
+TAKES(refold_event_typeof, refold_event_type (*)(const refold_event *));
+TAKES(refold_event_user_data, void *(*)(const refold_event *));
+TAKES(refold_event_execution, const refold_execution *(*)(const refold_event *));
+TAKES(refold_event_error, const refold_error *(*)(const refold_event *));
+TAKES(refold_event_free, void (*)(refold_event *));
 TAKES(refold_error_free, void (*)(refold_error *));
 TAKES(refold_error_code, refold_code (*)(const refold_error *));
 TAKES(refold_error_http_status, int32_t (*)(const refold_error *));

@@ -144,7 +144,7 @@ static bool check_snapshot(const refold_execution *execution, void *data) {
     (void)execution;
     int *fault = data;
     if (*fault == 0)
-        *fault = fault_of_descriptors(3);
+        *fault = fault_of_descriptors(2);
     print();
     return true;
 }
@@ -163,7 +163,7 @@ static int use_library(const struct way *way) {
     refold_cancel *cancel = refold_cancel_new();
     mark();
     print();
-    int fault = fault_of_descriptors(2);
+    int fault = fault_of_descriptors(0);
     if (client == NULL || fault != 0)
         return fault == 0 ? 1 : fault;
     refold_execution *execution = refold_get_execution(client, TEST_ID, NULL, NULL);
@@ -171,7 +171,7 @@ static int use_library(const struct way *way) {
     refold_execution_free(execution);
     mark();
     print();
-    fault = fault_of_descriptors(3);
+    fault = fault_of_descriptors(1);
     if (!has_got || fault != 0)
         return fault == 0 ? 2 : fault;
     execution = refold_wait_execution(client, "run", 0, check_snapshot, &fault, cancel, NULL);
@@ -187,7 +187,7 @@ static int use_library(const struct way *way) {
         return 4;
     event_await(polled, 1, 10000);
     print();
-    fault = fault_of_descriptors(3);
+    fault = fault_of_descriptors(2);
     refold_cancel_trigger(cancel);
     pthread_join(thread, NULL);
     mark();
@@ -385,7 +385,7 @@ TEST(no_call_keeps_a_descriptor_below_3) {
         if (file != NULL)
             fclose(file);
         CHECK_INT(traced.marks, MARKS);
-        CHECK(traced.opened >= 3);
+        CHECK(traced.opened >= 2);
         unlink(trace);
     }
     close_scene(&scene);

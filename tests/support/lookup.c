@@ -131,7 +131,7 @@ static struct addrinfo *make_entry(const char *text, int kind) {
 static void note_signals(const sigset_t *blocked) {
     for (int number = 1; number <= SIGRTMAX; number++) {
         bool is_fault = number == SIGSEGV || number == SIGBUS || number == SIGILL || number == SIGFPE ||
-                        number == SIGTRAP || number == SIGSYS;
+                        number == SIGABRT || number == SIGTRAP || number == SIGSYS;
         /* The C library reserves the signals between the standard and the real-time ones. */
         bool can_be_blocked = number != SIGKILL && number != SIGSTOP && (number < 32 || number >= SIGRTMIN);
         if (is_fault)

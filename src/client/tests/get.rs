@@ -1,6 +1,7 @@
 //! One call, with its retries.
 
 use super::*;
+use crate::options::timeout_from_ms;
 
 /// The times at which attempts begin, in seconds, if every backoff has its full length.
 const BACKOFF_TIMES: [u64; 5] = [0, 1, 3, 7, 15];

@@ -100,7 +100,7 @@ fn poll_that_the_wait_cuts_short_has_its_own_limit() {
 fn poll_without_an_attempt_has_nothing_of_the_last_one() {
     let mut last = AttemptReport { received: 9, connection: 3, ..AttemptReport::default() };
     let lines = lines_of(Level::Info, client(vec![snapshot("COMPLETED")]), |client| {
-        let context = client.begin(Some(Duration::ZERO), None);
+        let context = client.begin(Some(Duration::ZERO), [None; 2]);
         let id = ExecutionId::parse(Some(b"id")).unwrap();
         let result = client.call(&id, &client.credentials.get().unwrap(), &context, &mut last);
         assert_eq!(result.map(|_| ()).unwrap_err().attempts(), 0);

@@ -1,5 +1,7 @@
 //! Messages about arguments and settings. Each begins with the name of the argument or setting.
 
+use std::ops::RangeInclusive;
+
 // Any argument ------------------------------------------------------------------------------------------------------
 
 /// A required argument is NULL.
@@ -37,6 +39,14 @@ pub const NO_API_KEY: &str = "api_key is missing: a linked_account_id alone is n
 
 /// A session token was passed to a client that authenticates with an API key.
 pub const CLIENT_HAS_API_KEY: &str = "session_token: this client was made with an api_key";
+
+/// A queue was used in a child of the process that created it.
+pub const QUEUE_OF_PARENT: &str = "queue: it belongs to the process that created it, of which this is a fork";
+
+/// The number of calls that a queue may have in flight.
+pub fn concurrency_out_of_range(range: &RangeInclusive<u32>) -> String {
+    format!("max_concurrent must be from {} to {}, or 0 for the default", range.start(), range.end())
+}
 
 /// A proxy on another host would receive the credentials unencrypted.
 pub const REMOTE_PROXY_FOR_PLAINTEXT: &str = "proxy must be on this host: a base_url with http \

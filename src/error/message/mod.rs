@@ -11,6 +11,7 @@ use std::ffi::CStr;
 use std::fmt;
 
 use super::{Error, ErrorKind, Phase};
+use crate::sys::Resource;
 
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -103,6 +104,14 @@ pub fn unrequested_encoding(encoding: &str) -> String {
 
 /// The sentence of an error whose own sentence could not be allocated.
 pub const NO_MEMORY_FOR_MESSAGE: &CStr = c"out of memory";
+
+/// A queue, or a submission to it, could not be made.
+pub fn no_queue(resource: Option<Resource>) -> String {
+    match resource {
+        Some(resource) => format!("the queue cannot go on: {resource}"),
+        None => "the queue cannot go on: the system refuses what it needs".into(),
+    }
+}
 
 /// A panic at this place of the source ended the call.
 pub fn panicked(location: Option<&str>) -> String {

@@ -3,7 +3,6 @@
 //! never resolved occupies one thread, however many calls ask for it.
 
 use std::convert::Infallible;
-use std::io::{PipeReader, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -17,9 +16,9 @@ use crate::http::exchange::Exchange;
 use crate::http::failure::Failure;
 use crate::http::url::Host;
 use crate::log::Event;
-use crate::sys::descriptors::pipe;
 use crate::sys::dns::{LookupError, look_up};
 use crate::sys::fork::PerProcess;
+use crate::sys::signal::Signal;
 use crate::sys::thread::{keep_library_loaded, with_signals_blocked};
 use crate::sys::{Interest, Resource, exhausted_resource};
 
@@ -69,8 +68,8 @@ type LookupResult = Result<Vec<IpAddr>, LookupError>;
 struct Lookup {
     name: String,
     result: OnceLock<LookupResult>,
-    /// Becomes readable once there is a result.
-    done: PipeReader,
+    /// Raised once there is a result.
+    done: Arc<Signal>,
     /// `None` once a call has waited for its end.
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -107,19 +106,19 @@ impl Lookup {
         if list.len() >= MAX_LOOKUPS {
             return Ok(None);
         }
-        let (done, mut signal) = pipe().map_err(|error| match exhausted_resource(&error) {
+        let done = Signal::new().map(Arc::new).map_err(|error| match exhausted_resource(&error) {
             Some(resource) => not_started(name, resource),
             None => not_started(name, describe_io_error(&error)),
         })?;
         let thread = Mutex::new(None);
+        let signal = done.clone();
         let lookup = Arc::new(Lookup { name: name.into(), result: OnceLock::new(), done, thread });
         let own = lookup.clone();
         let run = move || {
             let listed = Listed { lookup: own, unfinished };
             let _ = listed.lookup.result.set(look_up(&listed.lookup.name));
             drop(listed);
-            // Closing the pipe is not enough: a forked child may hold a copy of its write end.
-            let _ = signal.write(&[1]);
+            signal.raise();
         };
         let builder = thread::Builder::new().name("refold-lookup".into()).stack_size(LOOKUP_STACK);
         keep_library_loaded();
