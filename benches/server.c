@@ -1,16 +1,22 @@
 /* A server that costs as little as possible: it sends prepared responses from memory, on connections that
  * stay open, with one thread for each.
  *
- * `server FOLDER CERTIFICATE KEY` responds to GET /.../NAME with FOLDER/NAME.json, on loopback, in plaintext
- * and over TLS. It prints both ports when it is ready, and ends at the end of its standard input. */
+ * `server FOLDER CERTIFICATE KEY` responds to GET /.../NAME with FOLDER/NAME.json, on loopback, in plaintext,
+ * over TLS, and in plaintext with 200 ms of latency. It prints the three ports when it is ready, and ends at
+ * the end of its standard input.
+ *
+ * run-0, run-1 ... are executions that run for five seconds, from the first request for them on. While they
+ * run, each response differs from the one before. Any other NAME is the same as small. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +25,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #define END_OF_HEAD "\r\n\r\n"
@@ -36,10 +43,24 @@ static struct response responses[] = {
 
 enum { RESPONSES = sizeof responses / sizeof *responses };
 
+/* The response about a run, written anew for each request. */
+struct run {
+    struct response response;
+    char body[1024];
+};
+
+enum { RUNS = 1000000, LATENCY_MS = 200 };
+
+static const uint64_t run_ns = 5000000000;
+
+/* When each run began; 0: not yet. */
+static atomic_uint_least64_t runs[RUNS];
+
 /* Where clients are waited for, or one of them is. Without TLS: NULL. */
 struct endpoint {
     int socket;
     SSL_CTX *tls;
+    int latency_ms;
 };
 
 static void fail(const char *what) {
@@ -47,18 +68,7 @@ static void fail(const char *what) {
     exit(1);
 }
 
-static void prepare(struct response *response, const char *folder) {
-    char path[4096];
-    snprintf(path, sizeof path, "%s/%s.json", folder, response->name);
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    struct stat status;
-    if (file < 0 || fstat(file, &status) < 0)
-        fail(path);
-    response->body_length = (size_t)status.st_size;
-    response->body = mmap(NULL, response->body_length, PROT_READ, MAP_PRIVATE | MAP_POPULATE, file, 0);
-    if (response->body == MAP_FAILED)
-        fail(path);
-    close(file);
+static void write_head(struct response *response) {
     int length = snprintf(response->head, sizeof response->head,
                           "HTTP/1.1 200 OK\r\n"
                           "Date: Fri, 17 May 2024 09:30:00 GMT\r\n"
@@ -75,18 +85,67 @@ static void prepare(struct response *response, const char *folder) {
     response->head_length = (size_t)length;
 }
 
+static void prepare(struct response *response, const char *folder) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s.json", folder, response->name);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat status;
+    if (file < 0 || fstat(file, &status) < 0)
+        fail(path);
+    response->body_length = (size_t)status.st_size;
+    response->body = mmap(NULL, response->body_length, PROT_READ, MAP_PRIVATE | MAP_POPULATE, file, 0);
+    if (response->body == MAP_FAILED)
+        fail(path);
+    close(file);
+    write_head(response);
+}
+
+static uint64_t now_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* The state of a run, which this request starts if it is the first one. `end_ns` is the time at which the run
+ * ends, by the clock that all processes share. */
+static const struct response *find_run(size_t number, struct run *run) {
+    uint64_t now = now_ns(), begin = 0;
+    if (atomic_compare_exchange_strong(&runs[number], &begin, now))
+        begin = now;
+    uint64_t elapsed = now - begin;
+    bool has_ended = elapsed >= run_ns;
+    int length = snprintf(run->body, sizeof run->body,
+                          "{\"name\":\"Execution for workflow 6a106ba44480b80424a65289\","
+                          "\"org_id\":\"6500a1b2c3d4e5f6a7b8c9d0\",\"environment\":\"test\","
+                          "\"status\":\"%s\",\"completion_percentage\":%" PRIu64 ",\"end_ns\":%" PRIu64
+                          ",\"nodes\":[{\"node_id\":\"1\",\"node_name\":\"Start\",\"node_type\":\"start\","
+                          "\"node_status\":\"Success\",\"is_batch\":false,\"attempts_made\":1,"
+                          "\"execution_time\":403,\"latest_output\":{\"message\":\"Workflow started "
+                          "successfully\",\"elapsed_us\":%" PRIu64 "}}]}",
+                          has_ended ? "COMPLETED" : "RUNNING", has_ended ? 100 : elapsed * 100 / run_ns,
+                          begin + run_ns, elapsed / 1000);
+    run->response.body = run->body;
+    run->response.body_length = (size_t)length;
+    write_head(&run->response);
+    return &run->response;
+}
+
 /* The response to the request whose head this is. */
-static const struct response *find(char *head) {
+static const struct response *find(char *head, struct run *run) {
     char *path = strchr(head, ' ');
     char *end = path == NULL ? NULL : strchr(path + 1, ' ');
     if (end == NULL)
         return NULL;
     *end = '\0';
     const char *name = strrchr(path, '/');
-    for (size_t index = 0; name != NULL && index < RESPONSES; index++)
-        if (strcmp(name + 1, responses[index].name) == 0)
+    if (name == NULL)
+        return NULL;
+    name++;
+    for (size_t index = 0; index < RESPONSES; index++)
+        if (strcmp(name, responses[index].name) == 0)
             return &responses[index];
-    return NULL;
+    size_t number = strncmp(name, "run-", 4) == 0 ? strtoul(name + 4, NULL, 10) : RUNS;
+    return number < RUNS ? find_run(number, run) : &responses[0];
 }
 
 static bool send_plain(int socket, const struct response *response) {
@@ -132,8 +191,9 @@ static ssize_t receive(int socket, SSL *session, char *buffer, size_t capacity) 
 }
 
 /* Requests have no bodies, and one follows the response to the one before. */
-static void serve(int socket, SSL *session) {
+static void serve(int socket, SSL *session, int latency_ms) {
     char head[8192];
+    struct run run;
     size_t length = 0;
     for (;;) {
         ssize_t received = receive(socket, session, head + length, sizeof head - 1 - length);
@@ -143,7 +203,9 @@ static void serve(int socket, SSL *session) {
         head[length] = '\0';
         if (strstr(head, END_OF_HEAD) == NULL)
             continue;
-        const struct response *response = find(head);
+        const struct response *response = find(head, &run);
+        if (latency_ms > 0)
+            nanosleep(&(struct timespec){.tv_nsec = latency_ms * 1000000l}, NULL);
         if (response == NULL ||
             !(session == NULL ? send_plain(socket, response) : send_secure(session, response)))
             return;
@@ -155,11 +217,11 @@ static void *handle(void *argument) {
     struct endpoint connection = *(struct endpoint *)argument;
     free(argument);
     if (connection.tls == NULL) {
-        serve(connection.socket, NULL);
+        serve(connection.socket, NULL, connection.latency_ms);
     } else {
         SSL *session = SSL_new(connection.tls);
         if (session != NULL && SSL_set_fd(session, connection.socket) == 1 && SSL_accept(session) == 1)
-            serve(connection.socket, session);
+            serve(connection.socket, session, 0);
         SSL_free(session);
     }
     close(connection.socket);
@@ -182,7 +244,7 @@ static void *accept_all(void *argument) {
         pthread_t thread;
         if (connection == NULL)
             fail("malloc");
-        *connection = (struct endpoint){socket, listener->tls};
+        *connection = (struct endpoint){socket, listener->tls, listener->latency_ms};
         if (pthread_create(&thread, &small_stacks, handle, connection) != 0)
             fail("pthread_create");
     }
@@ -222,10 +284,10 @@ int main(int count, char **arguments) {
     signal(SIGPIPE, SIG_IGN);
     for (size_t index = 0; index < RESPONSES; index++)
         prepare(&responses[index], arguments[1]);
-    static struct endpoint plain, secure;
+    static struct endpoint plain, secure, slow = {.latency_ms = LATENCY_MS};
     secure.tls = tls_with(arguments[2], arguments[3]);
     int plain_port = begin_to_listen(&plain), secure_port = begin_to_listen(&secure);
-    printf("%d %d\n", plain_port, secure_port);
+    printf("%d %d %d\n", plain_port, secure_port, begin_to_listen(&slow));
     fflush(stdout);
     char byte;
     while (read(STDIN_FILENO, &byte, 1) > 0) {

@@ -1,19 +1,9 @@
 /* Gets with libcurl, into one buffer of the announced size. */
+#include "curl.h"
 #include "measure.h"
-#include "peer.h"
 
-#include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-struct client {
-    CURL *curl;
-    struct curl_slist *headers;
-    char url[1024];
-    size_t base_length;
-    char *body;
-    size_t length, capacity;
-};
 
 static size_t take(char *bytes, size_t size, size_t count, void *argument) {
     struct client *client = argument;
@@ -54,17 +44,20 @@ struct client *client_open(const char *base_url, const char *ca_file) {
     curl_easy_setopt(client->curl, CURLOPT_NOPROXY, "*");
     curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, take);
     curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, client);
+    curl_easy_setopt(client->curl, CURLOPT_PRIVATE, client);
     if (ca_file != NULL)
         curl_easy_setopt(client->curl, CURLOPT_CAINFO, ca_file);
     return client;
 }
 
-bool client_get(struct client *client, const char *id, uint64_t *sum) {
+void client_begin(struct client *client, const char *id) {
     snprintf(client->url + client->base_length, sizeof client->url - client->base_length, "%s", id);
     curl_easy_setopt(client->curl, CURLOPT_URL, client->url);
     client->body = NULL;
     client->length = client->capacity = 0;
-    CURLcode code = curl_easy_perform(client->curl);
+}
+
+bool client_end(struct client *client, CURLcode code, uint64_t *sum) {
     long status = 0;
     curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
     bool is_good = code == CURLE_OK && status == 200 && client->body != NULL;
@@ -76,6 +69,11 @@ bool client_get(struct client *client, const char *id, uint64_t *sum) {
     }
     free(client->body);
     return is_good;
+}
+
+bool client_get(struct client *client, const char *id, uint64_t *sum) {
+    client_begin(client, id);
+    return client_end(client, curl_easy_perform(client->curl), sum);
 }
 
 void client_close(struct client *client) {

@@ -16,21 +16,23 @@ uint64_t wall_time(void) { return time_of(CLOCK_MONOTONIC); }
 
 uint64_t processor_time(void) { return time_of(CLOCK_PROCESS_CPUTIME_ID); }
 
-static long memory_status(const char *name) {
+static long status_of(const char *name) {
     FILE *file = fopen("/proc/self/status", "r");
     char line[256];
-    long kilobytes = -1;
+    long number = -1;
     while (file != NULL && fgets(line, sizeof line, file) != NULL)
         if (strncmp(line, name, strlen(name)) == 0)
-            kilobytes = strtol(line + strlen(name), NULL, 10);
+            number = strtol(line + strlen(name), NULL, 10);
     if (file != NULL)
         fclose(file);
-    return kilobytes;
+    return number;
 }
 
-long peak_memory(void) { return memory_status("VmHWM:"); }
+long peak_memory(void) { return status_of("VmHWM:"); }
 
-long resident_memory(void) { return memory_status("VmRSS:"); }
+long resident_memory(void) { return status_of("VmRSS:"); }
+
+long thread_count(void) { return status_of("Threads:"); }
 
 static int compare(const void *one, const void *other) {
     uint64_t left = *(const uint64_t *)one, right = *(const uint64_t *)other;

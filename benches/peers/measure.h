@@ -15,6 +15,9 @@ uint64_t processor_time(void);
 long peak_memory(void);
 long resident_memory(void);
 
+/* The number of threads. */
+long thread_count(void);
+
 /* The middle one; the list is sorted. */
 uint64_t median(uint64_t *list, size_t count);
 

@@ -41,7 +41,7 @@ static void add_node(uint64_t *sum, const refold_node *node) {
     add_number(sum, refold_json_typeof(refold_node_latest_output(node)) == REFOLD_JSON_OBJECT);
 }
 
-static void add_execution(uint64_t *sum, const refold_execution *execution) {
+void add_execution(uint64_t *sum, const refold_execution *execution) {
     add_string(sum, refold_execution_name(execution));
     add_string(sum, refold_execution_org_id(execution));
     add_string(sum, refold_execution_environment(execution));
