@@ -43,6 +43,8 @@ pub struct Threads {
     ended: Option<JoinHandle<()>>,
     /// The queue is being freed.
     is_ending: bool,
+    /// A token that raises no signals was used. Its flag has to be checked.
+    checks_flags: bool,
     /// The number of threads of the caller that wait for an event.
     pub consumers: usize,
 }
@@ -77,6 +79,7 @@ impl<O: Outcome> Shared<O> {
             drop(refused);
             return Err(Error::resource(message::no_queue(Some(Resource::Threads))));
         }
+        state.threads.checks_flags |= token.as_ref().is_some_and(|token| !token.raises_signals());
         if is_watched {
             self.provide_coordinator(&mut state, deadline);
         }
@@ -120,9 +123,10 @@ impl<O: Outcome> Shared<O> {
     /// Starts a thread. Returns false if that is impossible.
     fn start(self: &Arc<Self>, state: &mut State<O>, run: fn(&Arc<Shared<O>>)) -> bool {
         let threads = &mut state.threads;
+        let may_become_idle = self.max_concurrent - threads.idle.len();
         if threads.is_ending
             || try_reserve(&mut threads.running, 1).is_none()
-            || try_reserve(&mut threads.idle, self.max_concurrent).is_none()
+            || try_reserve(&mut threads.idle, may_become_idle).is_none()
         {
             return false;
         }
@@ -219,8 +223,11 @@ impl<O: Outcome> Shared<O> {
                 break;
             }
             state.threads.coordinator = Coordinator::Asleep(until);
+            let checks_flags = state.threads.checks_flags;
             drop(state);
-            may_be_cancelled = self.sleep(until.map(|until| until.saturating_duration_since(now)));
+            let time = until.map(|until| until.saturating_duration_since(now));
+            let recheck = checks_flags.then_some(RECHECK);
+            may_be_cancelled = self.sleep(time.into_iter().chain(recheck).min()) || checks_flags;
             state = self.lock();
             state.threads.coordinator = Coordinator::Awake;
         }
