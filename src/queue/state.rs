@@ -109,7 +109,7 @@ impl<O: Outcome> State<O> {
 
     /// The number of submissions that wait for a thread.
     pub fn backlog_len(&self) -> usize {
-        self.backlog.len() + self.ending.len()
+        self.backlog.len()
     }
 
     /// Lets a wait pause. Returns it if it has been cancelled meanwhile, because no signal will report that again.
@@ -124,7 +124,7 @@ impl<O: Outcome> State<O> {
 
     /// Whether there is anything that time or a token may change while no thread works on it.
     pub fn must_be_watched(&self) -> bool {
-        !self.paused.is_empty() || self.backlog_len() > 0
+        !self.paused.is_empty() || !self.backlog.is_empty() || !self.ending.is_empty()
     }
 
     /// The time at which a pause or a deadline ends next.
