@@ -203,7 +203,7 @@ impl<O: Outcome> Queue<O> {
             if wait_for == Some(Duration::ZERO) || (wait_for.is_none() && state.pending() == 0) {
                 return None;
             }
-            state.threads.consumers += 1;
+            state.threads.consumers.enter();
             state = match wait_for {
                 Some(time) => {
                     let waited = shared.changed.wait_timeout(state, time);
@@ -211,7 +211,7 @@ impl<O: Outcome> Queue<O> {
                 }
                 None => shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
             };
-            state.threads.consumers -= 1;
+            state.threads.consumers.leave();
         }
     }
 

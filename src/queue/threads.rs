@@ -48,15 +48,46 @@ pub struct Threads {
     is_ending: bool,
     /// A token that raises no signals was used. Its flag has to be checked.
     checks_flags: bool,
-    /// The number of threads of the caller that wait for an event.
-    pub consumers: usize,
+    /// Those of the caller that wait for an event.
+    pub consumers: Consumers,
+}
+
+/// The threads of the caller that wait for an event. Each is woken once, however long it takes until it runs: waking it
+/// again with every event would cost a system call each time.
+#[derive(Debug, Default)]
+pub struct Consumers {
+    waiting: usize,
+    /// No more of them have been woken. It may be fewer, because one whose time is over counts as well.
+    woken: usize,
+}
+
+impl Consumers {
+    /// A thread begins to wait.
+    pub fn enter(&mut self) {
+        self.waiting += 1;
+    }
+
+    /// A thread has been woken, or its time is over. It must look for events before it waits again.
+    pub fn leave(&mut self) {
+        self.waiting -= 1;
+        self.woken = self.woken.saturating_sub(1);
+    }
+
+    /// Whether one of them has to be woken for an event that was added.
+    fn must_wake(&mut self) -> bool {
+        let must_wake = self.woken < self.waiting;
+        self.woken += usize::from(must_wake);
+        must_wake
+    }
 }
 
 #[derive(Default)]
 enum Coordinator {
-    /// It has not been started, could not be, or has ended.
+    /// It has not been needed yet, or has ended because it was not needed any more.
     #[default]
     Absent,
+    /// It is needed, but could not be started.
+    Missing,
     /// It will check the state again before it sleeps.
     Awake,
     /// It sleeps until this time.
@@ -110,14 +141,17 @@ impl<O: Outcome> Shared<O> {
 
     /// Starts the coordinator if it is absent, or wakes it if it would sleep beyond `due`.
     fn provide_coordinator(self: &Arc<Self>, state: &mut State<O>, due: Option<Instant>) {
-        let is_needed = match state.threads.coordinator {
-            Coordinator::Absent => self.start(state, Shared::coordinate),
-            Coordinator::Awake => false,
-            Coordinator::Asleep(until) => due.is_some_and(|due| due < until),
-        };
-        if is_needed {
-            state.threads.coordinator = Coordinator::Awake;
-            self.recheck.raise();
+        match state.threads.coordinator {
+            Coordinator::Absent | Coordinator::Missing => {
+                let is_started = self.start(state, Shared::coordinate);
+                state.threads.coordinator =
+                    if is_started { Coordinator::Awake } else { Coordinator::Missing };
+            }
+            Coordinator::Asleep(until) if due.is_some_and(|due| due < until) => {
+                state.threads.coordinator = Coordinator::Awake;
+                self.recheck.raise();
+            }
+            Coordinator::Awake | Coordinator::Asleep(_) => {}
         }
     }
 
@@ -147,7 +181,7 @@ impl<O: Outcome> Shared<O> {
         let mut idle_since = None;
         while !state.threads.is_ending {
             let is_unwatched =
-                matches!(state.threads.coordinator, Coordinator::Absent) && state.must_be_watched();
+                matches!(state.threads.coordinator, Coordinator::Missing) && state.must_be_watched();
             if is_unwatched {
                 let now = Instant::now();
                 state.find_cancelled(now);
@@ -290,13 +324,13 @@ impl<O: Outcome> Shared<O> {
     }
 
     /// Reports an event that was added.
-    fn publish(&self, state: MutexGuard<'_, State<O>>, added: Added) {
+    fn publish(&self, mut state: MutexGuard<'_, State<O>>, added: Added) {
         if added.raises_descriptor {
             self.readable.raise();
         }
-        let (is_awaited, is_ending) = (state.threads.consumers > 0, state.threads.is_ending);
+        let (must_wake, is_ending) = (state.threads.consumers.must_wake(), state.threads.is_ending);
         drop(state);
-        if is_awaited {
+        if must_wake {
             self.changed.notify_one();
         }
         if added.is_first && !is_ending {
@@ -333,5 +367,36 @@ impl<O: Outcome> Shared<O> {
         for thread in running.into_iter().chain(ended) {
             let _ = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_waiting_thread_is_woken_once() {
+        let mut consumers = Consumers::default();
+        assert!(!consumers.must_wake());
+        consumers.enter();
+        consumers.enter();
+        let mut woken_by = || (0..3).map(|_| consumers.must_wake()).collect::<Vec<_>>();
+        assert_eq!(woken_by(), [true, true, false]);
+        consumers.leave();
+        consumers.leave();
+        consumers.enter();
+        assert!(consumers.must_wake() && !consumers.must_wake());
+    }
+
+    #[test]
+    fn thread_whose_time_is_over_leaves_no_other_asleep() {
+        let mut consumers = Consumers::default();
+        consumers.enter();
+        consumers.enter();
+        // One is woken, and the other one leaves first.
+        assert!(consumers.must_wake());
+        consumers.leave();
+        // The next event may wake the first one again, but must not rely on it.
+        assert!(consumers.must_wake());
     }
 }
