@@ -200,6 +200,11 @@ impl CallContext {
         self.tokens.iter().any(Option::is_some)
     }
 
+    /// Whether a queue makes the call. Such a call has tens of milliseconds to end once it is cancelled.
+    pub fn is_of_queue(&self) -> bool {
+        self.tokens[1].is_some()
+    }
+
     /// Waits until one of the interests may be ready, and fails once a token is cancelled or the deadline has passed.
     /// It may return early: the caller attempts the operation and waits again if it would block.
     pub fn wait(&self, interests: &[Interest<'_>]) -> Result<(), Interruption> {
