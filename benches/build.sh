@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # Sourced in the root of the project: builds the library, the programs that it is compared with, the server, the payloads
-# and the Rust benchmarks.
+# and the Rust benchmarks. $part is what run.sh measures.
 
 made=target/benches
 out=$PWD/$made
@@ -14,14 +14,9 @@ need cc gcc libc6-dev
 need c++ g++
 need go golang-go
 need openssl openssl
-need valgrind valgrind libc6-dbg
-need strace strace
 need taskset util-linux
 need_file /usr/include/openssl/ssl.h libssl-dev
-need_file /usr/include/cjson/cJSON.h libcjson-dev
 need_file /usr/include/simdjson.h libsimdjson-dev
-need_file /usr/include/nlohmann/json.hpp nlohmann-json3-dev
-need_file /etc/ssl/certs/ca-certificates.crt ca-certificates
 command -v curl-config >/dev/null || need curl-config libcurl4-openssl-dev
 
 export CARGO_TARGET_DIR=$PWD/target
@@ -33,6 +28,22 @@ if grep -q avx2 /proc/cpuinfo; then
 else
     vectors=
 fi
+
+need_for_calls() {
+    need valgrind valgrind libc6-dbg
+    need strace strace
+    need_file /usr/include/cjson/cJSON.h libcjson-dev
+    need_file /usr/include/nlohmann/json.hpp nlohmann-json3-dev
+    need_file /etc/ssl/certs/ca-certificates.crt ca-certificates
+}
+
+need_for_queue() {
+    need python3 python3
+    python3 -c 'import ensurepip, venv' 2>/dev/null || need "ensurepip of python3" python3-venv
+    need node nodejs
+    need npm npm
+    need pkg-config pkg-config
+}
 
 # Without a Debian package, yyjson's source comes from a crate, whose checksum is in Cargo.lock.
 find_yyjson() {
@@ -56,16 +67,29 @@ reader() {
     c++ $made/parse.o $made/measure.o "$made/read_$name.o" "$@" -o "$made/parse_$name"
 }
 
-# The flags are word lists.
+# The server, and what the clients of both parts consist of. The flags are word lists.
 # shellcheck disable=SC2086
-build_programs() {
+build_common() {
     for source in get parse measure curl refold; do
         cc $c_flags -c $peers/$source.c -o $made/$source.o
     done
+    c++ $cpp_flags $vectors -c $peers/simdjson.cpp -o $made/read_simdjson.o
+    cc $c_flags benches/server.c -lssl -lcrypto -lpthread -o $made/server
+    cc $c_flags benches/payloads.c -o $made/payloads
+    $made/payloads $made
+    if [ ! -e $made/certificates/good.pem ]; then
+        sh tests/support/certificates.sh $made/certificates
+    fi
+}
+
+# shellcheck disable=SC2086
+build_calls() {
+    CARGO_TARGET_DIR=$out/cargo cargo build --release --locked --manifest-path $peers/Cargo.toml
+    cargo bench --locked --bench parse --no-run
+    find_yyjson
     cc $c_flags -DLOG_LEVEL=REFOLD_LOG_DEBUG -c $peers/refold.c -o $made/refold_log.o
     cc $c_flags -c $peers/cjson.c -o $made/read_cjson.o
     cc $c_flags -I"$yyjson_include" -c $peers/yyjson.c -o $made/read_yyjson.o
-    c++ $cpp_flags $vectors -c $peers/simdjson.cpp -o $made/read_simdjson.o
     c++ $cpp_flags -c $peers/nlohmann.cpp -o $made/read_nlohmann.o
     reader cjson -lcjson
     reader yyjson "$yyjson_library"
@@ -79,21 +103,53 @@ build_programs() {
     cc $made/get.o $made/refold_log.o $made/measure.o $library -o $made/get_refold_log
     cc $made/parse.o $made/refold.o $made/measure.o $library -o $made/parse_refold
 
-    cc $c_flags benches/server.c -lssl -lcrypto -lpthread -o $made/server
-    cc $c_flags benches/payloads.c -o $made/payloads
     cc $c_flags benches/spawn.c $made/measure.o -o $made/spawn
     cc $c_flags benches/accessors.c $made/measure.o $library -o $made/accessors
     cc $c_flags benches/scaling.c $made/measure.o $library -lpthread -o $made/scaling
     cc $c_flags -I"$yyjson_include" benches/outputs.c $made/measure.o "$yyjson_library" $library -o $made/outputs
 }
 
+# shellcheck disable=SC2086
+build_queue() {
+    for source in gets waits cancel; do
+        cc $c_flags benches/queue/$source.c $made/refold.o $made/measure.o $library -o $made/queue_$source
+    done
+    cc $c_flags -c benches/queue/curl_multi.c -o $made/curl_multi.o
+    c++ $made/curl_multi.o $made/curl.o $made/measure.o $made/read_simdjson.o -lsimdjson -lcurl -o $made/queue_curl_multi
+    build_go_clients
+    install_node_package
+    install_aiohttp
+}
+
+build_go_clients() (
+    . tests/support/go.sh
+    . tests/support/prefix.sh
+    use_go
+    make_prefix "$out/prefix"
+    cd benches/queue/go_clients
+    PKG_CONFIG_PATH="$out/prefix/lib/pkgconfig" go build -o "$out/queue_go" .
+)
+
+# A copy of the Node.js package, with its addon.
+install_node_package() {
+    mkdir -p $made/node
+    cp -R examples/node/. $made/node/
+    (cd $made/node && npm_config_cache=../npm npm ci --ignore-scripts --no-audit --no-fund --silent)
+    CFLAGS="-I$PWD/include" node $made/node/build.js
+}
+
+install_aiohttp() {
+    aiohttp=3.14.5
+    if [ ! -e "$made/venv/aiohttp-$aiohttp" ]; then
+        rm -rf $made/venv
+        python3 -m venv $made/venv
+        $made/venv/bin/python -m pip install --quiet --disable-pip-version-check "aiohttp==$aiohttp"
+        touch "$made/venv/aiohttp-$aiohttp"
+    fi
+}
+
+need_for_"$part"
 build_library
 ln -sf librefold.so target/release/librefold.so.0
-CARGO_TARGET_DIR=$out/cargo cargo build --release --locked --manifest-path $peers/Cargo.toml
-cargo bench --locked --bench parse --no-run
-find_yyjson
-build_programs
-$made/payloads $made
-if [ ! -e $made/certificates/good.pem ]; then
-    sh tests/support/certificates.sh $made/certificates
-fi
+build_common
+build_"$part"

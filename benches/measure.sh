@@ -12,8 +12,9 @@ start_server() {
     server=$!
     exec 3>"$pipes/in" 4<"$pipes/out"
     rm -rf "$pipes"
-    read -r plain_port secure_port <&4
+    read -r plain_port secure_port slow_port <&4
     plain=http://127.0.0.1:$plain_port
+    slow=http://127.0.0.1:$slow_port
     secure=https://127.0.0.1:$secure_port
 }
 

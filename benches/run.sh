@@ -4,7 +4,7 @@ set -eu
 
 usage() {
     cat <<'END'
-usage: sh benches/run.sh [--quick | --build]
+usage: sh benches/run.sh [--quick | --build] [queue]
 
 Gets executions from a server on this machine with the library, and with libcurl or Go and several JSON parsers. Prints
 tables of medians, and of ratios to libcurl with simdjson On-Demand, the fastest alternative. All clients read the same
@@ -12,6 +12,8 @@ fields and must compute the same checksum. They take turns, each on one core, wi
 instruction counts (valgrind), system call counts (strace), and what needs no server: parsing, reading, accessors.
 It takes some minutes on an idle machine with at least two cores.
 
+queue      measures the completion queue instead: many calls at a time, compared with libcurl's multi interface, Node.js's
+           fetch, aiohttp and net/http; many waits; cancelling
 --quick    few rounds, to check that everything works
 --build    builds everything and runs nothing
 END
@@ -19,19 +21,22 @@ END
 
 rounds=7
 scope=all
-case $#:${1-} in
-    0:) ;;
-    1:--quick) rounds=3 ;;
-    1:--build) scope=build ;;
-    1:--help)
-        usage
-        exit
-        ;;
-    *)
-        usage >&2
-        exit 2
-        ;;
-esac
+part=calls
+for argument; do
+    case $argument in
+        --quick) rounds=3 ;;
+        --build) scope=build ;;
+        queue) part=queue ;;
+        --help)
+            usage
+            exit
+            ;;
+        *)
+            usage >&2
+            exit 2
+            ;;
+    esac
+done
 
 cd "$(dirname "$0")/.."
 . tests/support/install.sh
@@ -45,7 +50,18 @@ start_server
 trap stop_server EXIT
 trap 'exit 1' HUP INT TERM
 machine
-get_table
-counts_table
-parse_table
-other_table
+case $part in
+    calls)
+        get_table
+        counts_table
+        parse_table
+        other_table
+        ;;
+    queue)
+        . benches/queue/measure.sh
+        outstanding_table
+        loops_table
+        waits_table
+        cancel_table
+        ;;
+esac
