@@ -365,7 +365,8 @@ static int64_t cancel_many(struct server *server, bool has_one_token) {
     CHECK(server_await_requests(server, before + (size_t)pausing + IN_FLIGHT, 10000));
     CHECK_INT(refold_queue_pending(queue), count);
     int64_t triggered = now_us();
-    for (int i = 0; i < (has_one_token ? 1 : count); i++)
+    /* The last ones first: what is queued must not take the turns of what was in flight. */
+    for (int i = has_one_token ? 1 : count; i-- > 0;)
         refold_cancel_trigger(tokens[i]);
     take_all_done(queue, (size_t)count, REFOLD_ERROR_CANCELLED);
     int64_t took = now_us() - triggered;
