@@ -207,8 +207,12 @@ TEST(threads_end_after_ten_idle_seconds) {
     for (size_t i = 0; i < COUNT(scenes); i++) {
         submit_gets(scenes[i], THREADS, "held", cancel);
         CHECK(server_await_requests(scenes[i]->server, THREADS, 10000));
+        /* What is queued is watched, whose deadline is far away, and taken without notice. */
+        CHECK(refold_queue_wait_execution(scenes[i]->queue, scenes[i]->client, "id", 3600000, cancel, NULL,
+                                          NULL));
+        pause_ms(5);
         server_release(scenes[i]->server);
-        take_all_done(scenes[i]->queue, THREADS, REFOLD_OK);
+        take_all_done(scenes[i]->queue, THREADS + 1, REFOLD_OK);
     }
     int64_t begun = now_ms();
     CHECK_INT(queue_thread_count(), 2 * (THREADS + 1));
