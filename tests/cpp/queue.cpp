@@ -438,9 +438,12 @@ public:
         [[noreturn]] void unhandled_exception() const { throw; }
     };
 
-    task(const task &) = delete;
-    task &operator=(const task &) = delete;
-    ~task() { handle_.destroy(); }
+    task(task &&other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+    task &operator=(task &&) = delete;
+    ~task() {
+        if (handle_)
+            handle_.destroy();
+    }
 
 private:
     explicit task(std::coroutine_handle<promise_type> handle) : handle_(handle) {}
