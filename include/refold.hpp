@@ -1715,6 +1715,7 @@ using enable_if_done = std::enable_if_t<!std::is_convertible_v<Done, const cance
  */
 class [[nodiscard]] awaitable {
 public:
+    /** The other object can only be destroyed. */
     awaitable(awaitable &&) noexcept = default;
     awaitable &operator=(awaitable &&) = delete;
     /** The call goes on, unless a token cancels it. */
@@ -1775,7 +1776,9 @@ public:
      */
     explicit queue(std::uint32_t max_concurrent = 0)
         : state_(std::make_unique<detail::queue_state>(max_concurrent)) {}
+    /** Moves the submissions and the descriptor, even while the queue is run. The other queue is empty. */
     queue(queue &&) noexcept = default;
+    /** Does what the destructor does, then moves. */
     queue &operator=(queue &&other) noexcept {
         /* Coroutines that are resumed find the new state. */
         const auto previous = std::exchange(state_, std::move(other.state_));

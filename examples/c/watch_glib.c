@@ -1,6 +1,6 @@
 /* Watches several runs from GLib's main loop, which stays free for other work: a timer ticks meanwhile.
  *
- *     cc -std=c11 watch_glib.c $(pkg-config --cflags --libs glib-2.0) -lrefold -o watch_glib
+ *     cc -std=c11 watch_glib.c $(pkg-config --cflags --libs refold glib-2.0) -o watch_glib
  *     ./watch_glib EXECUTION_ID...
  *
  * Exit status: 0 if all runs completed; 1 on an error; 3 if a run ended otherwise; 130 if SIGINT (Ctrl-C) or

@@ -1,6 +1,6 @@
 /* Watches several runs from libuv's loop, which stays free for other work: a timer ticks meanwhile.
  *
- *     cc -std=c11 watch_libuv.c -lrefold -luv -o watch_libuv
+ *     cc -std=c11 watch_libuv.c $(pkg-config --cflags --libs refold libuv) -o watch_libuv
  *     ./watch_libuv EXECUTION_ID...
  *
  * Exit status: 0 if all runs completed; 1 on an error; 3 if a run ended otherwise; 130 if SIGINT (Ctrl-C) or
