@@ -1748,12 +1748,21 @@ private:
  * on its own.
  *
  * \code{.cpp}
- * refold::queue queue;
- * for (const char *id : {"first", "second"})
- *     queue.get(client, id, [](const refold::outcome &result) {
- *         std::cout << refold::printable(result.value().status()) << '\n';
- *     });
- * queue.run();
+ * #include <iostream>
+ * #include <refold.hpp>
+ *
+ * int main(int argc, char **argv) try {
+ *     const refold::client client(refold::options::from_env());
+ *     refold::queue queue;
+ *     for (int i = 1; i < argc; i++)
+ *         queue.wait(client, argv[i], {}, nullptr, [](const refold::outcome &result) {
+ *             std::cout << refold::printable(result.value().status()) << '\n';
+ *         });
+ *     queue.run();
+ * } catch (const refold::error &error) {
+ *     std::cerr << refold::printable(error.what()) << '\n';
+ *     return 1;
+ * }
  * \endcode
  *
  * Submitting never waits for the network. It throws code::invalid_argument and code::resource; every other
@@ -1763,7 +1772,8 @@ private:
  *
  * Callables are copied or moved. They run on threads that call a function of the queue, never on others, and
  * are destroyed once the submission has ended. They may use the queue, but not destroy it. Those of one
- * submission run one after another, even if several threads run the queue.
+ * submission run one after another, even if several threads run the queue; in that case, they must not run
+ * the queue themselves.
  *
  * The destructor cancels all submissions. Callables that have not run are destroyed, futures receive
  * code::cancelled, and so do coroutines, which are resumed in the destructor.

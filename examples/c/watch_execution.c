@@ -767,10 +767,10 @@ static void wait_for_all(refold_queue *queue, const refold_client *client, uint6
     while ((event = refold_queue_next(queue, -1))) {
         flockfile(stdout);
         handle_event(progress, event);
-        funlockfile(stdout);
-        refold_event_free(event);
         if (output_error != 0) /* without a reader, there is nothing to wait for */
             refold_cancel_trigger(cancel);
+        funlockfile(stdout);
+        refold_event_free(event);
     }
     handle_signals(SIG_DFL);
     refold_cancel_free(cancel);

@@ -427,7 +427,7 @@ struct detached {
     };
 };
 
-// A coroutine that can be destroyed while it waits. Whoever resumes it receives its exception.
+// A coroutine that can be destroyed while it waits. Its exceptions leave the function that resumes it.
 class task {
 public:
     struct promise_type {
