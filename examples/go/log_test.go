@@ -167,12 +167,12 @@ func TestGoexitOfLogFunctionEndsTheProgram(t *testing.T) {
 	}
 }
 
-// A call that was logged would make another one, without end.
+// A call that was logged would make another one, without end. All threads of the queue may be in the function.
 func TestLogFunctionMayUseTheClient(t *testing.T) {
 	book := new(logBook)
 	var client *Client
 	nested := 0
-	client = sandboxClient(t, WithLog(LogDebug, func(level LogLevel, message string) {
+	client = sandboxClient(t, WithMaxConcurrent(1), WithLog(LogDebug, func(level LogLevel, message string) {
 		book.write(level, message)
 		_, err := client.WaitExecution(background(), "completed", func(*Execution) error {
 			_, err := client.GetExecution(background(), documented)
