@@ -274,33 +274,49 @@ func TestUnreachableClientLeavesNothing(t *testing.T) {
 
 func TestCallsWithoutDescriptorsFailAndLaterOnesDoNot(t *testing.T) {
 	url := localServer(t, func(http.ResponseWriter, *http.Request) {})
-	client := localClient(t, url)
+	if _, err := localClient(t, url).GetExecution(background(), "an-id"); err != nil {
+		t.Fatal(err)
+	}
+	refusing := localClient(t, "http://127.0.0.1:9")
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)
 	}
-	setLimit := func(current uint64) {
-		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: current, Max: limit.Max}); err != nil {
-			t.Fatal(err)
+	call := func(descriptors uint64) error {
+		set := func(current uint64) {
+			if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: current, Max: limit.Max}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		set(descriptors)
+		defer set(limit.Cur)
+		_, err := refusing.GetExecution(background(), "an-id")
+		return err
+	}
+	before := openFiles(t)
+	failures := 0
+	for refusing.queue.pointer == nil { // each step of the first call fails in turn
+		failures++
+		if err := call(uint64(failures)); !errors.Is(err, ErrResource) && !errors.Is(err, ErrConnect) {
+			t.Fatalf("with %d descriptors: %v", failures, err)
+		}
+		if refusing.queue.pointer == nil && openFiles(t) > before {
+			t.Fatalf("%d descriptors are open instead of %d", openFiles(t), before)
 		}
 	}
-	setLimit(3)
-	_, err := client.GetExecution(background(), "an-id")
-	setLimit(limit.Cur)
-	if !errors.Is(err, ErrResource) {
-		t.Errorf("without descriptors: %v", err)
+	if failures < 4 {
+		t.Errorf("%d failures", failures)
 	}
-	if _, err := client.GetExecution(background(), "an-id"); err != nil {
-		t.Errorf("with descriptors: %v", err)
+	if err := call(limit.Cur); !errors.Is(err, ErrConnect) {
+		t.Errorf("with all descriptors: %v", err)
 	}
 }
 
-// runningServer responds with an execution that is complete at the last of a number of polls. It reports the last one.
-func runningServer(t *testing.T, polls int, padding []byte) (url string, last <-chan struct{}) {
+// runningServer responds with an execution that is complete at the last of a number of polls, again and again.
+func runningServer(t *testing.T, polls int, padding []byte) (url string) {
 	t.Helper()
 	var mutex sync.Mutex
 	count := 0
-	reached := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(response http.ResponseWriter, _ *http.Request) {
 		mutex.Lock()
 		defer mutex.Unlock()
@@ -309,44 +325,49 @@ func runningServer(t *testing.T, polls int, padding []byte) (url string, last <-
 		if count%polls == 0 {
 			status = "COMPLETED"
 		}
-		if count == polls {
-			close(reached)
-		}
 		fmt.Fprintf(response, `{"status":%q,"completion_percentage":%d,"name":"`, status, count)
 		response.Write(append(padding, `"}`...))
 	}))
 	t.Cleanup(server.Close)
-	return server.URL, reached
+	return server.URL
+}
+
+// onlyCall returns the call in progress of a client.
+func onlyCall(client *Client) *call {
+	client.queue.mutex.Lock()
+	defer client.queue.mutex.Unlock()
+	for _, call := range client.queue.calls {
+		return call
+	}
+	return nil
 }
 
 func TestSlowProgressReceivesTheLatestSnapshot(t *testing.T) {
 	const polls = 6
-	url, last := runningServer(t, polls, nil)
-	var percentages []float64
-	execution, err := localClient(t, url).WaitExecution(background(), "an-id", func(snapshot *Execution) error {
-		<-last
-		percentages = append(percentages, snapshot.CompletionPercentage)
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if count := len(percentages); count < 2 || count == polls || percentages[count-1] != polls ||
-		execution.CompletionPercentage != polls {
-		t.Errorf("snapshots %v", percentages)
-	}
-	for index := 1; index < len(percentages); index++ {
-		if percentages[index] <= percentages[index-1] {
-			t.Errorf("snapshots %v", percentages)
+	for range [8]int{} {
+		client := localClient(t, runningServer(t, polls, nil))
+		var percentages []float64
+		execution, err := client.WaitExecution(background(), "an-id", func(snapshot *Execution) error {
+			if call := onlyCall(client); call != nil {
+				eventually(t, "the last event has arrived", func() bool { return len(call.done) == 1 })
+			}
+			percentages = append(percentages, snapshot.CompletionPercentage)
+			return nil
+		})
+		if err != nil || execution.CompletionPercentage != polls {
+			t.Fatal(execution, err)
+		}
+		// Usually the first one, and always the latest one before the last poll, and the last one.
+		if got := fmt.Sprint(percentages); len(percentages) > 3 || !strings.HasSuffix(got, "5 6]") {
+			t.Errorf("snapshots %v", got)
 		}
 	}
 }
 
 // Snapshots that are not wanted, that are replaced, and that nothing receives any more.
 func TestSnapshotsDoNotLeak(t *testing.T) {
-	const size, polls, rounds = 1 << 19, 3, 10
-	url, _ := runningServer(t, polls, bytes.Repeat([]byte("a"), size))
-	client := localClient(t, url)
+	const size, polls, rounds = 1 << 20, 5, 5
+	client := localClient(t, runningServer(t, polls, bytes.Repeat([]byte("a"), size)))
 	wait := func(progress func(*Execution) error) error {
 		defer func() { _ = recover() }()
 		_, err := client.WaitExecution(background(), "an-id", progress)
@@ -356,11 +377,20 @@ func TestSnapshotsDoNotLeak(t *testing.T) {
 		if err := wait(nil); err != nil {
 			t.Fatal(err)
 		}
-		_ = wait(func(*Execution) error {
-			_ = wait(nil) // meanwhile snapshots arrive
+		if err := wait(func(*Execution) error {
+			if call := onlyCall(client); call != nil {
+				eventually(t, "the last event has arrived", func() bool { return len(call.done) == 1 })
+			}
 			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		_ = wait(func(*Execution) error {
+			call := onlyCall(client)
+			eventually(t, "another event has arrived", func() bool { return len(call.progress)+len(call.done) > 0 })
+			panic("oh")
 		})
-		_ = wait(func(*Execution) error { panic("oh") })
+		_ = wait(nil) // the remaining polls
 	})
 	if grown > size*rounds/2 {
 		t.Errorf("grew by %d bytes", grown)
