@@ -316,7 +316,7 @@ async function startRun(t, last) {
     };
 }
 
-test('a slow onProgress receives the latest snapshot, and the last one', async (t) => {
+test('a slow onProgress receives the latest and the last snapshot', async (t) => {
     const { options, polled } = await startRun(t, 20);
     const ended = polled(20);
     const seen = [];
@@ -336,19 +336,27 @@ test('a slow onProgress receives the latest snapshot, and the last one', async (
     assert.equal(last.completionPercentage, 20);
 });
 
-test('a signal ends a wait while onProgress runs', async () => {
+test('a signal ends a wait while onProgress runs', async (t) => {
+    const { options, polled } = await startRun(t, 1_000_000);
+    const fourth = polled(4); // so the second snapshot is waiting
     const controller = new AbortController();
     let calls = 0;
-    const wait = sandboxClient().waitExecution('stuck', {
+    let isOver = false;
+    let end;
+    const ended = new Promise((resolve) => (end = resolve));
+    const wait = sandboxClient(options).waitExecution('a', {
         signal: controller.signal,
-        onProgress: () => {
+        onProgress: async () => {
             calls += 1;
-            setImmediate(() => controller.abort());
-            return new Promise(() => {});
+            await fourth;
+            controller.abort();
+            await wait.catch(() => (isOver = true));
+            setImmediate(end);
         },
     });
     await assert.rejects(wait, { name: 'AbortError' });
-    assert.equal(calls, 1);
+    await ended;
+    assert.deepEqual([calls, isOver], [1, true]);
 });
 
 test('an exception of onProgress stops the polls', async (t) => {
@@ -384,6 +392,30 @@ test('onProgress runs in the context of its wait', async () => {
         ),
     );
     assert.deepEqual(contexts, ['first', 'second']);
+});
+
+test('a closed client leaves neither threads nor descriptors', async () => {
+    const text = `${withSilentServer}
+        const open = async (use) => {
+            const clients = Array.from({ length: 10 }, () => Client.fromEnv());
+            await Promise.all(clients.map(use));
+        };
+        const closeAfterwards = async (client) => {
+            await client.getExecution('completed');
+            client.close();
+        };
+        const closeDuringCall = async (client) => {
+            const call = client.getExecution('slow-50');
+            client.close();
+            await call;
+        };
+        await open(closeAfterwards);
+        const before = [count('fd'), count('task')];
+        await open(closeAfterwards);
+        await open(closeDuringCall);
+        console.log(count('fd') <= before[0], count('task') <= before[1]);
+    `;
+    assert.equal(await runProgram(text), 'true true');
 });
 
 test('a wait continues after close()', async () => {
