@@ -42,7 +42,7 @@ impl CancelToken {
 
     /// Cancels the calls. Async-signal-safe: it stores a flag and raises signals.
     pub fn cancel(&self) {
-        if self.cancelled.swap(true, Ordering::SeqCst) || self.owner != ProcessId::current() {
+        if self.cancelled.swap(true, Ordering::SeqCst) || !self.raises_signals() {
             return;
         }
         fence(Ordering::SeqCst);
@@ -61,11 +61,17 @@ impl CancelToken {
         self.cancelled.load(Ordering::SeqCst)
     }
 
+    /// Whether `cancel` raises signals. If not, because this is a forked child, the flag has to be checked every few
+    /// milliseconds.
+    pub(crate) fn raises_signals(&self) -> bool {
+        self.owner == ProcessId::current()
+    }
+
     /// The signal that is raised on cancellation, or `None` if the caller has to check the flag every few milliseconds
     /// instead: if no file descriptor is left, and in a forked child. The flag has to be checked after this, because a new
     /// signal is not raised if the token is cancelled already.
     pub(crate) fn signal(&self) -> Option<&Signal> {
-        if self.owner != ProcessId::current() {
+        if !self.raises_signals() {
             return None;
         }
         if self.signal.get().is_none() {

@@ -242,7 +242,6 @@ lane_languages() {
 
 lane_long() {
     step install
-    step portable
     step soak
     step valgrind
 }
@@ -250,6 +249,7 @@ lane_long() {
 lane_instrumented() {
     step asan
     step tsan
+    step portable
     step fuzz
 }
 

@@ -109,7 +109,7 @@ impl<O: Outcome> State<O> {
 
     /// The number of submissions that wait for a thread.
     pub fn backlog_len(&self) -> usize {
-        self.backlog.len() + self.ending.len()
+        self.backlog.len()
     }
 
     /// Lets a wait pause. Returns it if it has been cancelled meanwhile, because no signal will report that again.
@@ -124,7 +124,7 @@ impl<O: Outcome> State<O> {
 
     /// Whether there is anything that time or a token may change while no thread works on it.
     pub fn must_be_watched(&self) -> bool {
-        !self.paused.is_empty() || self.backlog_len() > 0
+        !self.paused.is_empty() || !self.backlog.is_empty() || !self.ending.is_empty()
     }
 
     /// The time at which a pause or a deadline ends next.
@@ -254,3 +254,150 @@ impl<O: Outcome> PartialEq for Paused<O> {
 }
 
 impl<O: Outcome> Eq for Paused<O> {}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::super::submission::Work;
+    use super::*;
+    use crate::cancel::CancelToken;
+    use crate::client::{Client, Snapshot, parse_id};
+    use crate::error::Error;
+    use crate::options::Options;
+
+    impl Outcome for &'static str {
+        type Tag = u32;
+
+        fn of(_: Result<Snapshot, Error>) -> &'static str {
+            ""
+        }
+
+        fn catch_panic<T>(work: impl FnOnce() -> T) -> Result<T, Error> {
+            Ok(work())
+        }
+    }
+
+    type TestState = State<&'static str>;
+
+    fn client() -> Arc<Client> {
+        let mut options = Options::new();
+        options.set_session_token(Some(b"token"));
+        Arc::new(Client::new(&options).expect("valid options"))
+    }
+
+    fn submission(tag: u32, work: Work, cancel: Option<&Arc<CancelToken>>) -> Box<Submission<&'static str>> {
+        Submission::new(client(), cancel.cloned(), tag, work).expect("memory")
+    }
+
+    fn get(tag: u32, cancel: Option<&Arc<CancelToken>>) -> Box<Submission<&'static str>> {
+        submission(tag, Work::Get(parse_id(Some(b"id")).expect("an id").into_owned()), cancel)
+    }
+
+    fn wait(tag: u32, timeout_ms: u64) -> Box<Submission<&'static str>> {
+        let id = parse_id(Some(b"id")).expect("an id").into_owned();
+        let wait = client().begin_wait(id, timeout_ms, [None; 2]);
+        submission(tag, Work::Wait(Box::new(wait)), None)
+    }
+
+    fn accept(state: &mut TestState, submission: Box<Submission<&'static str>>) {
+        state.reserve().expect("memory");
+        state.accept(submission);
+    }
+
+    fn tags(pop: impl FnMut() -> Option<Box<Submission<&'static str>>>) -> Vec<u32> {
+        std::iter::from_fn(pop).map(|submission| submission.tag()).collect()
+    }
+
+    fn events(state: &mut TestState) -> Vec<(EventKind, u32, &'static str)> {
+        std::iter::from_fn(|| state.take_event())
+            .map(|event| (event.kind, event.tag, event.outcome))
+            .collect()
+    }
+
+    #[test]
+    fn progress_that_was_not_taken_is_replaced() {
+        use EventKind::{Done, Progress};
+        let mut state = TestState::default();
+        let (mut one, mut two) = (None, None);
+        (1..=2).for_each(|tag| accept(&mut state, get(tag, None)));
+        assert_eq!(state.add_progress("a", 1, &mut one).map(|added| added.is_first), Ok(true));
+        assert_eq!(state.add_progress("b", 2, &mut two).map(|added| added.is_first), Ok(false));
+        assert_eq!(state.add_progress("c", 1, &mut one).err(), Some("a"));
+        assert_eq!(events(&mut state), [(Progress, 1, "c"), (Progress, 2, "b")]);
+        // Both were taken, so neither is replaced.
+        assert!(state.add_progress("d", 2, &mut two).is_ok_and(|added| added.is_first));
+        assert!(state.add_progress("e", 1, &mut one).is_ok());
+        assert_eq!(state.pending(), 2);
+        state.add_done("f", 2);
+        assert_eq!(state.add_progress("g", 1, &mut one).err(), Some("e"));
+        state.add_done("h", 1);
+        assert_eq!(
+            events(&mut state),
+            [(Progress, 2, "d"), (Progress, 1, "g"), (Done, 2, "f"), (Done, 1, "h")]
+        );
+        assert_eq!(state.pending(), 0);
+    }
+
+    #[test]
+    fn waits_resume_when_they_are_due_behind_the_backlog() {
+        let (mut state, now) = (TestState::default(), Instant::now());
+        let at = |seconds| now + Duration::from_secs(seconds);
+        for (tag, seconds) in [(1, 3), (2, 1), (3, 2), (4, 1)] {
+            state.reserve().expect("memory");
+            state.accept(wait(tag, 0));
+            let submission = state.pop().expect("accepted");
+            assert!(state.pause(submission, at(seconds)).is_none());
+        }
+        accept(&mut state, get(5, None));
+        assert_eq!(state.next_change(), Some(at(1)));
+        state.resume(now);
+        assert_eq!(state.backlog_len(), 1);
+        state.resume(at(2));
+        assert_eq!(tags(|| state.pop()), [5, 2, 4, 3]);
+        assert_eq!(state.next_change(), Some(at(3)));
+        assert!(state.must_be_watched());
+        state.resume(at(3));
+        assert_eq!(tags(|| state.pop()), [1]);
+        assert!(!state.must_be_watched());
+    }
+
+    #[test]
+    fn what_is_cancelled_ends_before_the_backlog() {
+        let (mut state, now) = (TestState::default(), Instant::now());
+        let token = Arc::new(CancelToken::new());
+        for tag in 1..=6 {
+            accept(&mut state, get(tag, Some(&token).filter(|_| tag % 2 == 0)));
+        }
+        for _ in 1..=2 {
+            let submission = state.pop().expect("accepted");
+            assert!(state.pause(submission, now + Duration::from_secs(1)).is_none());
+        }
+        state.find_cancelled(now);
+        assert!(state.pop_ending().is_none());
+        token.cancel();
+        state.find_cancelled(now);
+        assert_eq!(tags(|| state.pop_ending()), [4, 6, 2]);
+        assert_eq!(tags(|| state.pop()), [3, 5]);
+        assert!(state.pause(get(7, Some(&token)), now).is_some());
+        assert_eq!(state.next_change(), Some(now + Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn queued_wait_ends_at_its_deadline() {
+        let mut state = TestState::default();
+        for (tag, timeout_ms) in [(1, 0), (2, 50_000), (3, 10_000), (4, 30_000)] {
+            accept(&mut state, wait(tag, timeout_ms));
+        }
+        let first = state.next_change().expect("a deadline");
+        state.resume(first - Duration::from_millis(1));
+        assert!(state.pop_ending().is_none());
+        state.resume(first);
+        assert_eq!(tags(|| state.pop_ending()), [3]);
+        state.resume(first + Duration::from_secs(60));
+        assert_eq!(tags(|| state.pop_ending()), [2, 4]);
+        assert_eq!(state.next_change(), None);
+        assert_eq!(tags(|| state.pop()), [1]);
+    }
+}

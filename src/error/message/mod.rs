@@ -108,8 +108,8 @@ pub const NO_MEMORY_FOR_MESSAGE: &CStr = c"out of memory";
 /// A queue, or a submission to it, could not be made.
 pub fn no_queue(resource: Option<Resource>) -> String {
     match resource {
-        Some(resource) => format!("the queue cannot go on: {resource}"),
-        None => "the queue cannot go on: the system refuses what it needs".into(),
+        Some(resource) => format!("could not use the queue: {resource}"),
+        None => "could not use the queue: the system offers no eventfd and no pipe".into(),
     }
 }
 
