@@ -1786,7 +1786,7 @@ public:
      */
     explicit queue(std::uint32_t max_concurrent = 0)
         : state_(std::make_unique<detail::queue_state>(max_concurrent)) {}
-    /** Moves the submissions and the descriptor, even while the queue is run. The other queue is empty. */
+    /** Moves the submissions and the descriptor. The other queue is empty. */
     queue(queue &&) noexcept = default;
     /** Does what the destructor does, then moves. */
     queue &operator=(queue &&other) noexcept {
