@@ -32,13 +32,13 @@ writes them to standard error instead. refold.h explains the lines.
 Errors: a call that fails raises `Error`. Arguments that cannot be passed to the library raise ValueError or TypeError;
 so does the use of a closed object.
 
-Threads: any number of threads may share all objects. The GIL is released while a call waits. In asyncio, use
-asyncio.to_thread().
+Threads: any number of threads may share all objects. The GIL is released while a call waits.
 
-Ctrl-C and signals: calls on the main thread run on a helper thread, so that Python keeps running signal handlers. An
-exception raised by a handler, such as KeyboardInterrupt, ends the call and propagates; a handler that returns does not
-affect it. Python runs no handlers on other threads: use a `CancelToken` there. Calls on daemon threads are cancelled
-when the interpreter exits.
+asyncio: `AsyncClient` has any number of calls in progress without occupying a thread of Python.
+
+Ctrl-C and signals: Python keeps running signal handlers during calls on the main thread. An exception raised by a handler,
+such as KeyboardInterrupt, ends the call and propagates; a handler that returns does not affect it. Python runs no handlers
+on other threads: use a `CancelToken` there. Calls on daemon threads are cancelled when the interpreter exits.
 """
 
 from __future__ import annotations
@@ -1402,10 +1402,19 @@ class _LoopQueue:
         for call in self._calls.values():
             call.stop()
         loop = self._loop()
-        if not self._calls and self._handle is not None and loop is not None:
-            if self._notify is None:
-                loop.remove_reader(self._descriptor)
-            self.free()
+        if self._calls or loop is None:
+            return
+        with self._lock:
+            queue, self._handle = self._handle, None
+        if queue is None:
+            return
+        if self._notify is None:
+            loop.remove_reader(self._descriptor)
+        try:
+            # The threads of the queue take a while to end if there are hundreds.
+            threading.Thread(target=queue.release, name="refold").start()
+        except RuntimeError:  # out of threads
+            queue.release()
 
     def stop_all(self) -> None:
         for call in tuple(self._calls.values()):
@@ -1586,10 +1595,10 @@ class Client(_Settings):
             proxy that opens a tunnel does not receive them. Values are secrets, like an API key.
         log: The logger that receives what calls do, at the levels that it is enabled for now; it replaces the log of
             REFOLD_LOG. If None, the log of REFOLD_LOG if that is set, or else the logger "refold". Lines are logged on
-            the thread that makes the call; only after an exception such as KeyboardInterrupt has ended a call of the
-            main thread, its last lines may be logged on a helper thread. Handlers may use the client: calls that they
-            make are not logged. An `Exception` that a filter or handler raises is dropped, and so is that of a signal
-            handler that interrupts it; another one, such as SystemExit or KeyboardInterrupt, ends the call and propagates.
+            the thread that makes the call. Handlers may use the client: calls that they make are not logged, and on the
+            main thread Ctrl-C has to wait for them. An `Exception` that a filter or handler raises is dropped, and so is
+            that of a signal handler that interrupts it; another one, such as SystemExit or KeyboardInterrupt, ends the
+            call and propagates.
 
     Raises:
         Error: With `Code.INVALID_ARGUMENT` if a setting is invalid.
@@ -1642,9 +1651,10 @@ class Client(_Settings):
         Args:
             execution_id: As for get().
             timeout: Limit for the whole wait in seconds. None for no limit: the wait may then never end.
-            on_progress: Called with each snapshot, the last one included, on the calling thread. If it returns False
-                before the last snapshot, the wait ends with `Code.CANCELLED`. An exception that it raises ends the wait
-                and propagates. It may use the client.
+            on_progress: Called with each snapshot, the last one included, on the calling thread. On the main thread,
+                the wait goes on while it runs: it then gets the latest snapshot and misses those before. If it returns
+                False before the last snapshot, the wait ends with `Code.CANCELLED`. An exception that it raises ends the
+                wait and propagates. It may use the client.
             cancel: Cancels the wait.
 
         Raises:

@@ -621,7 +621,7 @@ class LifetimeTest(AsyncTestCase):
                 await client.get("completed")
                 client = None
                 gc.collect()
-                self.assertEqual((freed.count, clients.count), (1, 1))
+                await until(lambda: (freed.count, clients.count) == (1, 1))
 
         self.in_all_loops(main)
 
@@ -887,6 +887,28 @@ async def fork():
 asyncio.run(fork())
 """
         self.assertEqual(self.ends(self.start(self.PROGRAM + program), 0, "COMPLETED\nCOMPLETED\n0 False\n"), "")
+
+    def watch(self, *arguments: str) -> tuple[int, str, str]:
+        ended = self.run_program("watch.py", *arguments)
+        return ended.returncode, ended.stdout, ended.stderr
+
+    def test_watch_program_shows_a_line_for_each_change(self) -> None:
+        runs = [new_run() for _ in range(3)]
+        status, out, err = self.watch(*runs)
+        self.assertEqual((status, err), (0, ""))
+        for name in runs:
+            lines = [line for line in out.splitlines() if name in line]
+            self.assertEqual(len(lines), len(set(lines)))
+            self.assertRegex(lines[0], "RUNNING")
+            self.assertRegex(lines[-1], "COMPLETED, 100 %$")
+
+    def test_watch_program_reports_failures(self) -> None:
+        status, out, err = self.watch("no-such-id", "completed")
+        self.assertEqual((status, err), (1, "watch: no-such-id: Execution not found\n"))
+        self.assertIn("COMPLETED", out)
+        self.assertEqual(self.watch("errored")[0], 1)
+        self.assertEqual(self.watch(), (1, "", "usage: watch.py [--verbose] EXECUTION_ID...\n"))
+        self.assertRegex(self.watch("--verbose", "completed")[2], r"(?m)^DEBUG call .* sent GET ")
 
 
 if __name__ == "__main__":

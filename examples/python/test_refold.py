@@ -1056,6 +1056,17 @@ class ProcessTestCase(TestCase):
         server.await_disconnect()
         return process
 
+    def run_program(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *arguments],
+            cwd=HERE,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+
 
 class ProcessTest(ProcessTestCase):
     """Programs in child processes: signals, interpreter exit, `python -m refold`."""
@@ -1236,17 +1247,6 @@ print("done")
         ended = self.run_program("-m", "refold", *arguments, **environment)
         return ended.returncode, ended.stdout, ended.stderr
 
-    def run_program(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, *arguments],
-            cwd=HERE,
-            env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-        )
-
     def test_module_prints_an_execution(self) -> None:
         expected = "Execution for workflow 6a106ba44480b80424a65289: COMPLETED, 100 %\n  Start: Success, 403 ms\n"
         status, out, err = self.run_module(DOCUMENTED)
@@ -1274,7 +1274,9 @@ print("done")
             self.assertEqual((ended.returncode, ended.stdout), (0, text.encode() + b"\n"), encoding)
 
     def test_programs_report_a_closed_standard_output(self) -> None:
-        for program in (["get.py"], ["-m", "refold"], ["-m", "refold", "--wait"], ["-m", "refold", "--json"]):
+        for program in (
+            ["get.py"], ["watch.py"], ["-m", "refold"], ["-m", "refold", "--wait"], ["-m", "refold", "--json"]
+        ):
             ended = subprocess.run(
                 ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, *program, DOCUMENTED],
                 cwd=HERE,

@@ -1,4 +1,4 @@
-"""Watches executions at the same time, and prints a line for each change:  python3 watch.py [--verbose] EXECUTION_ID..."""
+"""Watches executions, and prints a line for each change:  python3 watch.py [--verbose] EXECUTION_ID..."""
 import asyncio
 import logging
 import sys
@@ -13,7 +13,7 @@ async def watch(client: refold.AsyncClient, execution_id: str, out: typing.TextI
     async for snapshot in client.watch(execution_id):
         percentage = snapshot.completion_percentage
         progress = "" if percentage is None else f", {percentage:.15g} %"
-        line = refold.printable(f"{snapshot.name or execution_id}: {snapshot.status}{progress}")
+        line = refold.printable(f"{execution_id} {snapshot.name or '-'}: {snapshot.status}{progress}")
         if line != shown:
             print(line, file=out, flush=True)
         shown = line
