@@ -1,6 +1,6 @@
 #!/bin/sh
-# Checks the types of examples/python with mypy, and runs its tests against the sandbox. PYTHON selects an interpreter
-# other than python3. All output goes to target/. The last line is `N passed, M failed`.
+# Checks the types of examples/python with mypy, and runs its tests against the sandbox, in the loops of asyncio and uvloop.
+# PYTHON selects an interpreter other than python3. All output goes to target/. The last line is `N passed, M failed`.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . tests/support/install.sh

@@ -1134,7 +1134,7 @@ class _Call:
     def run(self) -> Execution:
         """Python runs signal handlers on the main thread only, and not while that is inside C.
 
-        Lines of a queue cannot be told apart, so calls of handlers, which are not logged, run on the current thread.
+        Lines of a queue do not show their call, so calls of handlers, which are not logged, run on the current thread.
         """
         if self._is_on_main_thread and self._is_logged and not _Call.is_exiting:
             queue = self._submit()
