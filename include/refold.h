@@ -81,7 +81,8 @@
  * are running, but not while another use of the pointer begins. All other objects must not be in use when
  * they are freed: threads that share an execution can each become an owner with refold_execution_retain(). No
  * state is kept per thread. A calling thread needs at most 128 KiB of stack. There are no background threads
- * between calls, except for a name lookup that outlives its call: it ends when the system completes it.
+ * between calls, except those of a queue, and of a name lookup that outlives its call: it ends when the
+ * system completes it.
  *
  * Timeouts, retries and limits
  * ----------------------------
@@ -89,6 +90,43 @@
  * failures are retried within the deadline, twice by default. A wait consists of such calls and has a
  * timeout of its own. Responses are limited to 256 MiB by default. See the setters of refold_options for
  * details. Only parsing, once the last byte has arrived, and your own callbacks are not interrupted.
+ *
+ * Many calls at a time
+ * --------------------
+ * refold_get_execution() and refold_wait_execution() block their thread. That is right for a program that
+ * makes one call after another. A program with an event loop, or with more calls than it wants threads,
+ * submits them to a queue, and takes what has become of them as events:
+ *
+ * \code{.c}
+ * // Watches many runs from one thread. Yours is the loop that also handles windows, sockets and timers.
+ * void watch(refold_client *client, const char *const *ids, size_t count) {
+ *     refold_error *error = NULL;
+ *     refold_queue *queue = refold_queue_new(0, &error);
+ *     for (size_t i = 0; queue != NULL && error == NULL && i < count; i++)
+ *         refold_queue_wait_execution(queue, client, ids[i], 0, NULL, (void *)ids[i], &error);
+ *     struct pollfd polled = {.fd = (int)refold_queue_descriptor(queue), .events = POLLIN};
+ *     while (error == NULL && refold_queue_pending(queue) > 0) {
+ *         poll(&polled, 1, -1);
+ *         for (refold_event *event; (event = refold_queue_next(queue, 0)) != NULL;) {
+ *             const refold_execution *execution = refold_event_execution(event);
+ *             print_line(stdout, "%s: %s", (const char *)refold_event_user_data(event),
+ *                        execution != NULL ? refold_execution_status(execution)
+ *                                          : refold_error_message(refold_event_error(event)));
+ *             refold_event_free(event);
+ *         }
+ *     }
+ *     if (error != NULL)
+ *         print_line(stderr, "%s", refold_error_message(error));
+ *     refold_error_free(error);
+ *     refold_queue_free(queue);
+ * }
+ * \endcode
+ *
+ * A get ends in one event of type REFOLD_EVENT_DONE. A wait has events of type REFOLD_EVENT_PROGRESS before
+ * that; while it pauses, it occupies neither a thread nor a connection, so ten thousand waits need no more
+ * than the threads of the calls in flight. A loop that cannot poll a descriptor is woken by a function: see
+ * refold_queue_set_notify(). A program without a loop blocks in refold_queue_next(). One queue per loop is
+ * best; it can serve any number of clients.
  *
  * An execution takes about as much memory as its body, at most once more for the strings with an accessor of
  * their own, and 256 bytes for each node. Accessing a JSON value takes less than 40 bytes for each byte of
@@ -163,18 +201,19 @@
  * ------------------------
  * refold_cancel_trigger() ends every call that uses the token within 50 ms, in any phase: resolving,
  * connecting, proxy, TLS handshake, transfer, pause. It may be called from any thread and from a signal
- * handler. The library installs no signal handlers and raises no SIGPIPE. Your own handlers, with or without
- * SA_RESTART, never make a call fail. They do not run on the library's threads, except for those of signals
- * that a fault raises there, such as SIGSEGV. A thread that receives a pthread_cancel() request, of the
- * default deferred type, ends once the library function that it is executing has returned. The asynchronous
- * type of pthread_cancel() ends the process.
+ * handler. It ends a submission to a queue in the same time, also one that is queued or pauses. The library
+ * installs no signal handlers and raises no SIGPIPE. Your own handlers, with or without SA_RESTART, never
+ * make a call fail. They do not run on the library's threads, except for those of signals that a fault
+ * raises there, such as SIGSEGV. A thread that receives a pthread_cancel() request, of the default deferred
+ * type, ends once the library function that it is executing has returned. The asynchronous type of
+ * pthread_cancel() ends the process.
  *
  * Fork
  * ----
  * A client survives fork(), even if other threads are inside calls. The child may continue to use clients,
- * options, executions and errors; it opens its own connections and never touches those of its parent. A token
- * belongs to the process that created it. The child leaks what calls of other threads held at the time of the
- * fork, which is a bounded amount.
+ * options, executions, errors and events; it opens its own connections and never touches those of its
+ * parent. A token and a queue belong to the process that created them. The child leaks what calls of other
+ * threads held at the time of the fork, which is a bounded amount.
  *
  * Trust, proxies and secrets
  * --------------------------
@@ -228,10 +267,10 @@
  * bindings for C++ (refold.hpp), Go, Python and Node.js that come with the library can serve as patterns.
  *
  * - Types: Objects are opaque pointers; no structure is passed or returned. refold_code, refold_state,
- *   refold_timing, refold_log_level and refold_json_type are int32_t. A bool is one byte, and any value
- *   other than 0 is true. Sizes are size_t; times are int64_t or uint64_t. The library to load is
- *   librefold.so.0 (on Linux). As long as it has this name, its functions keep their signatures and
- *   meaning; later versions may add functions.
+ *   refold_timing, refold_log_level, refold_event_type and refold_json_type are int32_t. A bool is one
+ *   byte, and any value other than 0 is true. Sizes are size_t; times are int64_t or uint64_t. The library
+ *   to load is librefold.so.0 (on Linux). As long as it has this name, its functions keep their signatures
+ *   and meaning; later versions may add functions.
  * - Ownership: Wrap each pointer you own in one object of your language, which frees it once: through a
  *   method that users call (close, Dispose, with), and through the garbage collector if they forget. A free
  *   function may run on any thread, including a collector's, and in any order; it does not block and makes no
@@ -249,8 +288,14 @@
  *   interpreter around them: Python's ctypes does, and reacquires it for a callback; in Ruby,
  *   rb_thread_call_without_gvl() does, with refold_cancel_trigger() to unblock. Go runs other goroutines
  *   meanwhile and uses one thread per call in progress. Keep these calls off event loops and small thread
- *   pools: make them on threads for blocking work, whose stacks may be small. refold_client_new() reads
- *   certificates from disk. No other function blocks, but the first access to a large value parses it.
+ *   pools: use a queue, or threads for blocking work, whose stacks may be small. refold_client_new() reads
+ *   certificates from disk. No other function blocks but refold_queue_next() with a timeout, and
+ *   refold_queue_free() for less than 50 ms; the first access to a large value parses it.
+ * - Event loops: Create one queue per loop, with `max_concurrent` of 256. Let the loop poll
+ *   refold_queue_descriptor() (asyncio's add_reader(), Go's netpoller, a Ruby fiber scheduler), or let
+ *   refold_queue_set_notify() wake it (uv_async_send(), napi_call_threadsafe_function(), PostMessage()).
+ *   Pass a number as `user_data`, and look up the promise, future or channel that waits for it. Free the
+ *   queue when the loop ends, so that its threads do not outlive your interpreter.
  * - Cancellation: Create a token for each call and trigger it from your language's mechanism (a context, a
  *   CancellationToken, an interrupt, an AbortSignal). Free it when the call has returned and nothing can
  *   trigger it any more. Then report what is customary in your language, such as the error of the context.
@@ -264,14 +309,13 @@
  *   alive until the client is freed and its last call has returned. Calls that it makes on the same thread
  *   are not logged; a binding that moves calls to other threads has to prevent the recursion itself.
  * - Signals: Interpreters run signal handlers on one thread, and only after C has returned, so Ctrl-C would
- *   have to wait for the call. Make calls of that thread on a helper thread, wait for it in your language,
- *   and trigger the token if that wait is interrupted. Let the helper thread block all signals but those
- *   that a fault raises: SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP and SIGSYS.
+ *   have to wait for the call. On that thread, submit to a queue, wait for its descriptor in your language,
+ *   and trigger the token if that wait is interrupted.
  * - Fork: Clients and executions continue to work in the children of a server that forks its workers. Create
- *   tokens in the process that uses them. A binding is responsible for its own locks and helper threads.
+ *   tokens and queues in the process that uses them. A binding is responsible for its own locks.
  * - Exit: Nothing needs to be freed when the process exits. An interpreter that exits while threads are
- *   inside calls (daemon threads) must first trigger their tokens and wait, because callbacks must not enter
- *   an interpreter that is gone.
+ *   inside calls (daemon threads) must first trigger their tokens and wait, and free its queues, because
+ *   callbacks must not enter an interpreter that is gone.
  */
 
 /**

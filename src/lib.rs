@@ -6,7 +6,8 @@
 //!
 //! ```text
 //!  4  C interface   ffi          converts arguments, calls, converts results; catches panics
-//!  3  one call      client       get with retries, wait with polls
+//!  3  calls         queue        many calls on few threads; events
+//!                   client       one call: get with retries, wait with polls
 //!                   options, retry, envelope
 //!  2  the wire      http         one request and its response: pool, connections, TLS, proxies
 //!  1  the document  execution    typed fields and nodes
@@ -36,6 +37,9 @@
 //! 12. If the failure is transient, `client` pauses for as long as `retry` computes, and makes another attempt.
 //! 13. A wait repeats steps 3 to 12 until the state is final, with the pauses of `retry::PollSchedule`.
 //! 14. `ffi` passes the result to C as an opaque pointer (`ffi::handle`).
+//!
+//! A submission to a [`queue`] goes through steps 2 to 13 on a thread of the queue. While a wait pauses, it is an entry of a
+//! list (`queue::state`). Results become events, which `ffi` passes to C when the caller takes them.
 //!
 //! # Adding to it
 //!

@@ -80,8 +80,14 @@ parses_as_c() {
         #include "printable.h"
         #include <refold.h>
         #include <stdio.h>
+        extern const refold_client *client;
         void fragment(refold_error *error);
         void fragment(refold_error *error) {' | cc -std=c11 -Wall -Wextra -Werror -Iinclude -Iexamples/c -fsyntax-only -x c -
+}
+
+is_a_function() {
+    cc -std=c11 -Wall -Wextra -Wpedantic -Wconversion -Werror -Iinclude -Iexamples/c -include refold.h -include printable.h \
+        -include poll.h -fsyntax-only -x c "$1"
 }
 
 parses_as_cpp() {
@@ -153,7 +159,9 @@ cp examples/c/printable.h "$work/"
 cp "$(program cpp)" "$work/program.cpp"
 header_blocks refold.h c header-%.c
 header_blocks refold.hpp cpp header-%.cpp
+mv "$work/header-2.c" "$work/function"
 check "refold.h shows a program" [ -s "$work/header-1.c" ]
+check "the function that refold.h shows compiles" is_a_function "$work/function"
 check "refold.hpp shows a program" [ -s "$work/header-1.cpp" ]
 
 stop_sandbox_at_exit

@@ -211,6 +211,19 @@ pub unsafe extern "C" fn refold_queue_descriptor(queue: *const refold_queue) -> 
 /// \param user_data  The pointer that was passed to refold_queue_set_notify().
 pub type refold_notify_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
+/// A function of C that wakes an event loop.
+struct Callback {
+    function: unsafe extern "C" fn(*mut c_void),
+    user_data: UserData,
+}
+
+impl Callback {
+    fn call(&self) {
+        // SAFETY: the header's contract with C.
+        unsafe { (self.function)(self.user_data.0) };
+    }
+}
+
 /// Sets the function that is called whenever the queue stops being empty, in place of the previous one.
 ///
 /// It is not called for events that are in the queue already: take those once after setting it. Then each
@@ -227,19 +240,11 @@ pub unsafe extern "C" fn refold_queue_set_notify(
     notify: refold_notify_fn,
     user_data: *mut c_void,
 ) {
-    let user_data = UserData(user_data);
-    let function = notify.map(|notify| -> Box<dyn Fn() + Send + Sync> {
-        Box::new(move || {
-            // The whole value, which can be sent to another thread, rather than the pointer in it.
-            let UserData(user_data) = { &user_data };
-            // SAFETY: the header's contract with C.
-            unsafe { notify(*user_data) }
-        })
-    });
     let set = || {
+        let callback = notify.map(|function| Callback { function, user_data: UserData(user_data) });
         // SAFETY: the header's contract with C.
         if let Some(queue) = unsafe { as_ref(queue) } {
-            queue.set_notify(function);
+            queue.set_notify(callback.map(|callback| Box::new(move || callback.call()) as _));
         }
     };
     without_cancellation(|| guard((), set));

@@ -25,6 +25,9 @@ const STACK: usize = 256 * 1024;
 /// The time after which a thread without work ends.
 const MAX_IDLE: Duration = Duration::from_secs(10);
 
+/// How often the coordinator checks whether it is still needed while it watches the backlog.
+const MAX_SLEEP: Duration = Duration::from_secs(1);
+
 /// How often idle workers look for what is due or cancelled if there is no coordinator.
 const RECHECK: Duration = Duration::from_millis(20);
 
@@ -56,8 +59,8 @@ enum Coordinator {
     Absent,
     /// It will check the state again before it sleeps.
     Awake,
-    /// It sleeps, until this time if there is one.
-    Asleep(Option<Instant>),
+    /// It sleeps until this time.
+    Asleep(Instant),
 }
 
 impl<O: Outcome> Shared<O> {
@@ -107,12 +110,10 @@ impl<O: Outcome> Shared<O> {
 
     /// Starts the coordinator if it is absent, or wakes it if it would sleep beyond `due`.
     fn provide_coordinator(self: &Arc<Self>, state: &mut State<O>, due: Option<Instant>) {
-        let is_earlier =
-            |until: Option<Instant>| due.is_some_and(|due| until.is_none_or(|until| due < until));
         let is_needed = match state.threads.coordinator {
             Coordinator::Absent => self.start(state, Shared::coordinate),
             Coordinator::Awake => false,
-            Coordinator::Asleep(until) => is_earlier(until),
+            Coordinator::Asleep(until) => due.is_some_and(|due| due < until),
         };
         if is_needed {
             state.threads.coordinator = Coordinator::Awake;
@@ -215,19 +216,20 @@ impl<O: Outcome> Shared<O> {
             }
             let until = if state.must_be_watched() {
                 idle_since = None;
-                state.next_change()
+                let recheck = Some(now + MAX_SLEEP).filter(|_| state.watches_backlog());
+                state.next_change().into_iter().chain(recheck).min().unwrap_or(now + MAX_SLEEP)
             } else {
-                Some(*idle_since.get_or_insert(now) + MAX_IDLE)
+                *idle_since.get_or_insert(now) + MAX_IDLE
             };
-            if idle_since.is_some() && until.is_some_and(|until| until <= now) {
+            if idle_since.is_some() && until <= now {
                 break;
             }
             state.threads.coordinator = Coordinator::Asleep(until);
             let checks_flags = state.threads.checks_flags;
             drop(state);
-            let time = until.map(|until| until.saturating_duration_since(now));
-            let recheck = checks_flags.then_some(RECHECK);
-            may_be_cancelled = self.sleep(time.into_iter().chain(recheck).min()) || checks_flags;
+            let time = until.saturating_duration_since(now);
+            let time = if checks_flags { time.min(RECHECK) } else { time };
+            may_be_cancelled = self.sleep(time) || checks_flags;
             state = self.lock();
             state.threads.coordinator = Coordinator::Awake;
         }
@@ -236,10 +238,10 @@ impl<O: Outcome> Shared<O> {
     }
 
     /// Lets the coordinator sleep. Returns whether a token may have been cancelled.
-    fn sleep(&self, timeout: Option<Duration>) -> bool {
+    fn sleep(&self, timeout: Duration) -> bool {
         let cancelled = [Interest::Signalled(&self.cancelled)];
-        let may_be_cancelled =
-            sys::poll(&cancelled, [Some(&self.recheck), None], timeout).unwrap_or_else(|_| {
+        let may_be_cancelled = sys::poll(&cancelled, [Some(&self.recheck), None], Some(timeout))
+            .unwrap_or_else(|_| {
                 // The kernel is out of memory.
                 thread::sleep(RECHECK);
                 true
