@@ -14,8 +14,7 @@ import (
 var ErrClosed = fmt.Errorf("refold: client: %w", os.ErrClosed)
 
 // Client holds validated settings and a pool of connections. It is safe for concurrent use, and a program should share
-// one. It makes at most as many calls at the same time as WithMaxConcurrent says, and N concurrent calls need at most N
-// connections.
+// one. WithMaxConcurrent limits the calls in flight, and N of them need at most N connections.
 type Client struct {
 	mutex  sync.Mutex
 	queue  *queue
