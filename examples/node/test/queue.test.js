@@ -53,16 +53,23 @@ function sandboxClient(options = {}) {
     return Client.fromEnv({ maxRetries: 0, pollIntervalMs: 20, ...options });
 }
 
-/** Starts a server that responds once it has received the given number of requests; `max` is the number at once. */
+/**
+ * Starts a server that responds once it has received the given number of requests, and another call has ended meanwhile,
+ * during which more could arrive. `max` is the number of requests at once.
+ */
 async function startGate(t, size) {
     const waiting = [];
-    const gate = { ids: [], max: 0, isOpen: false };
-    const server = createServer((request, response) => {
+    const gate = { ids: [], max: 0 };
+    let isOpen = false;
+    const server = createServer(async (request, response) => {
         gate.ids.push(request.url.split('/').at(-1));
         waiting.push(response);
         gate.max = Math.max(gate.max, waiting.length);
-        if (waiting.length === size || gate.isOpen) {
-            gate.isOpen = true;
+        if (waiting.length === size) {
+            await sandboxClient().getExecution('slow-100');
+            isOpen = true;
+        }
+        if (isOpen) {
             waiting.splice(0).forEach((each) => each.end(document));
         }
     });
