@@ -53,16 +53,23 @@ function sandboxClient(options = {}) {
     return Client.fromEnv({ maxRetries: 0, pollIntervalMs: 20, ...options });
 }
 
-/** Starts a server that responds once it has received the given number of requests; `max` is the number at once. */
+/**
+ * Starts a server that responds once it has received the given number of requests, and another call has ended meanwhile,
+ * during which more could arrive. `max` is the number of requests at once.
+ */
 async function startGate(t, size) {
     const waiting = [];
-    const gate = { ids: [], max: 0, isOpen: false };
-    const server = createServer((request, response) => {
+    const gate = { ids: [], max: 0 };
+    let isOpen = false;
+    const server = createServer(async (request, response) => {
         gate.ids.push(request.url.split('/').at(-1));
         waiting.push(response);
         gate.max = Math.max(gate.max, waiting.length);
-        if (waiting.length === size || gate.isOpen) {
-            gate.isOpen = true;
+        if (waiting.length === size) {
+            await sandboxClient().getExecution('slow-100');
+            isOpen = true;
+        }
+        if (isOpen) {
             waiting.splice(0).forEach((each) => each.end(document));
         }
     });
@@ -85,7 +92,7 @@ test('calls leave the pool of libuv to others', async () => {
         const client = Client.fromEnv();
         const order = [];
         const calls = Array.from({ length: 4 }, () => client.getExecution('slow-3000').then(() => order.push('call')));
-        for (let index = 0; index < 100; index += 1) {
+        for (let index = 0; index < 30; index += 1) {
             await readFile('package.json');
         }
         await lookup('localhost');
@@ -257,25 +264,28 @@ for (const [name, end] of [
     });
 }
 
-test('Workers have clients of their own', async () => {
+test('Workers have clients of their own, which end with them', async () => {
     const text = `${withSilentServer}
-        const workers = Array.from({ length: 4 }, () => new Worker(\`
-            const { parentPort } = require('node:worker_threads');
-            import('refold').then(async ({ Client }) => {
-                const client = Client.fromEnv();
-                const calls = await Promise.all(Array.from({ length: 50 }, () => client.getExecution('completed')));
-                parentPort.postMessage(calls.length);
-            });
-        \`, { eval: true, execArgv: [] }));
-        const results = await Promise.all(workers.map(async (each) => {
-            const ended = once(each, 'exit');
-            const [length] = await once(each, 'message');
+        const use = async () => {
+            const worker = new Worker(\`
+                const { parentPort } = require('node:worker_threads');
+                import('refold').then(async ({ Client }) => {
+                    const client = Client.fromEnv();
+                    const calls = await Promise.all(Array.from({ length: 50 }, () => client.getExecution('completed')));
+                    parentPort.postMessage(calls.length);
+                });
+            \`, { eval: true, execArgv: [] });
+            const ended = once(worker, 'exit');
+            const [length] = await once(worker, 'message');
             await ended;
             return length;
-        }));
-        console.log(results.join());
+        };
+        await use();
+        const before = [count('fd'), count('task')];
+        const lengths = await Promise.all([use(), use(), use()]);
+        console.log(lengths.join(), count('fd') <= before[0], count('task') <= before[1]);
     `;
-    assert.equal(await runProgram(text), '50,50,50,50');
+    assert.equal(await runProgram(text), '50,50,50 true true');
 });
 
 test('a child process works while calls are pending', async () => {
