@@ -198,7 +198,9 @@ pub unsafe extern "C" fn refold_queue_pending(queue: *const refold_queue) -> usi
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_queue_descriptor(queue: *const refold_queue) -> CIntPtr {
     // SAFETY: the header's contract with C.
-    guard(-1, || unsafe { as_ref(queue) }.map_or(-1, Queue::descriptor))
+    let descriptor = || unsafe { as_ref(queue) }.map_or(-1, Queue::descriptor);
+    // It may write to the descriptor.
+    without_cancellation(|| guard(-1, descriptor))
 }
 
 /// Called when a queue stops being empty, on a thread of the library that holds no lock.
