@@ -26,7 +26,7 @@ const STACK: usize = 256 * 1024;
 /// The time after which a thread without work ends.
 const MAX_IDLE: Duration = Duration::from_secs(10);
 
-/// How often the coordinator checks whether it is still needed, if all it watches are tokens.
+/// How often the coordinator checks whether it is still needed while it watches the backlog.
 const MAX_SLEEP: Duration = Duration::from_secs(1);
 
 /// How often idle workers look for what is due or cancelled if there is no coordinator.
@@ -220,7 +220,8 @@ impl<O: Outcome> Shared<O> {
             }
             let until = if state.must_be_watched() {
                 idle_since = None;
-                state.next_change().unwrap_or(now + MAX_SLEEP)
+                let recheck = Some(now + MAX_SLEEP).filter(|_| state.watches_backlog());
+                state.next_change().into_iter().chain(recheck).min().unwrap_or(now + MAX_SLEEP)
             } else {
                 *idle_since.get_or_insert(now) + MAX_IDLE
             };
