@@ -47,7 +47,8 @@ static int target; /* the tag of the submission */
 static struct stage open_stage(enum state state) {
     struct stage stage = {.server = serve_by_id(), .queue = queue_of(1), .cancel = refold_cancel_new()};
     refold_options *options = test_options(server_url(stage.server));
-    refold_options_set_poll_interval_ms(options, state == QUEUED_POLL ? 30 : 60000);
+    refold_options_set_poll_interval_ms(options,
+                                        state == QUEUED_POLL ? (uint64_t)(30 * check_patience()) : 60000);
     stage.client = client_of(options);
     if (state == QUEUED_POLL || state == PAUSING) {
         submit_wait(stage.queue, stage.client, "run", stage.cancel, &target);
@@ -67,7 +68,7 @@ static struct stage open_stage(enum state state) {
     if (state == GET_IN_FLIGHT || state == WAIT_IN_FLIGHT)
         CHECK(server_await_requests(stage.server, 1, 10000));
     if (state == QUEUED_POLL)
-        pause_ms(60); /* until it is due */
+        pause_ms(60 * check_patience()); /* until it is due */
     return stage;
 }
 
