@@ -2,7 +2,7 @@
 //! token, resumes waits whose pause is over, and ends what is cancelled while no worker has it.
 //!
 //! All start on demand, and end after a while without work. If no further thread can be started, the others do its work:
-//! workers watch the pauses between their calls, and the coordinator makes calls.
+//! workers do that of the coordinator between their calls, and the coordinator makes calls.
 
 use std::mem;
 use std::sync::{Arc, MutexGuard};
