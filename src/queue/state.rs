@@ -45,7 +45,7 @@ struct Paused<O: Outcome> {
     submission: Box<Submission<O>>,
 }
 
-/// What the caller of a function of the queue has to do once an event was added.
+/// What an added event entails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Added {
     /// There was no event before: the callback of the caller has to be called.
