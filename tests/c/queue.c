@@ -592,7 +592,7 @@ TEST(progress_that_was_not_taken_is_replaced) {
     server_stop(server);
 }
 
-/* Many waits whose events nobody takes: at most two for each, progress before the end. */
+/* Many waits whose events are not taken: at most two for each, progress before the end. */
 TEST(there_are_at_most_two_events_of_a_wait) {
     enum { WAITS = 50 };
     atomic_bool is_over = false;

@@ -33,7 +33,7 @@ static const char *const state_names[STATES] = {"an early get",     "an early wa
                                                 "a queued wait",    "a queued poll", "a get in flight",
                                                 "a wait in flight", "a pausing wait"};
 
-/* A submission in one of these states; `held` says that a get without a token is in flight before it. */
+/* A submission in one of these states; with `held`, a get without a token is in flight. */
 struct stage {
     struct server *server;
     refold_client *client;
@@ -338,7 +338,7 @@ enum { IN_FLIGHT = 16 };
 
 static int many(void) { return check_is_slow() ? 1000 : 10000; }
 
-/* A client whose waits pause for long, and which does not log: so many lines would take their time. */
+/* A client whose waits pause for long, and which does not log: thousands of lines take their time. */
 static refold_client *quiet_client(struct server *server) {
     refold_options *options = test_options(server_url(server));
     refold_options_set_log(options, REFOLD_LOG_OFF, NULL, NULL);

@@ -36,7 +36,7 @@ static void submit_gets(struct scene *scene, int count, const char *id) {
         submit_get(scene->queue, scene->client, id, NULL, NULL);
 }
 
-/* So many events are in the queue, and nothing but a get that is held is pending. Only for queues with one
+/* `count` events are in the queue, and nothing but a get that is held is pending. Only for queues with one
  * call in flight, and once per scene. */
 static void gather_events(struct scene *scene, int count) {
     submit_gets(scene, count, "id");
@@ -124,7 +124,7 @@ TEST(a_blocked_thread_takes_an_event_that_arrives) {
     }
 }
 
-TEST(nobody_waits_for_ever_once_nothing_is_pending) {
+TEST(no_thread_waits_for_ever_once_nothing_is_pending) {
     enum { CONSUMERS = 4 };
     struct scene scene = open_scene(1);
     struct consumer consumers[CONSUMERS];

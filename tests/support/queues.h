@@ -37,7 +37,7 @@ bool await_readable(const refold_queue *queue, int64_t limit_ms);
 int queue_thread_count(void);
 bool await_queue_threads(int count, int64_t limit_ms);
 
-/* A server that does what the id in the request says, and the rest of the id is free:
+/* A server whose response depends on how the id in the request begins:
  *     held...   holds the response until server_release()
  *     run...    a run that goes on, whose name is the number of the request
  * All others, and those that were held, are COMPLETED, and their name is the id. */
