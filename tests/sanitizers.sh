@@ -31,11 +31,13 @@ need_file /usr/include/zlib.h zlib1g-dev || exit 1
 #   fork         forks processes with threads: a child inherits locked locks of the sanitizer's allocator, and hangs
 #   host         replaces pthread_create, by which the sanitizer tracks threads
 #   memory       limits the address space, of which the sanitizer reserves terabytes
+#   queue_fork   as fork
+#   queue_host   as host
 #   secrets      searches all memory for secrets: those terabytes, and freed memory in quarantine
-without_address='allocations fork host memory secrets'
+without_address='allocations fork host memory queue_fork queue_host secrets'
 
 # These share objects between threads.
-with_thread='cancel lifetimes log requests reuse snapshot waiting'
+with_thread='cancel lifetimes log queue queue_cancel queue_loops requests reuse snapshot waiting'
 
 root=$(pwd)
 host=$(rustc -vV | sed -n 's/^host: //p')

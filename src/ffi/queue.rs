@@ -28,7 +28,7 @@ use crate::sys::thread::without_cancellation;
 /// A queue has threads of its own, at most one more than it has calls in flight, with stacks of 256 KiB. They
 /// start on demand and end after ten seconds without work. A wait occupies no thread and no connection while
 /// it pauses. The functions of refold_options_set_log() and refold_queue_set_notify() run on these threads,
-/// and have 100 KiB of stack.
+/// have 100 KiB of stack, and must not free the queue.
 ///
 /// A queue belongs to the process that created it. In a child after fork(), submissions fail with
 /// REFOLD_ERROR_INVALID_ARGUMENT, and there are no events; the queue of the parent is not affected.
@@ -198,7 +198,9 @@ pub unsafe extern "C" fn refold_queue_pending(queue: *const refold_queue) -> usi
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_queue_descriptor(queue: *const refold_queue) -> CIntPtr {
     // SAFETY: the header's contract with C.
-    guard(-1, || unsafe { as_ref(queue) }.map_or(-1, Queue::descriptor))
+    let descriptor = || unsafe { as_ref(queue) }.map_or(-1, Queue::descriptor);
+    // It may write to the descriptor.
+    without_cancellation(|| guard(-1, descriptor))
 }
 
 /// Called when a queue stops being empty, on a thread of the library that holds no lock.
@@ -211,10 +213,24 @@ pub unsafe extern "C" fn refold_queue_descriptor(queue: *const refold_queue) -> 
 /// \param user_data  The pointer that was passed to refold_queue_set_notify().
 pub type refold_notify_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
+/// A function of C that wakes an event loop.
+struct Callback {
+    function: unsafe extern "C" fn(*mut c_void),
+    user_data: UserData,
+}
+
+impl Callback {
+    fn call(&self) {
+        // SAFETY: the header's contract with C.
+        unsafe { (self.function)(self.user_data.0) };
+    }
+}
+
 /// Sets the function that is called whenever the queue stops being empty, in place of the previous one.
 ///
-/// It is not called for events that are in the queue already: take those once after setting it. Then each
-/// call means that at least one event can be taken; take events until refold_queue_next() returns NULL.
+/// It is not called for events that are in the queue already, so take those once after setting it. After each
+/// call, take events until refold_queue_next() returns NULL. If other threads take events, too, there may be
+/// none left.
 ///
 /// When this returns, the previous function is not running, and will not be called again. So do not hold a
 /// lock that it waits for.
@@ -227,19 +243,11 @@ pub unsafe extern "C" fn refold_queue_set_notify(
     notify: refold_notify_fn,
     user_data: *mut c_void,
 ) {
-    let user_data = UserData(user_data);
-    let function = notify.map(|notify| -> Box<dyn Fn() + Send + Sync> {
-        Box::new(move || {
-            // The whole value, which can be sent to another thread, rather than the pointer in it.
-            let UserData(user_data) = { &user_data };
-            // SAFETY: the header's contract with C.
-            unsafe { notify(*user_data) }
-        })
-    });
     let set = || {
+        let callback = notify.map(|function| Callback { function, user_data: UserData(user_data) });
         // SAFETY: the header's contract with C.
         if let Some(queue) = unsafe { as_ref(queue) } {
-            queue.set_notify(function);
+            queue.set_notify(callback.map(|callback| Box::new(move || callback.call()) as _));
         }
     };
     without_cancellation(|| guard((), set));
