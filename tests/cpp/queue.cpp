@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <thread>
 #include <type_traits>
+#include <unistd.h>
 #include <vector>
 
 using refold::code;
@@ -230,11 +231,12 @@ TEST(queue_returns_although_callables_keep_it_busy) {
 }
 
 TEST(queue_can_be_run_by_a_callable_that_it_runs) {
-    const refold::client client(sandbox());
+    const scripted_server server(body(RUNNING), body(COMPLETED));
+    const refold::client client(server.options().set_poll_interval(100ms));
     refold::queue queue;
     std::string order;
     queue.wait(
-        client, "running-nested", 0s,
+        client, "an-id", 0s,
         [&](const refold::execution &) {
             if (order.empty()) {
                 order += "progress ";
@@ -468,8 +470,9 @@ detached get_all(refold::queue &queue, const refold::client &client, std::string
 }
 
 detached wait_for(refold::queue &queue, const refold::client &client, int &snapshots, code &ended) {
+    const std::string id = "running-" + std::to_string(getpid()); // not watched by an earlier program
     const auto count = [&snapshots](const refold::execution &) { snapshots++; };
-    const refold::execution execution = co_await queue.wait(client, "running-coroutine", 20s, count);
+    const refold::execution execution = co_await queue.wait(client, id, 20s, count);
     CHECK(execution.state() == refold::state::completed);
     const refold::cancel_token cancel;
     refold::awaitable awaitable = queue.wait(client, "stuck", 0s, nullptr, &cancel);
