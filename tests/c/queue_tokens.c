@@ -1,10 +1,7 @@
 /* The queue with many tokens: what they cost. */
-#define _GNU_SOURCE
 #include "client.h"
 
 #include <sched.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define SUBMISSIONS 50
 
@@ -54,34 +51,4 @@ TEST(only_calls_in_flight_hold_descriptors_of_tokens) {
         refold_client_free(client);
         server_stop(server);
     }
-}
-
-/* In a child, a token of the parent raises no signal: its flag has to be checked, also by a thread that
- * sleeps already. */
-TEST(a_token_of_the_parent_cancels_what_is_queued_in_a_child) {
-    static const struct response responses[] = {{.body = RUNNING}, {.silent = true, .ending = HOLD}};
-    struct server *server = serve_responses(COUNT(responses), responses);
-    refold_options *options = test_options(server_url(server));
-    refold_options_set_poll_interval_ms(options, 100000);
-    refold_client *client = client_of(options);
-    refold_cancel *cancel = refold_cancel_new();
-    pid_t child = fork();
-    if (child == 0) {
-        alarm((unsigned)(10 * check_patience()));
-        refold_queue *queue = refold_queue_new(1, NULL);
-        /* One wait pauses, and a get occupies the only worker. */
-        refold_queue_wait_execution(queue, client, TEST_ID, 0, NULL, NULL, NULL);
-        refold_event_free(refold_queue_next(queue, -1));
-        refold_queue_get_execution(queue, client, TEST_ID, NULL, NULL, NULL);
-        refold_queue_get_execution(queue, client, TEST_ID, cancel, NULL, NULL);
-        refold_cancel_trigger(cancel);
-        refold_event *event = refold_queue_next(queue, -1);
-        _exit(refold_error_code(refold_event_error(event)) == REFOLD_ERROR_CANCELLED ? 0 : 1);
-    }
-    int status = -1;
-    CHECK(child > 0 && waitpid(child, &status, 0) == child);
-    CHECK_INT(status, 0);
-    refold_cancel_free(cancel);
-    refold_client_free(client);
-    server_stop(server);
 }
