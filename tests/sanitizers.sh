@@ -7,10 +7,10 @@
 #
 # Before a sanitizer runs all its programs, it has to report deliberate defects in Rust code.
 #
-# Miri cannot run here. It would check the pointers of src/alloc/once_box.rs and src/sys/fork.rs, the pointers that src/ffi
-# exchanges with C, reads of uninitialized memory, and Rust's aliasing rules. Dangling pointers and double frees are
-# reported by AddressSanitizer in whatever test reaches them; data races by ThreadSanitizer (tests/c/snapshot.c,
-# lifetimes.c) and provoked by the unit tests of src/alloc/once_box.rs; uninitialized reads by valgrind, in every C
+# Miri cannot run here. It would check the pointers of src/alloc/once_box.rs, src/alloc/on_demand.rs and src/sys/fork.rs, the
+# pointers that src/ffi exchanges with C, reads of uninitialized memory, and Rust's aliasing rules. Dangling pointers and
+# double frees are reported by AddressSanitizer in whatever test reaches them; data races by ThreadSanitizer
+# (tests/c/snapshot.c, lifetimes.c) and provoked by the unit tests of src/alloc; uninitialized reads by valgrind, in every C
 # program (tests/support/run_c.sh --valgrind), and safe code cannot make any. Only aliasing is checked by no tool:
 # references are made from C's pointers in few places, all in src/ffi, each with its reason.
 set -u

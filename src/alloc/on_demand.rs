@@ -1,4 +1,4 @@
-//! A value that is made when it is needed, and dropped while nobody uses it.
+//! A value that is made when it is needed, and dropped while it is unused.
 
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use super::try_box;
 
 /// A cell whose value is made by the first user, and can be dropped while it has no user. Takes no lock, so a signal
-/// handler may use the value, and a fork at any moment blocks nobody.
+/// handler may use the value, and a fork at any moment blocks no thread.
 pub struct OnDemand<T> {
     /// The number of users of the value, or one of the constants below.
     users: AtomicUsize,
@@ -60,7 +60,7 @@ impl<T> OnDemand<T> {
         (users == 1).then(|| InUse { cell: self })
     }
 
-    /// Drops the value if nobody uses it.
+    /// Drops the value if it is not in use.
     pub fn drop_unused(&self) {
         if self.replace(0, CHANGING) {
             drop(self.take());
