@@ -413,9 +413,17 @@ static const struct course courses[] = {
     {"an error at once", 1, {FAILS(404)}, 0, 404},
     {"an error later", 3, {RUNS("a"), RUNS("b"), FAILS(403)}, 0, 403},
     {"an invalid response", 2, {RUNS("a"), {.body = "[]"}}, 0, REFOLD_ERROR_INVALID_RESPONSE},
-    {"a timeout in a pause", 2, {RUNS("a"), RUNS("b")}, 90, REFOLD_ERROR_TIMEOUT},
-    {"a timeout in a poll", 2, {RUNS("a"), {.silent = true, .ending = HOLD}}, 90, REFOLD_ERROR_TIMEOUT},
-    {"a timeout after a failure", 2, {RUNS("a"), FAILS(500)}, 90, REFOLD_ERROR_TIMEOUT},
+    {"a timeout in a pause",
+     2,
+     {RUNS("a"), {.body = SNAPSHOT("RUNNING", "b"), .headers = "Retry-After: 9\r\n"}},
+     200,
+     REFOLD_ERROR_TIMEOUT},
+    {"a timeout in a poll", 2, {RUNS("a"), {.silent = true, .ending = HOLD}}, 200, REFOLD_ERROR_TIMEOUT},
+    {"a timeout after a failure",
+     2,
+     {RUNS("a"), {.status = 500, .headers = "Retry-After: 9\r\n"}},
+     200,
+     REFOLD_ERROR_TIMEOUT},
     {"a timeout without a response", 1, {{.silent = true, .ending = HOLD}}, 60, REFOLD_ERROR_TIMEOUT}};
 
 /* Blanks the port and what is left of a timeout: "no response from 127.0.0.1:40000 within 88 ms". */
