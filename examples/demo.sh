@@ -95,7 +95,8 @@ cat <<'END'
 Next steps:
   include/refold.h                          the documentation of every function
   examples/c/get_execution.c                the first program: one call, its result, its error
-  examples/c/watch_execution.c              the second program: waiting, progress, cancellation
+  examples/c/watch_execution.c              the second program: waiting, progress, cancellation, several runs
+  examples/c/watch_libuv.c                  many runs in an event loop; watch_glib.c does the same with GLib
   sh examples/demo.sh failing               a run that fails
   sh examples/demo.sh --help                how to fetch an execution of your own
   target/debug/examples/sandbox --help    the local server, for development without an account

@@ -40,7 +40,8 @@
  * caller, who frees the object once with the function of its type, refold_..._free(). Freeing NULL does
  * nothing. Objects may be freed in any order: executions and errors outlive the client that created them, and
  * clients outlive their options. Freeing has no side effects other than releasing memory and closing idle
- * connections. refold_execution_retain() adds an owner to an execution.
+ * connections; only refold_queue_free() also ends calls. refold_execution_retain() adds an owner to an
+ * execution.
  *
  * A const pointer that is returned (a node, a JSON value, a string, the cause of an error) is borrowed. It
  * must not be freed, and is valid as long as the object it came from, unless documented otherwise. Arguments
@@ -67,22 +68,22 @@
  *
  * Errors
  * ------
- * A call that fails returns NULL and sets `*error` to a new object, which the caller frees. A call that
- * succeeds sets `*error` to NULL. The previous value of `*error` is not read, so free an old error before
- * passing its variable again. Every error has a code (refold_code): the HTTP status of the server's response
- * if positive; if negative, there was no usable response. Redirects are never followed, because the API key
- * must not be sent elsewhere; they are errors with their status. Codes, states and types are integers, and
- * functions accept any number.
+ * A call that fails returns NULL (a submission to a queue, false) and sets `*error` to a new object, which
+ * the caller frees. A call that succeeds sets `*error` to NULL. The previous value of `*error` is not read,
+ * so free an old error before passing its variable again. Every error has a code (refold_code): the HTTP
+ * status of the server's response if positive; if negative, there was no usable response. Redirects are
+ * never followed, because the API key must not be sent elsewhere; they are errors with their status. Codes,
+ * states and types are integers, and functions accept any number.
  *
  * Threads
  * -------
- * Any number of threads may use the same client, token, execution, node, JSON value or error at the same
- * time; options must be used by one thread at a time. A client or token may be freed while calls that use it
- * are running, but not while another use of the pointer begins. All other objects must not be in use when
- * they are freed: threads that share an execution can each become an owner with refold_execution_retain(). No
- * state is kept per thread. A calling thread needs at most 128 KiB of stack. There are no background threads
- * between calls, except those of a queue, and of a name lookup that outlives its call: it ends when the
- * system completes it.
+ * Any number of threads may use the same client, token, queue, event, execution, node, JSON value or error
+ * at the same time; options must be used by one thread at a time. A client or token may be freed while
+ * calls that use it are running, but not while another use of the pointer begins. All other objects must
+ * not be in use when they are freed: threads that share an execution can each become an owner with
+ * refold_execution_retain(). No state is kept per thread. A calling thread needs at most 128 KiB of stack.
+ * There are no background threads between calls, except those of a queue, and of a name lookup that
+ * outlives its call: it ends when the system completes it.
  *
  * Timeouts, retries and limits
  * ----------------------------
@@ -90,6 +91,11 @@
  * failures are retried within the deadline, twice by default. A wait consists of such calls and has a
  * timeout of its own. Responses are limited to 256 MiB by default. See the setters of refold_options for
  * details. Only parsing, once the last byte has arrived, and your own callbacks are not interrupted.
+ *
+ * An execution takes about as much memory as its body, at most once more for the strings with an accessor of
+ * their own, and 256 bytes for each node. Accessing a JSON value takes less than 40 bytes for each byte of
+ * its text, usually less than 20, and refold_json_text() takes a copy of the text. All of this is kept until
+ * the execution is freed.
  *
  * Many calls at a time
  * --------------------
@@ -127,11 +133,6 @@
  * than the threads of the calls in flight. A loop that cannot poll a descriptor is woken by a function: see
  * refold_queue_set_notify(). A program without a loop blocks in refold_queue_next(). One queue per loop is
  * best; it can serve any number of clients.
- *
- * An execution takes about as much memory as its body, at most once more for the strings with an accessor of
- * their own, and 256 bytes for each node. Accessing a JSON value takes less than 40 bytes for each byte of
- * its text, usually less than 20, and refold_json_text() takes a copy of the text. All of this is kept until
- * the execution is freed.
  *
  * Why does my call fail, or take so long?
  * ---------------------------------------
@@ -286,11 +287,11 @@
  *   so, and threads that migrate between carriers (goroutines, virtual threads) need not be pinned.
  * - Threads: refold_get_execution() and refold_wait_execution() block their thread. Release the lock of an
  *   interpreter around them: Python's ctypes does, and reacquires it for a callback; in Ruby,
- *   rb_thread_call_without_gvl() does, with refold_cancel_trigger() to unblock. Go runs other goroutines
- *   meanwhile and uses one thread per call in progress. Keep these calls off event loops and small thread
- *   pools: use a queue, or threads for blocking work, whose stacks may be small. refold_client_new() reads
- *   certificates from disk. No other function blocks but refold_queue_next() with a timeout, and
- *   refold_queue_free() for less than 50 ms; the first access to a large value parses it.
+ *   rb_thread_call_without_gvl() does, with refold_cancel_trigger() to unblock. Keep these calls off event
+ *   loops and small thread pools: use a queue, or threads for blocking work, whose stacks may be small.
+ *   refold_client_new() reads certificates from disk. No other function blocks but refold_queue_next()
+ *   with a timeout, and refold_queue_free() for less than 50 ms; the first access to a large value parses
+ *   it.
  * - Event loops: Create one queue per loop, with `max_concurrent` of 256. Let the loop poll
  *   refold_queue_descriptor() (asyncio's add_reader(), Go's netpoller, a Ruby fiber scheduler), or let
  *   refold_queue_set_notify() wake it (uv_async_send(), napi_call_threadsafe_function(), PostMessage()).
@@ -306,8 +307,9 @@
  *   up (cgo.Handle, GCHandle) rather than the address of an object that a collector may move. If your
  *   language does not support callbacks, poll with refold_get_execution() and pause in your own code. The
  *   function set by refold_options_set_log() runs on the threads that make calls, several at once. Keep it
- *   alive until the client is freed and its last call has returned. Calls that it makes on the same thread
- *   are not logged; a binding that moves calls to other threads has to prevent the recursion itself.
+ *   alive until the client is freed and its last call has returned. For submissions, these threads are
+ *   those of the queue: the function must not wait for an event of the same queue. Calls that it makes on
+ *   the same thread are not logged; submissions are, so a binding has to prevent the recursion itself.
  * - Signals: Interpreters run signal handlers on one thread, and only after C has returned, so Ctrl-C would
  *   have to wait for the call. On that thread, submit to a queue, wait for its descriptor in your language,
  *   and trigger the token if that wait is interrupted.
@@ -382,7 +384,7 @@ typedef struct refold_cancel refold_cancel;
  * A queue has threads of its own, at most one more than it has calls in flight, with stacks of 256 KiB. They
  * start on demand and end after ten seconds without work. A wait occupies no thread and no connection while
  * it pauses. The functions of refold_options_set_log() and refold_queue_set_notify() run on these threads,
- * and have 100 KiB of stack.
+ * have 100 KiB of stack, and must not free the queue.
  *
  * A queue belongs to the process that created it. In a child after fork(), submissions fail with
  * REFOLD_ERROR_INVALID_ARGUMENT, and there are no events; the queue of the parent is not affected.
@@ -1115,8 +1117,9 @@ intptr_t refold_queue_descriptor(const refold_queue *queue);
 /**
  * Sets the function that is called whenever the queue stops being empty, in place of the previous one.
  *
- * It is not called for events that are in the queue already: take those once after setting it. Then each
- * call means that at least one event can be taken; take events until refold_queue_next() returns NULL.
+ * It is not called for events that are in the queue already, so take those once after setting it. After each
+ * call, take events until refold_queue_next() returns NULL. If other threads take events, too, there may be
+ * none left.
  *
  * When this returns, the previous function is not running, and will not be called again. So do not hold a
  * lock that it waits for.

@@ -26,10 +26,11 @@
  *
  * Ownership
  * ---------
- * refold::options, refold::client, refold::cancel_token and refold::execution own their object and free it in
- * their destructor. They can be destroyed in any order. They can be moved but not copied; execution::share()
- * adds an owner to an execution. A moved-from object is empty: accessors return absent values, setters do
- * nothing, and calls fail with code::invalid_argument. refold::error can be copied like any exception.
+ * refold::options, refold::client, refold::cancel_token, refold::queue and refold::execution own their object
+ * and free it in their destructor. They can be destroyed in any order. They can be moved but not copied;
+ * execution::share() adds an owner to an execution. A moved-from object is empty: accessors return absent
+ * values, setters do nothing, and calls fail with code::invalid_argument. refold::error can be copied like
+ * any exception.
  *
  * Views
  * -----
@@ -55,12 +56,18 @@
  * ------
  * Failures throw refold::error. The only other exception that originates here is std::bad_alloc. Functions
  * declared noexcept never throw. What a progress callable throws ends the wait and is rethrown by
- * client::wait(); what a log callable throws is caught and dropped.
+ * client::wait(); what a callable of a queue throws leaves the function that runs it, such as
+ * queue::run_ready(); what a log or notify callable throws is caught and dropped.
  *
  * Threads
  * -------
  * As in C, any number of threads may use the same object at the same time, except for refold::options. An
  * object must not be moved from, assigned or destroyed while another use of it begins.
+ *
+ * Event loops
+ * -----------
+ * refold::queue makes many calls at a time on few threads. Their results reach callables that run in your
+ * event loop, C++20 coroutines, or futures.
  */
 
 /**
@@ -77,23 +84,32 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <future>
 #include <iterator>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <unordered_map>
 #include <utility>
 
 #if __cplusplus >= 202002L
 #include <ranges>
+#endif
+#ifdef __cpp_impl_coroutine
+#include <atomic>
+#include <coroutine>
 #endif
 
 /** The C++ interface of librefold. */
 namespace refold {
 
 class execution;
+class outcome;
+class queue;
 
 /* Codes, states and types -------------------------------------------------------------------------------- */
 
@@ -446,6 +462,8 @@ public:
     }
 
 private:
+    friend class outcome;
+
     explicit error(std::shared_ptr<const refold_error> shared)
         : std::runtime_error(refold_error_message(shared.get())),
           code_(static_cast<refold::code>(refold_error_code(shared.get()))), error_(std::move(shared)) {}
@@ -1321,10 +1339,659 @@ public:
     const refold_client *c_object() const noexcept { return client_.get(); }
 
 private:
+    friend class queue;
+
     /* Keeps the log callable alive for a call, even if the client is destroyed meanwhile. */
     std::shared_ptr<void> share_log() const noexcept { return client_.get_deleter().log; }
 
     std::unique_ptr<refold_client, detail::client_deleter> client_;
+};
+
+/* Queue -------------------------------------------------------------------------------------------------- */
+
+namespace detail {
+
+/* Owns an event. It is allocated before the submission, so that reporting the end needs no memory. */
+struct event_owner {
+    event_owner() noexcept = default;
+    event_owner(const event_owner &) = delete;
+    event_owner &operator=(const event_owner &) = delete;
+    ~event_owner() { refold_event_free(event); }
+
+    refold_event *event = nullptr;
+};
+
+class submission;
+
+} // namespace detail
+
+/** How a submission to a queue ended: the execution, or the error that client would have thrown. */
+class outcome {
+public:
+    /** Returns whether there is an execution. A run that failed on the server is one. */
+    bool has_value() const noexcept { return has_value_; }
+    /** Returns whether there is an execution. */
+    explicit operator bool() const noexcept { return has_value_; }
+
+    /** Returns the execution. Throws the error if there is none. */
+    const execution &value() const & {
+        check();
+        return execution_;
+    }
+    /** Returns the execution, which can be kept. Throws the error if there is none. */
+    execution value() && {
+        check();
+        return std::move(execution_);
+    }
+
+    /** Returns the error, which can be kept longer than this object; nothing if there is an execution. */
+    std::optional<refold::error> error() const {
+        if (has_value_)
+            return std::nullopt;
+        if (error_ == nullptr)
+            return refold::error(code::cancelled, "the queue was destroyed");
+        return refold::error(error_);
+    }
+
+private:
+    friend class detail::submission;
+
+    explicit outcome(std::shared_ptr<const detail::event_owner> last) noexcept
+        : execution_(refold_execution_retain(refold_event_execution(last->event))),
+          error_(last, refold_event_error(last->event)), has_value_(execution_.c_object() != nullptr) {}
+
+    void check() const {
+        if (const auto failure = error())
+            throw refold::error(*failure);
+    }
+
+    execution execution_;
+    std::shared_ptr<const refold_error> error_; /* NULL if the queue was destroyed. */
+    bool has_value_;
+};
+
+namespace detail {
+
+using unique_event = std::unique_ptr<refold_event, deleter<refold_event_free>>;
+
+/* What is to run for the events of a submission. */
+class submission {
+public:
+    /* Shares the log callable of the client, which the call uses until it has ended. */
+    explicit submission(std::shared_ptr<void> log) : log_(std::move(log)) {}
+    submission(const submission &) = delete;
+    submission &operator=(const submission &) = delete;
+    virtual ~submission() = default;
+
+    /* Runs the callable for an event. Several threads may do so, but a snapshot is never shown after the end.
+     */
+    void run(unique_event event) {
+        const std::lock_guard<std::recursive_mutex> running(running_);
+        if (refold_event_typeof(event.get()) == REFOLD_EVENT_DONE) {
+            last_->event = event.release();
+            has_ended_ = true;
+            on_done(outcome(last_));
+        } else if (const refold_execution *snapshot = refold_event_execution(event.get());
+                   snapshot != nullptr && !has_ended_) {
+            on_progress(execution(refold_execution_retain(snapshot)));
+        }
+    }
+
+protected:
+    virtual void on_progress(const execution &) {}
+    virtual void on_done(outcome result) = 0;
+
+    bool has_ended() const noexcept { return has_ended_; }
+    /* The outcome of a submission whose queue was destroyed. */
+    outcome destroyed() const noexcept { return outcome(last_); }
+
+private:
+    const std::shared_ptr<event_owner> last_ = std::make_shared<event_owner>();
+    const std::shared_ptr<void> log_;
+    std::recursive_mutex running_; /* Recursive, because a callable may run the queue. */
+    bool has_ended_ = false;
+};
+
+/* Calls callables. `Progress` may be std::nullptr_t. */
+template <class Progress, class Done> class callback_submission final : public submission {
+public:
+    template <class ProgressSource, class DoneSource>
+    callback_submission(std::shared_ptr<void> log, ProgressSource &&progress, DoneSource &&done)
+        : submission(std::move(log)), progress_(std::forward<ProgressSource>(progress)),
+          done_(std::forward<DoneSource>(done)) {}
+
+private:
+    void on_progress([[maybe_unused]] const execution &snapshot) override {
+        if constexpr (!std::is_null_pointer_v<Progress>)
+            progress_(snapshot);
+    }
+    void on_done(outcome result) override { done_(std::move(result)); }
+
+    Progress progress_;
+    Done done_;
+};
+
+/* Keeps a promise. */
+class promise_submission final : public submission {
+public:
+    using submission::submission;
+    ~promise_submission() override {
+        if (!has_ended())
+            keep(destroyed());
+    }
+
+    std::future<execution> future() { return promise_.get_future(); }
+
+private:
+    void on_done(outcome result) override { keep(std::move(result)); }
+
+    /* Without memory for the exception, the promise is destroyed, which breaks it. */
+    void keep(outcome result) noexcept {
+        try {
+            if (const auto error = result.error())
+                promise_.set_exception(std::make_exception_ptr(*error));
+            else
+                promise_.set_value(std::move(result).value());
+        } catch (...) {
+        }
+    }
+
+    std::promise<execution> promise_;
+};
+
+/* A queue of the C interface, and the submissions that have not ended. */
+class submissions {
+public:
+    explicit submissions(std::uint32_t max_concurrent) {
+        error_out failure;
+        queue_.reset(failure.check(refold_queue_new(max_concurrent, failure.address())));
+    }
+    submissions(const submissions &) = delete;
+    submissions &operator=(const submissions &) = delete;
+    ~submissions() { refold_queue_set_notify(queue_.get(), nullptr, nullptr); }
+
+    refold_queue *c_object() const noexcept { return queue_.get(); }
+
+    void get(std::shared_ptr<submission> added, const client &client, const text_argument &execution_id,
+             const cancel_token *cancel) {
+        submit(std::move(added), [&](void *key, refold_error **error) {
+            return refold_queue_get_execution(c_object(), client.c_object(), execution_id.c_str(),
+                                              detail::c_object(cancel), key, error);
+        });
+    }
+
+    void wait(std::shared_ptr<submission> added, const client &client, const text_argument &execution_id,
+              std::chrono::milliseconds timeout, const cancel_token *cancel) {
+        const std::uint64_t timeout_ms = to_milliseconds(timeout);
+        submit(std::move(added), [&](void *key, refold_error **error) {
+            return refold_queue_wait_execution(c_object(), client.c_object(), execution_id.c_str(),
+                                               timeout_ms, detail::c_object(cancel), key, error);
+        });
+    }
+
+    /* Takes the next event and runs what is to run for it. Returns false if there is none in time. */
+    bool run_one(std::int64_t timeout_ms) {
+        unique_event event(refold_queue_next(c_object(), timeout_ms));
+        if (event == nullptr)
+            return false;
+        const auto key = reinterpret_cast<std::uintptr_t>(refold_event_user_data(event.get()));
+        const bool has_ended = refold_event_typeof(event.get()) == REFOLD_EVENT_DONE;
+        /* Another thread may have run the end since this one took a snapshot. */
+        if (const std::shared_ptr<submission> found = find(key, has_ended))
+            found->run(std::move(event));
+        return true;
+    }
+
+private:
+    /* Submits with a number by which events find the submission: one that has ended is not found. */
+    template <class Call> void submit(std::shared_ptr<submission> added, Call call) {
+        const std::uintptr_t key = keep(std::move(added));
+        error_out failure;
+        const bool is_accepted = call(reinterpret_cast<void *>(key), failure.address());
+        if (!is_accepted)
+            find(key, true);
+        failure.check(is_accepted ? c_object() : nullptr);
+    }
+
+    std::uintptr_t keep(std::shared_ptr<submission> added) {
+        const std::lock_guard<std::mutex> guard(lock_);
+        while (!kept_.emplace(++last_key_, added).second) {
+        }
+        return last_key_;
+    }
+
+    std::shared_ptr<submission> find(std::uintptr_t key, bool removes) {
+        const std::lock_guard<std::mutex> guard(lock_);
+        const auto found = kept_.find(key);
+        if (found == kept_.end())
+            return nullptr;
+        std::shared_ptr<submission> submission = found->second;
+        if (removes)
+            kept_.erase(found);
+        return submission;
+    }
+
+    std::mutex lock_;
+    std::uintptr_t last_key_ = 0;
+    std::unordered_map<std::uintptr_t, std::shared_ptr<submission>> kept_;
+    std::unique_ptr<refold_queue, deleter<refold_queue_free>>
+        queue_; /* Destroyed first: it uses the others. */
+};
+
+#ifdef __cpp_lib_coroutine
+/* What an awaitable and its submission share. */
+class awaited {
+public:
+    bool has_ended() const noexcept { return waiter_.load() == this; }
+
+    /* Returns false if there is nothing to wait for. */
+    bool suspend(std::coroutine_handle<> waiter) noexcept {
+        void *none = nullptr;
+        return waiter_.compare_exchange_strong(none, waiter.address());
+    }
+
+    /* The coroutine, if one waits, is destroyed. */
+    void abandon() noexcept {
+        void *waiter = waiter_.load();
+        if (waiter != this)
+            waiter_.compare_exchange_strong(waiter, nullptr);
+    }
+
+    void end(outcome result) {
+        result_.emplace(std::move(result));
+        void *waiter = waiter_.exchange(this);
+        if (waiter != nullptr)
+            std::coroutine_handle<>::from_address(waiter).resume();
+    }
+
+    execution take() { return std::move(*result_).value(); }
+
+private:
+    std::optional<outcome> result_;
+    std::atomic<void *> waiter_ = nullptr; /* This object once there is a result. */
+};
+
+/* Resumes a coroutine. */
+template <class Progress> class coroutine_submission final : public submission {
+public:
+    template <class Source>
+    coroutine_submission(std::shared_ptr<void> log, std::shared_ptr<awaited> result, Source &&progress)
+        : submission(std::move(log)), result_(std::move(result)), progress_(std::forward<Source>(progress)) {}
+    ~coroutine_submission() override {
+        try {
+            if (!has_ended())
+                result_->end(destroyed());
+        } catch (...) {
+        }
+    }
+
+private:
+    void on_progress([[maybe_unused]] const execution &snapshot) override {
+        if constexpr (!std::is_null_pointer_v<Progress>)
+            progress_(snapshot);
+    }
+    void on_done(outcome result) override { result_->end(std::move(result)); }
+
+    std::shared_ptr<awaited> result_;
+    Progress progress_;
+};
+#endif
+
+/* Calls a callable from C. Drops its exceptions, which must not pass through C frames. */
+template <class Callable> class notify_callback {
+public:
+    template <class Source>
+    explicit notify_callback(std::in_place_t, Source &&source) : callable_(std::forward<Source>(source)) {}
+
+    static void invoke(void *self) noexcept {
+        try {
+            static_cast<notify_callback *>(self)->callable_();
+        } catch (...) {
+        }
+    }
+
+private:
+    Callable callable_;
+};
+
+/* What a queue is made of. It stays where it is when the queue is moved. */
+class queue_state {
+public:
+    explicit queue_state(std::uint32_t max_concurrent)
+        : max_concurrent_(max_concurrent), calls_(max_concurrent) {}
+
+    submissions &calls() noexcept { return calls_; }
+
+    /* The submissions with a future, whose events are taken by the threads of the library. */
+    submissions &promises() {
+        const std::lock_guard<std::mutex> guard(promises_lock_);
+        if (!promises_) {
+            promises_.emplace(max_concurrent_);
+            const auto keep_promises = [](void *self) {
+                while (static_cast<submissions *>(self)->run_one(0)) {
+                }
+            };
+            refold_queue_set_notify(promises_->c_object(), keep_promises, &*promises_);
+        }
+        return *promises_;
+    }
+
+    void set_notify(refold_notify_fn function, std::shared_ptr<void> callable) {
+        const std::lock_guard<std::mutex> guard(notify_lock_);
+        refold_queue_set_notify(calls_.c_object(), function, callable.get());
+        notify_ = function;
+        callable_ = std::move(callable);
+    }
+
+    /* Calls the callable of set_notify(): events were left in the queue. */
+    void notify() noexcept {
+        const std::lock_guard<std::mutex> guard(notify_lock_);
+        if (notify_ != nullptr)
+            notify_(callable_.get());
+    }
+
+private:
+    const std::uint32_t max_concurrent_;
+    std::mutex notify_lock_;
+    refold_notify_fn notify_ = nullptr;
+    std::shared_ptr<void> callable_; /* Outlives the queue that calls it. */
+    submissions calls_;
+    std::mutex promises_lock_;
+    std::optional<submissions> promises_;
+};
+
+/* Whether a type is that of a callable for the end of a submission, rather than of a token. */
+template <class Done>
+using enable_if_done = std::enable_if_t<!std::is_convertible_v<Done, const cancel_token *>, int>;
+
+} // namespace detail
+
+#ifdef __cpp_lib_coroutine
+/**
+ * What `co_await` waits for: the end of a submission to a queue. C++20.
+ *
+ * The call is submitted before it is awaited, so several can be in flight: create them all, then await one
+ * after the other. Each can be awaited once, by one coroutine. One that is not awaited ends unnoticed.
+ */
+class [[nodiscard]] awaitable {
+public:
+    /** The other object can only be destroyed. */
+    awaitable(awaitable &&) noexcept = default;
+    awaitable &operator=(awaitable &&) = delete;
+    /** The call goes on, unless a token cancels it. */
+    ~awaitable() {
+        if (result_ != nullptr)
+            result_->abandon();
+    }
+
+    /** \cond for the compiler */
+    bool await_ready() const noexcept { return result_->has_ended(); }
+    bool await_suspend(std::coroutine_handle<> waiter) const noexcept { return result_->suspend(waiter); }
+    execution await_resume() const { return result_->take(); }
+    /** \endcond */
+
+private:
+    friend class queue;
+
+    explicit awaitable(std::shared_ptr<detail::awaited> result) noexcept : result_(std::move(result)) {}
+
+    std::shared_ptr<detail::awaited> result_;
+};
+#endif
+
+/**
+ * A queue: makes many calls at a time, without a thread of yours for each.
+ *
+ * There are three ways to learn how a submission ends. A callable runs in run_ready(), which an event loop
+ * calls when descriptor() is readable or the callable of set_notify() has woken it, or in run() or run_one()
+ * in a program without a loop. A coroutine (C++20) is resumed in the same functions. A future becomes ready
+ * on its own.
+ *
+ * \code{.cpp}
+ * #include <iostream>
+ * #include <refold.hpp>
+ *
+ * int main(int argc, char **argv) try {
+ *     const refold::client client(refold::options::from_env());
+ *     refold::queue queue;
+ *     for (int i = 1; i < argc; i++)
+ *         queue.wait(client, argv[i], {}, nullptr, [](const refold::outcome &result) {
+ *             std::cout << refold::printable(result.value().status()) << '\n';
+ *         });
+ *     queue.run();
+ * } catch (const refold::error &error) {
+ *     std::cerr << refold::printable(error.what()) << '\n';
+ *     return 1;
+ * }
+ * \endcode
+ *
+ * Submitting never waits for the network. It throws code::invalid_argument and code::resource; every other
+ * failure is reported by the outcome. The client, the id and the token may be destroyed as soon as the
+ * submission has returned. `cancel` may be nullptr. A token ends a submission within 50 ms, with
+ * code::cancelled.
+ *
+ * Callables are copied or moved. They run on threads that call a function of the queue, never on others, and
+ * are destroyed once the submission has ended. They may use the queue, but not destroy it. Those of one
+ * submission run one after another, even if several threads run the queue; in that case, they must not run
+ * the queue themselves.
+ *
+ * The destructor cancels all submissions. Callables that have not run are destroyed, futures receive
+ * code::cancelled, and so do coroutines, which are resumed in the destructor.
+ */
+class queue {
+public:
+    /**
+     * Creates a queue, which starts no thread yet. `max_concurrent` limits the calls and polls in flight: 1
+     * to 1,024; 0 for the default, which is 32. Those with a future are counted on their own.
+     */
+    explicit queue(std::uint32_t max_concurrent = 0)
+        : state_(std::make_unique<detail::queue_state>(max_concurrent)) {}
+    /** Moves the submissions and the descriptor. The other queue is empty. */
+    queue(queue &&) noexcept = default;
+    /** Does what the destructor does, then moves. */
+    queue &operator=(queue &&other) noexcept {
+        /* Coroutines that are resumed find the new state. */
+        const auto previous = std::exchange(state_, std::move(other.state_));
+        return *this;
+    }
+    ~queue() {
+        /* Coroutines that are resumed find an empty queue. */
+        const auto previous = std::move(state_);
+    }
+
+    /** Submits client::get(). Calls `on_done` with the outcome. */
+    template <class Done, detail::enable_if_done<Done> = 0>
+    void get(const client &client, const text_argument &execution_id, Done &&on_done,
+             const cancel_token *cancel = nullptr) {
+        calls().get(callbacks(client, nullptr, std::forward<Done>(on_done)), client, execution_id, cancel);
+    }
+
+    /**
+     * Submits client::wait(). Calls `on_done` with the outcome.
+     *
+     * `timeout` limits the whole wait, from now on; 0 for no limit. `on_progress` is called with each
+     * snapshot (const execution &) of a run that has not ended, or may be nullptr. It returns nothing; use a
+     * token to stop. A snapshot that has not been shown when the next one arrives is replaced by it. An
+     * exception does not end the wait.
+     */
+    template <class Progress, class Done, detail::enable_if_done<Done> = 0>
+    void wait(const client &client, const text_argument &execution_id, std::chrono::milliseconds timeout,
+              Progress &&on_progress, Done &&on_done, const cancel_token *cancel = nullptr) {
+        calls().wait(callbacks(client, std::forward<Progress>(on_progress), std::forward<Done>(on_done)),
+                     client, execution_id, timeout, cancel);
+    }
+
+    /** Submits client::get(). The future becomes ready without any further function of this class. */
+    std::future<execution> get_future(const client &client, const text_argument &execution_id,
+                                      const cancel_token *cancel = nullptr) {
+        const auto added = std::make_shared<detail::promise_submission>(client.share_log());
+        std::future<execution> future = added->future();
+        state().promises().get(added, client, execution_id, cancel);
+        return future;
+    }
+
+    /** Submits client::wait(). The future becomes ready without any further function of this class. */
+    std::future<execution> wait_future(const client &client, const text_argument &execution_id,
+                                       std::chrono::milliseconds timeout = {},
+                                       const cancel_token *cancel = nullptr) {
+        const auto added = std::make_shared<detail::promise_submission>(client.share_log());
+        std::future<execution> future = added->future();
+        state().promises().wait(added, client, execution_id, timeout, cancel);
+        return future;
+    }
+
+#ifdef __cpp_lib_coroutine
+    /** Submits client::get(), to be awaited by a coroutine: `co_await queue.get(client, id)`. C++20. */
+    awaitable get(const client &client, const text_argument &execution_id,
+                  const cancel_token *cancel = nullptr) {
+        auto result = std::make_shared<detail::awaited>();
+        calls().get(resumption(client, result, nullptr), client, execution_id, cancel);
+        return awaitable(std::move(result));
+    }
+
+    /** Submits client::wait(), to be awaited by a coroutine. C++20. */
+    awaitable wait(const client &client, const text_argument &execution_id,
+                   std::chrono::milliseconds timeout = {}, std::nullptr_t = nullptr,
+                   const cancel_token *cancel = nullptr) {
+        return wait<std::nullptr_t>(client, execution_id, timeout, nullptr, cancel);
+    }
+
+    /** Submits client::wait(), to be awaited by a coroutine, with a callable for the progress. C++20. */
+    template <class Progress>
+    awaitable wait(const client &client, const text_argument &execution_id, std::chrono::milliseconds timeout,
+                   Progress &&on_progress, const cancel_token *cancel = nullptr) {
+        auto result = std::make_shared<detail::awaited>();
+        calls().wait(resumption(client, result, std::forward<Progress>(on_progress)), client, execution_id,
+                     timeout, cancel);
+        return awaitable(std::move(result));
+    }
+#endif
+
+    /**
+     * Runs the callables and resumes the coroutines for which there are events, without blocking. Returns the
+     * number of events.
+     *
+     * An exception of a callable leaves this function. Its event has been taken, and the next call continues
+     * with the others. Events of submissions that were made meanwhile may be left to the next call, too. In
+     * both cases the descriptor stays readable, and the callable of set_notify() is called again.
+     */
+    std::size_t run_ready() {
+        if (state_ == nullptr)
+            return 0;
+        detail::queue_state &state = *state_;
+        const std::size_t limit = 2 * refold_queue_pending(state.calls().c_object()) + 1;
+        std::size_t count = 0;
+        try {
+            while (count < limit && state.calls().run_one(0))
+                count++;
+        } catch (...) {
+            state.notify();
+            throw;
+        }
+        if (count == limit)
+            state.notify();
+        return count;
+    }
+
+    /** Waits for one event, and runs its callable. Returns false if nothing is pending. */
+    bool run_one() { return state_ != nullptr && state_->calls().run_one(-1); }
+
+    /** Waits for one event, at most for this time, and runs its callable. Returns false if there is none. */
+    bool run_one(std::chrono::milliseconds timeout) {
+        const auto timeout_ms = static_cast<std::int64_t>(detail::to_milliseconds(timeout));
+        return state_ != nullptr && state_->calls().run_one(timeout_ms);
+    }
+
+    /** Runs callables and resumes coroutines until nothing is pending. Returns the number of events. */
+    std::size_t run() {
+        std::size_t count = 0;
+        while (run_one())
+            count++;
+        return count;
+    }
+
+    /**
+     * Returns the number of submissions whose end has not been run. Submissions with a future are not
+     * counted.
+     */
+    std::size_t pending() const noexcept { return refold_queue_pending(c_object()); }
+
+    /**
+     * Returns a descriptor that is readable exactly while run_ready() has something to do. Poll it in any
+     * event loop, but never read, write or close it; see refold_queue_descriptor(). -1 where there is none.
+     */
+    std::intptr_t descriptor() const noexcept { return refold_queue_descriptor(c_object()); }
+
+    /** Sets that nothing is called when there is something to run. */
+    void set_notify(std::nullptr_t) {
+        if (state_ != nullptr)
+            state_->set_notify(nullptr, nullptr);
+    }
+
+    /**
+     * Sets a callable that is called without arguments whenever there is something to run, on a thread of the
+     * library, and that replaces the previous one. It is meant to wake an event loop, which then calls
+     * run_ready(). Call that once after setting it.
+     *
+     * It may run on several threads at once. It must not run, set or destroy anything of this queue. What it
+     * throws is caught and dropped. When this returns, the previous callable is not running, will not be
+     * called again and has been destroyed. So do not hold a lock that it waits for.
+     */
+    template <class Callable> void set_notify(Callable &&notify) {
+        using callable = std::decay_t<Callable>;
+        using callback = detail::notify_callback<callable>;
+        static_assert(std::is_invocable_v<callable &>, "a notify callable takes no arguments");
+        auto shared = std::make_shared<callback>(std::in_place, std::forward<Callable>(notify));
+        if (state_ != nullptr)
+            state_->set_notify(callback::invoke, std::move(shared));
+    }
+
+    /** Returns the C object, which this object continues to own. Do not take events from it. */
+    refold_queue *c_object() const noexcept {
+        return state_ == nullptr ? nullptr : state_->calls().c_object();
+    }
+
+private:
+    detail::queue_state &state() {
+        if (state_ == nullptr)
+            throw error(code::invalid_argument, "queue: the queue was moved from");
+        return *state_;
+    }
+
+    detail::submissions &calls() { return state().calls(); }
+
+    template <class Progress> static constexpr void check_progress() {
+        if constexpr (!std::is_null_pointer_v<Progress>) {
+            static_assert(std::is_invocable_v<Progress &, const execution &>,
+                          "a progress callable takes a const refold::execution &");
+            static_assert(std::is_void_v<std::invoke_result_t<Progress &, const execution &>>,
+                          "a progress callable of a queue returns nothing: cancel with a token");
+        }
+    }
+
+    template <class Progress, class Done>
+    static std::shared_ptr<detail::submission> callbacks(const client &client, Progress &&on_progress,
+                                                         Done &&on_done) {
+        using progress = std::decay_t<Progress>;
+        using done = std::decay_t<Done>;
+        check_progress<progress>();
+        static_assert(std::is_invocable_v<done &, outcome>, "a done callable takes a refold::outcome");
+        return std::make_shared<detail::callback_submission<progress, done>>(
+            client.share_log(), std::forward<Progress>(on_progress), std::forward<Done>(on_done));
+    }
+
+#ifdef __cpp_lib_coroutine
+    template <class Progress>
+    static std::shared_ptr<detail::submission>
+    resumption(const client &client, std::shared_ptr<detail::awaited> result, Progress &&on_progress) {
+        using progress = std::decay_t<Progress>;
+        check_progress<progress>();
+        return std::make_shared<detail::coroutine_submission<progress>>(client.share_log(), std::move(result),
+                                                                        std::forward<Progress>(on_progress));
+    }
+#endif
+
+    std::unique_ptr<detail::queue_state> state_;
 };
 
 } // namespace refold

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Weak};
 
-use crate::alloc::{OnceBox, try_box};
+use crate::alloc::{InUse, OnDemand, OnceBox, try_box};
 use crate::sys::fork::ProcessId;
 use crate::sys::signal::Signal;
 
@@ -13,9 +13,8 @@ pub struct CancelToken {
     cancelled: AtomicBool,
     /// The process that created the token. A forked child shares the signals, but must not raise them.
     owner: ProcessId,
-    /// Raised on cancellation, so that a call can wait for it together with its socket. Created by the first call that
-    /// waits.
-    signal: OnceBox<Signal>,
+    /// Raised on cancellation, so that a call can wait for it together with its socket.
+    signal: OnDemand<Signal>,
     /// The signals of queues that use the token.
     subscribers: OnceBox<Subscriber>,
 }
@@ -35,7 +34,7 @@ impl CancelToken {
         CancelToken {
             cancelled: AtomicBool::new(false),
             owner: ProcessId::current(),
-            signal: OnceBox::new(),
+            signal: OnDemand::new(),
             subscribers: OnceBox::new(),
         }
     }
@@ -68,18 +67,18 @@ impl CancelToken {
     }
 
     /// The signal that is raised on cancellation, or `None` if the caller has to check the flag every few milliseconds
-    /// instead: if no file descriptor is left, and in a forked child. The flag has to be checked after this, because a new
-    /// signal is not raised if the token is cancelled already.
-    pub(crate) fn signal(&self) -> Option<&Signal> {
+    /// instead: if no file descriptor is left, in a forked child, and while another thread creates the signal or closes it.
+    /// The flag has to be checked after this, because a new signal is not raised if the token is cancelled already.
+    pub(crate) fn signal(&self) -> Option<InUse<'_, Signal>> {
         if !self.raises_signals() {
             return None;
         }
-        if self.signal.get().is_none() {
-            // Another thread may be first.
-            let _ = self.signal.set(try_box(Signal::new().ok()?)?);
-            fence(Ordering::SeqCst);
-        }
-        self.signal.get()
+        self.signal.get_or_make(|| Signal::new().ok())
+    }
+
+    /// Closes the signal unless a call is waiting for it, so that tokens in use by no call hold no descriptor.
+    pub(crate) fn close_unused_signal(&self) {
+        self.signal.drop_unused();
     }
 
     /// From now on, cancelling raises this signal, too. Does nothing if it does so already. The flag has to be checked
@@ -95,8 +94,9 @@ impl CancelToken {
                     end = &subscriber.next;
                 }
             }
-            fence(Ordering::SeqCst);
         }
+        // Before the flag is checked, also if another thread has just added the signal.
+        fence(Ordering::SeqCst);
         Some(())
     }
 
@@ -155,9 +155,10 @@ mod tests {
         }
         assert_eq!(token.subscribers().count(), 3);
         let own = token.signal().expect("a descriptor is left");
-        assert!(!is_raised(own)?);
+        token.close_unused_signal();
+        assert!(!is_raised(&own)?);
         token.cancel();
-        assert!(is_raised(own)?);
+        assert!(is_raised(&own)?);
         for signal in &signals {
             assert!(is_raised(signal)?);
         }

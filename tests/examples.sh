@@ -11,6 +11,9 @@ need localedef libc-bin || exit 1
 need_file /usr/share/i18n/charmaps/ISO-8859-1.gz locales || exit 1
 need valgrind valgrind libc6-dbg || exit 1
 need script bsdutils || exit 1
+need pkg-config pkg-config || exit 1
+need_file /usr/include/uv.h libuv1-dev || exit 1
+need_file /usr/include/glib-2.0/glib.h libglib2.0-dev || exit 1
 need_library || exit 1
 
 work=target/tests/examples
@@ -35,21 +38,32 @@ prints() {
     runs "$@" && [ ! -s "$kept/err" ] && grep -qF "$words" "$kept/out"
 }
 
-# leaks_nothing PROGRAM ARGUMENT...: runs in valgrind.
+# leaks_nothing PROGRAM ARGUMENT...: runs in valgrind. $kinds are other kinds of leaks than all.
 leaks_nothing() {
     program=$1
     shift
-    valgrind -q --leak-check=full --error-exitcode=99 "$work/$program" "$@" >"$kept/out" 2>"$kept/err" 3>&- 4<&-
+    valgrind -q --leak-check=full --errors-for-leak-kinds="${kinds:-definite,possible}" --error-exitcode=99 "$work/$program" "$@" >"$kept/out" 2>"$kept/err" 3>&- 4<&-
     [ $? -ne 99 ] || { cat "$kept/err" && return 1; }
 }
 
+# compiles PROGRAM [FLAG...]
+compiles() {
+    program=$1
+    shift
+    cc -std=c11 -O2 -Wall -Wextra -Wpedantic -Wconversion -Werror -Iinclude "examples/c/$program.c" \
+        -Ltarget/release -lrefold -Wl,-rpath,"\$ORIGIN" "$@" -o "$work/$program"
+}
+
 for program in get_execution watch_execution; do
-    check "$program compiles" cc -std=c11 -O2 -Wall -Wextra -Wpedantic -Wconversion -Werror -Iinclude \
-        "examples/c/$program.c" -Ltarget/release -lrefold -Wl,-rpath,"\$ORIGIN" -o "$work/$program"
+    check "$program compiles" compiles "$program"
 done
+# shellcheck disable=SC2046 # the flags are a list
+check "watch_libuv compiles" compiles watch_libuv $(pkg-config --cflags --libs libuv)
+# shellcheck disable=SC2046
+check "watch_glib compiles" compiles watch_glib $(pkg-config --cflags --libs glib-2.0)
 
 unset REFOLD_API_KEY REFOLD_LINKED_ACCOUNT_ID REFOLD_SESSION_TOKEN REFOLD_BASE_URL REFOLD_LOG
-for program in get_execution watch_execution; do
+for program in get_execution watch_execution watch_libuv watch_glib; do
     check "$program without credentials" reports "credentials are missing" "$program" 1
 done
 stop_sandbox_at_exit
@@ -216,5 +230,107 @@ TERM=xterm check "watch_execution outlives its server in a terminal" retries \
 check "a retry replaces the progress in a terminal" grep -aq "$clear$retry" "$kept/out"
 check "the progress is drawn again after a retry" is_drawn_again
 check "the progress fits a terminal of 40 columns" fits_terminal
+
+# shows FILE LINE...: the file has each line.
+shows() {
+    file=$1
+    shift
+    for line in "$@"; do
+        grep -qE "^$line\$" "$file" || { echo "missing: $line" && cat "$file" && return 1; }
+    done
+}
+# screen: prints what a terminal shows after the standard input was written to it.
+screen() {
+    awk 'BEGIN { RS = "\033"; row = last = column = 1 }
+        {
+            text = $0
+            if (NR > 1) {
+                match(text, /^\[[?0-9]*[A-Za-z]/)
+                command = substr(text, RLENGTH, 1)
+                number = substr(text, 2, RLENGTH - 2) + 0
+                text = substr(text, RLENGTH + 1)
+                if (command == "A") row -= number
+                if (command == "K" || command == "J") lines[row] = substr(lines[row], 1, column - 1)
+                if (command == "J") for (; last > row; last--) lines[last] = ""
+            }
+            for (i = 1; i <= length(text); i++) {
+                character = substr(text, i, 1)
+                if (character == "\r") column = 1
+                else if (character == "\n") row++
+                else {
+                    lines[row] = substr(lines[row], 1, column - 1) character substr(lines[row], column + 1)
+                    column++
+                }
+                if (row > last) last = row
+            }
+        }
+        END { for (i = 1; i <= last; i++) print lines[i] }'
+}
+# in_terminal ROWS COLUMNS STATUS COMMAND...: what the terminal shows is kept in $kept/screen.
+in_terminal() {
+    size="rows $1 cols $2"
+    wanted=$3
+    shift 3
+    TERM=xterm script -qec "stty $size && $*" /dev/null >"$kept/out" 2>&1 3>&- 4<&- </dev/null
+    got=$?
+    screen <"$kept/out" | sed '/^$/d' >"$kept/screen"
+    [ "$got" -eq "$wanted" ] || { echo "status $got instead of $wanted" && cat "$kept/screen" && return 1; }
+}
+
+check "watch_execution watches several runs" runs 3 watch_execution completed running-table errored
+check "watch_execution starts a table with its titles" [ "$(sed -n 1p "$kept/out")" = "EXECUTION      PERCENT         NODES  STATUS" ]
+check "watch_execution shows a row for each run" shows "$kept/out" "completed      100.0 %        8 of 8  COMPLETED" \
+    "running-table  100.0 %        8 of 8  COMPLETED" "errored         62.5 %        7 of 8  ERRORED"
+check "watch_execution shows no other row" [ "$(wc -l <"$kept/out")" -eq 4 ]
+check "watch_execution goes on after a run that fails" runs 1 watch_execution no-such-id .. errored
+check "watch_execution shows rows for failures" shows "$kept/out" "no-such-id +-  +-  NOT_FOUND" \
+    ".. +-  +-  INVALID_ARGUMENT" "errored .* ERRORED"
+check "watch_execution reports which run failed" shows "$kept/err" "watch_execution: no-such-id: Execution not found; request id .*" \
+    "watch_execution: ..: execution_id .*"
+check "SIGINT cancels all runs of watch_execution" is_interrupted watch_execution stuck completed stuck
+check "watch_execution shows cancelled runs" shows "$kept/out" "stuck .* CANCELLED"
+check "watch_execution reports no cancelled run" [ ! -s "$kept/err" ]
+check "watch_execution stops all runs without a reader" misses_its_reader watch_execution stuck stuck
+check "watch_execution leaks nothing with several runs" leaks_nothing watch_execution completed no-such-id ..
+
+# The log moves up the lines of the runs, which are drawn once, below.
+check "watch_execution draws in a terminal" in_terminal 24 40 1 watch_execution --verbose completed running-drawn no-such-id
+tail -n 3 "$kept/screen" >"$kept/lines"
+check "watch_execution draws a line for each run" shows "$kept/lines" "completed +COMPLETED  100.0 %.*" \
+    "running-draw +COMPLETED  100.0 %.*" "no-such-id +NOT_FOUND"
+check "the lines fit the terminal" [ "$(wc -L <"$kept/lines")" -le 37 ]
+sed '$d' "$kept/screen" | sed '$d' | sed '$d' >"$kept/log"
+log_is_whole() {
+    grep -q "^refold DEBUG .*sent GET" "$kept/log" && ! grep -vE "^refold (DEBUG|INFO) call |^watch_execution: no-such-id: " "$kept/log"
+}
+check "watch_execution logs above the lines" log_is_whole
+check "watch_execution draws more runs than rows" in_terminal 4 40 3 watch_execution completed errored completed errored completed stopped
+check "watch_execution shows all of them at the end" [ "$(grep -cE '^[a-z]+ +[A-Z]+ ' "$kept/screen")" -eq 6 ]
+
+# ticks: the timer ticks every 100 ms, or at least half as often on a busy machine.
+ticks() {
+    sed -nE 's/^([0-9]+) ticks in ([0-9]+) ms$/\1 \2/p' "$kept/out" >"$kept/ticks" && read -r ticks time <"$kept/ticks" &&
+        [ "$time" -ge 1000 ] && [ "$ticks" -ge "$((time / 200))" ] || { cat "$kept/out" && return 1; }
+}
+for program in watch_libuv watch_glib; do
+    check "$program watches several runs" runs 3 "$program" slow-1000 "running-$program" "failing-$program"
+    check "$program shows the progress of each" shows "$kept/out" "slow-1000: COMPLETED, 100 %" \
+        "running-$program: RUNNING, .* %" "running-$program: COMPLETED, 100 %" "failing-$program: ERRORED, 62.5 %"
+    check "$program ticks meanwhile" ticks
+    check "$program without an id" reports "usage: $program" "$program"
+    check "$program with an unknown and an invalid id" runs 1 "$program" no-such-id .. completed
+    check "$program shows errors" shows "$kept/out" "no-such-id: Execution not found" "..: execution_id .*" "completed: COMPLETED, 100 %"
+    check "$program shows hostile texts" runs 1 "$program" hostile-text hostile-message
+    check "$program shows them harmlessly" is_harmless "$kept/out" "$kept/err"
+    check "SIGINT cancels $program" is_interrupted "$program" stuck stuck
+    check "$program shows what was cancelled" shows "$kept/out" "stuck: the call was cancelled.*"
+    check "$program draws in place" in_terminal 24 20 3 "$program" errored completed
+    check "$program draws each run once" [ "$(wc -l <"$kept/screen")" -eq 3 ]
+    # A thread of GLib keeps running.
+    kinds=definite check "$program leaks nothing" leaks_nothing "$program" completed no-such-id
+    check "$program misses its reader" misses_its_reader "$program" completed stuck
+done
+# libuv aborts if it has to close a descriptor below 3.
+check "watch_glib misses its output" misses_its_output watch_glib completed stuck
 
 sum_up

@@ -9,6 +9,7 @@ cd "$(dirname "$0")/.." || exit 1
 . tests/support/prefix.sh
 need node nodejs || exit 1
 need npm npm || exit 1
+need cc gcc libc6-dev || exit 1
 need_library || exit 1
 
 work=target/node
@@ -19,8 +20,7 @@ LD_LIBRARY_PATH=$(pwd)/$work/prefix/lib
 export LD_LIBRARY_PATH
 unset REFOLD_LIBRARY UV_THREADPOOL_SIZE
 
-# Copies the package, and installs its dependencies unless they are up to date. koffi's install scripts are not needed,
-# because it contains a compiled library.
+# Copies the package, installs what builds its addon unless that is up to date, and builds it.
 install_package() {
     mkdir -p "$work/package"
     if ! cmp -s examples/node/package-lock.json "$work/package/node_modules/lock"; then
@@ -32,6 +32,17 @@ install_package() {
     fi
     find "$work/package" -name node_modules -prune -o -name '*.*js' -exec rm {} +
     cp -R examples/node/. "$work/package/"
+    CFLAGS="-Werror -I$(pwd)/include" node "$work/package/build.js"
+}
+
+# installs_package: the package can be packed, and the pack be installed, without a registry or a compiler.
+installs_package() {
+    rm -rf "$work/installed"
+    mkdir -p "$work/installed"
+    (cd "$work/package" && npm pack --ignore-scripts --pack-destination ../installed) >"$kept/out" 2>&1 &&
+        (cd "$work/installed" && echo '{ "private": true }' >package.json &&
+            npm install --offline --no-audit --no-fund refold-*.tgz) >>"$kept/out" 2>&1 ||
+        { cat "$kept/out" && return 1; }
 }
 
 # Runs the tests of the package and adds their numbers.
@@ -73,6 +84,8 @@ start_sandbox "$kept" --run-seconds 1
 test_package
 check "get.mjs prints a finished run" runs 0 node "$work/package/get.mjs" 6a106ba44480b80424a65289
 check "get.mjs prints the node" grep -q "^  Start: Success {" "$kept/out"
+check "the package can be installed" installs_package
+check "an installed package works" runs 0 node "$work/installed/node_modules/refold/get.mjs" completed
 for program in get.mjs watch.js; do
     check "$program prints hostile texts harmlessly" prints_harmlessly node "$work/package/$program"
     check "$program logs hostile texts harmlessly" prints_harmlessly node "$work/package/$program" --verbose

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Checks the types of examples/python with mypy, and runs its tests against the sandbox. PYTHON selects an interpreter
-# other than python3. All output goes to target/. The last line is `N passed, M failed`.
+# Checks the types of examples/python with mypy, and runs its tests against the sandbox, in the loops of asyncio and uvloop.
+# PYTHON selects an interpreter other than python3. All output goes to target/. The last line is `N passed, M failed`.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . tests/support/install.sh
@@ -16,18 +16,20 @@ need_library || exit 1
 work=target/tests/python
 kept=$work
 mkdir -p "$work"
-# The last mypy that supports Python 3.9.
+# The last versions that support Python 3.9.
 mypy=1.18.2
-if [ ! -e "$work/mypy-$mypy" ]; then
+uvloop=0.22.1
+if [ ! -e "$work/mypy-$mypy-uvloop-$uvloop" ]; then
     rm -rf "$work/venv"
     "$python" -m venv "$work/venv" &&
-        "$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check "mypy==$mypy" || exit 1
-    touch "$work/mypy-$mypy"
+        "$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check "mypy==$mypy" "uvloop==$uvloop" ||
+        exit 1
+    touch "$work/mypy-$mypy-uvloop-$uvloop"
 fi
 
 types_are_correct() {
     (cd examples/python && "../../$work/venv/bin/python" -m mypy --strict --python-version 3.9 \
-        --cache-dir "../../$work/mypy-cache" refold.py test_refold.py get.py)
+        --cache-dir "../../$work/mypy-cache" refold.py test_refold.py test_async.py get.py watch.py)
 }
 
 check "mypy --strict" types_are_correct
@@ -36,7 +38,7 @@ stop_sandbox_at_exit
 start_sandbox "$work" --run-seconds 0.5
 export PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 unset REFOLD_LIBRARY
-(cd examples/python && exec "$python" -X dev -W error::ResourceWarning -m unittest -v test_refold) \
+(cd examples/python && exec "../../$work/venv/bin/python" -X dev -W error::ResourceWarning -m unittest -v test_refold test_async) \
     >"$work/log" 2>&1 3>&- 4<&- </dev/null
 status=$?
 sed -E 's/^(FAIL|ERROR): /FAIL /' "$work/log"
@@ -49,7 +51,7 @@ fi
 count_tests $((${ran:-0} - failures)) "$failures" "$status"
 
 export PYTHONPATH=examples/python PYTHONIOENCODING=utf-8
-for program in examples/python/get.py "-m refold" "-m refold --wait"; do
+for program in examples/python/get.py examples/python/watch.py "-m refold" "-m refold --wait"; do
     # shellcheck disable=SC2086 # a list
     check "$program prints hostile texts harmlessly" prints_harmlessly "$python" $program
     # shellcheck disable=SC2086 # a list

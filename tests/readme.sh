@@ -80,6 +80,7 @@ parses_as_c() {
         #include "printable.h"
         #include <refold.h>
         #include <stdio.h>
+        extern const refold_client *client;
         void fragment(refold_error *error);
         void fragment(refold_error *error) {' | cc -std=c11 -Wall -Wextra -Werror -Iinclude -Iexamples/c -fsyntax-only -x c -
 }

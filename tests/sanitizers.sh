@@ -7,10 +7,10 @@
 #
 # Before a sanitizer runs all its programs, it has to report deliberate defects in Rust code.
 #
-# Miri cannot run here. It would check the pointers of src/alloc/once_box.rs and src/sys/fork.rs, the pointers that src/ffi
-# exchanges with C, reads of uninitialized memory, and Rust's aliasing rules. Dangling pointers and double frees are
-# reported by AddressSanitizer in whatever test reaches them; data races by ThreadSanitizer (tests/c/snapshot.c,
-# lifetimes.c) and provoked by the unit tests of src/alloc/once_box.rs; uninitialized reads by valgrind, in every C
+# Miri cannot run here. It would check the pointers of src/alloc/once_box.rs, src/alloc/on_demand.rs and src/sys/fork.rs, the
+# pointers that src/ffi exchanges with C, reads of uninitialized memory, and Rust's aliasing rules. Dangling pointers and
+# double frees are reported by AddressSanitizer in whatever test reaches them; data races by ThreadSanitizer
+# (tests/c/snapshot.c, lifetimes.c) and provoked by the unit tests of src/alloc; uninitialized reads by valgrind, in every C
 # program (tests/support/run_c.sh --valgrind), and safe code cannot make any. Only aliasing is checked by no tool:
 # references are made from C's pointers in few places, all in src/ffi, each with its reason.
 set -u
@@ -31,11 +31,13 @@ need_file /usr/include/zlib.h zlib1g-dev || exit 1
 #   fork         forks processes with threads: a child inherits locked locks of the sanitizer's allocator, and hangs
 #   host         replaces pthread_create, by which the sanitizer tracks threads
 #   memory       limits the address space, of which the sanitizer reserves terabytes
+#   queue_fork   as fork
+#   queue_host   as host
 #   secrets      searches all memory for secrets: those terabytes, and freed memory in quarantine
-without_address='allocations fork host memory secrets'
+without_address='allocations fork host memory queue_fork queue_host secrets'
 
 # These share objects between threads.
-with_thread='cancel lifetimes log requests reuse snapshot waiting'
+with_thread='cancel lifetimes log queue queue_cancel queue_loops requests reuse snapshot waiting'
 
 root=$(pwd)
 host=$(rustc -vV | sed -n 's/^host: //p')

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Runs many threads with shared and own clients against servers that misbehave at random, and cancels calls at random
-# moments. In the end, memory, descriptors and threads must be back where they were after the first minute (after the first
-# third, if the run takes less than two minutes). Prints a line of figures every ten seconds; the last line is
+# Runs many threads with shared and own clients and queues against servers that misbehave at random, and cancels calls at
+# random moments. In the end, memory, descriptors and threads must be back where they were after the first minute (after the
+# first third, if the run takes less than two minutes). Prints a line of figures every ten seconds; the last line is
 # `N passed, M failed`.
 #
 #     sh tests/soak.sh [MINUTES [SEED]]      1, and a random one, which is printed

@@ -1,12 +1,12 @@
 /* Waits for a workflow execution and draws a progress bar, then prints its nodes as a table, the output of
- * each node that failed, and how long the last poll took. Reports each retry on stderr.
+ * each node that failed, and how long the last poll took. Reports each retry on stderr. Given several
+ * executions, waits for all of them and shows a line for each.
  *
  *     cc -std=c11 watch_execution.c -lrefold -o watch_execution
- *     ./watch_execution [--timeout SECONDS] [--verbose] EXECUTION_ID
+ *     ./watch_execution [--timeout SECONDS] [--verbose] EXECUTION_ID...
  *
- * Exit status: 0 if the run completed; 1 on an error, including invalid arguments, reported on stderr; 3 if
- * the run ended otherwise (ERRORED, STOPPED, TIMED_OUT); 130 if SIGINT (Ctrl-C) or SIGTERM cancelled the
- * wait.
+ * Exit status: 0 if all runs completed; 1 on an error, including invalid arguments, reported on stderr; 3 if
+ * a run ended otherwise (ERRORED, STOPPED, TIMED_OUT); 130 if SIGINT (Ctrl-C) or SIGTERM cancelled the wait.
  */
 #define _XOPEN_SOURCE 700 /* sigaction, wcwidth */
 
@@ -28,17 +28,22 @@
 
 enum { EXIT_COMPLETED = 0, EXIT_ERROR = 1, EXIT_NOT_COMPLETED = 3, EXIT_CANCELLED = 130 };
 enum { BAR_COLUMNS = 20, BAR_BYTES = 4 * BAR_COLUMNS, OUTPUT_COLUMNS = 800, LINE_BYTES = 1024 };
+enum { PERCENT_BYTES = 16 };
 
 static const char gap[] = "  "; /* between two columns of the table */
 
 static int larger(int a, int b) { return a > b ? a : b; }
 
 static const char help[] =
-    "usage: watch_execution [--timeout SECONDS] [--verbose] EXECUTION_ID\n"
+    "usage: watch_execution [--timeout SECONDS] [--verbose] EXECUTION_ID...\n"
     "\n"
     "Waits for a workflow execution and draws a progress bar, then prints its nodes as a table, and how "
     "long\n"
     "the last poll took. Attempts and polls that failed and are repeated are reported on stderr.\n"
+    "\n"
+    "Given several executions, waits for all of them. On a terminal, it draws a line for each; elsewhere, "
+    "it\n"
+    "prints a table, with a row for each run that ends.\n"
     "\n"
     "  --timeout SECONDS  limit for the whole wait; 0 for no limit, which is the default\n"
     "  --verbose          log every phase of every call on stderr\n"
@@ -48,13 +53,14 @@ static const char help[] =
     "REFOLD_LOG, which replaces the reports of retries by the library's own log.\n"
     "\n"
     "Exit status:\n"
-    "    0  the run completed\n"
+    "    0  all runs completed\n"
     "    1  an error, including invalid arguments, reported on stderr\n"
-    "    3  the run ended otherwise: ERRORED, STOPPED, TIMED_OUT\n"
+    "    3  a run ended otherwise: ERRORED, STOPPED, TIMED_OUT\n"
     "  130  SIGINT (Ctrl-C) or SIGTERM cancelled the wait\n";
 
 struct arguments {
-    const char *execution_id;
+    const char **execution_ids;
+    size_t count;
     uint64_t timeout_ms;
     bool verbose;
     bool help;
@@ -143,12 +149,17 @@ static bool flush_output(void) {
     return output_error == 0;
 }
 
-/* Returns whether a pipe still has a reader: while there is nothing to write, no error shows it. */
-static bool has_reader(void) {
+/* Notices that a pipe has no reader any more: while there is nothing to write, no error shows it. */
+static void check_reader(void) {
     struct pollfd output = {.fd = STDOUT_FILENO};
     if (poll(&output, 1, 0) == 1 && (output.revents & POLLERR))
         output_error = EPIPE;
-    return output_error == 0;
+}
+
+/* Returns the height of the terminal, or 0 if it has none. */
+static size_t screen_rows(void) {
+    struct winsize size;
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_row : 0;
 }
 
 /* Returns the width of the terminal, else COLUMNS, else 100. */
@@ -163,21 +174,26 @@ static int screen_columns(void) {
 
 /* Progress ---------------------------------------------------------------------------------------------- */
 
+struct run {
+    const char *id;
+    char line[LINE_BYTES]; /* what is shown of it; at first "" */
+    bool has_ended;
+};
+
+/* What is drawn on stdout. The log is written by other threads, which lock stdout meanwhile. */
 struct progress {
-    bool redraws; /* on a terminal: each line overwrites the previous one */
+    struct run *runs;
+    size_t count;
+    size_t ended;   /* of the runs */
+    int id_columns; /* of the widest id */
+    size_t drawn;   /* lines that are redrawn: the cursor is at the end of the only one, or below several */
+    bool redraws;   /* on a terminal: each line overwrites the previous one */
     bool is_verbose;
-    char line[LINE_BYTES];
+    int status; /* the exit status so far */
 };
 
 /* Returns the width of the progress, which leaves columns for the "^C" that a terminal echoes. */
 static int progress_columns(void) { return screen_columns() - 3; }
-
-static void draw_line(const struct progress *progress) {
-    if (progress->redraws)
-        putchar('\r');
-    write_text(stdout, progress->line, progress_columns());
-    fputs(progress->redraws ? "\033[K" : "\n", stdout);
-}
 
 static const char *or_dash(const char *text) { return text ? text : "-"; }
 
@@ -186,28 +202,41 @@ static const char *node_label(const refold_node *node) {
     return or_dash(name ? name : refold_node_id(node));
 }
 
-/* Composes "RUNNING  ██████░░░░░░  50 %  2 of 3 nodes  Send mail", which ends with the node in progress. The
- * bar is left out if `columns` are too few for it and the numbers. */
-static void compose_line(char line[LINE_BYTES], const refold_execution *execution, int columns) {
-    size_t count = refold_execution_node_count(execution), ended = 0;
-    const refold_node *current = NULL;
-    bool runs = !refold_state_is_final(refold_execution_state(execution));
-    for (size_t i = 0; i < count; i++) {
+/* Returns the number of nodes that have ended, and the last of the others in `current`. */
+static size_t count_ended(const refold_execution *execution, const refold_node **current) {
+    size_t ended = 0;
+    for (size_t i = 0; i < refold_execution_node_count(execution); i++) {
         const refold_node *node = refold_execution_node(execution, i);
         if (refold_state_is_final(refold_node_state(node)))
             ended++;
-        else if (runs)
-            current = node;
+        else
+            *current = node;
     }
-    char bar[BAR_BYTES + 1] = "", numbers[80];
-    int length = 0;
+    return ended;
+}
+
+/* Composes " 62.5 %", rounded down: only 100 is shown as 100. Returns false for what is no percentage. */
+static bool compose_percentage(char text[PERCENT_BYTES], double percent) {
+    if (!(percent >= 0 && percent <= 100))
+        return false;
+    snprintf(text, PERCENT_BYTES, "%5.1f %%", (int)(percent * 10) / 10.0);
+    return true;
+}
+
+/* Composes "RUNNING  ██████░░░░░░  50 %  2 of 3 nodes  Send mail", which ends with the node in progress. The
+ * bar is left out if `columns` are too few for it and the numbers. */
+static void compose_line(char line[LINE_BYTES], const refold_execution *execution, int columns) {
+    const refold_node *current = NULL;
+    size_t count = refold_execution_node_count(execution), ended = count_ended(execution, &current);
+    if (refold_state_is_final(refold_execution_state(execution)))
+        current = NULL;
+    char bar[BAR_BYTES + 1] = "", percentage[PERCENT_BYTES], numbers[80];
     double percent = refold_execution_completion_percentage(execution);
-    if (percent >= 0 && percent <= 100) {
-        /* Rounded down: only 100 is shown as 100. */
+    bool has_percentage = compose_percentage(percentage, percent);
+    if (has_percentage)
         fill_bar(bar, (int)(percent / 100 * BAR_COLUMNS), BAR_COLUMNS, is_utf8() ? "░" : ".");
-        length = snprintf(numbers, sizeof numbers, "%5.1f %%  ", (int)(percent * 10) / 10.0);
-    }
-    snprintf(numbers + length, sizeof numbers - (size_t)length, "%zu of %zu nodes", ended, count);
+    snprintf(numbers, sizeof numbers, "%s%s%zu of %zu nodes", has_percentage ? percentage : "",
+             has_percentage ? gap : "", ended, count);
     const char *status = refold_execution_status(execution);
     int others = larger(9, text_columns(status, columns)) + (int)strlen(gap) + 1 + (int)strlen(numbers);
     if (others + BAR_COLUMNS > columns)
@@ -216,25 +245,151 @@ static void compose_line(char line[LINE_BYTES], const refold_execution *executio
              current ? gap : "", current ? node_label(current) : "");
 }
 
-static bool show_progress(const refold_execution *execution, void *user_data) {
-    struct progress *progress = user_data;
+/* Writes the id of a run in a column, and its line. */
+static void write_run(const struct progress *progress, const struct run *run) {
+    char line[2 * LINE_BYTES];
+    snprintf(line, sizeof line, "%-*.*s%s%s", progress->id_columns, progress->id_columns, run->id, gap,
+             run->line);
+    write_text(stdout, line, progress_columns());
+}
+
+/* Draws the lines of all runs, or of those that fit on the screen: first of all those that have not ended. */
+static void draw_runs(struct progress *progress) {
+    size_t rows = screen_rows(), fitting = progress->count;
+    if (rows > 0 && progress->count >= rows)
+        fitting = rows > 2 ? rows - 2 : 1;
+    size_t active = progress->count - progress->ended;
+    size_t ended = active < fitting ? fitting - active : 0, left = fitting;
+    for (size_t i = 0; i < progress->count && left > 0; i++) {
+        const struct run *run = &progress->runs[i];
+        if (run->has_ended && ended == 0)
+            continue;
+        ended -= run->has_ended;
+        left--;
+        write_run(progress, run);
+        fputs("\033[K\n", stdout);
+    }
+    progress->drawn = fitting;
+    if (fitting < progress->count) {
+        char others[80];
+        snprintf(others, sizeof others, "%zu more; %zu of %zu have ended", progress->count - fitting,
+                 progress->ended, progress->count);
+        write_text(stdout, others, progress_columns());
+        fputs("\033[K\n", stdout);
+        progress->drawn++;
+    }
+    fputs("\033[J", stdout);
+}
+
+/* Draws the lines where the cursor is. */
+static void draw(struct progress *progress) {
+    if (progress->count > 1) {
+        draw_runs(progress);
+        return;
+    }
+    putchar('\r');
+    write_text(stdout, progress->runs->line, progress_columns());
+    fputs("\033[K", stdout);
+    progress->drawn = 1;
+}
+
+/* Moves to the beginning of what is drawn, for something else to be drawn over it. */
+static void rewind_lines(const struct progress *progress) {
+    if (progress->count > 1 && progress->drawn > 0)
+        printf("\033[%zuA\r", progress->drawn);
+}
+
+/* Shows a run whose line has changed. */
+static void show_run(struct progress *progress, const struct run *run) {
+    if (progress->redraws) {
+        rewind_lines(progress);
+        draw(progress);
+    } else if (progress->count == 1) {
+        write_text(stdout, run->line, progress_columns());
+        putchar('\n');
+    }
+}
+
+/* Shows a snapshot. */
+static void show_progress(struct progress *progress, struct run *run, const refold_execution *execution) {
+    int columns = progress_columns();
+    if (progress->count > 1)
+        columns -= progress->id_columns + (int)strlen(gap);
     char line[LINE_BYTES];
-    compose_line(line, execution, progress_columns());
-    if (strcmp(line, progress->line) == 0)
-        return flush_output() && has_reader();
-    if (progress->line[0] == '\0') {
+    compose_line(line, execution, columns);
+    if (strcmp(line, run->line) == 0) {
+        check_reader();
+        return;
+    }
+    if (progress->count == 1 && run->line[0] == '\0') {
         write_text(stdout, or_dash(refold_execution_name(execution)), screen_columns());
         putchar('\n');
     }
-    strcpy(progress->line, line);
-    draw_line(progress);
-    return flush_output();
+    strcpy(run->line, line);
+    show_run(progress, run);
+    flush_output();
 }
 
-static void end_progress(const struct progress *progress) {
-    if (progress->redraws && progress->line[0])
-        putchar('\n');
+/* Erases what is drawn, for a line on stderr. Returns whether it is to be drawn again. */
+static bool begin_report(struct progress *progress) {
+    if (progress->drawn == 0)
+        return false;
+    rewind_lines(progress);
+    fputs(progress->count > 1 ? "\033[J" : "\r\033[K", stdout);
+    progress->drawn = 0;
     flush_output();
+    return true;
+}
+
+static void end_report(struct progress *progress, bool draws_again) {
+    if (draws_again) {
+        draw(progress);
+        flush_output();
+    }
+}
+
+/* Ends the line of the only run, or writes the lines of all runs if they did not fit on the screen. */
+static void end_progress(struct progress *progress) {
+    if (progress->count == 1 && progress->drawn > 0)
+        putchar('\n');
+    if (progress->count > 1 && progress->redraws) {
+        rewind_lines(progress);
+        for (size_t i = 0; i < progress->count; i++) {
+            write_run(progress, &progress->runs[i]);
+            fputs("\033[K\n", stdout);
+        }
+    }
+    progress->drawn = 0;
+    flush_output();
+}
+
+/* The table of the runs, without a terminal -------------------------------------------------------------- */
+
+static void write_run_row(const struct progress *progress, const char *id, const char *percentage,
+                          const char *nodes, const char *status) {
+    int used = write_text(stdout, id, LINE_BYTES);
+    printf("%*s%s%7s%s%12s%s", larger(0, progress->id_columns - used), "", gap, percentage, gap, nodes, gap);
+    write_text(stdout, status, LINE_BYTES);
+    putchar('\n');
+}
+
+static void write_titles(const struct progress *progress) {
+    write_run_row(progress, "EXECUTION", "PERCENT", "NODES", "STATUS");
+}
+
+/* Writes the row of a run that has ended. */
+static void write_end(const struct progress *progress, const struct run *run,
+                      const refold_execution *execution, const refold_error *error) {
+    char percentage[PERCENT_BYTES] = "-", nodes[48] = "-";
+    const refold_node *current;
+    if (execution) {
+        compose_percentage(percentage, refold_execution_completion_percentage(execution));
+        snprintf(nodes, sizeof nodes, "%zu of %zu", count_ended(execution, &current),
+                 refold_execution_node_count(execution));
+    }
+    write_run_row(progress, run->id, percentage, nodes,
+                  execution ? refold_execution_status(execution)
+                            : refold_code_name(refold_error_code(error)));
 }
 
 /* The log ----------------------------------------------------------------------------------------------- */
@@ -251,29 +406,24 @@ static const char *log_message(const char *line) {
     return found ? found + strlen(time_end) : line;
 }
 
-/* Receives the log, on the thread that waits. Prints all of it, or only what is retried, above the progress.
+/* Receives the log, on a thread of the queue. Prints all of it, or only what is retried, above the progress.
  */
 static void on_log(refold_log_level level, const char *line, void *user_data) {
-    const struct progress *progress = user_data;
+    struct progress *progress = user_data;
     const char *message = log_message(line);
     bool is_retry = strncmp(message, "attempt ", 8) == 0 || strncmp(message, "poll failed", 11) == 0;
     if (!progress->is_verbose && !is_retry)
         return;
-    bool is_drawn = progress->redraws && progress->line[0];
-    if (is_drawn) {
-        fputs("\r\033[K", stdout);
-        flush_output();
-    }
+    flockfile(stdout);
+    bool draws_again = begin_report(progress);
     if (progress->is_verbose)
         fprintf(stderr, "refold %s ", level_name(level));
     else
         fputs("watch_execution: ", stderr);
     write_text(stderr, progress->is_verbose ? line : message, LINE_BYTES);
     fputc('\n', stderr);
-    if (is_drawn) {
-        draw_line(progress);
-        flush_output();
-    }
+    end_report(progress, draws_again);
+    funlockfile(stdout);
 }
 
 /* Sets the log: all of it with --verbose, else the retries, unless REFOLD_LOG has set another one. */
@@ -299,20 +449,6 @@ static void handle_signals(void (*handler)(int)) {
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-}
-
-/* Calls refold_wait_execution(); SIGINT and SIGTERM cancel it. */
-static refold_execution *wait_for(const refold_client *client, const struct arguments *arguments,
-                                  struct progress *progress, refold_error **error) {
-    refold_cancel *cancel = refold_cancel_new();
-    cancel_on_signal = cancel;
-    handle_signals(on_signal);
-    refold_execution *execution = refold_wait_execution(
-        client, arguments->execution_id, arguments->timeout_ms, show_progress, progress, cancel, error);
-    handle_signals(SIG_DFL);
-    refold_cancel_free(cancel);
-    end_progress(progress);
-    return execution;
 }
 
 /* The table --------------------------------------------------------------------------------------------- */
@@ -508,18 +644,19 @@ static const char *parse_arguments(char **argv, struct arguments *arguments) {
             return "unknown option";
         else if (is_option && !parse_seconds(*++argument, &arguments->timeout_ms))
             return "--timeout takes a whole number of seconds";
-        else if (!is_option && arguments->execution_id)
-            return "more than one execution id";
         else if (!is_option)
-            arguments->execution_id = *argument;
+            arguments->execution_ids[arguments->count++] = *argument;
     }
-    return arguments->execution_id || arguments->help ? NULL : "missing execution id";
+    return arguments->count > 0 || arguments->help ? NULL : "missing execution id";
 }
 
-/* Prints and frees `error`, and returns the exit status for it. */
-static int report(refold_error *error) {
-    int status = refold_error_code(error) == REFOLD_ERROR_CANCELLED ? EXIT_CANCELLED : EXIT_ERROR;
+/* Prints an error. If there are several runs, `id` is that of the one that failed. */
+static void report(const char *id, const refold_error *error) {
     fputs("watch_execution: ", stderr);
+    if (id) {
+        write_text(stderr, id, OUTPUT_COLUMNS);
+        fputs(": ", stderr);
+    }
     write_text(stderr, refold_error_message(error), OUTPUT_COLUMNS);
     if (refold_error_request_id(error)) {
         fputs("; request id ", stderr);
@@ -533,53 +670,184 @@ static int report(refold_error *error) {
         write_times(stderr, times_us, refold_error_attempts(error));
     }
     fputc('\n', stderr);
-    refold_error_free(error);
-    return status;
+}
+
+/* Returns the exit status for a run that has ended. */
+static int exit_status(const refold_execution *execution, const refold_error *error) {
+    if (execution)
+        return refold_state_is_failure(refold_execution_state(execution)) ? EXIT_NOT_COMPLETED
+                                                                          : EXIT_COMPLETED;
+    return refold_error_code(error) == REFOLD_ERROR_CANCELLED ? EXIT_CANCELLED : EXIT_ERROR;
+}
+
+static int worse_status(int a, int b) {
+    static const int from_worst[] = {EXIT_CANCELLED, EXIT_ERROR, EXIT_NOT_COMPLETED, EXIT_COMPLETED};
+    const int *worst = from_worst;
+    while (*worst != a && *worst != b)
+        worst++;
+    return *worst;
+}
+
+/* Shows one of several runs that has ended. An error that is not the end of all of them is reported. */
+static void show_end(struct progress *progress, const struct run *run, const refold_execution *execution,
+                     const refold_error *error) {
+    if (error && refold_error_code(error) != REFOLD_ERROR_CANCELLED) {
+        bool draws_again = begin_report(progress);
+        report(run->id, error);
+        end_report(progress, draws_again);
+    }
+    if (!progress->redraws)
+        write_end(progress, run, execution, error);
+    else if (error)
+        show_run(progress, run);
+}
+
+/* Shows the only run, which has ended, with all its nodes. */
+static void show_details(const refold_execution *execution, const refold_error *error) {
+    if (execution) {
+        write_table(execution);
+        write_failures(execution);
+        write_summary(execution);
+    } else {
+        report(NULL, error);
+    }
+}
+
+static void end_run(struct progress *progress, struct run *run, const refold_execution *execution,
+                    const refold_error *error) {
+    progress->status = worse_status(progress->status, exit_status(execution, error));
+    run->has_ended = true;
+    progress->ended++;
+    if (execution)
+        show_progress(progress, run, execution);
+    else
+        snprintf(run->line, sizeof run->line, "%s", refold_code_name(refold_error_code(error)));
+    if (output_error != 0) /* main() reports it */
+        return;
+    if (progress->count > 1) {
+        show_end(progress, run, execution, error);
+    } else {
+        end_progress(progress);
+        show_details(execution, error);
+    }
+}
+
+static void handle_event(struct progress *progress, const refold_event *event) {
+    struct run *run = refold_event_user_data(event);
+    const refold_execution *execution = refold_event_execution(event);
+    if (refold_event_typeof(event) == REFOLD_EVENT_DONE)
+        end_run(progress, run, execution, refold_event_error(event));
+    else if (execution)
+        show_progress(progress, run, execution);
+    flush_output();
+}
+
+/* Submits a wait for each run. */
+static void submit_all(refold_queue *queue, const refold_client *client, uint64_t timeout_ms,
+                       struct progress *progress, refold_cancel *cancel) {
+    for (struct run *run = progress->runs; run < progress->runs + progress->count; run++) {
+        refold_error *error = NULL;
+        if (refold_queue_wait_execution(queue, client, run->id, timeout_ms, cancel, run, &error))
+            continue;
+        flockfile(stdout);
+        end_run(progress, run, NULL, error);
+        funlockfile(stdout);
+        refold_error_free(error);
+    }
+}
+
+/* Waits for all runs; SIGINT and SIGTERM cancel that. */
+static void wait_for_all(refold_queue *queue, const refold_client *client, uint64_t timeout_ms,
+                         struct progress *progress) {
+    refold_cancel *cancel = refold_cancel_new();
+    cancel_on_signal = cancel;
+    handle_signals(on_signal);
+    submit_all(queue, client, timeout_ms, progress, cancel);
+    refold_event *event;
+    while ((event = refold_queue_next(queue, -1))) {
+        flockfile(stdout);
+        handle_event(progress, event);
+        if (output_error != 0) /* without a reader, there is nothing to wait for */
+            refold_cancel_trigger(cancel);
+        funlockfile(stdout);
+        refold_event_free(event);
+    }
+    handle_signals(SIG_DFL);
+    refold_cancel_free(cancel);
+}
+
+/* Returns the runs that are to be watched, or NULL if memory is insufficient. */
+static struct run *new_runs(const struct arguments *arguments) {
+    struct run *runs = calloc(arguments->count, sizeof *runs);
+    for (size_t i = 0; runs && i < arguments->count; i++)
+        runs[i].id = arguments->execution_ids[i];
+    return runs;
+}
+
+/* Draws the lines of several runs, or writes the titles of their table. */
+static void begin_progress(struct progress *progress) {
+    if (progress->count == 1)
+        return;
+    int widest = (int)strlen("EXECUTION");
+    for (size_t i = 0; i < progress->count; i++) {
+        strcpy(progress->runs[i].line, "-");
+        widest = larger(widest, text_columns(progress->runs[i].id, LINE_BYTES));
+    }
+    int limit = progress->redraws ? larger(8, progress_columns() / 3) : LINE_BYTES;
+    progress->id_columns = widest < limit ? widest : limit;
+    if (progress->redraws)
+        draw(progress);
+    else
+        write_titles(progress);
+    flush_output();
 }
 
 static int watch(const struct arguments *arguments) {
-    struct progress progress = {.is_verbose = arguments->verbose};
+    struct progress progress = {
+        .runs = new_runs(arguments), .count = arguments->count, .is_verbose = arguments->verbose};
     const char *terminal = getenv("TERM");
     progress.redraws = isatty(STDOUT_FILENO) && terminal && strcmp(terminal, "dumb") != 0;
     refold_error *error = NULL;
+    refold_queue *queue = NULL;
     refold_options *options = refold_options_new_from_env();
     set_log(options, &progress);
     refold_client *client = refold_client_new(options, &error);
     refold_options_free(options);
-    if (!client)
-        return report(error);
-    refold_execution *execution = wait_for(client, arguments, &progress, &error);
-    refold_client_free(client);
-    if (output_error != 0) { /* main() reports it */
-        refold_execution_free(execution);
-        refold_error_free(error);
-        return EXIT_ERROR;
+    if (client)
+        queue = refold_queue_new(0, &error);
+    if (!queue) {
+        report(NULL, error);
+        progress.status = EXIT_ERROR;
+    } else if (!progress.runs) {
+        fputs("watch_execution: out of memory\n", stderr);
+        progress.status = EXIT_ERROR;
+    } else {
+        begin_progress(&progress);
+        wait_for_all(queue, client, arguments->timeout_ms, &progress);
+        if (progress.count > 1)
+            end_progress(&progress);
     }
-    if (!execution)
-        return report(error);
-    write_table(execution);
-    write_failures(execution);
-    write_summary(execution);
-    bool has_failed = refold_state_is_failure(refold_execution_state(execution));
-    refold_execution_free(execution);
-    return has_failed ? EXIT_NOT_COMPLETED : EXIT_COMPLETED;
+    refold_queue_free(queue);
+    refold_client_free(client);
+    refold_error_free(error);
+    free(progress.runs);
+    return progress.status;
 }
 
 int main(int argc, char **argv) {
-    (void)argc;
     setlocale(LC_CTYPE, "");
     setvbuf(stderr, NULL, _IOLBF, BUFSIZ); /* writes each line of the log at once */
-    struct arguments arguments = {0};
-    const char *problem = parse_arguments(argv, &arguments);
+    struct arguments arguments = {.execution_ids = calloc((size_t)argc + 1, sizeof(char *))};
+    const char *problem = arguments.execution_ids ? parse_arguments(argv, &arguments) : "out of memory";
+    int status = EXIT_COMPLETED;
     if (problem) {
         fprintf(stderr, "watch_execution: %s; see --help\n", problem);
-        return EXIT_ERROR;
-    }
-    int status = EXIT_COMPLETED;
-    if (arguments.help)
+        status = EXIT_ERROR;
+    } else if (arguments.help)
         fputs(help, stdout);
     else
         status = watch(&arguments);
+    free(arguments.execution_ids);
     if (!flush_output()) {
         fprintf(stderr, "watch_execution: cannot write output: %s\n", strerror(output_error));
         return EXIT_ERROR;

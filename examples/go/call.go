@@ -1,204 +1,235 @@
 package refold
 
 /*
-#include <stdint.h>
-#include <stdlib.h>
 #include <refold.h>
 
-extern bool refoldOnProgress(refold_execution *snapshot, uintptr_t handle);
-
-static bool on_progress(const refold_execution *snapshot, void *handle) {
-    return refoldOnProgress((refold_execution *)snapshot, (uintptr_t)handle);
-}
-
-// The handle is an integer, because Go must not mistake it for one of its pointers; 0 means no callback.
-static refold_execution *wait_execution(const refold_client *client, const char *id, uint64_t timeout_ms,
-                                        uintptr_t handle, refold_cancel *cancel, refold_error **failure) {
-    return refold_wait_execution(client, id, timeout_ms, handle ? on_progress : NULL, (void *)handle, cancel,
-                                 failure);
+// Frees an event and a token, each of which may be NULL.
+static void release(refold_event *event, refold_cancel *cancel) {
+    refold_event_free(event);
+    refold_cancel_free(cancel);
 }
 */
 import "C"
 
 import (
 	"context"
-	"errors"
 	"runtime"
-	"runtime/cgo"
+	"strings"
 	"time"
 )
 
 // deadlineGrace is how much later than the deadline of a context a wait may report the failure of its last poll.
 const deadlineGrace = 200 * time.Millisecond
 
+// turns limits the goroutines that call into C at the same time. Each of them occupies a thread if the runtime finds it
+// there, so hundreds would start hundreds of threads.
+var turns = make(chan struct{}, runtime.GOMAXPROCS(0))
+
+// inTurn calls a function that calls into C.
+func inTurn(enter func()) {
+	turns <- struct{}{}
+	defer func() { <-turns }()
+	enter()
+}
+
 // GetExecution fetches one execution. A run that failed on the server is a result, not an error: check Execution.State.
 //
 // The id has 1 to 256 characters of A-Z a-z 0-9 - _ . ~ : and is neither "." nor ".."; anything else is
-// ErrInvalidArgument, and nothing is sent. The call blocks for at most the timeout of the client, retries included.
+// ErrInvalidArgument, and nothing is sent. The call is limited by the timeout of the client, retries included, which
+// begins when the call has its turn: see WithMaxConcurrent.
 //
 // The error is ctx.Err() if the context ended the call, ErrClosed if the client is closed, and an *Error otherwise.
 func (client *Client) GetExecution(ctx context.Context, id string) (*Execution, error) {
-	return client.call(ctx, id, time.Time{}, nil, func(call *call, failure **C.refold_error) *C.refold_execution {
-		return C.refold_get_execution(call.client, call.id, call.cancel, failure)
-	})
+	call := &call{
+		id:            id,
+		isCancellable: ctx.Done() != nil,
+	}
+	return client.call(ctx, call, nil)
 }
 
 // WaitExecution polls an execution until its state is final and returns the last snapshot. Only the context limits the
 // wait: without a deadline it may never end. Each poll is one call with its own timeout and retries. Up to five
-// consecutive polls may fail with a retryable error.
+// consecutive polls may fail with a retryable error. Between two polls a wait occupies neither a thread nor a connection.
 //
 // progress may be nil. Otherwise it is called with each snapshot, the last one included, on the caller's goroutine, and
-// may use the client. If it returns an error, the wait ends and returns that error; if it panics, so does
-// WaitExecution. The execution returned is the last one passed to progress. Other errors are those of GetExecution.
+// may use the client. Polling goes on meanwhile: if several snapshots arrive, only the latest of them follows. If it
+// returns an error, the wait ends and returns that error; if it panics, so does WaitExecution. The execution returned is
+// the last one passed to progress. Other errors are those of GetExecution.
 //
 // If the deadline of the context ends a wait whose last poll failed, the error is an *Error with that failure as its
 // Cause. errors.Is reports it as ErrTimeout, as context.DeadlineExceeded, and as the code of the failure.
 func (client *Client) WaitExecution(
 	ctx context.Context, id string, progress func(*Execution) error,
 ) (*Execution, error) {
-	deadline, _ := ctx.Deadline()
-	return client.call(ctx, id, deadline, progress, func(call *call, failure **C.refold_error) *C.refold_execution {
-		var handle cgo.Handle
-		if progress != nil {
-			handle = cgo.NewHandle(call)
-			defer handle.Delete()
-		}
-		timeout := millisecondsUntil(deadline)
-		return C.wait_execution(call.client, call.id, timeout, C.uintptr_t(handle), call.cancel, failure)
-	})
+	call := &call{
+		id:            id,
+		isWait:        true,
+		isCancellable: ctx.Done() != nil || progress != nil,
+	}
+	call.deadline, _ = ctx.Deadline()
+	if progress != nil {
+		call.progress = make(chan event, 1)
+	}
+	return client.call(ctx, call, progress)
 }
 
-// call is one call into C. It runs on its own goroutine, while the caller's goroutine watches the context and calls
-// progress.
+// call is one call. The goroutine of the queue sends its events, and that of the caller receives them.
 type call struct {
-	client    *C.refold_client
-	id        *C.char
-	cancel    *C.refold_cancel
-	isLogged  bool            // false if the function of WithLog makes it
-	deadline  time.Time       // at which C ends a wait by itself; zero if it does not
-	snapshots chan *Execution // to be passed to progress
-	decisions chan bool       // whether the wait continues, one for each snapshot
-	abandoned chan struct{}   // closed when the caller's goroutine no longer receives snapshots
-	returned  chan struct{}   // closed when C has returned
-
-	// The outcome. Read by the caller's goroutine once returned is closed.
-	execution *Execution
-	err       error
+	id            string
+	isWait        bool
+	deadline      time.Time // at which C ends a wait by itself; zero if it does not
+	isCancellable bool
+	cancel        *C.refold_cancel // nil unless the call can be cancelled
+	progress      chan event       // the latest snapshot; nil if it is not wanted
+	done          chan event       // the last event
 }
 
 func (client *Client) call(
-	ctx context.Context, id string, deadline time.Time, progress func(*Execution) error,
-	enter func(*call, **C.refold_error) *C.refold_execution,
-) (execution *Execution, err error) {
+	ctx context.Context, call *call, progress func(*Execution) error,
+) (*Execution, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	err = withText("execution_id", id, func(id *C.char) error {
-		return client.use(func(client *C.refold_client) error {
-			call := newCall(client, id, deadline)
-			defer call.free()
-			go call.run(enter)
-			execution, err = call.await(ctx, progress)
-			return err
-		})
-	})
-	return execution, err
+	if strings.IndexByte(call.id, 0) >= 0 {
+		return nil, invalidArgument("execution_id contains a NUL byte")
+	}
+	call.done = make(chan event, 1)
+	if err := client.submit(call); err != nil {
+		return nil, err
+	}
+	return call.await(ctx, progress)
 }
 
-func newCall(client *C.refold_client, id *C.char, deadline time.Time) *call {
-	return &call{
-		client:    client,
-		id:        id,
-		cancel:    C.refold_cancel_new(),
-		isLogged:  !isLogging(),
-		deadline:  deadline,
-		snapshots: make(chan *Execution),
-		decisions: make(chan bool),
-		abandoned: make(chan struct{}),
-		returned:  make(chan struct{}),
+// replaceProgress sends a snapshot, in place of one that has not been received yet. It returns the event that is
+// superfluous: the one replaced, or the new one if no snapshots are wanted.
+func (call *call) replaceProgress(event event) *C.refold_event {
+	if call.progress == nil {
+		return event.pointer
 	}
+	var replaced *C.refold_event
+	select {
+	case old := <-call.progress:
+		replaced = old.pointer
+	default:
+	}
+	call.progress <- event // no other goroutine sends
+	return replaced
 }
 
-// free cancels the call if it is still running, which it is after a panic in progress. It waits for C to return,
-// because C uses the client, the id and the token until then.
-func (call *call) free() {
-	close(call.abandoned)
-	C.refold_cancel_trigger(call.cancel)
-	<-call.returned
-	C.refold_cancel_free(call.cancel)
-}
-
-// run calls into C. It runs on the goroutine of the call.
-func (call *call) run(enter func(*call, **C.refold_error) *C.refold_execution) {
-	defer close(call.returned)
-	hasReturned := false
-	defer func() {
-		if !hasReturned {
-			call.err = newError(ErrInternal, "the function of WithLog called runtime.Goexit")
-			runtime.LockOSThread() // ends the thread with this goroutine, because C has been left without its knowledge
-		}
-	}()
-	var failure *C.refold_error
-	var execution *C.refold_execution
-	if call.isLogged {
-		execution = enter(call, &failure)
-	} else {
-		withoutLog(func() { execution = enter(call, &failure) })
-	}
-	hasReturned = true
-	if execution == nil {
-		call.err = takeError(failure)
-		return
-	}
-	defer C.refold_execution_free(execution)
-	if call.execution == nil { // otherwise it is the snapshot that was reported last
-		call.execution = newExecution(execution)
-	}
-}
-
-// await waits for the call to return, calls progress meanwhile, and cancels the call when the context is done. It runs
-// on the caller's goroutine.
+// await receives the events of the call, calls progress, and cancels the call when the context is done.
 func (call *call) await(ctx context.Context, progress func(*Execution) error) (*Execution, error) {
-	done := ctx.Done()
+	last := event{}
+	defer func() { call.end(last) }()
+	done, snapshots := ctx.Done(), call.progress
 	var grace <-chan time.Time
 	var stopped error
-	for {
+	report := func(execution *Execution) {
+		if stopped = progress(execution); stopped != nil {
+			snapshots = nil
+			call.trigger()
+		}
+	}
+	for last.pointer == nil {
 		select {
 		case <-done:
 			done = nil
 			if !call.deadline.IsZero() && ctx.Err() == context.DeadlineExceeded {
 				grace = time.After(deadlineGrace)
 			} else {
-				C.refold_cancel_trigger(call.cancel)
+				snapshots = nil
+				call.trigger()
 			}
 		case <-grace:
-			C.refold_cancel_trigger(call.cancel)
-		case snapshot := <-call.snapshots:
-			stopped = progress(snapshot)
-			call.decisions <- stopped == nil
-		case <-call.returned:
-			return call.outcome(ctx, stopped)
+			call.trigger()
+		case event := <-snapshots:
+			if execution := takeSnapshot(event); execution != nil {
+				report(execution)
+			}
+		case last = <-call.done:
 		}
 	}
+	select {
+	case event := <-snapshots: // precedes the last event
+		if execution := takeSnapshot(event); execution != nil {
+			report(execution)
+		}
+	default:
+	}
+	if stopped != nil {
+		return nil, stopped
+	}
+	execution, err := readResult(last)
+	if execution == nil {
+		return nil, call.explain(ctx, err)
+	}
+	if progress != nil {
+		report(execution)
+	}
+	if stopped != nil {
+		return nil, stopped
+	}
+	return execution, nil
 }
 
-func (call *call) outcome(ctx context.Context, stopped error) (*Execution, error) {
-	if failure := new(Error); errors.As(call.err, &failure) && call.isOver(failure) && stopped == nil {
-		if failure.Cause == nil {
-			return nil, context.DeadlineExceeded
-		}
-		failure.endedByContext = true
-		return nil, failure
+func (call *call) trigger() {
+	inTurn(func() { C.refold_cancel_trigger(call.cancel) })
+}
+
+// end frees what the call holds. If the call is still running, which it is after a panic in progress, it is cancelled.
+func (call *call) end(last event) {
+	if last.pointer == nil {
+		call.trigger()
+		last = <-call.done
 	}
-	switch {
-	case stopped != nil:
-		return nil, stopped
-	case errors.Is(call.err, errCancelled) && ctx.Err() != nil:
-		return nil, ctx.Err()
-	case call.err != nil:
-		return nil, call.err
+	var snapshot *C.refold_event
+	select {
+	case event := <-call.progress:
+		snapshot = event.pointer
 	default:
-		return call.execution, nil
+	}
+	inTurn(func() {
+		C.release(last.pointer, call.cancel)
+		if snapshot != nil {
+			C.refold_event_free(snapshot)
+		}
+	})
+}
+
+// takeSnapshot copies the snapshot of an event and frees the event. It returns nil if there was no memory for the snapshot.
+func takeSnapshot(event event) (execution *Execution) {
+	inTurn(func() {
+		if event.execution != nil {
+			execution = newExecution(event.execution)
+		}
+		C.refold_event_free(event.pointer)
+	})
+	return execution
+}
+
+// readResult copies the execution or the error of the last event.
+func readResult(event event) (execution *Execution, err *Error) {
+	inTurn(func() {
+		if event.execution != nil {
+			execution = newExecution(event.execution)
+		} else {
+			err = readError(event.failure)
+		}
+	})
+	return execution, err
+}
+
+// explain returns the error of a call that failed.
+func (call *call) explain(ctx context.Context, failure *Error) error {
+	switch {
+	case call.isOver(failure) && failure.Cause == nil:
+		return context.DeadlineExceeded
+	case call.isOver(failure):
+		failure.endedByContext = true
+		return failure
+	case failure.Code == errCancelled && ctx.Err() != nil:
+		return ctx.Err()
+	default:
+		return failure
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"runtime/cgo"
 	"sync"
 )
 
@@ -15,13 +14,12 @@ import (
 var ErrClosed = fmt.Errorf("refold: client: %w", os.ErrClosed)
 
 // Client holds validated settings and a pool of connections. It is safe for concurrent use, and a program should share
-// one: N concurrent calls need at most N connections.
+// one. WithMaxConcurrent limits the calls in flight, and N of them need at most N connections.
 type Client struct {
-	mutex   sync.Mutex
-	pointer *C.refold_client
-	log     cgo.Handle // of the function of WithLog, which C calls during calls; 0 without one
-	calls   int        // in progress; each uses pointer
-	closed  bool
+	mutex  sync.Mutex
+	queue  *queue
+	quiet  *queue // makes the calls of the function of WithLog, without a log; nil without such a function
+	closed bool
 }
 
 // NewClient validates the options and returns a client. Nothing is sent. Exactly one of WithAPIKey and WithSessionToken
@@ -43,18 +41,23 @@ func NewClientFromEnv(options ...Option) (*Client, error) {
 
 func newClient(defaults *C.refold_options, options []Option) (*Client, error) {
 	defer C.refold_options_free(defaults)
-	settings := settings{options: defaults}
+	settings := settings{options: defaults, maxConcurrent: defaultMaxConcurrent}
 	for _, set := range options {
 		if err := set(&settings); err != nil {
 			return nil, err
 		}
 	}
-	client := &Client{log: settings.applyLog()}
-	var failure *C.refold_error
-	client.pointer = C.refold_client_new(defaults, &failure)
-	if client.pointer == nil {
-		client.free()
-		return nil, takeError(failure)
+	client := new(Client)
+	var err error
+	if client.queue, err = newQueue(&settings, settings.applyLog()); err != nil {
+		return nil, err
+	}
+	if client.queue.log != 0 {
+		settings.removeLog()
+		if client.quiet, err = newQueue(&settings, 0); err != nil {
+			client.Close()
+			return nil, err
+		}
 	}
 	runtime.SetFinalizer(client, (*Client).Close)
 	return client, nil
@@ -65,16 +68,17 @@ func newClient(defaults *C.refold_options, options []Option) (*Client, error) {
 // client authenticates with an API key; the client then keeps its token.
 func (client *Client) SetSessionToken(token string) error {
 	return withText("session_token", token, func(token *C.char) error {
-		return client.use(func(pointer *C.refold_client) error {
-			switch code := Code(C.refold_client_set_session_token(pointer, token)); code {
-			case C.REFOLD_OK:
-				return nil
-			case ErrInvalidArgument:
-				return invalidArgument("the session token is invalid, or the client authenticates with an API key")
-			default:
-				return newError(code, "the session token could not be set; create a new client")
+		client.mutex.Lock()
+		defer client.mutex.Unlock()
+		if client.closed {
+			return ErrClosed
+		}
+		for _, queue := range client.queues() {
+			if err := queue.setSessionToken(token); err != nil {
+				return err
 			}
-		})
+		}
+		return nil
 	})
 }
 
@@ -84,48 +88,33 @@ func (client *Client) Close() error {
 	runtime.SetFinalizer(client, nil)
 	client.mutex.Lock()
 	defer client.mutex.Unlock()
-	client.closed = true
-	client.freeUnused()
+	if !client.closed {
+		client.closed = true
+		for _, queue := range client.queues() {
+			queue.close()
+		}
+	}
 	return nil
 }
 
-// use calls a function with the pointer, which is not freed meanwhile. The deferred call to end also keeps the client
-// reachable, so that its finalizer does not run during the call.
-func (client *Client) use(call func(*C.refold_client) error) error {
-	if !client.begin() {
+// submit starts a call. Only one goroutine at a time does so, and those that wait for their turn occupy no thread.
+func (client *Client) submit(call *call) error {
+	isQuiet := client.quiet != nil && isLogging()
+	client.mutex.Lock()
+	defer client.mutex.Unlock()
+	switch {
+	case client.closed:
 		return ErrClosed
-	}
-	defer client.end()
-	return call(client.pointer)
-}
-
-func (client *Client) begin() bool {
-	client.mutex.Lock()
-	defer client.mutex.Unlock()
-	if !client.closed {
-		client.calls++
-	}
-	return !client.closed
-}
-
-func (client *Client) end() {
-	client.mutex.Lock()
-	defer client.mutex.Unlock()
-	client.calls--
-	client.freeUnused()
-}
-
-func (client *Client) freeUnused() {
-	if client.closed && client.calls == 0 {
-		client.free()
+	case isQuiet:
+		return client.quiet.submit(call)
+	default:
+		return client.queue.submit(call)
 	}
 }
 
-func (client *Client) free() {
-	C.refold_client_free(client.pointer)
-	client.pointer = nil
-	if client.log != 0 {
-		client.log.Delete()
-		client.log = 0
+func (client *Client) queues() []*queue {
+	if client.quiet != nil {
+		return []*queue{client.queue, client.quiet}
 	}
+	return []*queue{client.queue}
 }

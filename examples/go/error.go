@@ -126,10 +126,15 @@ func newError(code Code, message string) *Error {
 
 // takeError copies a C error and frees it.
 func takeError(failure *C.refold_error) *Error {
+	defer C.refold_error_free(failure)
+	return readError(failure)
+}
+
+// readError copies a C error and its cause.
+func readError(failure *C.refold_error) *Error {
 	if failure == nil {
 		return newError(ErrInternal, "the library failed without reporting an error")
 	}
-	defer C.refold_error_free(failure)
 	err := copyError(failure)
 	if cause := C.refold_error_cause(failure); cause != nil {
 		err.Cause = copyError(cause)

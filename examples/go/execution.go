@@ -3,6 +3,42 @@ package refold
 /*
 #include <refold.h>
 
+enum { TIMINGS = REFOLD_TIMING_TRANSFER + 1 };
+
+// An execution as a whole, read in one call, because every call from Go into C is expensive.
+struct summary {
+    const char *id, *name, *org_id, *environment, *status, *config_id, *linked_account_id, *created_at, *updated_at;
+    const char *request_id, *json;
+    size_t json_length, node_count;
+    double completion_percentage;
+    int64_t timings[TIMINGS];
+    uint32_t attempts;
+    refold_state state;
+};
+
+static struct summary summarise(const refold_execution *execution) {
+    struct summary summary = {
+        .id = refold_execution_id(execution),
+        .name = refold_execution_name(execution),
+        .org_id = refold_execution_org_id(execution),
+        .environment = refold_execution_environment(execution),
+        .status = refold_execution_status(execution),
+        .config_id = refold_execution_config_id(execution),
+        .linked_account_id = refold_execution_linked_account_id(execution),
+        .created_at = refold_execution_created_at(execution),
+        .updated_at = refold_execution_updated_at(execution),
+        .request_id = refold_execution_request_id(execution),
+        .node_count = refold_execution_node_count(execution),
+        .completion_percentage = refold_execution_completion_percentage(execution),
+        .attempts = refold_execution_attempts(execution),
+        .state = refold_execution_state(execution),
+    };
+    summary.json = refold_json_raw(refold_execution_json(execution), &summary.json_length);
+    for (int timing = 0; timing < TIMINGS; timing++)
+        summary.timings[timing] = refold_execution_timing_us(execution, timing);
+    return summary;
+}
+
 struct view {
     const char *id, *name, *type, *status, *latest_output, *input_data, *json;
     size_t latest_output_length, input_data_length, json_length;
@@ -11,7 +47,7 @@ struct view {
     bool is_batch;
 };
 
-// Reads a whole node in one call, because every call from Go into C is expensive.
+// Reads a whole node in one call.
 static struct view view_node(const refold_execution *execution, size_t index) {
     const refold_node *node = refold_execution_node(execution, index);
     struct view view = {
@@ -147,26 +183,25 @@ func ParseExecution(text []byte) (*Execution, error) {
 
 // newExecution copies a snapshot into Go memory.
 func newExecution(snapshot *C.refold_execution) *Execution {
-	document := newDocument(C.refold_execution_json(snapshot))
+	summary := C.summarise(snapshot)
+	document := newDocument(summary.json, summary.json_length)
 	execution := &Execution{
-		ID:                   C.GoString(C.refold_execution_id(snapshot)),
-		Name:                 C.GoString(C.refold_execution_name(snapshot)),
-		OrgID:                C.GoString(C.refold_execution_org_id(snapshot)),
-		Environment:          C.GoString(C.refold_execution_environment(snapshot)),
-		Status:               C.GoString(C.refold_execution_status(snapshot)),
-		State:                State(C.refold_execution_state(snapshot)),
-		ConfigID:             C.GoString(C.refold_execution_config_id(snapshot)),
-		LinkedAccountID:      C.GoString(C.refold_execution_linked_account_id(snapshot)),
-		CreatedAt:            C.GoString(C.refold_execution_created_at(snapshot)),
-		UpdatedAt:            C.GoString(C.refold_execution_updated_at(snapshot)),
-		CompletionPercentage: float64(C.refold_execution_completion_percentage(snapshot)),
-		Nodes:                make([]Node, C.refold_execution_node_count(snapshot)),
+		ID:                   C.GoString(summary.id),
+		Name:                 C.GoString(summary.name),
+		OrgID:                C.GoString(summary.org_id),
+		Environment:          C.GoString(summary.environment),
+		Status:               C.GoString(summary.status),
+		State:                State(summary.state),
+		ConfigID:             C.GoString(summary.config_id),
+		LinkedAccountID:      C.GoString(summary.linked_account_id),
+		CreatedAt:            C.GoString(summary.created_at),
+		UpdatedAt:            C.GoString(summary.updated_at),
+		CompletionPercentage: float64(summary.completion_percentage),
+		Nodes:                make([]Node, summary.node_count),
 		JSON:                 document.text,
-		Attempts:             int(C.refold_execution_attempts(snapshot)),
-		RequestID:            C.GoString(C.refold_execution_request_id(snapshot)),
-		Timings: newTimings(func(timing C.refold_timing) C.int64_t {
-			return C.refold_execution_timing_us(snapshot, timing)
-		}),
+		Attempts:             int(summary.attempts),
+		RequestID:            C.GoString(summary.request_id),
+		Timings:              newTimings(func(timing C.refold_timing) C.int64_t { return summary.timings[timing] }),
 	}
 	for index := range execution.Nodes {
 		execution.Nodes[index] = newNode(C.view_node(snapshot, C.size_t(index)), document)
@@ -198,9 +233,7 @@ type document struct {
 	start uintptr
 }
 
-func newDocument(whole *C.refold_json) document {
-	var length C.size_t
-	start := C.refold_json_raw(whole, &length)
+func newDocument(start *C.char, length C.size_t) document {
 	return document{copyBytes(start, length), uintptr(unsafe.Pointer(start))}
 }
 

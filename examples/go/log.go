@@ -6,20 +6,14 @@ package refold
 
 extern void refoldOnLog(refold_log_level level, char *message, uintptr_t handle);
 
-// Whether this thread is in the function of WithLog, or makes a call for it.
+// Whether this thread is in the function of WithLog.
 static __thread bool is_logging;
 
 static bool get_is_logging(void) {
     return is_logging;
 }
 
-static void set_is_logging(bool value) {
-    is_logging = value;
-}
-
 static void on_log(refold_log_level level, const char *message, void *handle) {
-    if (is_logging)
-        return;
     is_logging = true;
     refoldOnLog(level, (char *)message, (uintptr_t)handle);
     is_logging = false;
@@ -32,10 +26,7 @@ static void set_log(refold_options *options, refold_log_level level, uintptr_t h
 */
 import "C"
 
-import (
-	"runtime"
-	"runtime/cgo"
-)
+import "runtime/cgo"
 
 // LogLevel is the severity of a line of the log. The numbers are those of log/slog: slog.Level(level) converts a level.
 type LogLevel int
@@ -70,9 +61,10 @@ func (level LogLevel) String() string {
 // for a terminal, so Printable would not change it.
 //
 // Calls wait for the function. Those that run at the same time call it concurrently, each from a goroutine of its own. It
-// may use the client; calls that it makes are not logged. If it panics, the panic is dropped, and the call continues. It
-// must not call runtime.Goexit, as the method FailNow of a test does. A client whose function refers to the client is not
-// garbage-collected before it is closed.
+// may use the client; calls that it makes are not logged, and use connections of their own. If it panics, the panic is
+// dropped, and the call continues. If it calls runtime.Goexit, as the method FailNow of a test does, the program ends. C
+// functions that it calls have 100 KiB of stack. A client whose function refers to the client is not garbage-collected
+// before it is closed.
 //
 // With log/slog:
 //
@@ -93,12 +85,17 @@ func (settings *settings) applyLog() cgo.Handle {
 	}
 	level := cLevel(settings.logLevel)
 	if settings.log == nil || level == C.REFOLD_LOG_OFF {
-		C.set_log(settings.options, C.REFOLD_LOG_OFF, 0)
+		settings.removeLog()
 		return 0
 	}
 	handle := cgo.NewHandle(settings.log)
 	C.set_log(settings.options, level, C.uintptr_t(handle))
 	return handle
+}
+
+// removeLog leaves the next client made from the options without a log.
+func (settings *settings) removeLog() {
+	C.set_log(settings.options, C.REFOLD_LOG_OFF, 0)
 }
 
 // cLevel returns the level of C that includes the lines of a level and above.
@@ -130,13 +127,4 @@ func goLevel(level C.refold_log_level) LogLevel {
 // thread.
 func isLogging() bool {
 	return bool(C.get_is_logging())
-}
-
-// withoutLog drops the lines of calls that the function makes.
-func withoutLog(call func()) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	C.set_is_logging(true)
-	defer C.set_is_logging(false)
-	call()
 }

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
 	"regexp"
 	"runtime"
 	"runtime/cgo"
@@ -147,21 +149,30 @@ func TestPanicOfLogFunctionIsDropped(t *testing.T) {
 	}
 }
 
-// t.FailNow, for example, calls runtime.Goexit.
-func TestGoexitOfLogFunctionIsAnError(t *testing.T) {
-	client := sandboxClient(t, WithLog(LogInfo, func(LogLevel, string) { runtime.Goexit() }))
-	execution, err := client.GetExecution(background(), documented)
-	if execution != nil || !errors.Is(err, ErrInternal) {
-		t.Errorf("%v, %v", execution, err)
+// t.FailNow, for example, calls runtime.Goexit. The program must not hang, so the test runs itself as another program.
+func TestGoexitOfLogFunctionEndsTheProgram(t *testing.T) {
+	const isProgram = "REFOLD_TEST_GOEXIT"
+	if os.Getenv(isProgram) != "" {
+		client := sandboxClient(t, WithLog(LogInfo, func(LogLevel, string) { runtime.Goexit() }))
+		_, err := client.GetExecution(background(), documented)
+		t.Skip("The program has not ended: ", err)
+	}
+	ctx, cancel := context.WithTimeout(background(), patience)
+	defer cancel()
+	program := exec.CommandContext(ctx, os.Args[0], "-test.run=^"+t.Name()+"$")
+	program.Env = append(os.Environ(), isProgram+"=1")
+	output, err := program.CombinedOutput()
+	if err == nil || !strings.Contains(string(output), "panic: refold: the function of WithLog called runtime.Goexit") {
+		t.Errorf("%v\n%s", err, output)
 	}
 }
 
-// A call that was logged would make another one, without end.
+// A call that was logged would make another one, without end. All threads of the queue may be in the function.
 func TestLogFunctionMayUseTheClient(t *testing.T) {
 	book := new(logBook)
 	var client *Client
 	nested := 0
-	client = sandboxClient(t, WithLog(LogDebug, func(level LogLevel, message string) {
+	client = sandboxClient(t, WithMaxConcurrent(1), WithLog(LogDebug, func(level LogLevel, message string) {
 		book.write(level, message)
 		_, err := client.WaitExecution(background(), "completed", func(*Execution) error {
 			_, err := client.GetExecution(background(), documented)
@@ -221,10 +232,11 @@ func isDeleted(handle cgo.Handle) (deleted bool) {
 func TestLogLivesAsLongAsTheCallsOfTheClient(t *testing.T) {
 	book := new(logBook)
 	client := sandboxClient(t, WithLog(LogInfo, book.write))
-	handle := client.log
+	handle := client.queue.log
 	_, err := client.WaitExecution(background(), newRun(), func(*Execution) error {
+		call := onlyCall(client)
 		client.Close()
-		if isDeleted(handle) {
+		if isDeleted(handle) && call != nil && len(call.done) == 0 {
 			return errors.New("the handle was deleted during the call")
 		}
 		return nil
@@ -232,9 +244,7 @@ func TestLogLivesAsLongAsTheCallsOfTheClient(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	if !isDeleted(handle) {
-		t.Error("the handle was not deleted")
-	}
+	eventually(t, "the handle is deleted", func() bool { return isDeleted(handle) })
 	if !book.has(`^INFO call \d+ \+[^:]*: execution [^:]*: OK, COMPLETED`) {
 		t.Errorf("lines\n%s", book.text())
 	}
@@ -246,7 +256,7 @@ func TestLogOfUnreachableClientIsReleased(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return client.log
+		return client.queue.log
 	}()
 	eventually(t, "the handle of a collected client is deleted", func() bool { return isDeleted(handle) })
 }

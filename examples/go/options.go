@@ -19,6 +19,7 @@ type Option func(*settings) error
 
 type settings struct {
 	options        *C.refold_options
+	maxConcurrent  uint32
 	hasCredentials bool // set by an option, not by the environment
 	hasLog         bool // likewise
 	logLevel       LogLevel
@@ -82,6 +83,22 @@ func WithConnectTimeout(timeout time.Duration) Option {
 	return durationOption("connect_timeout", timeout, func(options *C.refold_options, milliseconds C.uint64_t) {
 		C.refold_options_set_connect_timeout_ms(options, milliseconds)
 	})
+}
+
+// defaultMaxConcurrent and maxMaxConcurrent are the default and the maximum of WithMaxConcurrent.
+const defaultMaxConcurrent, maxMaxConcurrent = 256, 1024
+
+// WithMaxConcurrent limits how many calls, and polls of waits, of the client are in flight at the same time. Each occupies
+// a thread of the library and a connection meanwhile; any number of others wait for their turn, in the order in which they
+// began. Default: 256; minimum: 1; maximum: 1024.
+func WithMaxConcurrent(calls uint32) Option {
+	return func(settings *settings) error {
+		if calls < 1 || calls > maxMaxConcurrent {
+			return invalidArgument("max_concurrent is not between 1 and " + strconv.Itoa(maxMaxConcurrent))
+		}
+		settings.maxConcurrent = calls
+		return nil
+	}
 }
 
 // WithMaxRetries limits how often a call is retried after a transient failure. Default: 2; 0 for no retries. The

@@ -14,8 +14,10 @@
 // values that own their memory. Only clients hold C memory: Close releases it, and so does the garbage collector once
 // a client is unreachable.
 //
-// Every call occupies one additional goroutine and one operating system thread until it returns. Cancelling its context
-// ends it within 50 milliseconds.
+// Any number of goroutines may wait for calls at the same time: they occupy no thread. With its first call, a client starts
+// one goroutine, which runs until the client is closed, and on demand threads of the library, at most one more than
+// WithMaxConcurrent, which end after ten seconds without work. Cancelling the context of a call ends it within 50
+// milliseconds.
 package refold
 
 /*

@@ -1,50 +1,35 @@
-import { setMaxListeners } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
-import * as native from './native.js';
-import { getExecution } from './calls.js';
-import { Code, RefoldError, invalidArgument, takeError } from './error.js';
-import { setLog } from './log.js';
-import { noTimings } from './timings.js';
+import { native } from './native.js';
+import { getExecution, waitExecution } from './calls.js';
+import { Code, RefoldError, invalidArgument, makeError } from './error.js';
+import { makeLog } from './log.js';
 
-const DEFAULT_POLL_INTERVAL_MS = 1000;
-/** The pause between two polls grows up to this multiple of the poll interval. */
-const MAX_PAUSE_FACTOR = 10;
-/** The maximum delay of a timer, in milliseconds. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
-/** Tolerated number of consecutive polls that fail with a retryable error. */
-const MAX_FAILED_POLLS = 5;
-/** The maximum length of a failed poll's message in the error and the log of a wait. */
-const MAX_QUOTED_FAILURE = 1000;
+const DEFAULT_MAX_CONCURRENT = 256;
+/** The limit of the library for maxConcurrent. */
+const MAX_CONCURRENT = 1024;
 
-/** The setter of each option other than credentials and the log; see the constructor of Client. */
+/** The setter of each option other than credentials, the log and maxConcurrent; see the constructor of Client. */
 const setters = {
-    baseUrl: text(native.options.setBaseUrl),
-    timeoutMs: count(native.options.setTimeoutMs),
-    connectTimeoutMs: count(native.options.setConnectTimeoutMs),
-    maxRetries: count(native.options.setMaxRetries, 2 ** 32 - 1),
-    maxResponseBytes: count(native.options.setMaxResponseBytes),
-    pollIntervalMs: count(native.options.setPollIntervalMs),
-    proxy: text(native.options.setProxy),
-    caFile: text(native.options.setCaFile),
-    caPem: text((options, pem) => native.options.setCaPem(options, pem, Buffer.byteLength(pem))),
-    userAgent: text(native.options.setUserAgent),
-    allowPlaintext: (options, allow) => native.options.setAllowPlaintext(options, Boolean(allow)),
+    baseUrl: text(native.setBaseUrl),
+    timeoutMs: count(native.setTimeoutMs),
+    connectTimeoutMs: count(native.setConnectTimeoutMs),
+    maxRetries: count(native.setMaxRetries, 2 ** 32 - 1),
+    maxResponseBytes: count(native.setMaxResponseBytes),
+    pollIntervalMs: count(native.setPollIntervalMs),
+    proxy: text(native.setProxy),
+    caFile: text(native.setCaFile),
+    caPem: text(native.setCaPem),
+    userAgent: text(native.setUserAgent),
+    allowPlaintext: (options, allow) => native.setAllowPlaintext(options, Boolean(allow)),
     headers: setHeaders,
 };
-
-/** Frees clients that were collected without being closed. */
-const registry = new FinalizationRegistry((pointer) => native.client.free(pointer));
 
 /**
  * Validated settings and a pool of connections. A program should share one client between all its calls. A client is
  * closed by close(), or by the garbage collector once it is unreachable.
  */
 export class Client {
-    #pointer;
-    #calls = 0;
-    #closed = false;
-    #pollIntervalMs;
-    #log;
+    /** The client of C, and its log; undefined once it is closed. */
+    #handle;
 
     /**
      * Validates the settings and creates a client. Nothing is sent. One way to authenticate is required; everything
@@ -72,54 +57,54 @@ export class Client {
      * @param {boolean} [options.allowPlaintext] accepts an http URL for any host, not only for loopback hosts
      * @param {Record<string, string> | Iterable<[string, string]>} [options.headers] further request headers, as an
      *     object, a Headers or a Map; values are secrets
+     * @param {number} [options.maxConcurrent] how many calls and polls are in flight at a time, 1 to 1024; others are
+     *     queued; default: 256
      * @param {(level: 'warn' | 'info' | 'debug', message: string) => any} [options.onLog] receives what calls do, line
      *     by line: on the event loop, in order, and before the promise of the call is settled, unless a signal ends it.
      *     Lines contain no secret and are safe for a terminal. Calls that it makes with the same client are logged, too.
-     *     The first exception or rejection of each client is emitted as a process warning, others are ignored. A Worker
-     *     makes the calls of a client with onLog; it keeps the process alive only while they run
+     *     The first exception or rejection of each client is emitted as a process warning, others are ignored
      * @param {'off' | 'warn' | 'info' | 'debug'} [options.logLevel] how much onLog receives: retries and failed polls
      *     (warn), the end of each call as well (info), or every phase of a call (debug); default: 'info'
      * @param {Function} [createOptions] internal: creates the C options; see fromEnv()
      * @throws {RefoldError} with Code.INVALID_ARGUMENT if a setting is invalid or unknown
      */
-    constructor(options = {}, createOptions = native.options.create) {
+    constructor(options = {}, createOptions = native.createOptions) {
+        const { onLog, logLevel, maxConcurrent = DEFAULT_MAX_CONCURRENT, ...others } = options;
+        checkCount('maxConcurrent', maxConcurrent, MAX_CONCURRENT, 1);
+        const { level, log } = makeLog(onLog, logLevel);
         const settings = createOptions();
         try {
-            this.#log = apply(settings, options);
-            const error = [null];
-            this.#pointer = native.client.create(settings, error);
-            if (this.#pointer === null) {
-                throw takeError(error[0]);
+            apply(settings, others);
+            const { client, error } = native.createClient(settings, maxConcurrent, level, log?.number);
+            if (error) {
+                throw makeError(error);
             }
+            this.#handle = { pointer: client, log };
         } finally {
-            native.options.free(settings);
+            native.free(settings); // it has secrets
         }
-        this.#pollIntervalMs = options.pollIntervalMs ?? DEFAULT_POLL_INTERVAL_MS;
-        registry.register(this, this.#pointer, this);
     }
 
     /**
      * Creates a client with defaults from the environment: REFOLD_API_KEY and REFOLD_LINKED_ACCOUNT_ID, or
-     * REFOLD_SESSION_TOKEN, REFOLD_BASE_URL, and REFOLD_LOG for a log on stderr, which has no lines about failed polls.
-     * Credentials in the options replace those of the environment; onLog, or a logLevel of 'off', replaces REFOLD_LOG.
+     * REFOLD_SESSION_TOKEN, REFOLD_BASE_URL, and REFOLD_LOG for a log on stderr. Credentials in the options replace those
+     * of the environment; onLog, or a logLevel of 'off', replaces REFOLD_LOG.
      *
      * @param {object} [options] as for the constructor
      * @returns {Client}
      * @throws {RefoldError} as the constructor
      */
     static fromEnv(options = {}) {
-        return new Client(options, native.options.createFromEnv);
+        return new Client(options, native.createOptionsFromEnv);
     }
 
     /**
      * Fetches one execution. A run that failed on the server is a result, not an error: check its state.
      *
-     * The call runs on a thread of libuv's pool and does not block the event loop. As many calls run concurrently as
-     * the pool has threads (UV_THREADPOOL_SIZE, by default 4); others are queued. timeoutMs starts when the call leaves
-     * the queue; the signal covers the time in the queue, too.
-     *
-     * process.exit() cancels all calls of the main thread. Node waits for calls of a Worker, however, and so does
-     * terminate(), for up to timeoutMs: abort them first.
+     * Any number of calls may be pending. The library makes up to maxConcurrent of them at a time, on threads of its own:
+     * none runs on libuv's pool. Others are queued. timeoutMs starts when the call leaves the queue; the signal covers
+     * the time in the queue, too. Pending calls keep the process or Worker alive; process.exit() and terminate() cancel
+     * them.
      *
      * @param {string} id 1 to 256 characters of A-Z a-z 0-9 - _ . ~ :, but neither '.' nor '..'
      * @param {object} [options]
@@ -129,7 +114,7 @@ export class Client {
     async getExecution(id, { signal } = {}) {
         signal?.throwIfAborted();
         checkText('execution_id', id);
-        return getExecution(this.#acquire(), id, this.#log, signal, () => this.#release());
+        return getExecution(this.#open(), id, signal);
     }
 
     /**
@@ -140,50 +125,23 @@ export class Client {
      * with each consecutive failed poll, up to ten times the poll interval. After a failed poll, it is never shorter than
      * its Retry-After. Up to five consecutive polls may fail with a retryable error.
      *
-     * Pauses occupy no thread. That is why this method does not call refold_wait_execution(): a few waits would block
-     * the pool for file I/O and name lookups of the whole program.
+     * Pauses occupy neither a thread nor a connection.
      *
      * @param {string} id as for getExecution()
      * @param {object} [options]
      * @param {AbortSignal} [options.signal] ends the wait immediately
-     * @param {number} [options.timeoutMs] limit for the whole wait, at most 2147483647; once it expires, the promise
-     *     rejects with Code.TIMEOUT and, as `cause`, the failure of the last poll that was completed, if it failed;
-     *     default: 0, no limit
+     * @param {number} [options.timeoutMs] limit for the whole wait; once it expires, the promise rejects with Code.TIMEOUT
+     *     and, as `cause`, the failure of the last poll that was completed, if it failed; default: 0, no limit
      * @param {(execution: Execution) => any} [options.onProgress] called with each snapshot, the last one included, and
-     *     awaited; an exception or rejection ends the wait and propagates
+     *     awaited; while it runs, a new snapshot replaces the previous one; an exception or rejection ends the wait and
+     *     propagates
      * @returns {Promise<Execution>} the last snapshot passed to onProgress; rejects as getExecution() does
      */
     async waitExecution(id, { signal, timeoutMs = 0, onProgress } = {}) {
-        checkCount('timeoutMs', timeoutMs, MAX_TIMER_MS);
-        const schedule = new PollSchedule(this.#pollIntervalMs);
-        const limited = withTimeout(signal, timeoutMs);
-        const begin = performance.now();
-        const elapsed = () => performance.now() - begin;
-        let failure;
-        try {
-            for (;;) {
-                const { execution, error } = await this.#poll(id, limited.signal);
-                failure = error;
-                if (execution) {
-                    await onProgress?.(execution);
-                    if (execution.isFinal) {
-                        return execution;
-                    }
-                }
-                const length = execution ? schedule.afterSnapshot(execution) : schedule.afterFailure(error);
-                if (error) {
-                    const isInTime = !timeoutMs || elapsed() + length < timeoutMs;
-                    const next = isInTime ? `polling again in ${Math.floor(length)} ms` : 'no time for another';
-                    const reason = `${error.kind} (${error.code}), ${quote(error)}`;
-                    this.#log?.warn(`wait for ${id} +${elapsed().toFixed(3)} ms: poll failed, ${next}: ${reason}`);
-                }
-                await pause(length, limited.signal);
-            }
-        } catch (error) {
-            throw error === expired ? waitTimeout(timeoutMs, elapsed(), failure) : error;
-        } finally {
-            limited.release();
-        }
+        signal?.throwIfAborted();
+        checkText('execution_id', id);
+        checkCount('timeoutMs', timeoutMs);
+        return waitExecution(this.#open(), id, timeoutMs, signal, onProgress);
     }
 
     /**
@@ -195,8 +153,7 @@ export class Client {
      */
     setSessionToken(token) {
         checkText('session_token', token);
-        const code = native.client.setSessionToken(this.#acquire(), token);
-        this.#release();
+        const code = native.setSessionToken(this.#open().pointer, token);
         if (code === Code.INVALID_ARGUMENT) {
             throw invalidArgument('the session token is invalid, or the client authenticates with an API key');
         }
@@ -207,143 +164,29 @@ export class Client {
 
     /** Closes the connections and wipes the secrets once pending calls have settled. Later calls are rejected. */
     close() {
-        if (!this.#closed) {
-            this.#closed = true;
-            registry.unregister(this);
-            this.#freeUnused();
+        if (this.#handle) {
+            native.closeClient(this.#handle.pointer);
+            this.#handle = undefined;
         }
     }
 
-    async #poll(id, signal) {
-        try {
-            return { execution: await this.getExecution(id, { signal }) };
-        } catch (error) {
-            if (error instanceof RefoldError && error.retryable) {
-                return { error };
-            }
-            throw error;
-        }
-    }
-
-    /** Returns the pointer and keeps it alive until #release(): C does not know of queued calls. */
-    #acquire() {
-        if (this.#closed) {
+    #open() {
+        if (!this.#handle) {
             throw invalidArgument('the client is closed');
         }
-        this.#calls += 1;
-        return this.#pointer;
-    }
-
-    #release() {
-        this.#calls -= 1;
-        this.#freeUnused();
-    }
-
-    #freeUnused() {
-        if (this.#closed && this.#calls === 0) {
-            native.client.free(this.#pointer);
-        }
+        return this.#handle;
     }
 }
 
-/** Computes the pauses between polls. */
-class PollSchedule {
-    #interval;
-    #pause;
-    #failures = 0;
-    #previousText;
-
-    constructor(interval) {
-        this.#interval = interval;
-        this.#pause = interval;
-    }
-
-    /** Returns the poll interval after a change. Grows the pause by half after each unchanged snapshot. */
-    afterSnapshot({ text }) {
-        const isUnchanged = text === this.#previousText;
-        this.#previousText = text;
-        this.#failures = 0;
-        this.#pause = isUnchanged ? this.#limit(this.#pause * 1.5) : this.#interval;
-        return this.#pause;
-    }
-
-    /** Doubles the pause with each consecutive failed poll. Throws the error after too many of them. */
-    afterFailure(error) {
-        this.#failures += 1;
-        if (this.#failures > MAX_FAILED_POLLS) {
-            throw error;
-        }
-        return Math.max(this.#limit(this.#pause * 2 ** this.#failures), error.retryAfterMs ?? 0);
-    }
-
-    #limit(pause) {
-        return Math.min(pause, this.#interval * MAX_PAUSE_FACTOR);
-    }
-}
-
-async function pause(milliseconds, signal) {
-    try {
-        await sleep(Math.min(milliseconds, MAX_TIMER_MS), undefined, { signal });
-    } catch (error) {
-        throw signal.aborted ? signal.reason : error;
-    }
-}
-
-/** The reason of a signal that aborts because the timeout of a wait has expired. */
-const expired = Symbol('expired');
-
-/** Returns a signal that aborts as the given one does, or after the timeout. It must be released. */
-function withTimeout(signal, timeoutMs) {
-    if (timeoutMs === 0) {
-        return { signal, release() {} };
-    }
-    const controller = new AbortController();
-    const timer = setTimeout(() => controller.abort(expired), timeoutMs);
-    const forward = () => controller.abort(signal.reason);
-    if (signal instanceof EventTarget) {
-        setMaxListeners(0, signal); // Node warns about more than ten listeners
-    }
-    signal?.addEventListener('abort', forward);
-    if (signal?.aborted) {
-        forward();
-    }
-    return {
-        signal: controller.signal,
-        release() {
-            clearTimeout(timer);
-            signal?.removeEventListener('abort', forward);
-        },
-    };
-}
-
-/** Returns the beginning of a failure's message. */
-function quote({ message }) {
-    return message.slice(0, MAX_QUOTED_FAILURE);
-}
-
-function waitTimeout(timeoutMs, totalMs, cause) {
-    const reason = cause ? `: ${quote(cause)}` : '';
-    return new RefoldError(
-        Code.TIMEOUT,
-        `the execution had not ended after ${timeoutMs} ms${reason}`,
-        {
-            retryable: true,
-            attempts: cause?.attempts ?? 0,
-            timings: { ...(cause?.timings ?? noTimings), totalMs },
-        },
-        cause && { cause },
-    );
-}
-
-/** Applies the options, and returns the log, if the client is to have one. */
+/** Applies all options other than the log and maxConcurrent. */
 function apply(settings, options) {
-    const { apiKey = null, linkedAccountId = null, sessionToken = null, onLog, logLevel, ...others } = options;
+    const { apiKey = null, linkedAccountId = null, sessionToken = null, ...others } = options;
     const credentials = Object.entries({ apiKey, linkedAccountId, sessionToken }).filter(([, value]) => value !== null);
     if (credentials.length > 0) {
         credentials.forEach(([name, value]) => checkText(name, value));
         // null clears the credentials of the environment.
-        native.options.setApiKey(settings, apiKey, linkedAccountId);
-        native.options.setSessionToken(settings, sessionToken);
+        native.setApiKey(settings, apiKey, linkedAccountId);
+        native.setOptionsSessionToken(settings, sessionToken);
     }
     for (const [name, value] of Object.entries(others)) {
         if (!Object.hasOwn(setters, name)) {
@@ -353,7 +196,6 @@ function apply(settings, options) {
             setters[name](settings, value, name);
         }
     }
-    return setLog(settings, onLog, logLevel);
 }
 
 function setHeaders(settings, headers) {
@@ -363,7 +205,7 @@ function setHeaders(settings, headers) {
     for (const [name, value] of Symbol.iterator in headers ? headers : Object.entries(headers)) {
         checkText('the name of a header', name);
         checkText(`header ${name}`, value);
-        native.options.setHeader(settings, name, value);
+        native.setHeader(settings, name, value);
     }
 }
 
@@ -374,16 +216,16 @@ function text(set) {
     };
 }
 
-function count(set, max = Number.MAX_SAFE_INTEGER) {
+function count(set, max) {
     return (settings, value, name) => {
         checkCount(name, value, max);
         set(settings, value);
     };
 }
 
-function checkCount(name, value, max) {
-    if (!Number.isSafeInteger(value) || value < 0 || value > max) {
-        throw invalidArgument(`${name} must be an integer from 0 to ${max}`);
+function checkCount(name, value, max = Number.MAX_SAFE_INTEGER, min = 0) {
+    if (!Number.isSafeInteger(value) || value < min || value > max) {
+        throw invalidArgument(`${name} must be an integer from ${min} to ${max}`);
     }
 }
 

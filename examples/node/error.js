@@ -1,4 +1,4 @@
-import * as native from './native.js';
+import { native } from './native.js';
 import { makeTimings, noTimings } from './timings.js';
 
 /**
@@ -83,13 +83,13 @@ export class RefoldError extends Error {
      */
     retryable = false;
     /**
-     * The number of attempts that the call started; for the timeout of a wait, those of the poll that is its cause.
+     * The number of attempts that the call started; for a wait, those of all its polls.
      * @type {number}
      */
     attempts = 0;
     /**
-     * How long the call took, in milliseconds; for a wait, its last poll. For the timeout of a wait, totalMs is the
-     * whole wait, and the other parts are those of the poll that is its cause.
+     * How long the call took, in milliseconds. For a wait, totalMs is the whole wait, and the other parts are those of
+     * its last poll.
      * @type {import('./timings.js').Timings}
      */
     timings = noTimings;
@@ -107,25 +107,8 @@ export function invalidArgument(message) {
     return new RefoldError(Code.INVALID_ARGUMENT, message);
 }
 
-/** Copies a C error into an exception and frees it. */
-export function takeError(pointer) {
-    const { error } = native;
-    try {
-        const length = [0];
-        const body = error.body(pointer, length);
-        const retryAfterMs = Number(error.retryAfterMs(pointer));
-        return new RefoldError(error.code(pointer), error.message(pointer), {
-            httpStatus: error.httpStatus(pointer),
-            httpErrorType: error.httpErrorType(pointer),
-            apiCode: error.apiCode(pointer),
-            requestId: error.requestId(pointer),
-            body: body === null ? null : native.copyBytes(body, length[0]),
-            retryAfterMs: retryAfterMs < 0 ? null : retryAfterMs,
-            retryable: error.isRetryable(pointer),
-            attempts: error.attempts(pointer),
-            timings: makeTimings((part) => error.timingUs(pointer, part)),
-        });
-    } finally {
-        error.free(pointer);
-    }
+/** Makes an exception of the fields of an error of C. */
+export function makeError({ code, message, timings, cause, ...details }) {
+    const options = cause && { cause: makeError(cause) };
+    return new RefoldError(code, message, { ...details, timings: makeTimings(timings) }, options);
 }

@@ -1,5 +1,5 @@
-import * as native from './native.js';
-import { takeError } from './error.js';
+import { native } from './native.js';
+import { Code, RefoldError, makeError } from './error.js';
 import { makeTimings } from './timings.js';
 
 /** A snapshot of one execution, created by the library. Fields that the document does not have are null. */
@@ -15,50 +15,47 @@ export class Execution {
      */
     document;
 
-    constructor(pointer) {
-        const { execution } = native;
-        this.text = native.jsonText(execution.json(pointer));
+    constructor(fields) {
+        this.text = fields.text;
         this.document = JSON.parse(this.text);
         /** The field _id, or else the id that was requested. @type {string | null} */
-        this.id = execution.id(pointer);
+        this.id = fields.id;
         /** @type {string | null} */
-        this.name = execution.name(pointer);
+        this.name = fields.name;
         /** The organisation. @type {string | null} */
-        this.orgId = execution.orgId(pointer);
+        this.orgId = fields.orgId;
         /** 'test' or 'production'. @type {string | null} */
-        this.environment = execution.environment(pointer);
+        this.environment = fields.environment;
         /** As sent by the server, such as 'RUNNING'. @type {string} */
-        this.status = execution.status(pointer);
-        const state = execution.state(pointer);
+        this.status = fields.status;
         /** The meaning of the status, such as 'RUNNING'; 'UNKNOWN' if the library does not know it. @type {string} */
-        this.state = native.state.name(state);
+        this.state = fields.state;
         /** Whether the state is final. @type {boolean} */
-        this.isFinal = native.state.isFinal(state);
+        this.isFinal = fields.isFinal;
         /** Whether the state is final and not 'COMPLETED'. @type {boolean} */
-        this.isFailure = native.state.isFailure(state);
-        const percentage = execution.completionPercentage(pointer);
+        this.isFailure = fields.isFailure;
         /** 0 to 100, or whatever number the server sends; -1 reads as absent. @type {number | null} */
-        this.completionPercentage = percentage === -1 ? null : percentage;
+        this.completionPercentage = fields.completionPercentage;
         /** The configuration of the workflow. @type {string | null} */
-        this.configId = execution.configId(pointer);
+        this.configId = fields.configId;
         /** The account that the run acts for. @type {string | null} */
-        this.linkedAccountId = execution.linkedAccountId(pointer);
+        this.linkedAccountId = fields.linkedAccountId;
         /** The start of the run: RFC 3339, in UTC. @type {string | null} */
-        this.createdAt = execution.createdAt(pointer);
+        this.createdAt = fields.createdAt;
         /** The latest change of the run: RFC 3339, in UTC. @type {string | null} */
-        this.updatedAt = execution.updatedAt(pointer);
+        this.updatedAt = fields.updatedAt;
         /**
          * How long the call, or the poll of a wait, took that fetched it; null throughout for parsed text.
          * @type {import('./timings.js').Timings}
          */
-        this.timings = makeTimings((part) => execution.timingUs(pointer, part));
+        this.timings = makeTimings(fields.timings);
         /** The number of attempts of that call; 0 for parsed text. @type {number} */
-        this.attempts = execution.attempts(pointer);
+        this.attempts = fields.attempts;
         /** Identifies the request to the vendor's support: the header x-request-id. @type {string | null} */
-        this.requestId = execution.requestId(pointer);
+        this.requestId = fields.requestId;
         const documents = Array.isArray(this.document.nodes) ? this.document.nodes : [];
         /** In the order in which the run reached them. @type {Node[]} */
-        this.nodes = documents.map((document, index) => new Node(execution.node(pointer, index), document));
+        this.nodes = documents.map((document, index) => new Node(fields.nodes[index], document));
     }
 
     /**
@@ -73,29 +70,27 @@ export class Execution {
 
 /** One node of an execution, created by the library. Fields that the document does not have are null. */
 export class Node {
-    constructor(pointer, document) {
-        const { node } = native;
+    constructor(fields, document) {
         /** Unique within the execution. @type {string | null} */
-        this.id = node.id(pointer);
+        this.id = fields.id;
         /** @type {string | null} */
-        this.name = node.name(pointer);
+        this.name = fields.name;
         /** Such as 'start'. @type {string | null} */
-        this.type = node.type(pointer);
+        this.type = fields.type;
         /** As sent by the server, such as 'Success'. @type {string | null} */
-        this.status = node.status(pointer);
-        const state = node.state(pointer);
+        this.status = fields.status;
         /** The meaning of the status, such as 'COMPLETED'. @type {string} */
-        this.state = native.state.name(state);
+        this.state = fields.state;
         /** Whether the state is final and not 'COMPLETED'. @type {boolean} */
-        this.isFailure = native.state.isFailure(state);
+        this.isFailure = fields.isFailure;
         /** @type {boolean} */
-        this.isBatch = node.isBatch(pointer);
+        this.isBatch = fields.isBatch;
         /** @type {number | null} */
-        this.attemptsMade = numberOrNull(node.attemptsMade(pointer));
+        this.attemptsMade = fields.attemptsMade;
         /** @type {number | null} */
-        this.maximumAttempts = numberOrNull(node.maximumAttempts(pointer));
+        this.maximumAttempts = fields.maximumAttempts;
         /** How long the node ran, in milliseconds. @type {number | null} */
-        this.executionTimeMs = numberOrNull(node.executionTimeMs(pointer));
+        this.executionTimeMs = fields.executionTimeMs;
         /** The latest output of the node, of any JSON type; undefined if absent. */
         this.latestOutput = document?.latest_output;
         /** The input of the node, of any JSON type; undefined if absent. */
@@ -113,25 +108,16 @@ export class Node {
  * @throws {RefoldError} with Code.INVALID_RESPONSE if the text is not an execution
  */
 export function parseExecution(text) {
-    const bytes = Buffer.from(text);
-    const error = [null];
-    // C reports a NULL pointer as another error than empty text.
-    const pointer = native.execution.parse(bytes.length > 0 ? bytes : Buffer.from(' '), bytes.length, error);
-    return takeExecution(pointer, error[0]);
+    return takeExecution(native.parse(Buffer.from(text)));
 }
 
-/** Copies and frees the result of a C call: returns the execution or throws the error. */
-export function takeExecution(pointer, error) {
-    if (pointer === null) {
-        throw takeError(error);
+/** Makes an execution of its fields, or throws the error. */
+export function takeExecution({ execution, error }) {
+    if (error) {
+        throw makeError(error);
     }
-    try {
-        return new Execution(pointer);
-    } finally {
-        native.execution.free(pointer);
+    if (!execution) {
+        throw new RefoldError(Code.RESOURCE, 'the execution is too long for a string, or memory is insufficient');
     }
-}
-
-function numberOrNull(number) {
-    return number < 0 ? null : Number(number);
+    return new Execution(execution);
 }

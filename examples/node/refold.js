@@ -6,10 +6,9 @@
  *     const client = Client.fromEnv();
  *     const execution = await client.getExecution(id);
  *
- * The package calls the C library librefold through koffi. It loads the library at the path in REFOLD_LIBRARY; or else
- * librefold.so.0 or librefold.so from its own directory or, inside the librefold source tree only, from target/release;
- * or else librefold.so.0 as found by the system's loader. Executions and errors are ordinary objects; nothing has to be
- * freed.
+ * The package calls the C library librefold. It loads the library at the path in REFOLD_LIBRARY; or else librefold.so.0
+ * or librefold.so from its own directory or, inside the librefold source tree only, from target/release; or else
+ * librefold.so.0 as found by the system's loader. Executions and errors are ordinary objects; nothing has to be freed.
  */
 export { Client } from './client.js';
 export { Code, RefoldError } from './error.js';

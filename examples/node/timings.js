@@ -15,9 +15,9 @@ const parts = ['totalMs', 'resolveMs', 'connectMs', 'tlsMs', 'firstByteMs', 'tra
  * @property {number | null} transferMs from there to the last byte of the response
  */
 
-/** Returns the timings that a function returns in microseconds by their numbers. */
-export function makeTimings(timingUs) {
-    return Object.fromEntries(parts.map((name, part) => [name, toMilliseconds(Number(timingUs(part)))]));
+/** Returns the timings of an array of microseconds; negative ones are absent. */
+export function makeTimings(microseconds) {
+    return Object.fromEntries(parts.map((name, part) => [name, toMilliseconds(microseconds[part])]));
 }
 
 function toMilliseconds(microseconds) {
@@ -25,4 +25,4 @@ function toMilliseconds(microseconds) {
 }
 
 /** @type {Timings} */
-export const noTimings = Object.freeze(makeTimings(() => -1));
+export const noTimings = Object.freeze(makeTimings(parts.map(() => -1)));

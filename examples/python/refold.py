@@ -32,41 +32,46 @@ writes them to standard error instead. refold.h explains the lines.
 Errors: a call that fails raises `Error`. Arguments that cannot be passed to the library raise ValueError or TypeError;
 so does the use of a closed object.
 
-Threads: any number of threads may share all objects. The GIL is released while a call waits. In asyncio, use
-asyncio.to_thread().
+Threads: any number of threads may share all objects. The GIL is released while a call waits.
 
-Ctrl-C and signals: calls on the main thread run on a helper thread, so that Python keeps running signal handlers. An
-exception raised by a handler, such as KeyboardInterrupt, ends the call and propagates; a handler that returns does not
-affect it. Python runs no handlers on other threads: use a `CancelToken` there. Calls on daemon threads are cancelled
-when the interpreter exits.
+asyncio: `AsyncClient` has any number of calls in progress without occupying a thread of Python.
+
+Ctrl-C and signals: Python keeps running signal handlers during calls on the main thread. An exception raised by a handler,
+such as KeyboardInterrupt, ends the call and propagates; a handler that returns does not affect it. Python runs no handlers
+on other threads: use a `CancelToken` there. Calls on daemon threads are cancelled when the interpreter exits.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import atexit
+import collections
 import contextlib
 import ctypes
 import dataclasses
 import enum
 import io
+import itertools
 import json
 import logging
 import math
 import os
 import pathlib
-import queue
 import re
+import select
 import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Callable, NamedTuple, Optional, Union, overload
 
 __all__ = [
-    "CancelToken", "Client", "Code", "Error", "Execution", "Node", "Nodes", "State", "Timings", "printable", "version"
+    "AsyncClient", "CancelToken", "Client", "Code", "Error", "Execution", "Node", "Nodes", "State", "Timings", "Watch",
+    "printable", "version",
 ]
 
 
@@ -108,6 +113,7 @@ _length_pointer = ctypes.POINTER(ctypes.c_size_t)
 _error_pointer = ctypes.POINTER(ctypes.c_void_p)
 _progress_function = ctypes.CFUNCTYPE(ctypes.c_bool, ctypes.c_void_p, ctypes.c_void_p)
 _log_function = ctypes.CFUNCTYPE(None, ctypes.c_int32, ctypes.c_char_p, ctypes.c_void_p)
+_notify_function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
 def _declare(result: Any, arguments: Sequence[Any], *names: str) -> None:
@@ -142,6 +148,24 @@ _declare(
     "wait_execution",
 )
 _declare(_pointer, [_text_pointer, ctypes.c_size_t, _error_pointer], "parse_execution")
+_declare(_pointer, [ctypes.c_uint32, _error_pointer], "queue_new")
+_declare(None, [_pointer], "queue_free", "event_free")
+_declare(
+    ctypes.c_bool,
+    [_pointer, _pointer, _text_pointer, _pointer, _pointer, _error_pointer],
+    "queue_get_execution",
+)
+_declare(
+    ctypes.c_bool,
+    [_pointer, _pointer, _text_pointer, ctypes.c_uint64, _pointer, _pointer, _error_pointer],
+    "queue_wait_execution",
+)
+_declare(_pointer, [_pointer, ctypes.c_int64], "queue_next")
+_declare(ctypes.c_size_t, [_pointer], "queue_pending")
+_declare(ctypes.c_ssize_t, [_pointer], "queue_descriptor")
+_declare(None, [_pointer, _notify_function, _pointer], "queue_set_notify")
+_declare(ctypes.c_int32, [_pointer], "event_typeof")
+_declare(_pointer, [_pointer], "event_user_data", "event_execution", "event_error")
 _declare(ctypes.c_int32, [_pointer], "error_code", "error_http_status", "execution_state", "node_state")
 _declare(_text_pointer, [_pointer], "error_http_error_type", "error_api_code", "error_message", "error_request_id")
 _declare(_pointer, [_pointer, _length_pointer], "error_body", "json_raw")
@@ -172,12 +196,18 @@ class _Handle:
     __slots__ = ("_as_parameter_", "_free", "_used")
 
     def __init__(self, pointer: int, free: Callable[[int], object], used: object = None) -> None:
-        self._as_parameter_ = pointer
+        self._as_parameter_: Optional[int] = pointer
         self._free = free
         self._used = used
 
+    def release(self) -> None:
+        """Frees the object now. C functions then get NULL."""
+        pointer, self._as_parameter_ = self._as_parameter_, None
+        if pointer is not None:
+            self._free(pointer)
+
     def __del__(self) -> None:
-        self._free(self._as_parameter_)
+        self.release()
 
 
 def _encode(text: Optional[str]) -> Optional[bytes]:
@@ -475,12 +505,7 @@ def _take_error(pointer: ctypes.c_void_p) -> Error:
     """Copies and frees a C error."""
     if pointer.value is None:
         return Error(Code.INTERNAL, "the library failed without reporting an error")
-    owner = _Handle(pointer.value, _lib.refold_error_free)
-    error = _copy_error(owner)
-    cause = _lib.refold_error_cause(owner)
-    if cause is not None:
-        error.__cause__ = _copy_error(cause)
-    return error
+    return _copy_error(_Handle(pointer.value, _lib.refold_error_free))
 
 
 def _copy_error(failure: Union[_Handle, int]) -> Error:
@@ -494,6 +519,9 @@ def _copy_error(failure: Union[_Handle, int]) -> Error:
     error.is_retryable = _lib.refold_error_is_retryable(failure)
     error.attempts = _lib.refold_error_attempts(failure)
     error.timings = _timings(_lib.refold_error_timing_us, failure)
+    cause = _lib.refold_error_cause(failure)
+    if cause is not None:
+        error.__cause__ = _copy_error(cause)
     return error
 
 
@@ -770,6 +798,7 @@ class _Thread(threading.local):
 
     call: Optional[_Call] = None  # the call that is inside C
     is_logging = False  # it is in a handler of a line
+    is_in_callback = False  # it is a thread of a queue, inside one of the callbacks
 
 
 class _Line(NamedTuple):
@@ -791,48 +820,240 @@ class _Line(NamedTuple):
             _thread.is_logging = was_logging
 
 
+class _Lines:
+    """Lines that threads of queues have written, and another thread logs: the one that makes the calls."""
+
+    def __init__(self) -> None:
+        self._lines: collections.deque[_Line] = collections.deque()
+
+    def put(self, line: _Line) -> None:
+        self._lines.append(line)
+        self.wake()
+
+    def open(self) -> None:
+        """Prepares wake()."""
+
+    def wake(self) -> None:
+        """Makes the other thread call log()."""
+
+    def log(self) -> None:
+        while self._lines:
+            self._lines.popleft().log()
+
+    def log_last(self) -> None:
+        """Logs what is left of a call that an exception has ended, so that another one is of no interest."""
+        while self._lines:
+            with contextlib.suppress(BaseException):
+                self._lines.popleft().log()
+
+
+class _LinesOfMainThread(_Lines):
+    """Wakes the main thread with a pipe."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reader = -1
+        self._writer = -1
+
+    def open(self) -> None:
+        """Creates the pipe. Without one, lines are logged a little later."""
+        if self.reader < 0 and hasattr(select, "poll"):
+            with contextlib.suppress(OSError):
+                self.reader, self._writer = os.pipe()
+                os.set_blocking(self.reader, False)
+                os.set_blocking(self._writer, False)
+
+    def wake(self) -> None:
+        with contextlib.suppress(OSError):  # there is none, or it is full
+            os.write(self._writer, b"\n")
+
+    def log(self) -> None:
+        if self.reader >= 0:
+            with contextlib.suppress(OSError):
+                os.read(self.reader, 65536)
+        super().log()
+
+    def after_fork(self) -> None:
+        """The child must not wake its parent."""
+        self._lines.clear()
+        for descriptor in (self.reader, self._writer):
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+        self.reader = self._writer = -1
+
+
+class _LinesOfLoops(_Lines):
+    """Wakes one of the loops in which a client is used."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._loops: list[weakref.ref[asyncio.AbstractEventLoop]] = []
+        self._is_woken = False
+
+    def add_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loops = [*(known for known in self._loops if _is_open(known())), weakref.ref(loop)]
+
+    def wake(self) -> None:
+        if self._is_woken:
+            return
+        self._is_woken = True
+        for known in self._loops:
+            loop = known()
+            if loop is not None:
+                with contextlib.suppress(RuntimeError):  # it is closed
+                    loop.call_soon_threadsafe(self.log)
+                    return
+        self._is_woken = False
+
+    def log(self) -> None:
+        self._is_woken = False
+        super().log()
+
+
+def _is_open(loop: Optional[asyncio.AbstractEventLoop]) -> bool:
+    return loop is not None and not loop.is_closed()
+
+
 _thread = _Thread()
+_main_lines = _LinesOfMainThread()
 
 
-def _log_callback(logger: logging.Logger) -> Any:
-    """Returns a C callback that logs lines."""
+def _log_callback(logger: logging.Logger, lines: _Lines) -> Any:
+    """Returns a C callback that logs lines of calls on this thread, and collects those of queues."""
 
     def on_log(level: int, message: bytes, _: Optional[int]) -> None:
         call = _thread.call
         try:
+            _thread.is_in_callback = call is None
             line = _Line(logger, _levels.get(level, logging.DEBUG), message.decode(errors="replace"))
             if call is None:
-                line.log()
+                lines.put(line)
             else:
                 call.log(line)
         except BaseException as error:  # none may cross C
             if call is not None:
                 call.fail(error)
+        finally:
+            _thread.is_in_callback = False
 
     return _log_function(on_log)
 
 
-def _set_log(options: _Handle, log: Optional[logging.Logger]) -> Any:
+def _set_log(options: _Handle, log: Optional[logging.Logger], lines: _Lines) -> Any:
     """Sets the log of a client. Returns the C callback, which must live as long as the client and its calls."""
     if log is None and os.environ.get("REFOLD_LOG"):
         return None  # the library logs to standard error
     logger = _logger if log is None else log
     level = max((number for number, level in _levels.items() if logger.isEnabledFor(level)), default=0)
-    callback = _log_callback(logger) if level > 0 else _log_function()
+    if level > 0:
+        lines.open()
+    callback = _log_callback(logger, lines) if level > 0 else _log_function()
     _lib.refold_options_set_log(options, level, callback, None)
     return callback
 
 
+# Queues ---------------------------------------------------------------------------------------------------------------
+
+def _new_queue(max_concurrent: int) -> _Handle:
+    error = ctypes.c_void_p()
+    pointer = _lib.refold_queue_new(max_concurrent, ctypes.byref(error))
+    if pointer is None:
+        raise _take_error(error)
+    return _Handle(pointer, _lib.refold_queue_free)
+
+
+class _Request(NamedTuple):
+    """A get, or a wait with its timeout in milliseconds."""
+
+    client: _Handle
+    execution_id: Optional[bytes]
+    timeout: Optional[int] = None
+
+    def call(self, progress: Any, token: _Handle, error: Any) -> Optional[int]:
+        """Makes the call on this thread."""
+        client, execution_id, timeout = self
+        pointer: Optional[int]
+        if timeout is None:
+            pointer = _lib.refold_get_execution(client, execution_id, token, error)
+        else:
+            pointer = _lib.refold_wait_execution(client, execution_id, timeout, progress, None, token, error)
+        return pointer
+
+    def submit(self, queue: _Handle, token: _Handle, number: int) -> None:
+        """Submits the call to a queue, which uses the client until it has reported the end of the call."""
+        client, execution_id, timeout = self
+        error = ctypes.c_void_p()
+        if timeout is None:
+            is_accepted = _lib.refold_queue_get_execution(
+                queue, client, execution_id, token, number, ctypes.byref(error)
+            )
+        else:
+            is_accepted = _lib.refold_queue_wait_execution(
+                queue, client, execution_id, timeout, token, number, ctypes.byref(error)
+            )
+        if not is_accepted:
+            raise _take_error(error)
+
+
+def _outcome(event: Union[_Handle, int]) -> Union[Execution, Error]:
+    snapshot = _lib.refold_event_execution(event)
+    if snapshot is None:
+        return _copy_error(_lib.refold_event_error(event))
+    return Execution(_Handle(_lib.refold_execution_retain(snapshot), _lib.refold_execution_free))
+
+
+_DONE = 2  # the type of the last event of a call
+
+
+class _QueueOfMainThread:
+    """Makes one call at a time, while the main thread waits in Python, which runs signal handlers."""
+
+    # A call takes one of these or creates one, because signal handlers and callbacks may make calls during a call.
+    idle: list[_QueueOfMainThread] = []
+
+    def __init__(self) -> None:
+        self.handle = _new_queue(1)
+        self._process = os.getpid()
+        self._descriptor: int = _lib.refold_queue_descriptor(self.handle)
+        self._poll = select.poll() if self._descriptor >= 0 else None
+        if self._poll is not None:
+            self._poll.register(self._descriptor, select.POLLIN)
+        self._polls_lines = False
+
+    def next(self) -> _Handle:
+        """Waits for the next event. Logs what was written before it."""
+        poll = self._poll
+        if poll is not None and not self._polls_lines and _main_lines.reader >= 0:
+            poll.register(_main_lines.reader, select.POLLIN)
+            self._polls_lines = True
+        while True:
+            if poll is not None:
+                poll.poll(_SIGNAL_CHECK_INTERVAL)
+            event = _lib.refold_queue_next(self.handle, 0 if poll is not None else _SIGNAL_CHECK_INTERVAL)
+            owner = None if event is None else _Handle(event, _lib.refold_event_free)
+            _main_lines.log()
+            if owner is not None:
+                return owner
+            if _lib.refold_queue_pending(self.handle) == 0:
+                raise Error(Code.INVALID_ARGUMENT, "the call belongs to the parent of this process")
+
+    def await_end(self) -> None:
+        """Waits for the end of a call that was cancelled, which takes less than 50 ms, and logs its last lines."""
+        while self._process == os.getpid() and _lib.refold_queue_pending(self.handle) > 0:
+            _lib.refold_event_free(_lib.refold_queue_next(self.handle, -1))
+        self.put_back()
+        _main_lines.log_last()
+
+    def put_back(self) -> None:
+        if self._process == os.getpid():
+            _QueueOfMainThread.idle.append(self)
+
+
+# In milliseconds. A signal does not wake the main thread if it arrives just before the wait starts or on another thread.
+_SIGNAL_CHECK_INTERVAL = 250
+
+
 # Calls ----------------------------------------------------------------------------------------------------------------
-
-
-# Helper threads block signals, so that the system delivers them to the main thread and wakes it. Those that a fault raises
-# on the thread itself must reach a crash handler, such as that of faulthandler.
-_faults = {"SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGTRAP", "SIGSYS"}
-_blocked_signals = {number for number in signal.valid_signals() if getattr(number, "name", "") not in _faults}
-
-# In seconds. A signal does not wake the main thread if it arrives just before the wait starts or on another thread.
-_SIGNAL_CHECK_INTERVAL = 0.25
 
 
 class CancelToken:
@@ -870,6 +1091,15 @@ class CancelToken:
             self._calls.discard(call)
 
 
+def _is_stopping(proceed: Optional[bool]) -> bool:
+    return proceed is not None and not proceed
+
+
+def _stopped_by_progress() -> Error:
+    """The error if `on_progress` has returned False just when the run ended."""
+    return Error(Code.CANCELLED, "the call was cancelled by on_progress")
+
+
 class _Call:
     """One call of get or wait. It has its own C token, so that it can be stopped individually."""
 
@@ -878,13 +1108,8 @@ class _Call:
     # The interpreter is exiting: daemon threads must not return to it.
     is_exiting = False
 
-    def __init__(
-        self,
-        function: Callable[..., Optional[int]],
-        progress: Optional[Progress],
-        cancel: Optional[CancelToken],
-    ) -> None:
-        self._function = function  # takes a callback or None, a token, and a pointer to the error
+    def __init__(self, request: _Request, progress: Optional[Progress], cancel: Optional[CancelToken]) -> None:
+        self._request = request
         self._progress = progress
         self._cancel = cancel
         self._token = _Handle(_lib.refold_cancel_new(), _lib.refold_cancel_free)
@@ -893,18 +1118,11 @@ class _Call:
         self._ended = threading.Event()
         self._raised: list[BaseException] = []  # what ended the call and is raised once C has returned
         self._is_logged = not _thread.is_logging
-        self._lock = threading.Lock()  # of _lines
-        self._lines: Optional[queue.SimpleQueue[Any]] = None  # where the thread that waits for this one takes lines
+        self._is_stopped = False  # `progress` has returned False
 
     def log(self, line: _Line) -> None:
-        """Logs a line on the thread that made the call."""
-        if not self._is_logged:
-            return
-        with self._lock:
-            if self._lines is not None:
-                self._lines.put(line)
-                return
-        line.log()
+        if self._is_logged:
+            line.log()
 
     def fail(self, error: BaseException) -> None:
         self._raised.append(error)
@@ -914,21 +1132,26 @@ class _Call:
         _lib.refold_cancel_trigger(self._token)
 
     def run(self) -> Execution:
-        """Python runs signal handlers on the main thread only, and not while that is inside C."""
-        if self._is_on_main_thread:
-            return self._run_interruptibly()
-        return self._run_blocking(self._progress)
+        """Python runs signal handlers on the main thread only, and not while that is inside C.
 
-    def _run_blocking(self, progress: Optional[Progress]) -> Execution:
+        Lines of a queue do not show their call, so calls of handlers, which are not logged, run on the current thread.
+        """
+        if self._is_on_main_thread and self._is_logged and not _Call.is_exiting:
+            queue = self._submit()
+            if queue is not None:
+                return self._run_interruptibly(queue)
+        return self._run_blocking()
+
+    def _run_blocking(self) -> Execution:
         """Runs on the current thread. Raises the exception that ended the call, such as one of `progress`, if any."""
         error = ctypes.c_void_p()
         raised = self._raised
-        callback = None if progress is None else _callback(progress, raised)
+        callback = None if self._progress is None else _callback(self._progress, raised)
         outer = _thread.call
         self._begin()
         try:
             _thread.call = self
-            pointer = self._function(callback or _progress_function(), self._token, ctypes.byref(error))
+            pointer = self._request.call(callback or _progress_function(), self._token, ctypes.byref(error))
         finally:
             _thread.call = outer
             self._end()
@@ -974,60 +1197,61 @@ class _Call:
         deadline = time.monotonic() + 10
         for call in calls:
             call._ended.wait(max(0, deadline - time.monotonic()))
+        for queue in tuple(_LoopQueue.all):
+            queue.free()
+        _QueueOfMainThread.idle.clear()
 
-    def _run_interruptibly(self) -> Execution:
-        """Runs on a helper thread, while the current thread waits in Python, calls `progress` and logs."""
-        events: queue.SimpleQueue[Union[_Line, tuple[Optional[Execution], bool, Optional[BaseException]]]]
-        events = queue.SimpleQueue()
-        decisions: queue.SimpleQueue[Optional[bool]] = queue.SimpleQueue()
-        progress = self._progress
-
-        def forward(snapshot: Execution) -> Optional[bool]:
-            events.put((snapshot, False, None))
-            return decisions.get()
-
-        def work() -> None:
-            signal.pthread_sigmask(signal.SIG_BLOCK, _blocked_signals)
-            try:
-                events.put((self._run_blocking(forward if progress else None), True, None))
-            except BaseException as error:
-                events.put((None, True, error))
-
-        error = None
-        self._lines = events
+    def _submit(self) -> Optional[_QueueOfMainThread]:
+        """Submits the call. Returns None if there are no descriptors or threads for that."""
+        queue = None
         try:
-            try:
-                threading.Thread(target=work, name="refold", daemon=True).start()
-            except RuntimeError:  # out of threads: run without signal handling
-                self._lines = None
-                return self._run_blocking(progress)
-            while True:
-                try:
-                    event = events.get(timeout=_SIGNAL_CHECK_INTERVAL)
-                except queue.Empty:
-                    continue  # pending signal handlers have run
-                if isinstance(event, _Line):
-                    event.log()
-                    continue
-                execution, is_last, error = event
-                if error is not None:
-                    raise error
-                if execution is not None and is_last:
-                    return execution
-                if execution is not None and progress is not None:
-                    decisions.put(progress(execution))
+            queue = _QueueOfMainThread.idle.pop() if _QueueOfMainThread.idle else _QueueOfMainThread()
+            self._request.submit(queue.handle, self._token, 0)
+            return queue
+        except Error as error:
+            if queue is not None:
+                queue.put_back()
+            if error.code != Code.RESOURCE:
+                raise
+            return None
+
+    def _run_interruptibly(self, queue: _QueueOfMainThread) -> Execution:
+        """Waits in Python, calls `progress` and logs. An exception cancels the call."""
+        if self._cancel is not None:
+            self._cancel._add(self)
+        try:
+            outcome = self._await_outcome(queue)
         except BaseException:
             self.stop()
-            decisions.put(False)
-            with self._lock, contextlib.suppress(queue.Empty):
-                self._lines = None  # the helper thread logs its last lines itself, after these
-                while True:
-                    event = events.get_nowait()
-                    if isinstance(event, _Line):
-                        event.log()
+            queue.await_end()
             raise
         finally:
-            error = None  # breaks the reference cycle through the traceback
+            if self._cancel is not None:
+                self._cancel._remove(self)
+        queue.put_back()
+        if isinstance(outcome, Error):
+            try:
+                raise outcome
+            finally:
+                del outcome  # breaks the reference cycle through the traceback
+        if self._is_stopped:
+            raise _stopped_by_progress()
+        if self._progress is not None:
+            self._progress(outcome)
+        return outcome
+
+    def _await_outcome(self, queue: _QueueOfMainThread) -> Union[Execution, Error]:
+        while True:
+            event = queue.next()
+            if _lib.refold_event_typeof(event) == _DONE:
+                return _outcome(event)
+            if self._progress is None or self._is_stopped:
+                continue
+            snapshot = _outcome(event)
+            del event
+            if isinstance(snapshot, Execution) and _is_stopping(self._progress(snapshot)):
+                self._is_stopped = True
+                self.stop()
 
 
 def _callback(progress: Progress, raised: list[BaseException]) -> Any:
@@ -1036,8 +1260,7 @@ def _callback(progress: Progress, raised: list[BaseException]) -> Any:
     def on_progress(snapshot: int, _: Optional[int]) -> bool:
         try:
             execution = Execution(_Handle(_lib.refold_execution_retain(snapshot), _lib.refold_execution_free))
-            proceed = progress(execution)
-            return proceed is None or bool(proceed)
+            return not _is_stopping(progress(execution))
         except BaseException as error:
             raised.append(error)
             return False
@@ -1045,14 +1268,305 @@ def _callback(progress: Progress, raised: list[BaseException]) -> Any:
     return _progress_function(on_progress)
 
 
+class _AsyncCall:
+    """A call that a task waits for."""
+
+    __slots__ = ("client", "token", "_snapshot", "_outcome", "_waiter")
+
+    def __init__(self, client: _Handle) -> None:
+        self.client = client  # which the library uses until the call has ended
+        self.token = _Handle(_lib.refold_cancel_new(), _lib.refold_cancel_free)
+        self._snapshot: Optional[Execution] = None  # the latest one that no task has taken
+        self._outcome: Union[None, Execution, Error] = None
+        self._waiter: Optional[asyncio.Future[None]] = None
+
+    def put(self, outcome: Union[Execution, Error], is_last: bool) -> None:
+        if is_last:
+            self._outcome = outcome
+        elif isinstance(outcome, Execution):
+            self._snapshot = outcome
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    async def take(self) -> tuple[Execution, bool]:
+        """Returns the latest snapshot, once there is one, and whether it is the last one. Raises the error of the call."""
+        if self._waiter is not None:
+            raise RuntimeError("another task is waiting for the next snapshot")
+        if self._outcome is None and self._snapshot is None:
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        outcome = self._outcome
+        if isinstance(outcome, Execution):
+            return outcome, True
+        snapshot, self._snapshot = self._snapshot, None
+        if snapshot is not None:
+            return snapshot, False
+        assert outcome is not None
+        try:
+            raise outcome
+        finally:
+            del outcome  # breaks the reference cycle through the traceback
+
+    def stop(self) -> None:
+        if self._outcome is None:
+            _lib.refold_cancel_trigger(self.token)
+
+
+class _LoopQueue:
+    """The queue of a client in one event loop.
+
+    Only the loop refers to it, so it is freed when the loop is closed or unreachable. All methods but free(), reference()
+    and close_soon() are called on the thread of the loop.
+    """
+
+    all: weakref.WeakSet[_LoopQueue] = weakref.WeakSet()
+    # Queues that became unreachable on one of their own threads, which cannot wait for its own end.
+    unfreed: list[tuple[_Handle, object]] = []
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, max_concurrent: int, lines: _LinesOfLoops) -> None:
+        self._handle: Optional[_Handle] = None
+        self._calls: dict[int, _AsyncCall] = {}
+        if _Call.is_exiting:
+            raise RuntimeError("the interpreter is exiting")
+        while _LoopQueue.unfreed:
+            _LoopQueue.unfreed.pop()[0].release()
+        self._handle = _new_queue(max_concurrent)
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()  # of the handle: another thread frees it when the interpreter exits
+        self._loop = weakref.ref(loop)
+        self._process = os.getpid()
+        self._lines = lines
+        self._is_closing = False
+        self._notify: Any = None
+        self._descriptor: int = _lib.refold_queue_descriptor(self._handle)
+        try:
+            if self._descriptor < 0:
+                raise NotImplementedError
+            loop.add_reader(self._descriptor, self.take_events)
+        except NotImplementedError:
+            self._notify = _notify_callback(self._loop, weakref.ref(self))
+            _lib.refold_queue_set_notify(self._handle, self._notify, None)
+        lines.add_loop(loop)
+        _LoopQueue.all.add(self)
+
+    def reference(self) -> Callable[[], Optional[_LoopQueue]]:
+        """Returns what a client keeps. A loop that the library wakes does not refer to the queue itself."""
+        return weakref.ref(self) if self._notify is None else lambda: self
+
+    def submit(self, request: _Request) -> _AsyncCall:
+        call = _AsyncCall(request.client)
+        number = next(self._numbers)
+        with self._lock:
+            if self._handle is None:
+                raise RuntimeError("the interpreter is exiting")
+            request.submit(self._handle, call.token, number)
+            self._calls[number] = call
+        return call
+
+    def take_events(self) -> None:
+        calls = self._calls
+        try:
+            with self._lock:
+                queue = self._handle
+                while queue is not None:
+                    event = _lib.refold_queue_next(queue, 0)
+                    if event is None:
+                        break
+                    number = _lib.refold_event_user_data(event)
+                    is_last = _lib.refold_event_typeof(event) == _DONE
+                    call = calls.pop(number) if is_last else calls[number]
+                    call.put(_outcome(event), is_last)
+                    _lib.refold_event_free(event)
+            self._lines.log()
+        finally:
+            if self._is_closing and not calls:
+                self._close()
+
+    def close_soon(self) -> None:
+        """Cancels all calls, and frees the queue once they have ended."""
+        loop = self._loop()
+        if self._handle is None or loop is None or self._process != os.getpid():
+            return
+        if asyncio._get_running_loop() is loop:
+            self._close()
+        else:
+            with contextlib.suppress(RuntimeError):  # it is closed
+                loop.call_soon_threadsafe(self._close)
+
+    def _close(self) -> None:
+        self._is_closing = True
+        for call in self._calls.values():
+            call.stop()
+        loop = self._loop()
+        if self._calls or loop is None:
+            return
+        with self._lock:
+            queue, self._handle = self._handle, None
+        if queue is None:
+            return
+        if self._notify is None:
+            loop.remove_reader(self._descriptor)
+        try:
+            # The threads of the queue take a while to end if there are hundreds.
+            threading.Thread(target=queue.release, name="refold").start()
+        except RuntimeError:  # out of threads
+            queue.release()
+
+    def stop_all(self) -> None:
+        for call in tuple(self._calls.values()):
+            call.stop()
+
+    def free(self) -> None:
+        with self._lock:
+            queue, self._handle = self._handle, None
+        if queue is not None:
+            queue.release()
+        self._lines.log_last()
+
+    def __del__(self) -> None:
+        if self._handle is None:
+            return
+        if _thread.is_in_callback:
+            self.stop_all()
+            _LoopQueue.unfreed.append((self._handle, (self._calls, self._notify)))
+        else:
+            self.free()
+
+
+class _Wakeup:
+    """A callback for a loop that takes the events of a queue. Cancels all calls if the loop is closed before it runs."""
+
+    def __init__(self, queue: _LoopQueue) -> None:
+        self._queue: Optional[_LoopQueue] = queue
+
+    def __call__(self) -> None:
+        queue, self._queue = self._queue, None
+        if queue is not None:
+            queue.take_events()
+
+    def __del__(self) -> None:
+        if self._queue is not None:
+            self._queue.stop_all()
+
+
+def _notify_callback(loop: weakref.ref[asyncio.AbstractEventLoop], queue: weakref.ref[_LoopQueue]) -> Any:
+    """Returns a C callback that wakes a loop in which no descriptor can be polled."""
+
+    def wake() -> None:
+        here, woken = loop(), queue()
+        if here is not None and woken is not None:
+            with contextlib.suppress(RuntimeError):  # it is closed
+                here.call_soon_threadsafe(_Wakeup(woken))
+
+    def on_notify(_: Optional[int]) -> None:
+        _thread.is_in_callback = True
+        try:
+            wake()
+        finally:
+            _thread.is_in_callback = False
+
+    return _notify_function(on_notify)
+
+
 # Runs after all threads but daemon threads have ended.
 atexit.register(_Call.abandon_all)
 
-# The threads of these calls do not exist in a child process.
-os.register_at_fork(after_in_child=_Call.active.clear)
+
+def _after_fork() -> None:
+    """Forgets the calls and queues of the parent: their threads do not exist in this process."""
+    _Call.active.clear()
+    _QueueOfMainThread.idle.clear()
+    _main_lines.after_fork()
 
 
-class Client:
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+class _Settings:
+    """The settings of a client, and its object in C."""
+
+    def __init__(
+        self,
+        *,
+        api_key: Optional[str] = None,
+        linked_account_id: Optional[str] = None,
+        session_token: Optional[str] = None,
+        base_url: Optional[str] = None,
+        timeout: Optional[float] = 30.0,
+        connect_timeout: Optional[float] = 10.0,
+        max_retries: int = 2,
+        max_response_bytes: Optional[int] = 256 * 1024 * 1024,
+        poll_interval: float = 1.0,
+        proxy: Optional[str] = None,
+        ca_file: Union[None, str, os.PathLike[str]] = None,
+        ca_pem: Optional[str] = None,
+        user_agent: Optional[str] = None,
+        allow_plaintext: bool = False,
+        headers: Optional[Mapping[str, str]] = None,
+        log: Optional[logging.Logger] = None,
+    ) -> None:
+        self._handle: Optional[_Handle] = None
+        self._lines = self._collected_lines()
+        if not 0 <= max_retries < 2**32:
+            raise ValueError("max_retries must be between 0 and 4294967295")
+        if max_response_bytes is not None and max_response_bytes <= 0:
+            raise ValueError("max_response_bytes must be positive, or None for no limit")
+        options = _Handle(_lib.refold_options_new_from_env(), _lib.refold_options_free)
+        if api_key is not None or linked_account_id is not None or session_token is not None:
+            _lib.refold_options_set_api_key(options, _encode(api_key), _encode(linked_account_id))
+            _lib.refold_options_set_session_token(options, _encode(session_token))
+        if base_url is not None:
+            _lib.refold_options_set_base_url(options, _encode(base_url))
+        _lib.refold_options_set_timeout_ms(options, _milliseconds("timeout", timeout))
+        _lib.refold_options_set_connect_timeout_ms(options, _milliseconds("connect_timeout", connect_timeout))
+        _lib.refold_options_set_max_retries(options, max_retries)
+        _lib.refold_options_set_max_response_bytes(options, min(max_response_bytes or 0, 2**64 - 1))
+        _lib.refold_options_set_poll_interval_ms(options, _milliseconds("poll_interval", poll_interval))
+        _lib.refold_options_set_proxy(options, _encode(proxy))
+        _lib.refold_options_set_ca_file(options, None if ca_file is None else _encode(os.fspath(ca_file)))
+        pem = _encode(ca_pem)
+        _lib.refold_options_set_ca_pem(options, pem, len(pem or b""))
+        _lib.refold_options_set_user_agent(options, _encode(user_agent))
+        _lib.refold_options_set_allow_plaintext(options, allow_plaintext)
+        for name, value in (headers or {}).items():
+            _lib.refold_options_set_header(options, _encode_required(name), _encode_required(value))
+        on_log = _set_log(options, log, self._lines)
+        error = ctypes.c_void_p()
+        pointer = _lib.refold_client_new(options, ctypes.byref(error))
+        if pointer is None:
+            raise _take_error(error)
+        self._handle = _Handle(pointer, _lib.refold_client_free, used=on_log)
+
+    def _collected_lines(self) -> _Lines:
+        return _main_lines
+
+    @property
+    def _owner(self) -> _Handle:
+        handle = self._handle
+        if handle is None:
+            raise ValueError("the client is closed")
+        return handle
+
+    def set_session_token(self, session_token: str) -> None:
+        """Replaces the session token for calls, and polls of a wait, that start later.
+
+        Raises:
+            Error: With `Code.INVALID_ARGUMENT` if the token is invalid or the client authenticates with an API key. The
+                client then keeps its token.
+        """
+        code: int = _lib.refold_client_set_session_token(self._owner, _encode(session_token))
+        if code == Code.INVALID_ARGUMENT:
+            raise Error(code, "the session token is invalid, or the client authenticates with an API key")
+        if code != Code.OK:
+            raise Error(code, "the session token could not be set; create a new client")
+
+
+class Client(_Settings):
     """Validated settings and a pool of connections. Threads may share it, and a program should use one client.
 
     A client authenticates with `api_key` and `linked_account_id`, or with `session_token`. Without either, credentials
@@ -1081,13 +1595,100 @@ class Client:
             proxy that opens a tunnel does not receive them. Values are secrets, like an API key.
         log: The logger that receives what calls do, at the levels that it is enabled for now; it replaces the log of
             REFOLD_LOG. If None, the log of REFOLD_LOG if that is set, or else the logger "refold". Lines are logged on
-            the thread that makes the call; only after an exception such as KeyboardInterrupt has ended a call of the
-            main thread, its last lines may be logged on a helper thread. Handlers may use the client: calls that they
-            make are not logged. An `Exception` that a filter or handler raises is dropped, and so is that of a signal
-            handler that interrupts it; another one, such as SystemExit or KeyboardInterrupt, ends the call and propagates.
+            the thread that makes the call. Handlers may use the client: calls that they make are not logged, and on the
+            main thread Ctrl-C has to wait for them. An `Exception` that a filter or handler raises is dropped, and so is
+            that of a signal handler that interrupts it; another one, such as SystemExit or KeyboardInterrupt, ends the
+            call and propagates.
 
     Raises:
         Error: With `Code.INVALID_ARGUMENT` if a setting is invalid.
+        ValueError: If a number is out of range or a string contains U+0000.
+    """
+
+    def close(self) -> None:
+        """Closes the connections and wipes the secrets once active calls have ended. Later calls raise ValueError."""
+        self._handle = None
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self.close()
+
+    def get(self, execution_id: str, *, cancel: Optional[CancelToken] = None) -> Execution:
+        """Fetches one execution. A run that failed on the server is a result: check `Execution.state`.
+
+        Blocks the calling thread for at most the timeout of the client, retries included.
+
+        Args:
+            execution_id: 1 to 256 characters of A-Z a-z 0-9 - _ . ~ :, but neither "." nor "..".
+            cancel: Cancels the call.
+
+        Raises:
+            Error: If the call fails.
+            ValueError: If the client is closed.
+        """
+        return _Call(_Request(self._owner, _encode(execution_id)), None, cancel).run()
+
+    def wait(
+        self,
+        execution_id: str,
+        *,
+        timeout: Optional[float] = None,
+        on_progress: Optional[Progress] = None,
+        cancel: Optional[CancelToken] = None,
+    ) -> Execution:
+        """Polls an execution until its state is final, and returns the last snapshot.
+
+        Each poll is one call with its own timeout and retries. Up to five consecutive polls may fail with a retryable
+        error.
+
+        Args:
+            execution_id: As for get().
+            timeout: Limit for the whole wait in seconds. None for no limit: the wait may then never end.
+            on_progress: Called with each snapshot, the last one included, on the calling thread. On the main thread,
+                the wait goes on while it runs: it then gets the latest snapshot and misses those before. If it returns
+                False before the last snapshot, the wait ends with `Code.CANCELLED`. An exception that it raises ends the
+                wait and propagates. It may use the client.
+            cancel: Cancels the wait.
+
+        Raises:
+            Error: If the wait fails; with `Code.TIMEOUT` if `timeout` expires. Then `__cause__` is the failure of the
+                last poll, if it failed.
+            ValueError: If the client is closed or `timeout` is not positive.
+        """
+        request = _Request(self._owner, _encode(execution_id), _milliseconds("timeout", timeout))
+        return _Call(request, on_progress, cancel).run()
+
+
+class AsyncClient(_Settings):
+    """A client for asyncio, with the settings of `Client`. Loops and threads may share it.
+
+        async with refold.AsyncClient() as client:
+            execution = await client.get("6a106ba44480b80424a65289")
+            async for snapshot in client.watch("6a106ba44480b80424a65289"):
+                print(refold.printable(snapshot.status))
+
+    Any number of calls may be in progress: the threads of the library make them, at most `max_concurrent` at a time, and
+    in the order in which they were started. A wait occupies none of these threads while it pauses.
+
+    Cancelling a task cancels its call at once. So do asyncio.timeout(), asyncio.wait_for() and the end of a loop. Calls
+    work in every event loop, such as that of uvloop, and a client may be used in several, one after another or at once.
+
+    Args:
+        max_concurrent: The maximum number of requests in flight in one loop, and so of threads and connections: 1 to
+            1,024. Further calls wait for their turn, and their timeout begins with it.
+        log: As for `Client`, except that lines are logged on the thread of a loop in which the client is used. Handlers
+            must not block, and may use another client. An exception such as SystemExit that a handler raises leaves the
+            loop. With a closed loop, the lines of its last calls are logged where it was closed.
+
+    Raises:
+        Error: With `Code.INVALID_ARGUMENT` if a setting is invalid. If `max_concurrent` is, the first call raises it.
         ValueError: If a number is out of range or a string contains U+0000.
     """
 
@@ -1110,46 +1711,54 @@ class Client:
         allow_plaintext: bool = False,
         headers: Optional[Mapping[str, str]] = None,
         log: Optional[logging.Logger] = None,
+        max_concurrent: int = 256,
     ) -> None:
-        self._handle: Optional[_Handle] = None
-        if not 0 <= max_retries < 2**32:
-            raise ValueError("max_retries must be between 0 and 4294967295")
-        if max_response_bytes is not None and max_response_bytes <= 0:
-            raise ValueError("max_response_bytes must be positive, or None for no limit")
-        options = _Handle(_lib.refold_options_new_from_env(), _lib.refold_options_free)
-        if api_key is not None or linked_account_id is not None or session_token is not None:
-            _lib.refold_options_set_api_key(options, _encode(api_key), _encode(linked_account_id))
-            _lib.refold_options_set_session_token(options, _encode(session_token))
-        if base_url is not None:
-            _lib.refold_options_set_base_url(options, _encode(base_url))
-        _lib.refold_options_set_timeout_ms(options, _milliseconds("timeout", timeout))
-        _lib.refold_options_set_connect_timeout_ms(options, _milliseconds("connect_timeout", connect_timeout))
-        _lib.refold_options_set_max_retries(options, max_retries)
-        _lib.refold_options_set_max_response_bytes(options, min(max_response_bytes or 0, 2**64 - 1))
-        _lib.refold_options_set_poll_interval_ms(options, _milliseconds("poll_interval", poll_interval))
-        _lib.refold_options_set_proxy(options, _encode(proxy))
-        _lib.refold_options_set_ca_file(options, None if ca_file is None else _encode(os.fspath(ca_file)))
-        pem = _encode(ca_pem)
-        _lib.refold_options_set_ca_pem(options, pem, len(pem or b""))
-        _lib.refold_options_set_user_agent(options, _encode(user_agent))
-        _lib.refold_options_set_allow_plaintext(options, allow_plaintext)
-        for name, value in (headers or {}).items():
-            _lib.refold_options_set_header(options, _encode_required(name), _encode_required(value))
-        on_log = _set_log(options, log)
-        error = ctypes.c_void_p()
-        pointer = _lib.refold_client_new(options, ctypes.byref(error))
-        if pointer is None:
-            raise _take_error(error)
-        self._handle = _Handle(pointer, _lib.refold_client_free, used=on_log)
+        self._queues: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Callable[[], Optional[_LoopQueue]]]
+        self._queues = weakref.WeakKeyDictionary()
+        if not 1 <= max_concurrent <= 1024:
+            raise ValueError("max_concurrent must be between 1 and 1024")
+        self._max_concurrent = max_concurrent
+        super().__init__(
+            api_key=api_key,
+            linked_account_id=linked_account_id,
+            session_token=session_token,
+            base_url=base_url,
+            timeout=timeout,
+            connect_timeout=connect_timeout,
+            max_retries=max_retries,
+            max_response_bytes=max_response_bytes,
+            poll_interval=poll_interval,
+            proxy=proxy,
+            ca_file=ca_file,
+            ca_pem=ca_pem,
+            user_agent=user_agent,
+            allow_plaintext=allow_plaintext,
+            headers=headers,
+            log=log,
+        )
+
+    def _collected_lines(self) -> _Lines:
+        self._lines_of_loops = _LinesOfLoops()
+        return self._lines_of_loops
 
     def close(self) -> None:
-        """Closes the connections and wipes the secrets once active calls have ended. Later calls raise ValueError."""
-        self._handle = None
+        """Cancels the calls in progress, closes the connections and wipes the secrets. Later calls raise ValueError.
 
-    def __enter__(self) -> Client:
+        May be called on any thread. Calls in progress raise `Error` with `Code.CANCELLED`.
+        """
+        self._handle = None
+        for reference in tuple(self._queues.values()):
+            queue = reference()
+            if queue is not None:
+                queue.close_soon()
+
+    def __del__(self) -> None:
+        self.close()
+
+    async def __aenter__(self) -> AsyncClient:
         return self
 
-    def __exit__(
+    async def __aexit__(
         self,
         kind: Optional[type[BaseException]],
         error: Optional[BaseException],
@@ -1157,82 +1766,119 @@ class Client:
     ) -> None:
         self.close()
 
-    @property
-    def _owner(self) -> _Handle:
-        handle = self._handle
-        if handle is None:
-            raise ValueError("the client is closed")
-        return handle
+    def _submit(self, execution_id: str, timeout: Optional[int] = None) -> _AsyncCall:
+        request = _Request(self._owner, _encode(execution_id), timeout)
+        loop = asyncio.get_running_loop()
+        reference = self._queues.get(loop)
+        queue = None if reference is None else reference()
+        if queue is None:
+            queue = _LoopQueue(loop, self._max_concurrent, self._lines_of_loops)
+            self._queues[loop] = queue.reference()
+        return queue.submit(request)
 
-    def get(self, execution_id: str, *, cancel: Optional[CancelToken] = None) -> Execution:
-        """Fetches one execution. A run that failed on the server is a result: check `Execution.state`.
-
-        Blocks the calling thread for at most the timeout of the client, retries included.
-
-        Args:
-            execution_id: 1 to 256 characters of A-Z a-z 0-9 - _ . ~ :, but neither "." nor "..".
-            cancel: Cancels the call.
+    async def get(self, execution_id: str) -> Execution:
+        """Fetches one execution, like `Client.get`.
 
         Raises:
             Error: If the call fails.
             ValueError: If the client is closed.
         """
-        client, encoded_id = self._owner, _encode(execution_id)
+        call = self._submit(execution_id)
+        try:
+            return (await call.take())[0]
+        finally:
+            call.stop()
 
-        def get(_: Any, token: _Handle, error: Any) -> Optional[int]:
-            pointer: Optional[int] = _lib.refold_get_execution(client, encoded_id, token, error)
-            return pointer
+    def watch(self, execution_id: str, *, timeout: Optional[float] = None) -> Watch:
+        """Polls an execution until its state is final. Use it with `async for`, which gets each snapshot.
 
-        return _Call(get, None, cancel).run()
+        A slow consumer gets the latest snapshot, and misses those before. The last one has a final state. Leaving the
+        loop cancels the wait.
 
-    def wait(
+        Args:
+            execution_id: As for get().
+            timeout: Limit for the whole wait in seconds, from the first iteration on. None for no limit: the wait may
+                then never end.
+
+        Raises:
+            Error: In the loop, as for `Client.wait`.
+            ValueError: If `timeout` is not positive; in the loop, if the client is closed.
+        """
+        milliseconds = _milliseconds("timeout", timeout)
+        return Watch(lambda: self._submit(execution_id, milliseconds))
+
+    async def wait(
         self,
         execution_id: str,
         *,
         timeout: Optional[float] = None,
         on_progress: Optional[Progress] = None,
-        cancel: Optional[CancelToken] = None,
     ) -> Execution:
-        """Polls an execution until its state is final, and returns the last snapshot.
-
-        Each poll is one call with its own timeout and retries. Up to five consecutive polls may fail with a retryable
-        error.
+        """Polls an execution until its state is final, and returns the last snapshot, like `Client.wait`.
 
         Args:
             execution_id: As for get().
             timeout: Limit for the whole wait in seconds. None for no limit: the wait may then never end.
-            on_progress: Called with each snapshot, the last one included, on the calling thread. If it returns False
-                before the last snapshot, the wait ends with `Code.CANCELLED`. An exception that it raises ends the wait
-                and propagates. It may use the client.
-            cancel: Cancels the wait.
+            on_progress: A function, not a coroutine function, as for `Client.wait`. It runs on the thread of the loop.
 
         Raises:
-            Error: If the wait fails; with `Code.TIMEOUT` if `timeout` expires. Then `__cause__` is the failure of the
-                last poll, if it failed.
+            Error: As for `Client.wait`.
             ValueError: If the client is closed or `timeout` is not positive.
         """
-        client, encoded_id, milliseconds = self._owner, _encode(execution_id), _milliseconds("timeout", timeout)
+        call = self._submit(execution_id, _milliseconds("timeout", timeout))
+        is_stopped = False
+        try:
+            while True:
+                snapshot, is_last = await call.take()
+                if is_stopped and is_last:
+                    raise _stopped_by_progress()
+                if on_progress is not None and not is_stopped:
+                    is_stopped = _is_stopping(on_progress(snapshot)) and not is_last
+                    if is_stopped:
+                        call.stop()
+                if is_last:
+                    return snapshot
+        finally:
+            call.stop()
 
-        def wait(callback: Any, token: _Handle, error: Any) -> Optional[int]:
-            pointer: Optional[int] = _lib.refold_wait_execution(
-                client, encoded_id, milliseconds, callback, None, token, error
-            )
-            return pointer
 
-        return _Call(wait, on_progress, cancel).run()
+class Watch(AsyncIterator[Execution]):
+    """The snapshots of one wait; see `AsyncClient.watch`. The wait begins with the first iteration."""
 
-    def set_session_token(self, session_token: str) -> None:
-        """Replaces the session token for calls, and polls of a wait, that start later.
+    def __init__(self, begin: Callable[[], _AsyncCall]) -> None:
+        self._begin: Optional[Callable[[], _AsyncCall]] = begin
+        self._call: Optional[_AsyncCall] = None
 
-        Raises:
-            Error: With `Code.INVALID_ARGUMENT` if the token is invalid or the client authenticates with an API key. The
-                client then keeps its token.
-        """
-        code: int = _lib.refold_client_set_session_token(self._owner, _encode(session_token))
-        if code == Code.INVALID_ARGUMENT:
-            raise Error(code, "the session token is invalid, or the client authenticates with an API key")
-        if code != Code.OK:
-            raise Error(code, "the session token could not be set; create a new client")
+    def __aiter__(self) -> Watch:
+        return self
+
+    async def __anext__(self) -> Execution:
+        begin, self._begin = self._begin, None
+        if begin is not None:
+            self._call = begin()
+        call = self._call
+        if call is None:
+            raise StopAsyncIteration
+        is_last = True
+        try:
+            snapshot, is_last = await call.take()
+            return snapshot
+        finally:
+            if is_last:
+                self._stop()
+
+    async def aclose(self) -> None:
+        """Cancels the wait, for contextlib.aclosing()."""
+        self._begin = None
+        self._stop()
+
+    def _stop(self) -> None:
+        call, self._call = self._call, None
+        if call is not None:
+            call.stop()
+
+    def __del__(self) -> None:
+        self._stop()
 
 
 # python -m refold -----------------------------------------------------------------------------------------------------

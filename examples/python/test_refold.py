@@ -493,14 +493,6 @@ class Lines(logging.Handler):
         return logger
 
 
-def await_helpers() -> None:
-    """Waits for helper threads, which may outlive a call that an exception ended."""
-    for thread in threading.enumerate():
-        if thread.name == "refold":
-            thread.join(PATIENCE)
-            assert not thread.is_alive()
-
-
 class LogTest(TestCase):
     def test_level_of_the_logger_decides_what_is_logged(self) -> None:
         for number, level in enumerate((logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)):
@@ -544,7 +536,8 @@ class LogTest(TestCase):
         ):
             events.clear()
             wait()
-            self.assertEqual(events, ["line", "snapshot", "line"], lines.text)  # the poll, and the wait
+            self.assertEqual(events[0], "line", lines.text)  # of the poll
+            self.assertEqual(sorted(events), ["line", "line", "snapshot"], lines.text)  # also of the wait
 
     def test_exceptions_of_handlers_and_filters_are_dropped(self) -> None:
         lines = Lines(lambda _: 1 // 0)
@@ -563,7 +556,6 @@ class LogTest(TestCase):
             with self.assertRaises(SystemExit) as caught:
                 get()
             self.assertEqual(caught.exception.code, 7)
-        await_helpers()
 
     def test_handler_may_use_the_client(self) -> None:
         lines = Lines(lambda _: client.wait("errored", on_progress=lambda _: bool(client.get("completed"))))
@@ -592,7 +584,6 @@ class LogTest(TestCase):
         for wait in self.on_both_threads(lambda: client.wait("stuck", on_progress=lambda _: 1 // 0 > 0)):
             lines.records.clear()
             self.assertRaises(ZeroDivisionError, wait)
-            await_helpers()
             self.assertRegex(lines.text, r"INFO call \d+ \+[\d.]+ ms: execution stuck: CANCELLED \(-2\).*\n\Z")
 
     def test_lines_before_an_exception_are_logged(self) -> None:
@@ -600,13 +591,12 @@ class LogTest(TestCase):
 
         def exit_during_call(record: logging.LogRecord) -> None:
             if len(lines.records) == 1:
-                server.await_request()  # meanwhile the helper thread has written further lines
+                server.await_request()  # meanwhile the call has written further lines
                 sys.exit(7)
 
         lines = Lines(exit_during_call)
         client = server.client(log=lines.logger())
         self.assertRaises(SystemExit, lambda: client.get("an-id"))
-        await_helpers()
         for words in ("get an-id", "connected to", "CANCELLED (-2)"):
             self.assertIn(words, lines.text)
         times = re.findall(r"\+([\d.]+) ms", lines.text)
@@ -649,7 +639,6 @@ class LogTest(TestCase):
             closing.join()
             del get
             self.assertIn("CANCELLED (-2)", lines.text)
-            await_helpers()
             gc.collect()
             self.assertIsNone(last())
 
@@ -974,11 +963,6 @@ class OwnershipTest(TestCase):
         with mock.patch.object(refold._lib, name, counter):
             yield counter
 
-    def settle(self) -> None:
-        """Frees unreachable objects. A helper thread may outlive a wait that an exception ended."""
-        await_helpers()
-        gc.collect()
-
     def test_execution_is_freed_with_its_last_reference(self) -> None:
         with self.counted("refold_execution_free") as freed:
             execution: Optional[refold.Execution] = refold.Execution.parse('{"status": "RUNNING", "nodes": [{}]}')
@@ -986,10 +970,10 @@ class OwnershipTest(TestCase):
             node: Optional[refold.Node] = execution.nodes[0]
             execution.close()
             execution = None
-            self.settle()
+            gc.collect()
             self.assertEqual(freed.count, 0)
             node = None
-            self.settle()
+            gc.collect()
             self.assertEqual(freed.count, 1)
 
     def test_every_owner_frees_once(self) -> None:
@@ -999,27 +983,26 @@ class OwnershipTest(TestCase):
                 wait()
             for wait in self.on_both_threads(lambda: client.wait("completed", on_progress=lambda _: 1 // 0 > 0)):
                 self.assertRaises(ZeroDivisionError, wait)
-            self.settle()
+            gc.collect()
             self.assertEqual(retained.count, 4)
-            self.assertEqual(freed.count, retained.count + 4)
+            self.assertEqual(freed.count, retained.count + 2)  # the results of direct calls have one owner more
 
     def test_errors_tokens_options_and_clients_are_freed(self) -> None:
-        names = ("error", "cancel", "options", "client")
-        counters = {}
-        with self.counted("refold_error_free") as counters["error"], self.counted(
-            "refold_cancel_free"
-        ) as counters["cancel"], self.counted("refold_options_free") as counters["options"], self.counted(
-            "refold_client_free"
-        ) as counters["client"]:
+        names = ("error", "event", "cancel", "options", "client")
+        with contextlib.ExitStack() as stack:
+            counters = [stack.enter_context(self.counted(f"refold_{name}_free")) for name in names]
             client: Optional[refold.Client] = self.sandbox()
-            assert client is not None
-            try:
-                client.get("no-such-id")
-            except refold.Error:
-                pass
+
+            def get() -> None:
+                assert client is not None
+                with contextlib.suppress(refold.Error):
+                    client.get("no-such-id")
+
+            get()  # an event has the error
+            on_thread(get)
             client = None
-            self.settle()
-            self.assertEqual([counters[name].count for name in names], [1, 1, 1, 1])
+            gc.collect()
+            self.assertEqual([counter.count for counter in counters], [1, 1, 2, 1, 1])
 
     def test_nodes_outlive_execution_and_client(self) -> None:
         def nodes() -> list[refold.Node]:
@@ -1027,7 +1010,7 @@ class OwnershipTest(TestCase):
                 return list(execution.nodes)
 
         kept = nodes()
-        self.settle()
+        gc.collect()
         self.assertEqual(len(kept), 8)
         self.assertTrue(all(node.id for node in kept))
 
@@ -1045,9 +1028,7 @@ class OwnershipTest(TestCase):
         self.assertLess(resident() - before, 40_000_000)
 
 
-class ProcessTest(TestCase):
-    """Programs in child processes: signals, interpreter exit, `python -m refold`."""
-
+class ProcessTestCase(TestCase):
     def start(self, program: str, server: Optional[Server] = None) -> subprocess.Popen[str]:
         settings = {} if server is None else server.settings()
         prelude = f"import refold, signal, sys, threading, time\nclient = refold.Client(**{settings!r})\n"
@@ -1075,6 +1056,21 @@ class ProcessTest(TestCase):
         server.await_disconnect()
         return process
 
+    def run_program(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *arguments],
+            cwd=HERE,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+
+
+class ProcessTest(ProcessTestCase):
+    """Programs in child processes: signals, interpreter exit, `python -m refold`."""
+
     PROGRAM = """
 try:
     {call}
@@ -1096,7 +1092,7 @@ signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         self.assertEqual(self.ends(process, 0, "interrupted True\n"), "")
 
     @unittest.skipUnless(sys.platform == "linux", "reads the masks of other threads from /proc")
-    def test_helper_threads_block_all_signals_but_those_of_faults(self) -> None:
+    def test_threads_of_queues_block_all_signals_but_those_of_faults(self) -> None:
         server = self.server('{"status": "COMPLETED"}')
         tasks = pathlib.Path("/proc/self/task")
         others = set(tasks.iterdir())
@@ -1146,6 +1142,57 @@ except KeyboardInterrupt:
         program = "cancel = refold.CancelToken()\n" + self.PROGRAM.format(call="client.get('an-id', cancel=cancel)")
         process = self.interrupt(program + "print(cancel.is_triggered)", self.server())
         self.ends(process, 0, "interrupted True\nFalse\n")
+
+    def test_call_without_descriptors_for_a_queue_is_made_directly(self) -> None:
+        program = """
+import resource
+client.get("an-id")
+refold._QueueOfMainThread.idle.clear()
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+filler = []
+try:
+    while True:
+        filler.append(os.open("/dev/null", os.O_RDONLY))
+except OSError:
+    pass
+os.close(filler.pop())  # for the connection
+print(client.get("an-id").status, len(refold._QueueOfMainThread.idle))
+"""
+        process = self.start("import os\n" + program, self.server(COMPLETED, COMPLETED))
+        self.assertEqual(self.ends(process, 0, "COMPLETED 0\n"), "")
+
+    def test_call_of_the_parent_fails_in_a_forked_child(self) -> None:
+        program = """
+import os
+def fork(snapshot):
+    if os.fork() == 0:
+        return True
+    os.wait()
+    raise SystemExit(0)
+try:
+    client.wait("an-id", on_progress=fork)
+except refold.Error as error:
+    print(error.code_name, error, flush=True)
+    os._exit(0)
+"""
+        process = self.start(program, self.server('{"status": "RUNNING"}'))
+        self.assertEqual(self.ends(process, 0, "INVALID_ARGUMENT the call belongs to the parent of this process\n"), "")
+
+    def test_handlers_and_callbacks_make_calls_during_a_call(self) -> None:
+        program = """
+depth = 0
+def nest(*_):
+    global depth
+    depth += 1
+    if depth < 4:
+        client.wait("completed", on_progress=nest)
+        signal.raise_signal(signal.SIGUSR1)
+client = refold.Client()
+signal.signal(signal.SIGUSR1, nest)
+client.wait("completed", on_progress=nest)
+print(depth, threading.active_count(), len(refold._QueueOfMainThread.idle) <= 4)
+"""
+        self.assertEqual(self.ends(self.start(program), 0, "7 1 True\n"), "")
 
     def test_uncaught_ctrl_c_ends_the_process(self) -> None:
         process = self.interrupt("client.get('an-id')", self.server())
@@ -1200,17 +1247,6 @@ print("done")
         ended = self.run_program("-m", "refold", *arguments, **environment)
         return ended.returncode, ended.stdout, ended.stderr
 
-    def run_program(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, *arguments],
-            cwd=HERE,
-            env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-        )
-
     def test_module_prints_an_execution(self) -> None:
         expected = "Execution for workflow 6a106ba44480b80424a65289: COMPLETED, 100 %\n  Start: Success, 403 ms\n"
         status, out, err = self.run_module(DOCUMENTED)
@@ -1238,7 +1274,9 @@ print("done")
             self.assertEqual((ended.returncode, ended.stdout), (0, text.encode() + b"\n"), encoding)
 
     def test_programs_report_a_closed_standard_output(self) -> None:
-        for program in (["get.py"], ["-m", "refold"], ["-m", "refold", "--wait"], ["-m", "refold", "--json"]):
+        for program in (
+            ["get.py"], ["watch.py"], ["-m", "refold"], ["-m", "refold", "--wait"], ["-m", "refold", "--json"]
+        ):
             ended = subprocess.run(
                 ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, *program, DOCUMENTED],
                 cwd=HERE,

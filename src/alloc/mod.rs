@@ -1,15 +1,17 @@
-//! Memory: fallible allocation, a write-once cell, and an allocator that zeroes what it frees.
+//! Memory: fallible allocation, lock-free cells, and an allocator that zeroes what it frees.
 //!
 //! Memory whose size depends on a response must be reserved with the functions here. They return `None` if there is not
 //! enough memory, where the standard library would abort the process. This module uses no other.
 
 #![allow(unsafe_code)]
 
+mod on_demand;
 mod once_box;
 mod wiping;
 
 use std::alloc::Layout;
 
+pub use on_demand::{InUse, OnDemand};
 pub use once_box::OnceBox;
 pub use wiping::wipe_large;
 

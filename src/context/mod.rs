@@ -217,7 +217,7 @@ impl CallContext {
                 None if checks_flag => Some(FLAG_INTERVAL),
                 remaining => remaining,
             };
-            match self.clock.poll(interests, signals, timeout) {
+            match self.clock.poll(interests, signals.each_ref().map(Option::as_deref), timeout) {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
                 Err(_) => {

@@ -28,7 +28,7 @@ use crate::sys::thread::without_cancellation;
 /// A queue has threads of its own, at most one more than it has calls in flight, with stacks of 256 KiB. They
 /// start on demand and end after ten seconds without work. A wait occupies no thread and no connection while
 /// it pauses. The functions of refold_options_set_log() and refold_queue_set_notify() run on these threads,
-/// and have 100 KiB of stack.
+/// have 100 KiB of stack, and must not free the queue.
 ///
 /// A queue belongs to the process that created it. In a child after fork(), submissions fail with
 /// REFOLD_ERROR_INVALID_ARGUMENT, and there are no events; the queue of the parent is not affected.
@@ -198,7 +198,9 @@ pub unsafe extern "C" fn refold_queue_pending(queue: *const refold_queue) -> usi
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_queue_descriptor(queue: *const refold_queue) -> CIntPtr {
     // SAFETY: the header's contract with C.
-    guard(-1, || unsafe { as_ref(queue) }.map_or(-1, Queue::descriptor))
+    let descriptor = || unsafe { as_ref(queue) }.map_or(-1, Queue::descriptor);
+    // It may write to the descriptor.
+    without_cancellation(|| guard(-1, descriptor))
 }
 
 /// Called when a queue stops being empty, on a thread of the library that holds no lock.
@@ -226,8 +228,9 @@ impl Callback {
 
 /// Sets the function that is called whenever the queue stops being empty, in place of the previous one.
 ///
-/// It is not called for events that are in the queue already: take those once after setting it. Then each
-/// call means that at least one event can be taken; take events until refold_queue_next() returns NULL.
+/// It is not called for events that are in the queue already, so take those once after setting it. After each
+/// call, take events until refold_queue_next() returns NULL. If other threads take events, too, there may be
+/// none left.
 ///
 /// When this returns, the previous function is not running, and will not be called again. So do not hold a
 /// lock that it waits for.

@@ -19,6 +19,8 @@ pub struct State<O: Outcome> {
     pending: usize,
     /// What waits for a thread, in the order in which it is to be started.
     backlog: VecDeque<Box<Submission<O>>>,
+    /// How many in the backlog have to be watched.
+    watched: usize,
     /// No wait in the backlog has an earlier deadline.
     backlog_deadline: Option<Instant>,
     /// What is cancelled, or beyond its deadline. Goes before the backlog, and takes no time.
@@ -43,7 +45,7 @@ struct Paused<O: Outcome> {
     submission: Box<Submission<O>>,
 }
 
-/// What the caller of a function of the queue has to do once an event was added.
+/// What an added event entails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Added {
     /// There was no event before: the callback of the caller has to be called.
@@ -57,6 +59,7 @@ impl<O: Outcome> Default for State<O> {
         State {
             pending: 0,
             backlog: VecDeque::new(),
+            watched: 0,
             backlog_deadline: None,
             ending: VecDeque::new(),
             paused: BinaryHeap::new(),
@@ -89,17 +92,28 @@ impl<O: Outcome> State<O> {
     /// Takes back what was accepted last.
     pub fn refuse(&mut self) -> Option<Box<Submission<O>>> {
         self.pending -= 1;
-        self.backlog.pop_back()
+        let refused = self.backlog.pop_back();
+        self.unwatch(refused)
     }
 
     fn enqueue(&mut self, submission: Box<Submission<O>>) {
         self.backlog_deadline = earliest(self.backlog_deadline, submission.deadline());
+        self.watched += usize::from(submission.must_be_watched());
         self.backlog.push_back(submission);
+    }
+
+    /// Notes that this was removed from the backlog.
+    fn unwatch(&mut self, removed: Option<Box<Submission<O>>>) -> Option<Box<Submission<O>>> {
+        self.watched -= usize::from(removed.as_ref().is_some_and(|removed| removed.must_be_watched()));
+        removed
     }
 
     /// The submission to work on next.
     pub fn pop(&mut self) -> Option<Box<Submission<O>>> {
-        self.pop_ending().or_else(|| self.backlog.pop_front())
+        self.pop_ending().or_else(|| {
+            let first = self.backlog.pop_front();
+            self.unwatch(first)
+        })
     }
 
     /// The next submission that ends without a request.
@@ -124,7 +138,12 @@ impl<O: Outcome> State<O> {
 
     /// Whether there is anything that time or a token may change while no thread works on it.
     pub fn must_be_watched(&self) -> bool {
-        !self.paused.is_empty() || !self.backlog.is_empty() || !self.ending.is_empty()
+        !self.paused.is_empty() || self.watches_backlog() || !self.ending.is_empty()
+    }
+
+    /// Whether some of that is in the backlog. Workers take it without notice.
+    pub fn watches_backlog(&self) -> bool {
+        self.watched > 0
     }
 
     /// The time at which a pause or a deadline ends next.
@@ -165,6 +184,7 @@ impl<O: Outcome> State<O> {
     /// Moves what is over from the backlog to the list of what is ending.
     fn sort_out_backlog(&mut self, now: Instant) {
         self.backlog_deadline = None;
+        self.watched = 0;
         for _ in 0..self.backlog.len() {
             match self.backlog.pop_front() {
                 Some(submission) if submission.is_over(now) => self.ending.push_back(submission),
@@ -382,6 +402,24 @@ mod tests {
         assert_eq!(tags(|| state.pop()), [3, 5]);
         assert!(state.pause(get(7, Some(&token)), now).is_some());
         assert_eq!(state.next_change(), Some(now + Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn only_tokens_and_deadlines_in_the_backlog_are_watched() {
+        let (mut state, token) = (TestState::default(), Arc::new(CancelToken::new()));
+        accept(&mut state, get(1, None));
+        accept(&mut state, wait(2, 0));
+        assert!(!state.must_be_watched());
+        accept(&mut state, get(3, Some(&token)));
+        accept(&mut state, wait(4, 50_000));
+        accept(&mut state, get(5, Some(&token)));
+        assert!(state.refuse().is_some());
+        for tag in 1..=4 {
+            assert!(state.must_be_watched() && state.watches_backlog());
+            state.find_cancelled(Instant::now());
+            assert_eq!(state.pop().map(|submission| submission.tag()), Some(tag));
+        }
+        assert!(!state.must_be_watched() && !state.watches_backlog());
     }
 
     #[test]

@@ -103,6 +103,10 @@ impl<O: Outcome> Submission<O> {
                 }
             }
         });
+        if let Some(token) = cancel {
+            // Thousands of tokens may be in use by waits that pause, or wait to be freed by the caller.
+            token.close_unused_signal();
+        }
         advanced.unwrap_or_else(|panic: Error| Advance::Done(O::of(Err(panic))))
     }
 }

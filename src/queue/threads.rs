@@ -2,8 +2,9 @@
 //! token, resumes waits whose pause is over, and ends what is cancelled while no worker has it.
 //!
 //! All start on demand, and end after a while without work. If no further thread can be started, the others do its work:
-//! workers watch the pauses between their calls, and the coordinator makes calls.
+//! workers do that of the coordinator between their calls, and the coordinator makes calls.
 
+use std::mem;
 use std::sync::{Arc, MutexGuard};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
@@ -25,7 +26,7 @@ const STACK: usize = 256 * 1024;
 /// The time after which a thread without work ends.
 const MAX_IDLE: Duration = Duration::from_secs(10);
 
-/// How often the coordinator checks whether it is still needed, if all it watches are tokens.
+/// How often the coordinator checks whether it is still needed while it watches the backlog.
 const MAX_SLEEP: Duration = Duration::from_secs(1);
 
 /// How often idle workers look for what is due or cancelled if there is no coordinator.
@@ -113,9 +114,11 @@ impl<O: Outcome> Shared<O> {
             drop(refused);
             return Err(Error::resource(message::no_queue(Some(Resource::Threads))));
         }
-        state.threads.checks_flags |= token.as_ref().is_some_and(|token| !token.raises_signals());
         if is_watched {
-            self.provide_coordinator(&mut state, deadline);
+            let has_flag = token.as_ref().is_some_and(|token| !token.raises_signals());
+            // The coordinator may be in a sleep that only a signal ends.
+            let is_first_flag = has_flag && !mem::replace(&mut state.threads.checks_flags, true);
+            self.provide_coordinator(&mut state, if is_first_flag { Some(Instant::now()) } else { deadline });
         }
         drop(state);
         // It may have been cancelled before it was in a list.
@@ -186,6 +189,7 @@ impl<O: Outcome> Shared<O> {
                 let now = Instant::now();
                 state.find_cancelled(now);
                 state.resume(now);
+                self.provide_workers(&mut state);
             }
             if let Some(submission) = state.pop() {
                 drop(state);
@@ -250,7 +254,8 @@ impl<O: Outcome> Shared<O> {
             }
             let until = if state.must_be_watched() {
                 idle_since = None;
-                state.next_change().unwrap_or(now + MAX_SLEEP)
+                let recheck = Some(now + MAX_SLEEP).filter(|_| state.watches_backlog());
+                state.next_change().into_iter().chain(recheck).min().unwrap_or(now + MAX_SLEEP)
             } else {
                 *idle_since.get_or_insert(now) + MAX_IDLE
             };
@@ -359,7 +364,7 @@ impl<O: Outcome> Shared<O> {
         let mut state = self.lock();
         state.threads.is_ending = true;
         state.threads.idle.iter().for_each(Thread::unpark);
-        let running = std::mem::take(&mut state.threads.running);
+        let running = mem::take(&mut state.threads.running);
         let ended = state.threads.ended.take();
         drop(state);
         self.stop.cancel();

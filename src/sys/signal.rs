@@ -9,7 +9,9 @@ pub use self::flag::Signal;
 #[cfg(all(unix, not(refold_portable)))]
 mod descriptor {
     use std::io;
-    use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    use std::os::fd::OwnedFd;
+    use std::os::fd::{AsRawFd, RawFd};
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -420,6 +420,40 @@ TEST(any_large_allocation_of_a_call_may_fail) { run_all(calls, COUNT(calls)); }
 
 TEST(any_large_allocation_of_parsing_or_reading_may_fail) { run_all(reads, COUNT(reads)); }
 
+/* A queue whose lists cannot grow rejects a submission, and loses none that it has accepted. */
+TEST(any_large_allocation_of_a_submission_may_fail) {
+    enum { SUBMISSIONS = 5000 };
+    struct server *server = serve_responses(1, &(struct response){.silent = true, .ending = HOLD});
+    const refold_client *client = make_client(&(struct operation){0}, server, NULL);
+    refold_queue *queue = refold_queue_new(1, NULL);
+    refold_cancel *cancel = refold_cancel_new();
+    int rejected = 0, cancelled = 0;
+    memory.large = LARGE;
+    memory.first_failing = memory.last_failing = 0;
+    for (int i = 0; i < SUBMISSIONS; i++) {
+        refold_error *error = NULL;
+        memory.large_count = 0;
+        memory.is_limited = true;
+        bool accepted = refold_queue_get_execution(queue, client, TEST_ID, cancel, NULL, &error);
+        memory.is_limited = false;
+        CHECK_INT(refold_queue_pending(queue), i + accepted);
+        if (accepted)
+            continue;
+        EXPECT_ERROR(error, REFOLD_ERROR_RESOURCE, "memory");
+        rejected++;
+        CHECK(refold_queue_get_execution(queue, client, TEST_ID, cancel, NULL, NULL));
+    }
+    CHECK_BETWEEN(rejected, 2, 20);
+    refold_cancel_trigger(cancel);
+    for (refold_event *event; (event = refold_queue_next(queue, -1)) != NULL; refold_event_free(event))
+        cancelled += refold_error_code(refold_event_error(event)) == REFOLD_ERROR_CANCELLED;
+    CHECK_INT(cancelled, SUBMISSIONS);
+    refold_cancel_free(cancel);
+    refold_queue_free(queue);
+    refold_client_free((refold_client *)client);
+    server_stop(server);
+}
+
 /* What accesses cost ------------------------------------------------------------------------------------- */
 
 /* Reads every value: its number or string, and its key. Values nest too deeply for recursion: the loop

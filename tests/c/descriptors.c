@@ -140,6 +140,46 @@ static void *call_until_cancelled(void *data) {
     return NULL;
 }
 
+/* Makes a system call that marks a position in the trace. */
+static void mark(void) { syscall(SYS_close, -4711); }
+
+/* The same by a queue, whose threads make all calls. Nothing is printed meanwhile: while one thread of a
+ * process prints, another one may be about to discard what has the number of a stream. Returns 0, or the
+ * place of the first failure. */
+static int use_queue(const refold_client *client) {
+    has_no_streams = false;
+    refold_queue *queue = refold_queue_new(2, NULL);
+    refold_cancel *cancel = refold_cancel_new();
+    mark();
+    int fault = fault_of_descriptors(3);
+    if (queue == NULL || refold_queue_descriptor(queue) < 3 || fault != 0)
+        return fault == 0 ? 21 : fault;
+    bool is_accepted = refold_queue_get_execution(queue, client, TEST_ID, cancel, NULL, NULL) &&
+                       refold_queue_wait_execution(queue, client, "run", 0, NULL, NULL, NULL);
+    int done = 0;
+    for (refold_event *event; (event = refold_queue_next(queue, -1)) != NULL; refold_event_free(event)) {
+        done += refold_execution_state(refold_event_execution(event)) == REFOLD_STATE_COMPLETED;
+        if (fault == 0)
+            fault = fault_of_descriptors(3);
+    }
+    mark();
+    if (!is_accepted || done != 2 || fault != 0)
+        return fault == 0 ? 22 : fault;
+    is_accepted = refold_queue_get_execution(queue, client, "held", cancel, NULL, NULL);
+    refold_cancel_trigger(cancel);
+    refold_event *event = refold_queue_next(queue, -1);
+    bool is_cancelled = refold_error_code(refold_event_error(event)) == REFOLD_ERROR_CANCELLED;
+    refold_event_free(event);
+    mark();
+    refold_cancel_free(cancel);
+    refold_queue_free(queue);
+    has_no_streams = true;
+    print();
+    mark();
+    fault = fault_of_descriptors(0);
+    return is_accepted && is_cancelled ? fault : 23;
+}
+
 static bool check_snapshot(const refold_execution *execution, void *data) {
     (void)execution;
     int *fault = data;
@@ -148,9 +188,6 @@ static bool check_snapshot(const refold_execution *execution, void *data) {
     print();
     return true;
 }
-
-/* Makes a system call that marks a position in the trace. */
-static void mark(void) { syscall(SYS_close, -4711); }
 
 /* Returns 0, or the place of the first failure. */
 static int use_library(const struct way *way) {
@@ -194,6 +231,9 @@ static int use_library(const struct way *way) {
     if (hanging.code != REFOLD_ERROR_CANCELLED || fault != 0)
         return fault == 0 ? 5 : fault;
     refold_cancel_free(cancel);
+    fault = use_queue(client);
+    if (fault != 0)
+        return fault;
     refold_client_free(client);
     mark();
     fault = fault_of_descriptors(0);
@@ -360,7 +400,7 @@ static void trace_daemon(const struct way *way, const char *trace) {
 }
 
 TEST(no_call_keeps_a_descriptor_below_3) {
-    enum { MARKS = 7 };
+    enum { MARKS = 11 };
     if (getenv("DAEMON_URL") != NULL)
         _exit(run_daemon(&(struct way){getenv("DAEMON_URL"), getenv("DAEMON_PROXY")}));
     struct scene scene = open_scene();

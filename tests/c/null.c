@@ -1,5 +1,5 @@
 /* Any pointer may be NULL: objects then read as empty, calls fail with INVALID_ARGUMENT, and free does
- * nothing. Covers all 89 functions, with NULL for every pointer and out-of-range values for all other
+ * nothing. Covers all 103 functions, with NULL for every pointer and out-of-range values for all other
  * arguments. */
 #include "client.h"
 
@@ -193,6 +193,59 @@ TEST(calls_with_null_are_invalid_arguments) {
     refold_cancel_free(cancel);
     refold_client_free(client);
     server_stop(server);
+}
+
+TEST(a_queue_may_be_null) {
+    struct server *server = serve_body(COMPLETED);
+    refold_client *client = client_to(server);
+    refold_queue *queue = refold_queue_new(0, NULL);
+    const struct {
+        refold_queue *queue;
+        const refold_client *client;
+        const char *id, *mentioned;
+    } rows[] = {{NULL, client, TEST_ID, "queue"},
+                {queue, NULL, TEST_ID, "client"},
+                {queue, client, NULL, "id"},
+                {NULL, NULL, NULL, NULL}};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        refold_error *errors[] = {UNREAD_ERROR, UNREAD_ERROR};
+        check_case("%zu", i);
+        for (int with_error = 0; with_error < 2; with_error++) {
+            CHECK(!refold_queue_get_execution(rows[i].queue, rows[i].client, rows[i].id, NULL, NULL,
+                                              with_error ? &errors[0] : NULL));
+            CHECK(!refold_queue_wait_execution(rows[i].queue, rows[i].client, rows[i].id, UINT64_MAX, NULL,
+                                               NULL, with_error ? &errors[1] : NULL));
+        }
+        for (size_t waits = 0; waits < COUNT(errors); waits++)
+            EXPECT_ERROR(errors[waits], REFOLD_ERROR_INVALID_ARGUMENT, rows[i].mentioned);
+    }
+    CHECK(refold_queue_new(UINT32_MAX, NULL) == NULL);
+    CHECK(refold_queue_next(NULL, 0) == NULL);
+    CHECK(refold_queue_next(NULL, -1) == NULL);
+    CHECK(refold_queue_next(NULL, INT64_MAX) == NULL);
+    CHECK(refold_queue_next(queue, INT64_MIN) == NULL);
+    CHECK_INT(refold_queue_pending(NULL), 0);
+    CHECK_INT(refold_queue_descriptor(NULL), -1);
+    refold_queue_set_notify(NULL, NULL, NULL);
+    refold_queue_set_notify(queue, NULL, queue);
+    /* Neither a token nor data is needed, and any timeout is accepted. */
+    CHECK(refold_queue_wait_execution(queue, client, TEST_ID, UINT64_MAX, NULL, NULL, NULL));
+    refold_event *event = refold_queue_next(queue, INT64_MAX);
+    CHECK_STR(refold_execution_status(refold_event_execution(event)), "COMPLETED");
+    CHECK(refold_event_user_data(event) == NULL);
+    refold_event_free(event);
+    refold_queue_free(queue);
+    refold_queue_free(NULL);
+    refold_client_free(client);
+    server_stop(server);
+}
+
+TEST(a_null_event_has_empty_values) {
+    CHECK_INT(refold_event_typeof(NULL), REFOLD_EVENT_NONE);
+    CHECK(refold_event_user_data(NULL) == NULL);
+    CHECK(refold_event_execution(NULL) == NULL);
+    CHECK(refold_event_error(NULL) == NULL);
+    refold_event_free(NULL);
 }
 
 TEST(parsing_null_is_an_invalid_argument) {

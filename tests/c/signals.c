@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -463,6 +464,21 @@ static void make_and_free_all(struct victim *victim) {
     refold_cancel_free(cancel);
 }
 
+static void notice(void *data) { atomic_store((atomic_bool *)data, true); }
+
+static void use_a_queue(struct victim *victim) {
+    atomic_bool has_event = false;
+    refold_queue *queue = refold_queue_new(1, NULL);
+    refold_queue_set_notify(queue, notice, &has_event);
+    refold_queue_get_execution(queue, victim->client, TEST_ID, victim->cancel, NULL, NULL);
+    refold_cancel_trigger(victim->cancel);
+    while (!atomic_load(&has_event))
+        sched_yield();
+    refold_queue_descriptor(queue);
+    refold_event_free(refold_queue_next(queue, -1));
+    refold_queue_free(queue);
+}
+
 static void free_client(struct victim *victim) { refold_client_free(victim->client); }
 
 /* A thread with a pending cancellation: the call completes, and the cancellation takes effect after it. */
@@ -483,6 +499,7 @@ TEST(a_cancelled_thread_ends_after_the_call) {
         {"a call that starts", get_one, .want = REFOLD_ERROR_CANCELLED, .is_cancelled_before = true},
         {"triggering a token", trigger_token, .is_cancelled_before = true},
         {"creating and freeing objects", make_and_free_all, .is_cancelled_before = true},
+        {"using a queue", use_a_queue, .is_cancelled_before = true},
         {"freeing a client", free_client, .is_cancelled_before = true},
     };
     certificate_path("ca.pem");

@@ -27,6 +27,15 @@ struct library {
     void (*execution_free)(refold_execution *);
     const char *(*message)(const refold_error *);
     void (*error_free)(refold_error *);
+    refold_queue *(*queue_new)(uint32_t, refold_error **);
+    void (*queue_free)(refold_queue *);
+    bool (*submit_get)(refold_queue *, const refold_client *, const char *, refold_cancel *, void *,
+                       refold_error **);
+    bool (*submit_wait)(refold_queue *, const refold_client *, const char *, uint64_t, refold_cancel *,
+                        void *, refold_error **);
+    refold_event *(*next)(refold_queue *, int64_t);
+    const refold_execution *(*event_execution)(const refold_event *);
+    void (*event_free)(refold_event *);
 };
 
 static bool is_loaded(void) {
@@ -54,7 +63,14 @@ static bool library_open(struct library *library) {
                    {"refold_execution_name", &library->name},
                    {"refold_execution_free", &library->execution_free},
                    {"refold_error_message", &library->message},
-                   {"refold_error_free", &library->error_free}};
+                   {"refold_error_free", &library->error_free},
+                   {"refold_queue_new", &library->queue_new},
+                   {"refold_queue_free", &library->queue_free},
+                   {"refold_queue_get_execution", &library->submit_get},
+                   {"refold_queue_wait_execution", &library->submit_wait},
+                   {"refold_queue_next", &library->next},
+                   {"refold_event_execution", &library->event_execution},
+                   {"refold_event_free", &library->event_free}};
     for (size_t i = 0; i < COUNT(symbols); i++) {
         void *symbol = dlsym(library->handle, symbols[i].name);
         memcpy(symbols[i].place, &symbol, sizeof symbol);
@@ -224,6 +240,36 @@ TEST(objects_outlive_unloading) {
     again.execution_free(execution);
     again.client_free(client);
     CHECK_INT(dlclose(again.handle), 0);
+    free(url);
+    server_stop(server);
+}
+
+/* Loads the library, frees a queue with work in flight, and unloads it. An event lasts. */
+static void load_and_use_queue(void *url) {
+    struct library library;
+    if (!library_open(&library))
+        return;
+    refold_client *client = client_to(&library, url);
+    refold_queue *queue = library.queue_new(2, NULL);
+    CHECK(library.submit_get(queue, client, "id", NULL, NULL, NULL));
+    for (int i = 0; i < 5; i++)
+        CHECK(library.submit_wait(queue, client, "id", 0, NULL, NULL, NULL));
+    refold_event *event = library.next(queue, -1);
+    library.queue_free(queue);
+    library.client_free(client);
+    CHECK_STR(library.name(library.event_execution(event)), "a run");
+    library.event_free(event);
+    CHECK_INT(dlclose(library.handle), 0);
+}
+
+TEST(the_library_can_be_unloaded_once_queues_are_freed) {
+    struct server *server = serve_document(true);
+    char *url = url_of(server);
+    int threads = thread_count();
+    for (int round = 0; round < 20; round++)
+        load_and_use_queue(url);
+    run_on_threads(4, load_and_use_queue, url, 0);
+    CHECK(await_threads(threads, 5000));
     free(url);
     server_stop(server);
 }

@@ -1,6 +1,6 @@
-/* A soak test: many threads make calls on shared clients and on their own, against servers that misbehave,
- * and cancel at random moments. Every call must end in an expected way, and memory, descriptors and threads
- * must return to where they were.
+/* A soak test: many threads make calls on shared clients and on their own, directly and by queues, against
+ * servers that misbehave, and cancel at random moments. Every call must end in an expected way, and memory,
+ * descriptors and threads must return to where they were.
  *
  * The environment sets the duration, SOAK_SECONDS, and the seed of the random numbers, SOAK_SEED. */
 #define _GNU_SOURCE
@@ -18,12 +18,27 @@
 #include <unistd.h>
 
 enum { WORKERS = 16, SHARED = UNRULY_SERVERS + 1, EVERY_MS = 10000, DEADLINE_MS = 400 };
+enum { QUEUES = 2, IN_FLIGHT = 4, MAX_PENDING = 50, QUEUE_THREADS = QUEUES * (IN_FLIGHT + 1) };
 
 /* What is counted ---------------------------------------------------------------------------------------- */
 
-enum counter { CALLS, GOOD, STATUSES, CANCELLED, TIMEOUTS, REFUSED, BROKEN, UNUSABLE, CLIENTS, COUNTERS };
-static const char *const counter_names[COUNTERS] = {"calls",   "good",   "statuses", "cancelled", "timeouts",
-                                                    "refused", "broken", "unusable", "clients"};
+enum counter {
+    CALLS,
+    GOOD,
+    STATUSES,
+    CANCELLED,
+    TIMEOUTS,
+    REFUSED,
+    BROKEN,
+    UNUSABLE,
+    CLIENTS,
+    EVENTS,
+    QUEUES_FREED,
+    COUNTERS
+};
+static const char *const counter_names[COUNTERS] = {"calls",    "good",    "statuses",    "cancelled",
+                                                    "timeouts", "refused", "broken",      "unusable",
+                                                    "clients",  "events",  "queues freed"};
 static _Atomic uint64_t counters[COUNTERS];
 
 static void count(enum counter counter) { atomic_fetch_add(&counters[counter], 1); }
@@ -90,6 +105,7 @@ struct scheduled_trigger {
 struct soak {
     struct unruly *unruly;
     refold_client *shared[SHARED];
+    refold_queue *queues[QUEUES];
     struct scheduled_trigger scheduled_triggers[WORKERS];
     _Atomic bool ends;
     /* The workers wait between two waits at the gate. */
@@ -232,12 +248,78 @@ static void parse_any(struct worker *worker) {
     refold_error_free(error);
 }
 
+static void submit_any(struct worker *worker, refold_queue *queue, const refold_client *client,
+                       refold_cancel *cancel) {
+    refold_error *error = NULL;
+    bool accepted = random_below(&worker->random, 3) > 0
+                        ? refold_queue_get_execution(queue, client, TEST_ID, cancel, queue, &error)
+                        : refold_queue_wait_execution(queue, client, TEST_ID,
+                                                      1 + random_below(&worker->random, DEADLINE_MS), cancel,
+                                                      queue, &error);
+    CHECK_STR(accepted ? NULL : refold_error_message(error), NULL);
+    refold_error_free(error);
+}
+
+static void check_event(struct worker *worker, refold_event *event, const refold_queue *queue) {
+    const refold_execution *execution = refold_event_execution(event);
+    count(EVENTS);
+    CHECK(refold_event_user_data(event) == queue);
+    if (execution != NULL)
+        check_execution(execution, &worker->random);
+    else
+        check_code(refold_event_error(event), true);
+    CHECK(execution != NULL || refold_event_typeof(event) == REFOLD_EVENT_DONE);
+    refold_event_free(event);
+}
+
+/* Submits a few calls, may cancel them, and takes as many events, whosever they are, or more if there are
+ * many. */
+static void call_by_queue(struct worker *worker, refold_queue *queue, const refold_client *client) {
+    refold_cancel *cancel = random_below(&worker->random, 2) == 0 ? refold_cancel_new() : NULL;
+    unsigned submitted = 1 + random_below(&worker->random, 8);
+    for (unsigned i = 0; i < submitted; i++)
+        submit_any(worker, queue, client, cancel);
+    for (unsigned i = 0; i < submitted || refold_queue_pending(queue) > MAX_PENDING; i++) {
+        if (random_below(&worker->random, 8) == 0)
+            refold_cancel_trigger(cancel);
+        refold_event *event = refold_queue_next(queue, random_below(&worker->random, 20));
+        if (event != NULL)
+            check_event(worker, event, queue);
+    }
+    refold_cancel_free(cancel);
+}
+
+/* Takes what is left, unless the queue is to be freed with it. */
+static void drain(struct worker *worker, refold_queue *queue) {
+    for (refold_event *event; (event = refold_queue_next(queue, -1)) != NULL;)
+        check_event(worker, event, queue);
+    CHECK_INT(refold_queue_pending(queue), 0);
+}
+
+static void call_by_own_queue(struct worker *worker) {
+    int number = (int)random_below(&worker->random, SHARED);
+    refold_client *client = client_of_soak(worker->soak, number, 0);
+    refold_queue *queue = refold_queue_new(1 + random_below(&worker->random, IN_FLIGHT), NULL);
+    if (random_below(&worker->random, 2) == 0)
+        CHECK(refold_queue_descriptor(queue) > 2);
+    call_by_queue(worker, queue, client);
+    refold_client_free(client);
+    if (random_below(&worker->random, 2) == 0)
+        drain(worker, queue);
+    refold_queue_free(queue);
+    count(QUEUES_FREED);
+}
+
 static void run_random_operation(struct worker *worker) {
     const struct soak *soak = worker->soak;
     unsigned number = random_below(&worker->random, 100);
     const refold_client *shared = soak->shared[random_below(&worker->random, SHARED)];
-    if (number < 70)
+    if (number < 60)
         call_once(worker, shared, NULL);
+    else if (number < 70)
+        call_by_queue(worker, soak->queues[number % QUEUES], shared);
+    else if (number < 73)
+        call_by_own_queue(worker);
     else if (number < 85)
         call_cancelled(worker, shared);
     else if (number < 95)
@@ -278,11 +360,15 @@ static void *trigger(void *data) {
 
 /* From beginning to end ---------------------------------------------------------------------------------- */
 
-/* The figures while no worker makes a call. The shared clients keep their connections. */
+/* The figures while no worker makes a call. The shared clients keep their connections, and the shared queues
+ * may keep their threads. */
 static struct figures figures_at_rest(struct soak *soak, int threads) {
+    struct worker self = {.soak = soak};
     soak->pauses = true;
     pthread_barrier_wait(&soak->gate);
     soak->pauses = false;
+    for (int i = 0; i < QUEUES; i++)
+        drain(&self, soak->queues[i]);
     CHECK(await_threads(threads, 5000));
     malloc_trim(0);
     struct figures figures = figures_now();
@@ -306,9 +392,13 @@ static int64_t number_of(const char *variable, int64_t otherwise) {
 static void open_shared(struct soak *soak) {
     for (int i = 0; i < SHARED; i++)
         soak->shared[i] = client_of_soak(soak, i, i == 2);
+    for (int i = 0; i < QUEUES; i++)
+        CHECK((soak->queues[i] = refold_queue_new(IN_FLIGHT, NULL)) != NULL);
 }
 
 static void free_shared(struct soak *soak) {
+    for (int i = 0; i < QUEUES; i++)
+        refold_queue_free(soak->queues[i]);
     for (int i = 0; i < SHARED; i++)
         refold_client_free(soak->shared[i]);
 }
@@ -331,11 +421,12 @@ static void check_growth(const char *name, int64_t before, int64_t after, int64_
 }
 
 /* N threads on one client need at most N connections, each in use, or idle with its buffers and its TLS
- * session. The allocator has an arena per thread, which keeps the memory of the largest response. */
+ * session. A queue has four signals. The allocator has an arena per thread, which keeps the memory of the
+ * largest response. */
 enum {
-    CONNECTIONS = WORKERS * SHARED,
+    CONNECTIONS = (WORKERS + QUEUE_THREADS) * SHARED,
     CONNECTION_BYTES = 64 * 1024,
-    ALLOCATOR_BYTES = WORKERS * 1024 * 1024
+    ALLOCATOR_BYTES = (WORKERS + QUEUE_THREADS) * 1024 * 1024
 };
 
 static void run_soak(struct soak *soak, uint64_t seed, int64_t seconds) {
@@ -353,10 +444,10 @@ static void run_soak(struct soak *soak, uint64_t seed, int64_t seconds) {
     if (pthread_create(&trigger_thread, NULL, trigger, soak) != 0)
         abort();
     watch_until(begun + warming_ms);
-    struct figures warm = figures_at_rest(soak, empty.threads + WORKERS + 1);
+    struct figures warm = figures_at_rest(soak, empty.threads + WORKERS + 1 + QUEUE_THREADS);
     print_figures("warm", &warm);
     watch_until(begun + seconds * 1000);
-    struct figures last = figures_at_rest(soak, empty.threads + WORKERS + 1);
+    struct figures last = figures_at_rest(soak, empty.threads + WORKERS + 1 + QUEUE_THREADS);
     print_figures("last", &last);
     soak->ends = true;
     for (int i = 0; i < WORKERS; i++)
@@ -366,8 +457,8 @@ static void run_soak(struct soak *soak, uint64_t seed, int64_t seconds) {
     CHECK(await_threads(empty.threads, 5000));
     struct figures end = figures_now();
     print_figures("end", &end);
-    check_growth("descriptors", empty.descriptors, last.descriptors, CONNECTIONS);
-    check_growth("threads", warm.threads, last.threads, 0);
+    check_growth("descriptors", empty.descriptors, last.descriptors, CONNECTIONS + 4 * QUEUES);
+    check_growth("threads", empty.threads + WORKERS + 1, last.threads, QUEUE_THREADS);
     check_growth("bytes in use", warm.in_use, last.in_use, (int64_t)CONNECTIONS * CONNECTION_BYTES);
     check_growth("bytes resident", warm.resident, last.resident,
                  (int64_t)CONNECTIONS * CONNECTION_BYTES + ALLOCATOR_BYTES);

@@ -10,9 +10,6 @@ import { createServer } from 'node:http';
 import { test as run } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import koffi from 'koffi';
-import { setLog, stopThread } from '../log.js';
-import * as native from '../native.js';
 import { Client, Code, RefoldError, parseExecution } from '../refold.js';
 
 const documented = '6a106ba44480b80424a65289';
@@ -106,12 +103,13 @@ test('each client receives its own lines', async () => {
 test('a failed poll of a wait is logged', async () => {
     const { client, lines } = loggingClient({ logLevel: 'warn' });
     await assert.rejects(client.waitExecution('error-503'), failure(Code.SERVICE_UNAVAILABLE));
-    const polls = lines.map(({ level, message }) => `${level} ${message.replace(/\+\d+\.\d{3} ms/, '+')}`);
+    const failed = lines.filter(({ message }) => message.includes('poll failed'));
+    const polls = failed.map(({ level, message }) => `${level} ${message.replace(/^.* \+\d+\.\d{3} ms: /, '')}`);
     const reason = 'SERVICE_UNAVAILABLE (503), Something went wrong';
     const pauses = [40, 80, 160, 200, 200];
     assert.deepEqual(
         polls,
-        pauses.map((pause) => `warn wait for error-503 +: poll failed, polling again in ${pause} ms: ${reason}`),
+        pauses.map((pause) => `warn poll failed, polling again in ${pause} ms: ${reason}`),
     );
 });
 
@@ -121,7 +119,7 @@ test('a line about a failed poll is printable', async (t) => {
     });
     const { client, lines } = loggingClient({ baseUrl, logLevel: 'warn', pollIntervalMs: 10 });
     await assert.rejects(client.waitExecution('a'), failure(Code.SERVICE_UNAVAILABLE));
-    assert.ok(lines[0].message.endsWith(', a?[2J b'), lines[0].message);
+    assert.ok(lines[0].message.endsWith(', a?[2J?b'), lines[0].message);
 });
 
 test('headers are sent, and replaced by name', async (t) => {
@@ -243,7 +241,7 @@ test('the timeout of a wait has the time of the whole wait', async () => {
         return timings.firstByteMs === cause.timings.firstByteMs;
     });
     await assert.rejects(client.waitExecution('stuck', { timeoutMs: 300 }), ({ timings }) => {
-        return timings.totalMs >= 299 && timings.firstByteMs === null;
+        return timings.totalMs >= 299 && timings.firstByteMs < 299;
     });
 });
 
@@ -322,37 +320,6 @@ test('a signal cancels calls with a log', async (t) => {
     }
 });
 
-test('many clients share one function of C', async () => {
-    const kept = Array.from({ length: 50 }, () => loggingClient().client);
-    await kept[0].getExecution(documented);
-    assert.equal(koffi.stats().callbacks, 1);
-    kept.forEach((client) => client.close());
-    for (let index = 0; index < 10_000; index += 1) { // as the constructor does; whole clients take minutes
-        const settings = native.options.create();
-        setLog(settings, () => {}, 'debug');
-        native.options.free(settings);
-    }
-    assert.equal(koffi.stats().callbacks, 1);
-    const { client, lines } = loggingClient({ logLevel: 'info' });
-    await client.getExecution(documented);
-    assert.equal(lines.length, 1);
-});
-
-test('clients of an ended thread reject calls', async () => {
-    const { client: old } = loggingClient();
-    await old.getExecution(documented);
-    stopThread();
-    stopThread();
-    assert.equal(koffi.stats().callbacks, 0);
-    await assert.rejects(old.getExecution(documented), (error) => {
-        return failure(Code.INTERNAL)(error) && error.message.includes('create a new client');
-    });
-    const { client, lines } = loggingClient();
-    assert.equal((await client.getExecution(documented)).id, documented);
-    assert.ok(lines.length > 5);
-    old.close();
-});
-
 test('a process with an idle client that logs ends', async () => {
     await runProgram(`
         import { Client } from 'refold';
@@ -413,31 +380,28 @@ test('logs work after an exit that was prevented', async () => {
     assert.equal(stdout, `${documented} 1\n`);
 });
 
-for (const [name, end, left] of [
-    ['ends by itself', `client.getExecution('${documented}');`, 0],
-    ['exits', 'start(); onLine = (lines) => lines === 50 && process.exit();', 0],
-    ['is terminated', "start(); onLine = (lines) => lines === 50 && parentPort.postMessage('terminate');", 3],
+for (const [name, end] of [
+    ['ends by itself', `client.getExecution('${documented}');`],
+    ['exits', 'start(); onLine = (lines) => lines === 50 && process.exit();'],
+    ['is terminated', "start(); onLine = (lines) => lines === 50 && parentPort.postMessage('terminate');"],
 ]) {
     test(`a Worker that logs ${name}`, async (t) => {
         const file = fileURLToPath(new URL(`../worker-${process.pid}.mjs`, import.meta.url)); // finds the package
         t.after(() => rm(file));
-        const timed = busy.replace('timeoutMs: 0', 'timeoutMs: 500');
-        await writeFile(file, `import { parentPort } from 'node:worker_threads'; ${timed} let onLine = () => {}; ${end}`);
+        await writeFile(file, `import { parentPort } from 'node:worker_threads'; ${busy} let onLine = () => {}; ${end}`);
         const { stdout } = await runProgram(`
             import { once } from 'node:events';
             import { Worker } from 'node:worker_threads';
-            import koffi from 'koffi';
             import { Client } from 'refold';
             for (let index = 0; index < 3; index += 1) {
                 const worker = new Worker(${JSON.stringify(file)}, { execArgv: [] });
                 worker.on('message', () => worker.terminate());
                 await once(worker, 'exit');
             }
-            const left = koffi.stats().callbacks;
             let lines = 0;
             await Client.fromEnv({ onLog: () => (lines += 1) }).getExecution('${documented}');
-            console.log(left, lines);
+            console.log(lines);
         `);
-        assert.equal(stdout, `${left} 1\n`);
+        assert.equal(stdout, '1\n');
     });
 }

@@ -3,7 +3,9 @@
 //     node --expose-gc --test test/memory.test.js
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { test } from 'node:test';
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import { Client, RefoldError, parseExecution } from '../refold.js';
@@ -88,4 +90,31 @@ test('errors do not leak', () => {
         assert.fail('an array was parsed');
     });
     assert.ok(grown < 50_000 * 160, `grew by ${grown} bytes`);
+});
+
+test('calls do not leak', async (t) => {
+    const size = 1 << 18;
+    const body = `{"status":"COMPLETED","name":"${'a'.repeat(size)}"}`;
+    const server = createServer((request, response) => response.end(body));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    t.after(() => {
+        server.close();
+        server.closeAllConnections();
+    });
+    const baseUrl = `http://127.0.0.1:${server.address().port}`;
+    const client = Client.fromEnv({ baseUrl, onLog: () => {}, logLevel: 'debug' });
+    const calls = 200;
+    const resident = async () => {
+        for (let index = 0; index < calls; index += 1) {
+            const { signal } = new AbortController();
+            await client.waitExecution('a', { signal, onProgress: () => {} });
+        }
+        globalThis.gc();
+        return process.memoryUsage.rss();
+    };
+    await resident();
+    const before = await resident();
+    const grown = (await resident()) - before;
+    assert.ok(grown < (calls * size) / 2, `grew by ${grown} bytes`);
 });

@@ -68,8 +68,8 @@ type LookupResult = Result<Vec<IpAddr>, LookupError>;
 struct Lookup {
     name: String,
     result: OnceLock<LookupResult>,
-    /// Raised once there is a result.
-    done: Arc<Signal>,
+    /// Raised once the thread has a result, or has panicked.
+    done: Signal,
     /// `None` once a call has waited for its end.
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -106,19 +106,16 @@ impl Lookup {
         if list.len() >= MAX_LOOKUPS {
             return Ok(None);
         }
-        let done = Signal::new().map(Arc::new).map_err(|error| match exhausted_resource(&error) {
+        let done = Signal::new().map_err(|error| match exhausted_resource(&error) {
             Some(resource) => not_started(name, resource),
             None => not_started(name, describe_io_error(&error)),
         })?;
         let thread = Mutex::new(None);
-        let signal = done.clone();
         let lookup = Arc::new(Lookup { name: name.into(), result: OnceLock::new(), done, thread });
         let own = lookup.clone();
         let run = move || {
             let listed = Listed { lookup: own, unfinished };
             let _ = listed.lookup.result.set(look_up(&listed.lookup.name));
-            drop(listed);
-            signal.raise();
         };
         let builder = thread::Builder::new().name("refold-lookup".into()).stack_size(LOOKUP_STACK);
         keep_library_loaded();
@@ -150,7 +147,7 @@ impl Lookup {
     }
 }
 
-/// Takes a lookup off the list when its thread ends, also if that panics.
+/// Takes a lookup off the list and wakes its calls when its thread ends, also if that panics.
 struct Listed {
     lookup: Arc<Lookup>,
     unfinished: &'static Lookups,
@@ -159,6 +156,7 @@ struct Listed {
 impl Drop for Listed {
     fn drop(&mut self) {
         lock(self.unfinished).retain(|lookup| !Arc::ptr_eq(lookup, &self.lookup));
+        self.lookup.done.raise();
     }
 }
 
