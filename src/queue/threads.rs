@@ -84,11 +84,9 @@ impl Consumers {
 
 #[derive(Default)]
 enum Coordinator {
-    /// It has not been needed yet, or has ended because it was not needed any more.
+    /// It is not needed, or could not be started.
     #[default]
     Absent,
-    /// It is needed, but could not be started.
-    Missing,
     /// It will check the state again before it sleeps.
     Awake,
     /// It sleeps until this time.
@@ -145,10 +143,9 @@ impl<O: Outcome> Shared<O> {
     /// Starts the coordinator if it is absent, or wakes it if it would sleep beyond `due`.
     fn provide_coordinator(self: &Arc<Self>, state: &mut State<O>, due: Option<Instant>) {
         match state.threads.coordinator {
-            Coordinator::Absent | Coordinator::Missing => {
+            Coordinator::Absent => {
                 let is_started = self.start(state, Shared::coordinate);
-                state.threads.coordinator =
-                    if is_started { Coordinator::Awake } else { Coordinator::Missing };
+                state.threads.coordinator = if is_started { Coordinator::Awake } else { Coordinator::Absent };
             }
             Coordinator::Asleep(until) if due.is_some_and(|due| due < until) => {
                 state.threads.coordinator = Coordinator::Awake;
@@ -183,8 +180,9 @@ impl<O: Outcome> Shared<O> {
         state.threads.arriving -= 1;
         let mut idle_since = None;
         while !state.threads.is_ending {
+            // The coordinator could not be started.
             let is_unwatched =
-                matches!(state.threads.coordinator, Coordinator::Missing) && state.must_be_watched();
+                matches!(state.threads.coordinator, Coordinator::Absent) && state.must_be_watched();
             if is_unwatched {
                 let now = Instant::now();
                 state.find_cancelled(now);
