@@ -3,7 +3,7 @@
 # most of the C programs against that. The last line is `N passed, M failed`.
 #
 # Left out are tests of what the fallback cannot do: tell a lookup that failed for now from a name that does not exist,
-# handle signals, or abandon an attempt to connect. So is the test of the stack that a handshake needs, because this build
+# handle signals, abandon an attempt to connect, or offer the descriptor of a queue. So is the test of the stack that a handshake needs, because this build
 # is not optimized and needs twice as much.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -35,4 +35,6 @@ sh tests/support/run_c.sh requests bodies redirects errors retries waiting proxy
     "handshakes:$(all_but handshakes tls_needs_at_most_128_kib_of_stack)" \
     "deadline:$(all_but deadline timeouts_leak_nothing)" \
     "cancel:$(all_but cancel 'every_phase_of_a_.*')" \
+    "queue:$(all_but queue a_queue_can_be_freed_with_a_call_in_every_phase)" \
+    "queue_cancel:$(all_but queue_cancel 'submissions_in_every_phase_.*\|triggering_is_safe_.*')" \
     "reuse:$(all_but reuse a_call_on_a_reused_connection_makes_four_system_calls)"
