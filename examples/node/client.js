@@ -112,7 +112,7 @@ export class Client {
      * @returns {Promise<Execution>} rejects with a RefoldError, or with the reason of the signal
      */
     async getExecution(id, { signal } = {}) {
-        signal?.throwIfAborted();
+        checkSignal(signal);
         checkText('execution_id', id);
         return getExecution(this.#open(), id, signal);
     }
@@ -138,9 +138,12 @@ export class Client {
      * @returns {Promise<Execution>} the last snapshot passed to onProgress; rejects as getExecution() does
      */
     async waitExecution(id, { signal, timeoutMs = 0, onProgress } = {}) {
-        signal?.throwIfAborted();
+        checkSignal(signal);
         checkText('execution_id', id);
         checkCount('timeoutMs', timeoutMs);
+        if (onProgress && typeof onProgress !== 'function') {
+            throw invalidArgument('onProgress must be a function');
+        }
         return waitExecution(this.#open(), id, timeoutMs, signal, onProgress);
     }
 
@@ -227,6 +230,14 @@ function checkCount(name, value, max = Number.MAX_SAFE_INTEGER, min = 0) {
     if (!Number.isSafeInteger(value) || value < min || value > max) {
         throw invalidArgument(`${name} must be an integer from ${min} to ${max}`);
     }
+}
+
+/** Throws the reason of a signal that has aborted. Signals of other realms and of polyfills are accepted. */
+function checkSignal(signal) {
+    if (signal && typeof signal.throwIfAborted !== 'function') {
+        throw invalidArgument('signal must be an AbortSignal, such as the signal of an AbortController');
+    }
+    signal?.throwIfAborted();
 }
 
 /** C strings end at the first NUL. */

@@ -51,6 +51,7 @@ import contextlib
 import ctypes
 import dataclasses
 import enum
+import inspect
 import io
 import itertools
 import json
@@ -1095,6 +1096,12 @@ def _is_stopping(proceed: Optional[bool]) -> bool:
     return proceed is not None and not proceed
 
 
+def _check_progress(on_progress: Optional[Progress]) -> None:
+    """Raises TypeError for a coroutine function: a call of it would only create a coroutine that is never awaited."""
+    if inspect.iscoroutinefunction(on_progress):
+        raise TypeError("on_progress must be a function, not a coroutine function; use AsyncClient.watch() to await")
+
+
 def _stopped_by_progress() -> Error:
     """The error if `on_progress` has returned False just when the run ended."""
     return Error(Code.CANCELLED, "the call was cancelled by on_progress")
@@ -1660,8 +1667,10 @@ class Client(_Settings):
         Raises:
             Error: If the wait fails; with `Code.TIMEOUT` if `timeout` expires. Then `__cause__` is the failure of the
                 last poll, if it failed.
+            TypeError: If `on_progress` is a coroutine function.
             ValueError: If the client is closed or `timeout` is not positive.
         """
+        _check_progress(on_progress)
         request = _Request(self._owner, _encode(execution_id), _milliseconds("timeout", timeout))
         return _Call(request, on_progress, cancel).run()
 
@@ -1688,8 +1697,8 @@ class AsyncClient(_Settings):
             loop. With a closed loop, the lines of its last calls are logged where it was closed.
 
     Raises:
-        Error: With `Code.INVALID_ARGUMENT` if a setting is invalid. If `max_concurrent` is, the first call raises it.
-        ValueError: If a number is out of range or a string contains U+0000.
+        Error: With `Code.INVALID_ARGUMENT` if a setting is invalid.
+        ValueError: If a number, such as `max_concurrent`, is out of range or a string contains U+0000.
     """
 
     def __init__(
@@ -1820,11 +1829,14 @@ class AsyncClient(_Settings):
             execution_id: As for get().
             timeout: Limit for the whole wait in seconds. None for no limit: the wait may then never end.
             on_progress: A function, not a coroutine function, as for `Client.wait`. It runs on the thread of the loop.
+                To await something for each snapshot, use watch().
 
         Raises:
             Error: As for `Client.wait`.
+            TypeError: If `on_progress` is a coroutine function.
             ValueError: If the client is closed or `timeout` is not positive.
         """
+        _check_progress(on_progress)
         call = self._submit(execution_id, _milliseconds("timeout", timeout))
         is_stopped = False
         try:

@@ -287,6 +287,9 @@ class AsyncCallTest(AsyncTestCase):
         self.in_all_loops(main)
 
     def test_invalid_arguments_are_rejected(self) -> None:
+        async def progress(_: refold.Execution) -> bool:
+            return True
+
         async def main() -> None:
             async with self.client() as client:
                 for invalid in ("an\0id", "half a pair: \ud83d"):
@@ -298,6 +301,8 @@ class AsyncCallTest(AsyncTestCase):
                     await client.wait("stuck", timeout=0)
                 with self.assertRaises(ValueError):
                     client.watch("stuck", timeout=-1)
+                with self.assertRaisesRegex(TypeError, "on_progress"):
+                    await client.wait("stuck", on_progress=progress)  # type: ignore[arg-type]
                 self.assertEqual(pending(client), 0)
 
         self.in_all_loops(main)

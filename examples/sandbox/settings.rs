@@ -81,6 +81,8 @@ Exit status: 0 stopped or helped, 1 could not listen, 2 wrong options.
 Authentication, by one of:
   x-api-key: tk_sandbox and linked_account_id: user_12345
   Authorization: Bearer sandbox.session.token
+For the library and its examples, with the address that was printed:
+  export REFOLD_BASE_URL=http://ADDRESS:PORT REFOLD_API_KEY=tk_sandbox REFOLD_LINKED_ACCOUNT_ID=user_12345
 Responses: 401 without credentials or with wrong ones, 400 with both ways at once or without linked_account_id,
 403 INVALID_LINKED_ACCOUNT_ID with a wrong one, 404 for unknown ids and paths, 405 for methods other than GET.
 

@@ -249,6 +249,19 @@ test('invalid ids are rejected', async () => {
     }
 });
 
+test('invalid options of calls are rejected', async () => {
+    const client = sandboxClient();
+    for (const signal of [new AbortController(), 7, true]) {
+        const isRejected = (error) => failure(Code.INVALID_ARGUMENT)(error) && error.message.includes('signal');
+        await assert.rejects(client.getExecution(documented, { signal }), isRejected);
+        await assert.rejects(client.waitExecution(documented, { signal }), isRejected);
+    }
+    await assert.rejects(
+        client.waitExecution(documented, { onProgress: {} }),
+        (error) => failure(Code.INVALID_ARGUMENT)(error) && error.message.includes('onProgress'),
+    );
+});
+
 test('a session token can be replaced', async () => {
     const { REFOLD_BASE_URL: baseUrl } = process.env;
     const client = new Client({ baseUrl, sessionToken: 'an.expired.token' });
