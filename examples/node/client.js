@@ -111,7 +111,8 @@ export class Client {
      * @param {AbortSignal} [options.signal] ends the call immediately
      * @returns {Promise<Execution>} rejects with a RefoldError, or with the reason of the signal
      */
-    async getExecution(id, { signal } = {}) {
+    async getExecution(id, { signal, ...others } = {}) {
+        rejectUnknown(others);
         checkSignal(signal);
         checkText('execution_id', id);
         return getExecution(this.#open(), id, signal);
@@ -137,7 +138,8 @@ export class Client {
      *     propagates
      * @returns {Promise<Execution>} the last snapshot passed to onProgress; rejects as getExecution() does
      */
-    async waitExecution(id, { signal, timeoutMs = 0, onProgress } = {}) {
+    async waitExecution(id, { signal, timeoutMs = 0, onProgress, ...others } = {}) {
+        rejectUnknown(others);
         checkSignal(signal);
         checkText('execution_id', id);
         checkCount('timeoutMs', timeoutMs);
@@ -229,6 +231,13 @@ function count(set, max) {
 function checkCount(name, value, max = Number.MAX_SAFE_INTEGER, min = 0) {
     if (!Number.isSafeInteger(value) || value < min || value > max) {
         throw invalidArgument(`${name} must be an integer from ${min} to ${max}`);
+    }
+}
+
+/** Throws if a call has an option that does not exist, such as a misspelt one. */
+function rejectUnknown(options) {
+    for (const name of Object.keys(options)) {
+        throw invalidArgument(`unknown option ${name}`);
     }
 }
 

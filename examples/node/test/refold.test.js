@@ -260,6 +260,9 @@ test('invalid options of calls are rejected', async () => {
         client.waitExecution(documented, { onProgress: {} }),
         (error) => failure(Code.INVALID_ARGUMENT)(error) && error.message.includes('onProgress'),
     );
+    const isUnknown = (error) => failure(Code.INVALID_ARGUMENT)(error) && error.message.includes('unknown option timeout');
+    await assert.rejects(client.getExecution(documented, { timeout: 1 }), isUnknown);
+    await assert.rejects(client.waitExecution(documented, { timeout: 1 }), isUnknown);
 });
 
 test('a session token can be replaced', async () => {
