@@ -201,14 +201,14 @@ TEST(turns_are_in_the_order_of_submission) {
 /* Polls take turns, too: a poll that becomes due later goes behind what was submitted before. */
 TEST(a_poll_takes_its_turn_when_it_is_due) {
     struct server *server = serve_by_id();
-    refold_client *client = poller_of(server, (uint64_t)(50 * check_patience()));
+    refold_client *client = poller_of(server, (uint64_t)(200 * check_patience()));
     refold_queue *queue = queue_of(1);
     submit_wait(queue, client, "run", NULL, NULL);
     refold_event_free(take(queue, REFOLD_EVENT_PROGRESS));
     submit_get(queue, client, "held", NULL, NULL);
     submit_get(queue, client, "second", NULL, NULL);
     CHECK(server_await_requests(server, 2, 10000));
-    pause_ms(100 * check_patience()); /* until the poll is due */
+    pause_ms(300 * check_patience()); /* until the poll is due */
     submit_get(queue, client, "third", NULL, NULL);
     CHECK_INT(server_requests(server), 2);
     server_release(server);

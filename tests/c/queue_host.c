@@ -78,12 +78,12 @@ TEST(threads_are_started_on_demand) {
         submit_gets(&scene, 1, "id", NULL);
         take_done(scene.queue, NULL, REFOLD_OK);
         CHECK_INT(queue_thread_count(), 1);
-        pause_ms(2); /* until it is idle */
+        CHECK(await_sleeping_threads(10000)); /* otherwise the next call would need another one */
     }
     /* And one more, once there is something to watch. */
     submit_gets(&scene, 1, "id", cancel);
     take_done(scene.queue, NULL, REFOLD_OK);
-    CHECK_BETWEEN(queue_thread_count(), 2, 3);
+    CHECK(await_queue_threads(2, 10000));
     refold_cancel_free(cancel);
     close_scene(&scene);
 }
@@ -101,7 +101,7 @@ TEST(there_is_at_most_one_thread_more_than_calls) {
             else
                 submit_wait(scene.queue, scene.client, "held", i % 3 == 0 ? cancel : NULL, NULL);
         CHECK(server_await_requests(scene.server, limits[row], 10000));
-        CHECK_INT(queue_thread_count(), most);
+        CHECK(await_queue_threads(most, 10000));
         server_release(scene.server);
         for (int i = 0; i < count; i++) {
             take_all_done(scene.queue, 1, REFOLD_OK);

@@ -90,17 +90,18 @@ bool await_readable(const refold_queue *queue, int64_t limit_ms) {
     return poll(&polled, 1, (int)limit_ms * check_patience()) == 1;
 }
 
-int queue_thread_count(void) {
+/* Counts the threads that have the name of a queue's threads, or those of them that are not asleep. */
+static int count_threads(bool are_awake) {
     int count = 0;
     DIR *folder = opendir("/proc/self/task");
     for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
-        char path[300], name[32] = "";
-        snprintf(path, sizeof path, "/proc/self/task/%s/comm", entry->d_name);
+        char path[300], name[32] = "", state = '?';
+        snprintf(path, sizeof path, "/proc/self/task/%s/stat", entry->d_name);
         FILE *file = fopen(path, "re");
         if (file == NULL)
             continue; /* it has just ended */
-        if (fgets(name, sizeof name, file) != NULL)
-            count += strcmp(name, "refold-queue\n") == 0;
+        if (fscanf(file, "%*d (%31[^)]) %c", name, &state) == 2 && strcmp(name, "refold-queue") == 0)
+            count += !are_awake || state != 'S';
         fclose(file);
     }
     if (folder != NULL)
@@ -108,9 +109,21 @@ int queue_thread_count(void) {
     return count;
 }
 
+int queue_thread_count(void) { return count_threads(false); }
+
 bool await_queue_threads(int count, int64_t limit_ms) {
     int64_t until = now_ms() + limit_ms * check_patience();
     while (queue_thread_count() != count) {
+        if (now_ms() >= until)
+            return false;
+        pause_ms(1);
+    }
+    return true;
+}
+
+bool await_sleeping_threads(int64_t limit_ms) {
+    int64_t until = now_ms() + limit_ms * check_patience();
+    while (count_threads(true) > 0) {
         if (now_ms() >= until)
             return false;
         pause_ms(1);

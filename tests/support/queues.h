@@ -36,6 +36,8 @@ bool await_readable(const refold_queue *queue, int64_t limit_ms);
 /* The number of threads of this process that have the name of a queue's threads. */
 int queue_thread_count(void);
 bool await_queue_threads(int count, int64_t limit_ms);
+/* Waits until all of these are asleep: after the last event was taken, until they have no work. */
+bool await_sleeping_threads(int64_t limit_ms);
 
 /* A server whose response depends on how the id in the request begins:
  *     held...   holds the response until server_release()
