@@ -96,7 +96,7 @@ struct client {
     atomic_bool has_events;
 };
 
-// ------------------------------------------------------------------------------------------------- values
+// ------------------------------------------------------------ values
 
 static napi_value undefined(napi_env env) {
     napi_value value = NULL;
@@ -214,8 +214,7 @@ static void free_copy(struct copy copy) {
     free(copy.text);
 }
 
-// -------------------------------------------------------------------------------------------------
-// executions, errors
+// ------------------------------------------------------------ executions, errors
 
 // The times of a call in microseconds, by their numbers.
 #define TIMINGS(env, timing_us, object)                                                                      \
@@ -359,8 +358,7 @@ static napi_value code_name(napi_env env, napi_callback_info info) {
     return text(env, refold.code_name((refold_code)number_in(env, call.arguments[0])));
 }
 
-// ------------------------------------------------------------------------------------------------- options,
-// tokens
+// ------------------------------------------------------------ options, tokens
 
 // What the external of options or of a token points to.
 struct holder {
@@ -489,7 +487,7 @@ static napi_value set_allow_plaintext(napi_env env, napi_callback_info info) {
     return undefined(env);
 }
 
-// ------------------------------------------------------------------------------------------------- clients
+// ------------------------------------------------------------ clients
 
 static void wake(struct environment *environment) {
     if (!atomic_exchange(&environment->is_woken, true))
@@ -601,7 +599,7 @@ static napi_value close_client_now(napi_env env, napi_callback_info info) {
     return undefined(env);
 }
 
-// ------------------------------------------------------------------------------------------------- calls
+// ------------------------------------------------------------ calls
 
 // Counts a call that was accepted, or returns the error of one that was not.
 static napi_value begin_call(napi_env env, struct client *client, bool is_accepted, refold_error *error) {
@@ -735,8 +733,7 @@ static napi_value take(napi_env env, napi_callback_info info) {
     return result;
 }
 
-// -------------------------------------------------------------------------------------------------
-// environments
+// ------------------------------------------------------------ environments
 
 // Frees the queues and clients, so that no thread of the library uses the environment, and lets go of the
 // structures that the garbage collector has still to free.
