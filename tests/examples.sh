@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.." || exit 1
 need cc gcc libc6-dev || exit 1
 need localedef libc-bin || exit 1
 need_file /usr/share/i18n/charmaps/ISO-8859-1.gz locales || exit 1
-need valgrind valgrind libc6-dbg || exit 1
+[ -n "${REFOLD_QUICK-}" ] || need valgrind valgrind libc6-dbg || exit 1
 need script bsdutils || exit 1
 need pkg-config pkg-config || exit 1
 need_file /usr/include/uv.h libuv1-dev || exit 1
@@ -36,6 +36,13 @@ prints() {
     words=$1
     shift
     runs "$@" && [ ! -s "$kept/err" ] && grep -qF "$words" "$kept/out"
+}
+
+# check_leaks NAME PROGRAM ARGUMENT...: checks that the program leaks nothing, unless REFOLD_QUICK=1.
+check_leaks() {
+    name=$1
+    shift
+    [ -n "${REFOLD_QUICK-}" ] || check "$name" leaks_nothing "$@"
 }
 
 # leaks_nothing PROGRAM ARGUMENT...: runs in valgrind. $kinds are other kinds of leaks than all.
@@ -81,8 +88,8 @@ check "watch_execution times out" runs 1 watch_execution --timeout 1 stuck
 check "watch_execution reports the timeout" grep -qF "had not ended after 1000 ms: its last status is RUNNING" "$kept/err"
 
 for program in get_execution watch_execution; do
-    check "$program leaks nothing" leaks_nothing "$program" completed
-    check "$program leaks nothing on an error" leaks_nothing "$program" no-such-id
+    check_leaks "$program leaks nothing" "$program" completed
+    check_leaks "$program leaks nothing on an error" "$program" no-such-id
     check "$program with an unknown id" reports "Execution not found" "$program" no-such-id
     check "$program prints hostile texts harmlessly" prints_harmlessly "$program"
     check "$program without an id" reports "" "$program"
@@ -291,7 +298,7 @@ check "SIGINT cancels all runs of watch_execution" is_interrupted watch_executio
 check "watch_execution shows cancelled runs" shows "$kept/out" "stuck .* CANCELLED"
 check "watch_execution reports no cancelled run" [ ! -s "$kept/err" ]
 check "watch_execution stops all runs without a reader" misses_its_reader watch_execution stuck stuck
-check "watch_execution leaks nothing with several runs" leaks_nothing watch_execution completed no-such-id ..
+check_leaks "watch_execution leaks nothing with several runs" watch_execution completed no-such-id ..
 
 # The log moves up the lines of the runs, which are drawn once, below.
 check "watch_execution draws in a terminal" in_terminal 24 40 1 watch_execution --verbose completed running-drawn no-such-id
@@ -327,7 +334,7 @@ for program in watch_libuv watch_glib; do
     check "$program draws in place" in_terminal 24 20 3 "$program" errored completed
     check "$program draws each run once" [ "$(wc -l <"$kept/screen")" -eq 3 ]
     # A thread of GLib keeps running.
-    kinds=definite check "$program leaks nothing" leaks_nothing "$program" completed no-such-id
+    kinds=definite check_leaks "$program leaks nothing" "$program" completed no-such-id
     check "$program misses its reader" misses_its_reader "$program" completed stuck
 done
 # libuv aborts if it has to close a descriptor below 3.

@@ -39,7 +39,8 @@ The FILTER of c, valgrind, asan and tsan is PROGRAM[:TEST[,TEST ...]], such as
 The last line is `N passed, M failed`. The exit status is 0 if nothing failed and something passed, and 2 if the command
 line is wrong. The output of each step is kept in target/tests/STEP.log. REFOLD_EXHAUSTIVE=1 in the environment, which
 `all` sets, lets the Rust tests cover large sets of inputs completely. REFOLD_QUICK=1, which a run without a STEP sets, leaves
-out of the C++ tests other compilers and versions, sanitizers and valgrind.
+out of the C++ tests other compilers and versions, sanitizers and valgrind, of the Go tests the race detector and the pointer
+checks, and of the example programs valgrind.
 END
 }
 
@@ -220,7 +221,6 @@ lane_rust() {
 
 lane_c() {
     JOBS=2 step c
-    [ "$scope" = all ] || JOBS=2 step valgrind null errors lifetimes requests snapshot
 }
 
 lane_compilers() {
@@ -228,6 +228,7 @@ lane_compilers() {
     step docs
     step supply
     step abi
+    step node
 }
 
 lane_languages() {
@@ -235,7 +236,6 @@ lane_languages() {
     step readme
     step go
     step python
-    step node
 }
 
 # What takes longest.
@@ -262,10 +262,15 @@ full_run() {
         export REFOLD_EXHAUSTIVE=1
     fi
     rm -f target/tests/*.sum target/tests/*.report
-    side_by_side lane_build lane_rust
-    if [ -e target/release/librefold.so ] && [ "$failed" -eq 0 ]; then
-        side_by_side lane_c lane_compilers lane_languages
-        [ "$scope" = usual ] || side_by_side lane_long lane_instrumented
+    if [ "$scope" = usual ]; then
+        lane_build
+        [ "$failed" -gt 0 ] || side_by_side lane_rust lane_c lane_compilers lane_languages
+    else
+        side_by_side lane_build lane_rust
+        if [ "$failed" -eq 0 ]; then
+            side_by_side lane_c lane_compilers lane_languages
+            side_by_side lane_long lane_instrumented
+        fi
     fi
 }
 
