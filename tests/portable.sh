@@ -30,11 +30,10 @@ all_but() {
 
 # Such systems have no SIGPIPE, either.
 trap '' PIPE
-sh tests/support/run_c.sh requests bodies redirects errors retries waiting proxy tls arguments lifetimes \
+sh tests/support/run_c.sh requests bodies redirects errors retries waiting queue proxy tls arguments lifetimes \
     headers timings log \
     "handshakes:$(all_but handshakes tls_needs_at_most_128_kib_of_stack)" \
     "deadline:$(all_but deadline timeouts_leak_nothing)" \
     "cancel:$(all_but cancel 'every_phase_of_a_.*')" \
-    "queue:$(all_but queue a_queue_can_be_freed_with_a_call_in_every_phase)" \
-    "queue_cancel:$(all_but queue_cancel 'submissions_in_every_phase_.*\|triggering_is_safe_.*')" \
+    "queue_cancel:$(all_but queue_cancel '.*_in_every_phase.*\|triggering_is_safe_.*')" \
     "reuse:$(all_but reuse a_call_on_a_reused_connection_makes_four_system_calls)"
