@@ -395,37 +395,23 @@ static void trigger_and_count(int number) {
     errno = kept;
 }
 
-struct target {
-    pthread_t thread;
-    atomic_bool done;
-};
-
-static void *send_signals(void *data) {
-    struct target *target = data;
-    while (!target->done) {
-        pthread_kill(target->thread, SIGUSR1);
-        pause_ms(1);
-    }
-    return NULL;
-}
-
 /* A handler that triggers a token must not deadlock, whatever it interrupts: also allocations and locks. */
 TEST(triggering_is_safe_wherever_a_signal_interrupts) {
     struct server *server = serve_body(COMPLETED);
     refold_client *client = client_to(server);
-    struct target target = {.thread = pthread_self()};
+    struct sender sender = {.thread = pthread_self()};
     pthread_t thread;
     handlers_token = refold_cancel_new();
     handle_signals(SIGUSR1, trigger_and_count);
     int before = handled;
-    pthread_create(&thread, NULL, send_signals, &target);
+    pthread_create(&thread, NULL, send_signals, &sender);
     while (handled < before + 200) {
         refold_cancel *own = refold_cancel_new();
         refold_options_free(test_options(NULL));
         CHECK_INT(get_code(client), REFOLD_OK);
         refold_cancel_free(own);
     }
-    target.done = true;
+    sender.is_over = true;
     pthread_join(thread, NULL);
     handle_signals(SIGUSR1, SIG_DFL);
     refold_cancel_free(handlers_token);

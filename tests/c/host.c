@@ -95,23 +95,6 @@ TEST(all_features_together_need_at_most_128_kib_of_stack) {
 
 /* Exhausted resources ------------------------------------------------------------------------------------ */
 
-/* Lowers the limit so that only `count` more descriptors can be opened; returns the previous limit. */
-static struct rlimit leave_descriptors(int count) {
-    struct rlimit before, now;
-    int next = open("/dev/null", O_RDONLY | O_CLOEXEC), more[64], opened = 0;
-    getrlimit(RLIMIT_NOFILE, &before);
-    /* The kernel assigns the lowest free descriptor. */
-    while (opened < count && opened < (int)COUNT(more))
-        more[opened++] = dup(next);
-    now = before;
-    now.rlim_cur = (rlim_t)(opened > 0 ? more[opened - 1] : next);
-    while (opened > 0)
-        close(more[--opened]);
-    close(next);
-    setrlimit(RLIMIT_NOFILE, &now);
-    return before;
-}
-
 enum connection { PLAINTEXT, TLS, NAME, HTTP_PROXY, SOCKS_PROXY, CONNECTIONS };
 
 /* Servers in another process, with descriptors of its own: plaintext, TLS and proxies. */

@@ -286,20 +286,6 @@ TEST(a_signal_handler_may_cancel_submissions) {
     handle_signals(SIG_DFL);
 }
 
-struct sender {
-    pthread_t thread;
-    atomic_bool is_over;
-};
-
-static void *send_signals(void *data) {
-    struct sender *sender = data;
-    while (!sender->is_over) {
-        pthread_kill(sender->thread, SIGUSR1);
-        pause_ms(1);
-    }
-    return NULL;
-}
-
 /* A handler that triggers a token must not deadlock, whatever function of a queue it interrupts. */
 TEST(triggering_is_safe_wherever_a_signal_interrupts) {
     struct server *server = serve_by_id();

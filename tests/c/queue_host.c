@@ -357,23 +357,6 @@ TEST(pausing_waits_go_on_without_a_coordinator) {
 
 /* Exhausted descriptors ---------------------------------------------------------------------------------- */
 
-/* Lowers the limit so that only `count` more descriptors can be opened; returns the previous limit. */
-static struct rlimit leave_descriptors(int count) {
-    struct rlimit before, now;
-    int next = open("/dev/null", O_RDONLY | O_CLOEXEC), more[64], opened = 0;
-    getrlimit(RLIMIT_NOFILE, &before);
-    /* The kernel assigns the lowest free descriptor. */
-    while (opened < count && opened < (int)COUNT(more))
-        more[opened++] = dup(next);
-    now = before;
-    now.rlim_cur = (rlim_t)(opened > 0 ? more[opened - 1] : next);
-    while (opened > 0)
-        close(more[--opened]);
-    close(next);
-    setrlimit(RLIMIT_NOFILE, &now);
-    return before;
-}
-
 TEST(a_queue_without_descriptors_is_a_resource_error) {
     enum { NEEDED = 3 };
     int descriptors = descriptor_count();

@@ -3,11 +3,11 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -335,6 +335,31 @@ int descriptor_count(void) {
         closedir(folder);
     pthread_mutex_unlock(&descriptors_lock);
     return count;
+}
+
+struct rlimit leave_descriptors(int count) {
+    struct rlimit before, now;
+    int next = open("/dev/null", O_RDONLY | O_CLOEXEC), more[64], opened = 0;
+    getrlimit(RLIMIT_NOFILE, &before);
+    /* The kernel assigns the lowest free descriptor. */
+    while (opened < count && opened < (int)COUNT(more))
+        more[opened++] = dup(next);
+    now = before;
+    now.rlim_cur = (rlim_t)(opened > 0 ? more[opened - 1] : next);
+    while (opened > 0)
+        close(more[--opened]);
+    close(next);
+    setrlimit(RLIMIT_NOFILE, &now);
+    return before;
+}
+
+void *send_signals(void *data) {
+    struct sender *sender = data;
+    while (!sender->is_over) {
+        pthread_kill(sender->thread, SIGUSR1);
+        pause_ms(1);
+    }
+    return NULL;
 }
 
 static bool is_own_thread(const char *task) {

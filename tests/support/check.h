@@ -30,10 +30,12 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -136,7 +138,18 @@ int thread_count(void);
  * returns and reports no event for it. */
 bool await_threads(int count, int64_t limit_ms);
 int descriptor_count(void);
+/* Lowers the limit so that only `count` more descriptors can be opened; returns the previous limit. */
+struct rlimit leave_descriptors(int count);
 int64_t resident_bytes(void);
+
+/* A thread to which another one sends signals. */
+struct sender {
+    pthread_t thread;
+    atomic_bool is_over;
+};
+/* For pthread_create(), with a struct sender: sends SIGUSR1 to the thread every millisecond, until it is
+ * over. */
+void *send_signals(void *data);
 
 /* The number of elements of an array. */
 #define COUNT(array) (sizeof(array) / sizeof *(array))
