@@ -3,9 +3,13 @@
 
 use std::io;
 use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
 
 use crate::context::{CallContext, Interruption};
 use crate::sys::{self, Interest, ReceiveTimeout};
+
+/// How long a call of a queue waits for bytes without watching its tokens.
+const BRIEF: Duration = Duration::from_millis(10);
 
 /// Why bytes were not transferred.
 #[derive(Debug)]
@@ -63,9 +67,9 @@ impl Socket {
         // Without a token there is nothing else to wait for, and recv(2) alone can wait for the socket. It cannot wait
         // for a token, too, but a call of a queue may notice a little later that it was cancelled.
         let mut received = match context.has_token() {
-            false => self.timeout.receive(&self.stream, buffer, remaining),
+            false => self.timeout.receive(&self.stream, buffer, remaining, None),
             true if self.is_prompt && begun.is_some() => {
-                self.timeout.receive_briefly(&self.stream, buffer, remaining)
+                self.timeout.receive(&self.stream, buffer, remaining, Some(BRIEF))
             }
             true => None,
         };
@@ -79,7 +83,7 @@ impl Socket {
                 return Ok(received);
             }
             context.wait(&[Interest::Readable(&self.stream)])?;
-            let is_brief = |begun| context.now().saturating_duration_since(begun) < ReceiveTimeout::BRIEF;
+            let is_brief = |begun| context.now().saturating_duration_since(begun) < BRIEF;
             self.is_prompt = begun.is_none_or(is_brief);
             received = Some(sys::receive_now(&self.stream, buffer));
         }

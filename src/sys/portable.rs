@@ -77,19 +77,12 @@ pub fn peek_now(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
 pub struct ReceiveTimeout {}
 
 impl ReceiveTimeout {
-    /// Has no effect.
-    pub const BRIEF: Duration = Duration::from_millis(10);
-
     /// Always `None`: poll instead.
-    pub fn receive(&mut self, _: &TcpStream, _: &mut [u8], _: Option<Duration>) -> Option<io::Result<usize>> {
-        None
-    }
-
-    /// As above.
-    pub fn receive_briefly(
+    pub fn receive(
         &mut self,
         _: &TcpStream,
         _: &mut [u8],
+        _: Option<Duration>,
         _: Option<Duration>,
     ) -> Option<io::Result<usize>> {
         None

@@ -131,52 +131,28 @@ impl ReceiveTimeout {
     /// With less time remaining, the timeout is too coarse, and poll(2) is needed.
     const MIN_REMAINING: Duration = Duration::from_millis(200);
 
-    /// How long [`receive_briefly`](ReceiveTimeout::receive_briefly) blocks, plus a few ticks.
-    pub const BRIEF: Duration = Duration::from_millis(10);
-
-    /// Receives. Blocks for the first byte, for at least a quarter of the `remaining` time and at most all of it.
-    /// Returns `WouldBlock` if nothing has arrived by then, and `None` if the caller has to poll instead.
+    /// Receives. Blocks for the first byte, for at least a quarter of the `remaining` time and at most all of it, or for
+    /// `pause` if that is given. Returns `WouldBlock` if nothing has arrived by then, and `None` if the caller has to poll
+    /// instead.
     pub fn receive(
         &mut self,
         stream: &TcpStream,
         buffer: &mut [u8],
         remaining: Option<Duration>,
+        pause: Option<Duration>,
     ) -> Option<io::Result<usize>> {
-        if !ReceiveTimeout::is_precise_enough(remaining) {
+        if !CAN_BLOCK || remaining.is_some_and(|remaining| remaining < ReceiveTimeout::MIN_REMAINING) {
             return None;
         }
-        if !self.fits(remaining) {
-            self.set(stream, remaining.map(|remaining| remaining * 5 / 8))?;
+        let (timeout, is_set) = match pause {
+            Some(_) => (pause, self.0 == pause),
+            None => (remaining.map(|remaining| remaining * 5 / 8), self.fits(remaining)),
+        };
+        if !is_set {
+            stream.set_read_timeout(timeout).ok()?;
+            self.0 = timeout;
         }
         Some(receive(stream, buffer, 0))
-    }
-
-    /// Receives as [`receive`](ReceiveTimeout::receive) does, but blocks for [`BRIEF`](ReceiveTimeout::BRIEF) only, so
-    /// that the caller can check what else would end its wait.
-    pub fn receive_briefly(
-        &mut self,
-        stream: &TcpStream,
-        buffer: &mut [u8],
-        remaining: Option<Duration>,
-    ) -> Option<io::Result<usize>> {
-        if !ReceiveTimeout::is_precise_enough(remaining) {
-            return None;
-        }
-        let timeout = Some(ReceiveTimeout::BRIEF);
-        if self.0 != timeout {
-            self.set(stream, timeout)?;
-        }
-        Some(receive(stream, buffer, 0))
-    }
-
-    fn is_precise_enough(remaining: Option<Duration>) -> bool {
-        CAN_BLOCK && remaining.is_none_or(|remaining| remaining >= ReceiveTimeout::MIN_REMAINING)
-    }
-
-    fn set(&mut self, stream: &TcpStream, timeout: Option<Duration>) -> Option<()> {
-        stream.set_read_timeout(timeout).ok()?;
-        self.0 = timeout;
-        Some(())
     }
 
     /// Whether the timeout that is set still fits. Linux may exceed it by an eighth and a few ticks, because its timer
@@ -290,14 +266,14 @@ mod tests {
     }
 
     #[test]
-    fn brief_receive_ends_without_data() -> io::Result<()> {
+    fn receive_with_a_pause_ends_without_data() -> io::Result<()> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let stream = TcpStream::connect(listener.local_addr()?)?;
         let (mut peer, _) = listener.accept()?;
         let mut timeout = ReceiveTimeout::default();
         let mut receive = |remaining: Option<u64>| {
-            let received =
-                timeout.receive_briefly(&stream, &mut [0; 9], remaining.map(Duration::from_millis));
+            let (remaining, pause) = (remaining.map(Duration::from_millis), Some(Duration::from_millis(10)));
+            let received = timeout.receive(&stream, &mut [0; 9], remaining, pause);
             received.map(|received| received.map_err(|error| error.kind()))
         };
         assert_eq!(receive(Some(100)), None);
