@@ -78,18 +78,21 @@ check_sums() {
     exit 1
 }
 
+# An awk function: the median of a column in values[CLIENT, COLUMN, ROUND], of which CLIENT has count[CLIENT] rounds.
+median='
+    function median(client, column,    list, n, i, j, value) {
+        n = count[client]
+        for (i = 1; i <= n; i++) list[i] = values[client, column, i] + 0
+        for (i = 2; i <= n; i++)
+            for (j = i; j > 1 && list[j - 1] > list[j]; j--) {
+                value = list[j]; list[j] = list[j - 1]; list[j - 1] = value
+            }
+        return list[int((n + 1) / 2)]
+    }'
+
 # Prints a row for each client of a case: medians, and ratios to On-Demand.
 show_case() {
-    awk -v row="$1" -v unit="$2" -v scale="$3" '
-        function median(client, column,    list, n, i, j, value) {
-            n = count[client]
-            for (i = 1; i <= n; i++) list[i] = values[client, column, i] + 0
-            for (i = 2; i <= n; i++)
-                for (j = i; j > 1 && list[j - 1] > list[j]; j--) {
-                    value = list[j]; list[j] = list[j - 1]; list[j - 1] = value
-                }
-            return list[int((n + 1) / 2)]
-        }
+    awk -v row="$1" -v unit="$2" -v scale="$3" "$median"'
         $1 == row {
             if (!count[$2]++) order[++clients] = $2
             for (column = 3; column <= 5; column++) values[$2, column, count[$2]] = $column

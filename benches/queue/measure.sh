@@ -21,16 +21,7 @@ take_turns() {
 }
 
 # What awk needs to print the lines of a table.
-medians='
-    function median(client, column,    list, n, i, j, value) {
-        n = count[client]
-        for (i = 1; i <= n; i++) list[i] = values[client, column, i] + 0
-        for (i = 2; i <= n; i++)
-            for (j = i; j > 1 && list[j - 1] > list[j]; j--) {
-                value = list[j]; list[j] = list[j - 1]; list[j - 1] = value
-            }
-        return list[int((n + 1) / 2)]
-    }
+medians=$median'
     function minimum(one, other) { return one < other ? one : other }
     $1 == table {
         if (!count[$2]++) order[++clients] = $2
@@ -122,6 +113,16 @@ run_cancel() {
     timeout 120 $made/queue_cancel "$2" "$slow" 10000 "$1" "$next_run"
 }
 
+# few_turns COMMAND: for each round and max_concurrent, that and what the command prints.
+few_turns() {
+    for _ in $(seq $few_rounds); do
+        for concurrent in 32 256; do
+            echo "$concurrent $("$1" $concurrent "$plain")"
+            next_run=$((next_run + 10000))
+        done
+    done
+}
+
 # Each line is one round.
 waits_table() {
     echo
@@ -129,12 +130,7 @@ waits_table() {
     echo
     echo "| max_concurrent | completed | threads | peak MB | latest event after the end of its run, ms | CPU of a wait, us |"
     echo "|---|---|---|---|---|---|"
-    for _ in $(seq $few_rounds); do
-        for concurrent in 32 256; do
-            echo "$concurrent $(run_waits $concurrent "$plain")"
-            next_run=$((next_run + 10000))
-        done
-    done | awk '{ printf "| %d | %d | %d | %.1f | %.0f | %.0f |\n", $1, $2, $3, $4 / 1024, $5, $6 }'
+    few_turns run_waits | awk '{ printf "| %d | %d | %d | %.1f | %.0f | %.0f |\n", $1, $2, $3, $4 / 1024, $5, $6 }'
 }
 
 cancel_table() {
@@ -145,10 +141,5 @@ cancel_table() {
     echo
     echo "| max_concurrent | ms until the last event | cancelled | ended before | threads |"
     echo "|---|---|---|---|---|"
-    for _ in $(seq $few_rounds); do
-        for concurrent in 32 256; do
-            echo "$concurrent $(run_cancel $concurrent "$plain")"
-            next_run=$((next_run + 10000))
-        done
-    done | awk '{ printf "| %d | %s | %d | %d | %d |\n", $1, $2, $3, $4, $5 }'
+    few_turns run_cancel | awk '{ printf "| %d | %s | %d | %d | %d |\n", $1, $2, $3, $4, $5 }'
 }
