@@ -624,8 +624,7 @@ static void *call_number_in(napi_env env, napi_value value) {
     return (void *)(uintptr_t)number_in(env, value);
 }
 
-// getExecution(client, call, id, token)
-static napi_value get_execution(napi_env env, napi_callback_info info) {
+static napi_value submit(napi_env env, napi_callback_info info, bool is_wait) {
     struct call call = get_call(env, info);
     struct client *client = pointer_in(env, call.arguments[0]);
     void *number = call_number_in(env, call.arguments[1]);
@@ -633,25 +632,19 @@ static napi_value get_execution(napi_env env, napi_callback_info info) {
     refold_cancel *token = object_in(env, call.arguments[3]);
     refold_error *error = NULL;
     bool is_accepted =
-        refold.queue_get_execution(client->queue, client->client, id.text, token, number, &error);
+        is_wait
+            ? refold.queue_wait_execution(client->queue, client->client, id.text,
+                                          (uint64_t)number_in(env, call.arguments[4]), token, number, &error)
+            : refold.queue_get_execution(client->queue, client->client, id.text, token, number, &error);
     free_copy(id);
     return begin_call(env, client, is_accepted, error);
 }
 
+// getExecution(client, call, id, token)
+static napi_value get_execution(napi_env env, napi_callback_info info) { return submit(env, info, false); }
+
 // waitExecution(client, call, id, token, timeoutMs)
-static napi_value wait_execution(napi_env env, napi_callback_info info) {
-    struct call call = get_call(env, info);
-    struct client *client = pointer_in(env, call.arguments[0]);
-    void *number = call_number_in(env, call.arguments[1]);
-    struct copy id = text_in(env, call.arguments[2]);
-    refold_cancel *token = object_in(env, call.arguments[3]);
-    uint64_t timeout_ms = (uint64_t)number_in(env, call.arguments[4]);
-    refold_error *error = NULL;
-    bool is_accepted = refold.queue_wait_execution(client->queue, client->client, id.text, timeout_ms, token,
-                                                   number, &error);
-    free_copy(id);
-    return begin_call(env, client, is_accepted, error);
-}
+static napi_value wait_execution(napi_env env, napi_callback_info info) { return submit(env, info, true); }
 
 // Copies and frees an event. If that is impossible, it has neither an execution nor an error.
 static napi_value take_event(napi_env env, refold_event *event) {
