@@ -821,14 +821,8 @@ class AsyncLogTest(AsyncTestCase):
 
 
 class AsyncProcessTest(ProcessTestCase):
-    PROGRAM = """
-import asyncio, logging, os, uvloop
-lines = threading.Semaphore(0)
-class Handler(logging.Handler):
-    def emit(self, record):
-        lines.release()
-logging.getLogger("refold").addHandler(Handler())
-logging.getLogger("refold").setLevel(logging.DEBUG)
+    PROGRAM = ProcessTestCase.COUNT_LINES + """
+import asyncio, os, uvloop
 logging.getLogger("asyncio").disabled = True
 client = refold.AsyncClient(poll_interval=0.01)
 async def main():

@@ -1029,6 +1029,17 @@ class OwnershipTest(TestCase):
 
 
 class ProcessTestCase(TestCase):
+    # Counts the lines of the log in a semaphore, `lines`.
+    COUNT_LINES = """
+import logging
+lines = threading.Semaphore(0)
+class Handler(logging.Handler):
+    def emit(self, record):
+        lines.release()
+logging.getLogger("refold").addHandler(Handler())
+logging.getLogger("refold").setLevel(logging.DEBUG)
+"""
+
     def start(self, program: str, server: Optional[Server] = None) -> subprocess.Popen[str]:
         settings = {} if server is None else server.settings()
         prelude = f"import refold, signal, sys, threading, time\nclient = refold.Client(**{settings!r})\n"
@@ -1386,13 +1397,6 @@ client = refold.Client()
 
     def test_interpreter_exits_during_logged_calls(self) -> None:
         program = """
-import logging
-lines = threading.Semaphore(0)
-class Handler(logging.Handler):
-    def emit(self, record):
-        lines.release()
-logging.getLogger("refold").addHandler(Handler())
-logging.getLogger("refold").setLevel(logging.DEBUG)
 client = refold.Client(poll_interval=0.01)
 for _ in range(4):
     threading.Thread(target=client.wait, args=("stuck",), daemon=True).start()
@@ -1400,7 +1404,7 @@ for _ in range(100):
     lines.acquire()
 print("done")
 """
-        self.assertEqual(self.ends(self.start(program), 0, "done\n"), "")
+        self.assertEqual(self.ends(self.start(self.COUNT_LINES + program), 0, "done\n"), "")
 
     def test_module_reports_errors(self) -> None:
         self.assertEqual(self.run_module("no-such-id"), (1, "", "refold: Execution not found\n"))
