@@ -399,20 +399,17 @@ static void trigger_and_count(int number) {
 TEST(triggering_is_safe_wherever_a_signal_interrupts) {
     struct server *server = serve_body(COMPLETED);
     refold_client *client = client_to(server);
-    struct sender sender = {.thread = pthread_self()};
-    pthread_t thread;
     handlers_token = refold_cancel_new();
     handle_signals(SIGUSR1, trigger_and_count);
     int before = handled;
-    pthread_create(&thread, NULL, send_signals, &sender);
+    struct sender *sender = sender_start();
     while (handled < before + 200) {
         refold_cancel *own = refold_cancel_new();
         refold_options_free(test_options(NULL));
         CHECK_INT(get_code(client), REFOLD_OK);
         refold_cancel_free(own);
     }
-    sender.is_over = true;
-    pthread_join(thread, NULL);
+    sender_stop(sender);
     handle_signals(SIGUSR1, SIG_DFL);
     refold_cancel_free(handlers_token);
     refold_client_free(client);

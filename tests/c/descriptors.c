@@ -143,9 +143,9 @@ static void *call_until_cancelled(void *data) {
 /* Makes a system call that marks a position in the trace. */
 static void mark(void) { syscall(SYS_close, -4711); }
 
-/* The same by a queue, whose threads make all calls. Nothing is printed meanwhile: while one thread of a
- * process prints, another one may be about to discard what has the number of a stream. Returns 0, or the
- * place of the first failure. */
+/* The same by a queue, whose threads make all calls. Nothing is printed and no descriptor is counted while
+ * they run: another thread may just be moving a new descriptor away from the number of a stream. Returns 0,
+ * or the place of the first failure. */
 static int use_queue(const refold_client *client) {
     has_no_streams = false;
     refold_queue *queue = refold_queue_new(2, NULL);
@@ -157,11 +157,9 @@ static int use_queue(const refold_client *client) {
     bool is_accepted = refold_queue_get_execution(queue, client, TEST_ID, cancel, NULL, NULL) &&
                        refold_queue_wait_execution(queue, client, "run", 0, NULL, NULL, NULL);
     int done = 0;
-    for (refold_event *event; (event = refold_queue_next(queue, -1)) != NULL; refold_event_free(event)) {
+    for (refold_event *event; (event = refold_queue_next(queue, -1)) != NULL; refold_event_free(event))
         done += refold_execution_state(refold_event_execution(event)) == REFOLD_STATE_COMPLETED;
-        if (fault == 0)
-            fault = fault_of_descriptors(3);
-    }
+    fault = fault_of_descriptors(3);
     mark();
     if (!is_accepted || done != 2 || fault != 0)
         return fault == 0 ? 22 : fault;

@@ -290,11 +290,9 @@ TEST(a_signal_handler_may_cancel_submissions) {
 TEST(triggering_is_safe_wherever_a_signal_interrupts) {
     struct server *server = serve_by_id();
     refold_client *client = client_to(server);
-    struct sender sender = {.thread = pthread_self()};
-    pthread_t thread;
     handle_signals(trigger_in_handler);
     handlers_token = NULL;
-    pthread_create(&thread, NULL, send_signals, &sender);
+    struct sender *sender = sender_start();
     int before = handled, cancelled = 0;
     while (handled < before + 300) {
         refold_queue *queue = queue_of(2);
@@ -311,8 +309,7 @@ TEST(triggering_is_safe_wherever_a_signal_interrupts) {
         handlers_token = NULL;
         refold_cancel_free(token);
     }
-    sender.is_over = true;
-    pthread_join(thread, NULL);
+    sender_stop(sender);
     CHECK(cancelled > 0);
     handle_signals(SIG_DFL);
     refold_client_free(client);

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -353,13 +354,34 @@ struct rlimit leave_descriptors(int count) {
     return before;
 }
 
-void *send_signals(void *data) {
+struct sender {
+    pthread_t thread, receiver;
+    atomic_bool is_over;
+};
+
+static void *send_signals(void *data) {
     struct sender *sender = data;
     while (!sender->is_over) {
-        pthread_kill(sender->thread, SIGUSR1);
+        pthread_kill(sender->receiver, SIGUSR1);
         pause_ms(1);
     }
     return NULL;
+}
+
+struct sender *sender_start(void) {
+    struct sender *sender = calloc(1, sizeof *sender);
+    if (sender == NULL)
+        abort();
+    sender->receiver = pthread_self();
+    if (pthread_create(&sender->thread, NULL, send_signals, sender) != 0)
+        abort();
+    return sender;
+}
+
+void sender_stop(struct sender *sender) {
+    sender->is_over = true;
+    pthread_join(sender->thread, NULL);
+    free(sender);
 }
 
 static bool is_own_thread(const char *task) {

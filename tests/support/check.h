@@ -30,7 +30,6 @@
 
 #include <math.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -142,14 +141,10 @@ int descriptor_count(void);
 struct rlimit leave_descriptors(int count);
 int64_t resident_bytes(void);
 
-/* A thread to which another one sends signals. */
-struct sender {
-    pthread_t thread;
-    atomic_bool is_over;
-};
-/* For pthread_create(), with a struct sender: sends SIGUSR1 to the thread every millisecond, until it is
- * over. */
-void *send_signals(void *data);
+/* Sends SIGUSR1 to the calling thread every millisecond, until the sender is stopped. */
+struct sender;
+struct sender *sender_start(void);
+void sender_stop(struct sender *sender);
 
 /* The number of elements of an array. */
 #define COUNT(array) (sizeof(array) / sizeof *(array))
