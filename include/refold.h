@@ -270,8 +270,8 @@
  * - Types: Objects are opaque pointers; no structure is passed or returned. refold_code, refold_state,
  *   refold_timing, refold_log_level, refold_event_type and refold_json_type are int32_t. A bool is one
  *   byte, and any value other than 0 is true. Sizes are size_t; times are int64_t or uint64_t. The library
- *   to load is librefold.so.0 (on Linux). As long as it has this name, its functions keep their signatures
- *   and meaning; later versions may add functions.
+ *   to load is librefold.so.0 on Linux, librefold.0.dylib on macOS, and refold.dll on Windows. As long as
+ *   this number is 0, functions keep their signatures and meaning; later versions may add functions.
  * - Ownership: Wrap each pointer you own in one object of your language, which frees it once: through a
  *   method that users call (close, Dispose, with), and through the garbage collector if they forget. A free
  *   function may run on any thread, including a collector's, and in any order; it does not block and makes no
@@ -295,6 +295,7 @@
  * - Event loops: Create one queue per loop, with `max_concurrent` of 256. Let the loop poll
  *   refold_queue_descriptor() (asyncio's add_reader(), Go's netpoller, a Ruby fiber scheduler), or let
  *   refold_queue_set_notify() wake it (uv_async_send(), napi_call_threadsafe_function(), PostMessage()).
+ *   Windows has no such descriptor, so bindings for it need the function.
  *   Pass a number as `user_data`, and look up the promise, future or channel that waits for it. Free the
  *   queue when the loop ends, so that its threads do not outlive your interpreter.
  * - Cancellation: Create a token for each call and trigger it from your language's mechanism (a context, a
