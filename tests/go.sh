@@ -11,6 +11,7 @@ cd "$(dirname "$0")/.." || exit 1
 use_go || exit 1
 need cc gcc libc6-dev || exit 1
 need pkg-config pkg-config || exit 1
+need readelf binutils || exit 1
 need_library || exit 1
 
 root=$(pwd)
@@ -67,11 +68,57 @@ logs() {
     runs 0 "$@" && grep -qE "$pattern" "$kept/err"
 }
 
+# fails_without_cgo COMMAND...: with the name of the package and one line, which says what is missing.
+fails_without_cgo() {
+    CGO_ENABLED=0 "$@" >"$kept/out" 2>"$kept/err"
+    [ $? -ne 0 ] && [ "$(wc -l <"$kept/err")" -eq 2 ] && grep -qx "# example.com/refold" "$kept/err" &&
+        grep -q 'nocgo.go:.*"refold requires cgo: set CGO_ENABLED=1 and install a C compiler"' "$kept/err"
+}
+
+# links_shared PROGRAM, links_static PROGRAM: whether the program needs the shared library or contains the archive.
+links_shared() {
+    readelf -d "$1" | grep -q 'NEEDED.*\[librefold\.so\.[0-9]*\]'
+}
+links_static() {
+    readelf -d "$1" >"$kept/dynamic" && grep -q 'NEEDED.*\[libc\.' "$kept/dynamic" && ! grep librefold "$kept/dynamic"
+}
+
+# vendors FOLDER: makes a module in the folder, as README.md describes, which needs nothing else of the package.
+vendors() (
+    cp -R . "$1/refold" && mkdir "$1/program" && cp cmd/refold-watch/main.go "$1/program" && cd "$1/program" &&
+        go mod init example.com/program 2>"$kept/err" &&
+        go mod edit -require=example.com/refold@v0.1.0 -replace=example.com/refold="$1/refold" &&
+        go mod vendor && rm -rf "$1/refold"
+)
+
+# builds_vendored FOLDER [FLAG...]: builds the module of `vendors`.
+builds_vendored() (
+    cd "$1/program" && shift && GOFLAGS= go build "$@" -o "$kept/vendored" . && GOFLAGS=-mod=vendor go vet "$@" .
+)
+
+# builds_in_workspace FOLDER
+builds_in_workspace() (
+    mkdir "$1/workspace" && cp cmd/refold-get/main.go "$1/workspace" && package=$PWD && cd "$1/workspace" &&
+        export GOWORK= GOFLAGS= && go mod init example.com/program 2>"$kept/err" && go work init . "$package" &&
+        go build -o "$kept/in-workspace" . && links_shared "$kept/in-workspace"
+)
+
+stop_all() {
+    stop_sandbox
+    rm -rf "${elsewhere-}"
+}
+
 stop_sandbox_at_exit
+trap stop_all EXIT
+elsewhere=$(mktemp -d) || exit 1
 start_sandbox "$kept" --run-seconds 1
 check "gofmt" is_formatted
 cd examples/go || exit 1
 check "go vet" go vet ./...
+check "go vet with the tag static" go vet -tags static ./...
+check "go build without cgo names it" fails_without_cgo go build ./...
+check "go vet without cgo names it" fails_without_cgo go vet .
+check "go list without cgo" runs 0 env CGO_ENABLED=0 go list .
 test_package
 for program in refold-get refold-watch; do
     check "$program compiles" go build -o "$kept/$program" "./cmd/$program"
@@ -98,5 +145,16 @@ check "refold-get misses its reader" misses_its_reader refold-get completed
 check "refold-watch misses its reader" misses_its_reader refold-watch completed
 check "refold-watch stops polling without a reader" misses_its_reader refold-watch stuck
 check "SIGINT cancels refold-watch" is_interrupted refold-watch stuck
+
+check "the program links the shared library" links_shared "$kept/refold-get"
+check "the tag static compiles" go build -tags static -o "$kept/static" ./cmd/refold-watch
+check "the tag static leaves out the shared library" links_static "$kept/static"
+check "the static program runs" runs 0 env -u LD_LIBRARY_PATH "$kept/static" completed
+check "go mod vendor" vendors "$elsewhere"
+check "the vendored module compiles" builds_vendored "$elsewhere"
+check "the vendored program runs" runs 0 vendored completed
+check "the vendored module compiles with the tag static" builds_vendored "$elsewhere" -tags static
+check "the vendored static program runs" runs 0 env -u LD_LIBRARY_PATH "$kept/vendored" completed
+check "a workspace needs no replace" builds_in_workspace "$elsewhere"
 
 sum_up

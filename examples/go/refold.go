@@ -10,7 +10,8 @@
 //		return fmt.Errorf("no execution %s", id)
 //	}
 //
-// The package calls the C library librefold through cgo; pkg-config must find it. Executions and errors are ordinary Go
+// The package calls the C library librefold through cgo; pkg-config must find it. With the build tag static, programs
+// contain the library and do not need it at run time. Executions and errors are ordinary Go
 // values that own their memory. Only clients hold C memory: Close releases it, and so does the garbage collector once
 // a client is unreachable.
 //
@@ -20,10 +21,7 @@
 // milliseconds.
 package refold
 
-/*
-#cgo pkg-config: refold
-#include <refold.h>
-*/
+// #include <refold.h>
 import "C"
 
 import (

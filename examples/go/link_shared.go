@@ -1,0 +1,6 @@
+//go:build !static
+
+package refold
+
+// #cgo pkg-config: refold
+import "C"
