@@ -96,6 +96,11 @@ builds_vendored() (
     cd "$1/program" && shift && GOFLAGS= go build "$@" -o "$kept/vendored" . && GOFLAGS=-mod=vendor go vet "$@" .
 )
 
+# lists_vendored FOLDER: the package exists without cgo, although it cannot be compiled.
+lists_vendored() (
+    cd "$1/program" && CGO_ENABLED=0 GOFLAGS= go list -deps . | grep -qx "example.com/refold"
+)
+
 # builds_in_workspace FOLDER
 builds_in_workspace() (
     mkdir "$1/workspace" && cp cmd/refold-get/main.go "$1/workspace" && package=$PWD && cd "$1/workspace" &&
@@ -118,7 +123,6 @@ check "go vet" go vet ./...
 check "go vet with the tag static" go vet -tags static ./...
 check "go build without cgo names it" fails_without_cgo go build ./...
 check "go vet without cgo names it" fails_without_cgo go vet .
-check "go list without cgo" runs 0 env CGO_ENABLED=0 go list -deps ./cmd/refold-get
 test_package
 for program in refold-get refold-watch; do
     check "$program compiles" go build -o "$kept/$program" "./cmd/$program"
@@ -151,6 +155,7 @@ check "the tag static compiles" go build -tags static -o "$kept/static" ./cmd/re
 check "the tag static leaves out the shared library" links_static "$kept/static"
 check "the static program runs" runs 0 env -u LD_LIBRARY_PATH "$kept/static" completed
 check "go mod vendor" vendors "$elsewhere"
+check "go list lists it without cgo" lists_vendored "$elsewhere"
 check "the vendored module compiles" builds_vendored "$elsewhere"
 check "the vendored program runs" runs 0 vendored completed
 check "the vendored module compiles with the tag static" builds_vendored "$elsewhere" -tags static
