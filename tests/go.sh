@@ -96,11 +96,6 @@ builds_vendored() (
     cd "$1/program" && shift && GOFLAGS= go build "$@" -o "$kept/vendored" . && GOFLAGS=-mod=vendor go vet "$@" .
 )
 
-# lists_vendored FOLDER: the package exists without cgo, although it cannot be compiled.
-lists_vendored() (
-    cd "$1/program" && CGO_ENABLED=0 GOFLAGS= go list -deps . | grep -qx "example.com/refold"
-)
-
 # builds_in_workspace FOLDER
 builds_in_workspace() (
     mkdir "$1/workspace" && cp cmd/refold-get/main.go "$1/workspace" && package=$PWD && cd "$1/workspace" &&
@@ -155,7 +150,6 @@ check "the tag static compiles" go build -tags static -o "$kept/static" ./cmd/re
 check "the tag static leaves out the shared library" links_static "$kept/static"
 check "the static program runs" runs 0 env -u LD_LIBRARY_PATH "$kept/static" completed
 check "go mod vendor" vendors "$elsewhere"
-check "go list lists it without cgo" lists_vendored "$elsewhere"
 check "the vendored module compiles" builds_vendored "$elsewhere"
 check "the vendored program runs" runs 0 vendored completed
 check "the vendored module compiles with the tag static" builds_vendored "$elsewhere" -tags static
