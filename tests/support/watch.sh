@@ -23,7 +23,8 @@ changes() {
 
 # prints_no_numbers COMMAND...: for an execution without a percentage and execution times, except for the times of the call.
 prints_no_numbers() {
-    runs 0 "$@" null-node-fields && [ "$(grep -c '[0-9]' "$kept/out")" -eq 1 ] && tail -n 1 "$kept/out" | grep -q "^last poll in "
+    runs 0 "$@" null-node-fields && [ "$(grep -c '[0-9]' "$kept/out")" -eq 1 ] &&
+        tail -n 1 "$kept/out" | grep -q "^last poll in "
 }
 
 # is_cancelled COMMAND...: SIGINT, which the shell would ignore for a command in the background, ends the command silently.
