@@ -15,9 +15,9 @@ shows() {
     runs "$@" && [ ! -s "$kept/err" ] && grep -qE -- "$pattern" "$kept/out"
 }
 
-# changes COMMAND...: prints several states of a run, no line twice, and the nodes of the last one.
+# changes COMMAND...: prints several states of a run, and the nodes of the last one.
 changes() {
-    shows ": COMPLETED, 100 %$" 0 "$@" && grep -q ": RUNNING, " "$kept/out" && [ -z "$(sort "$kept/out" | uniq -d)" ] &&
+    shows ": COMPLETED, 100 %$" 0 "$@" && grep -q ": RUNNING, " "$kept/out" &&
         [ "$(grep -c "^  [A-Z].*: Success, [0-9]* ms$" "$kept/out")" -eq 8 ]
 }
 
@@ -27,9 +27,11 @@ prints_no_numbers() {
         tail -n 1 "$kept/out" | grep -q "^last poll in "
 }
 
-# is_cancelled COMMAND...: SIGINT, which the shell would ignore for a command in the background, ends the command silently.
+# is_cancelled COMMAND...: SIGINT cancels the wait, as the log shows, and ends the command without a further message.
+# The shell would ignore SIGINT for a command in the background.
 is_cancelled() {
-    is_interrupted env --default-signal=INT "$@" && [ ! -s "$kept/err" ]
+    REFOLD_LOG=info is_interrupted env --default-signal=INT "$@" && grep -q ": CANCELLED (-2); " "$kept/err" &&
+        ! grep -v "^refold INFO " "$kept/err"
 }
 
 # check_watch COMMAND...: checks the program, with the sandbox in the environment.
@@ -44,7 +46,8 @@ check_watch() {
     check "it exits with 3 for a stopped run" shows ": STOPPED" 3 "$@" stopped
     check "it reports an error" reports "Execution not found; request id " "$@" no-such-id
     check "it reports an invalid id" reports "execution_id" "$@" ..
-    check "it reports a timeout" reports "had not ended after 300 ms" "$@" --timeout 0.3 stuck
+    check "it reports a timeout" reports "had not ended after 1300 ms" "$@" --timeout 1.3 stuck
+    check "it prints nothing while nothing changes" [ "$(wc -l <"$kept/out")" -eq 1 ]
     check "it requires an id" reports "usage: " "$@"
     check "it requires a number of seconds" reports "--timeout" "$@" --timeout soon completed
     REFOLD_API_KEY=tk_wrong check "it reports a wrong key" reports ": " "$@" completed
