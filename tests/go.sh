@@ -68,7 +68,7 @@ logs() {
     runs 0 "$@" && grep -qE "$pattern" "$kept/err"
 }
 
-# fails_without_cgo COMMAND...: with the name of the package and one line, which says what is missing.
+# fails_without_cgo COMMAND...: with the name of the package, and one line that names what is missing.
 fails_without_cgo() {
     CGO_ENABLED=0 "$@" >"$kept/out" 2>"$kept/err"
     [ $? -ne 0 ] && [ "$(wc -l <"$kept/err")" -eq 2 ] && grep -qx "# example.com/refold" "$kept/err" &&

@@ -22,7 +22,7 @@ start_sandbox "$kept" --run-seconds 1
 
 check "it compiles without warnings" \
     javac -Xlint:all -Werror -cp $jna -d "$classes" examples/java/Refold.java examples/java/Watch.java
-set -- java -XX:TieredStopAtLevel=1 -cp "$jna:$classes" Watch
+set -- java -XX:TieredStopAtLevel=1 --enable-native-access=ALL-UNNAMED -cp "$jna:$classes" Watch
 LD_LIBRARY_PATH=$PWD/target/release
 export LD_LIBRARY_PATH
 check_watch "$@"
