@@ -265,13 +265,15 @@
  * From other languages
  * --------------------
  * Authors of bindings for Java, C#, Ruby, Lua or any other language also need to know the following. The
- * bindings for C++ (refold.hpp), Go, Python and Node.js that come with the library can serve as patterns.
+ * bindings for C++ (refold.hpp), Go, Python and Node.js that come with the library can serve as patterns, and
+ * so can the programs in examples/ruby and examples/java.
  *
  * - Types: Objects are opaque pointers; no structure is passed or returned. refold_code, refold_state,
- *   refold_timing, refold_log_level, refold_event_type and refold_json_type are int32_t. A bool is one
- *   byte, and any value other than 0 is true. Sizes are size_t; times are int64_t or uint64_t. The library
- *   to load is librefold.so.0 on Linux, librefold.0.dylib on macOS, and refold.dll on Windows. As long as
- *   this number is 0, functions keep their signatures and meaning; later versions may add functions.
+ *   refold_timing, refold_log_level, refold_event_type and refold_json_type are int32_t. A bool is one byte,
+ *   and any value other than 0 is true (for JNA, declare a byte: its boolean has four). Sizes are size_t;
+ *   times are int64_t or uint64_t. The library to load is librefold.so.0 on Linux, librefold.0.dylib on
+ *   macOS, and refold.dll on Windows. As long as this number is 0, functions keep their signatures and
+ *   meaning; later versions may add functions.
  * - Ownership: Wrap each pointer you own in one object of your language, which frees it once: through a
  *   method that users call (close, Dispose, with), and through the garbage collector if they forget. A free
  *   function may run on any thread, including a collector's, and in any order; it does not block and makes no
@@ -279,38 +281,40 @@
  *   object again after the call (Go's runtime.KeepAlive, GC.KeepAlive, reachabilityFence). A borrowed pointer
  *   keeps nothing alive: let the wrapper of a node refer to its execution, or copy what you need.
  * - Strings: Pass standard UTF-8, not the modified UTF-8 of JNI, and reject strings that contain U+0000,
- *   because they would be truncated there. Copy the strings you get. To convert outputs of any type, pass the
- *   text from refold_json_raw(), one call for the whole value, to a JSON parser of your language. It may
- *   encounter lone surrogates, numbers out of range, repeated keys and any depth of nesting.
+ *   because they would be truncated there. Copy the strings you get, and mark them as UTF-8: Ruby's Fiddle
+ *   and its gem ffi mark them as binary. To convert outputs of any type, pass the text from
+ *   refold_json_raw(), one call for the whole value, to a JSON parser of your language. It may encounter lone
+ *   surrogates, numbers out of range, repeated keys and any depth of nesting.
  * - Errors: Initialise a variable with NULL, pass its address, copy the contents of the error and of its
  *   cause, free it, and only then raise an exception. Since no state is kept per thread, any thread may do
  *   so, and threads that migrate between carriers (goroutines, virtual threads) need not be pinned.
  * - Threads: refold_get_execution() and refold_wait_execution() block their thread. Release the lock of an
  *   interpreter around them: Python's ctypes does, and reacquires it for a callback; in Ruby,
- *   rb_thread_call_without_gvl() does, with refold_cancel_trigger() to unblock. Keep these calls off event
- *   loops and small thread pools: use a queue, or threads for blocking work, whose stacks may be small.
- *   refold_client_new() reads certificates from disk. No other function blocks but refold_queue_next()
- *   with a timeout, and refold_queue_free() for less than 50 ms; the first access to a large value parses
- *   it.
+ *   rb_thread_call_without_gvl() does, with refold_cancel_trigger() to unblock (in the gem ffi, `blocking:
+ *   true`). Keep these calls off event loops and small thread pools: use a queue, or threads for blocking
+ *   work, whose stacks may be small. refold_client_new() reads certificates from disk. No other function
+ *   blocks but refold_queue_next() with a timeout, and refold_queue_free() for less than 50 ms; the first
+ *   access to a large value parses it.
  * - Event loops: Create one queue per loop, with `max_concurrent` of 256. Let the loop poll
  *   refold_queue_descriptor() (asyncio's add_reader(), Go's netpoller, a Ruby fiber scheduler), or let
  *   refold_queue_set_notify() wake it (uv_async_send(), napi_call_threadsafe_function(), PostMessage()).
- *   Windows has no such descriptor, so bindings for it need the function.
- *   Pass a number as `user_data`, and look up the promise, future or channel that waits for it. Free the
- *   queue when the loop ends, so that its threads do not outlive your interpreter.
+ *   Windows has no such descriptor, so bindings for it need the function. Pass a number as `user_data`, and
+ *   look up the promise, future or channel that waits for it. Free the queue when the loop ends, so that its
+ *   threads do not outlive your interpreter.
  * - Cancellation: Create a token for each call and trigger it from your language's mechanism (a context, a
  *   CancellationToken, an interrupt, an AbortSignal). Free it when the call has returned and nothing can
  *   trigger it any more. Then report what is customary in your language, such as the error of the context.
- * - Callbacks: `on_progress` runs on the waiting thread, during the wait, and at no other time. Nothing
- *   but a bool may leave it: catch every exception (in Lua and Ruby, errors are longjmps: use lua_pcall(),
- *   rb_protect()), store it, return false, and raise it after the call has returned. Keep the function
- *   that was passed to C alive until then. `user_data` comes back unchanged: pass a number that you look
- *   up (cgo.Handle, GCHandle) rather than the address of an object that a collector may move. If your
- *   language does not support callbacks, poll with refold_get_execution() and pause in your own code. The
- *   function set by refold_options_set_log() runs on the threads that make calls, several at once. Keep it
- *   alive until the client is freed and its last call has returned. For submissions, these threads are
- *   those of the queue: the function must not wait for an event of the same queue. Calls that it makes on
- *   the same thread are not logged; submissions are, so a binding has to prevent the recursion itself.
+ * - Callbacks: `on_progress` runs on the waiting thread, during the wait, and at no other time. Nothing but a
+ *   bool may leave it: catch every exception (in Lua and Ruby, errors are longjmps: use lua_pcall(),
+ *   rb_protect()), store it, return false, and raise it after the call has returned. JNA discards such an
+ *   exception and returns false. Keep the function that was passed to C alive until then. `user_data` comes
+ *   back unchanged: pass a number that you look up (cgo.Handle, GCHandle) rather than the address of an
+ *   object that a collector may move. If your language does not support callbacks, poll with
+ *   refold_get_execution() and pause in your own code. The function set by refold_options_set_log() runs on
+ *   the threads that make calls, several at once. Keep it alive until the client is freed and its last call
+ *   has returned. For submissions, these threads are those of the queue: the function must not wait for an
+ *   event of the same queue. Calls that it makes on the same thread are not logged; submissions are, so a
+ *   binding has to prevent the recursion itself.
  * - Signals: Interpreters run signal handlers on one thread, and only after C has returned, so Ctrl-C would
  *   have to wait for the call. On that thread, submit to a queue, wait for its descriptor in your language,
  *   and trigger the token if that wait is interrupted.

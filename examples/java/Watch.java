@@ -1,7 +1,6 @@
 import com.sun.jna.Pointer;
 import java.io.IOException;
-import java.text.DecimalFormat;
-import java.text.DecimalFormatSymbols;
+import java.math.BigDecimal;
 import java.util.Locale;
 import java.util.Objects;
 import java.util.StringJoiner;
@@ -28,8 +27,6 @@ public final class Watch {
     private static final Refold C = Refold.C;
     /** The parts of the total, in the order of refold_timing, from 1. */
     private static final String[] TIMINGS = {"resolve", "connect", "TLS", "first byte", "transfer"};
-    private static final DecimalFormat PERCENTAGE =
-            new DecimalFormat("0.######", DecimalFormatSymbols.getInstance(Locale.ROOT));
     private static final int OUTPUT_CHARACTERS = 1000;
     private String shown;
 
@@ -125,7 +122,7 @@ public final class Watch {
         String line = name + ": " + firstOf(C.refold_execution_status(execution));
         double percentage = C.refold_execution_completion_percentage(execution);
         if (percentage >= 0) { // -1 if absent
-            line += ", " + PERCENTAGE.format(percentage) + " %";
+            line += ", " + BigDecimal.valueOf(percentage).stripTrailingZeros().toPlainString() + " %";
         }
         if (!line.equals(shown)) {
             print(line);

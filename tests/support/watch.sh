@@ -48,6 +48,7 @@ check_watch() {
     check "it reports an invalid id" reports "execution_id" "$@" ..
     check "it reports a timeout" reports "had not ended after 1300 ms" "$@" --timeout 1.3 stuck
     check "it prints nothing while nothing changes" [ "$(wc -l <"$kept/out")" -eq 1 ]
+    check "it prints 100 % for 100 alone" shows ", 99.9999996 %$" 3 "$@" nearly-complete
     check "it requires an id" reports "usage: " "$@"
     check "it requires a number of seconds" reports "--timeout" "$@" --timeout soon completed
     REFOLD_API_KEY=tk_wrong check "it reports a wrong key" reports ": " "$@" completed
