@@ -1,10 +1,10 @@
 // Submits calls to the queues of clients, and settles their promises with the events of these queues.
 
-import { AsyncResource } from 'node:async_hooks';
-import { native, setReceiver } from './native.js';
-import { makeError } from './error.js';
-import { takeExecution } from './execution.js';
-import { writeLine } from './log.js';
+const { AsyncResource } = require('node:async_hooks');
+const { native, setReceiver } = require('./native.js');
+const { makeError } = require('./error.js');
+const { takeExecution } = require('./execution.js');
+const { writeLine } = require('./log.js');
 
 /** The maximum number of events that are handled in one turn of the event loop. */
 const MAX_EVENTS = 256;
@@ -16,14 +16,14 @@ let lastNumber = 0;
 setReceiver(receive);
 
 /** Fetches an execution. The signal rejects the promise immediately. */
-export function getExecution(client, id, signal) {
+function getExecution(client, id, signal) {
     return new Call(client, signal).submit((number, token) =>
         native.getExecution(client.pointer, number, id, token),
     );
 }
 
 /** Waits for an execution to end. The signal rejects the promise immediately. */
-export function waitExecution(client, id, timeoutMs, signal, onProgress) {
+function waitExecution(client, id, timeoutMs, signal, onProgress) {
     const wait = onProgress ? new WatchedWait(client, signal, onProgress) : new Call(client, signal);
     return wait.submit((number, token) => native.waitExecution(client.pointer, number, id, token, timeoutMs));
 }
@@ -221,3 +221,5 @@ class Aborter {
         }
     }
 }
+
+module.exports = { getExecution, waitExecution };

@@ -1,7 +1,9 @@
-import { native } from './native.js';
-import { getExecution, waitExecution } from './calls.js';
-import { Code, RefoldError, invalidArgument, makeError } from './error.js';
-import { makeLog } from './log.js';
+// The class Client, which index.d.ts documents.
+
+const { native } = require('./native.js');
+const { getExecution, waitExecution } = require('./calls.js');
+const { Code, RefoldError, invalidArgument, makeError } = require('./error.js');
+const { makeLog } = require('./log.js');
 
 const DEFAULT_MAX_CONCURRENT = 256;
 /** The limit of the library for maxConcurrent. */
@@ -23,51 +25,11 @@ const setters = {
     headers: setHeaders,
 };
 
-/**
- * Validated settings and a pool of connections. A program should share one client between all its calls. A client is
- * closed by close(), or by the garbage collector once it is unreachable.
- */
-export class Client {
+class Client {
     /** The client of C, and its log; undefined once it is closed. */
     #handle;
 
-    /**
-     * Validates the settings and creates a client. Nothing is sent. One way to authenticate is required; everything
-     * else is optional.
-     *
-     * @param {object} options
-     * @param {string} [options.apiKey] an API key of the organisation; requires linkedAccountId
-     * @param {string} [options.linkedAccountId] the account to act for
-     * @param {string} [options.sessionToken] a session token, which identifies the account itself
-     * @param {string} [options.baseUrl] the URL of the API; default: 'https://app.refold.ai'
-     * @param {number} [options.timeoutMs] limit for each call once it has started, retries included; default: 30000;
-     *     0 for no limit
-     * @param {number} [options.connectTimeoutMs] limit for name resolution, connecting, proxy and TLS handshake of each
-     *     attempt; default: 10000; 0 for no limit other than timeoutMs
-     * @param {number} [options.maxRetries] how often a call is retried after a transient failure; default: 2
-     * @param {number} [options.maxResponseBytes] limit for the decompressed size of a response; default: 268435456;
-     *     0 for no limit
-     * @param {number} [options.pollIntervalMs] initial pause between two polls of a wait, at least 10; default: 1000
-     * @param {string} [options.proxy] http://host:port, socks5://host:port or socks5h://host:port; '' for no proxy;
-     *     default: HTTPS_PROXY, ALL_PROXY and NO_PROXY of the environment
-     * @param {string} [options.caFile] a file of PEM certificates to trust in addition to the default roots
-     * @param {string} [options.caPem] the same as text
-     * @param {string} [options.userAgent] a product, such as 'monitor/2.1', that precedes the library's own in the
-     *     User-Agent header
-     * @param {boolean} [options.allowPlaintext] accepts an http URL for any host, not only for loopback hosts
-     * @param {Record<string, string> | Iterable<[string, string]>} [options.headers] further request headers, as an
-     *     object, a Headers or a Map; values are secrets
-     * @param {number} [options.maxConcurrent] how many calls and polls are in flight at a time, 1 to 1024; others are
-     *     queued; default: 256
-     * @param {(level: 'warn' | 'info' | 'debug', message: string) => any} [options.onLog] receives what calls do, line
-     *     by line: on the event loop, in order, and before the promise of the call is settled, unless a signal ends it.
-     *     Lines contain no secret and are safe for a terminal. Calls that it makes with the same client are logged, too.
-     *     The first exception or rejection of each client is emitted as a process warning, others are ignored
-     * @param {'off' | 'warn' | 'info' | 'debug'} [options.logLevel] how much onLog receives: retries and failed polls
-     *     (warn), the end of each call as well (info), or every phase of a call (debug); default: 'info'
-     * @param {Function} [createOptions] internal: creates the C options; see fromEnv()
-     * @throws {RefoldError} with Code.INVALID_ARGUMENT if a setting is invalid or unknown
-     */
+    /** createOptions is internal: it creates the options of C. */
     constructor(options = {}, createOptions = native.createOptions) {
         const { onLog, logLevel, maxConcurrent = DEFAULT_MAX_CONCURRENT, ...others } = options;
         checkCount('maxConcurrent', maxConcurrent, MAX_CONCURRENT, 1);
@@ -85,32 +47,10 @@ export class Client {
         }
     }
 
-    /**
-     * Creates a client with defaults from the environment: REFOLD_API_KEY and REFOLD_LINKED_ACCOUNT_ID, or
-     * REFOLD_SESSION_TOKEN, REFOLD_BASE_URL, and REFOLD_LOG for a log on stderr. Credentials in the options replace those
-     * of the environment; onLog, or a logLevel of 'off', replaces REFOLD_LOG.
-     *
-     * @param {object} [options] as for the constructor
-     * @returns {Client}
-     * @throws {RefoldError} as the constructor
-     */
     static fromEnv(options = {}) {
         return new Client(options, native.createOptionsFromEnv);
     }
 
-    /**
-     * Fetches one execution. A run that failed on the server is a result, not an error: check its state.
-     *
-     * Any number of calls may be pending. The library makes up to maxConcurrent of them at a time, on threads of its own:
-     * none runs on libuv's pool. Others are queued. timeoutMs starts when the call leaves the queue; the signal covers
-     * the time in the queue, too. Pending calls keep the process or Worker alive; process.exit() and terminate() cancel
-     * them.
-     *
-     * @param {string} id 1 to 256 characters of A-Z a-z 0-9 - _ . ~ :, but neither '.' nor '..'
-     * @param {object} [options]
-     * @param {AbortSignal} [options.signal] ends the call immediately
-     * @returns {Promise<Execution>} rejects with a RefoldError, or with the reason of the signal
-     */
     async getExecution(id, { signal, ...others } = {}) {
         rejectUnknown(others);
         checkSignal(signal);
@@ -118,26 +58,6 @@ export class Client {
         return getExecution(this.#open(), id, signal);
     }
 
-    /**
-     * Polls an execution until its state is final, and resolves to the last snapshot. Without a signal or timeoutMs, it
-     * may never end.
-     *
-     * Each poll is one call with its own timeout and retries. The pause grows by half while nothing changes, and doubles
-     * with each consecutive failed poll, up to ten times the poll interval. After a failed poll, it is never shorter than
-     * its Retry-After. Up to five consecutive polls may fail with a retryable error.
-     *
-     * Pauses occupy neither a thread nor a connection.
-     *
-     * @param {string} id as for getExecution()
-     * @param {object} [options]
-     * @param {AbortSignal} [options.signal] ends the wait immediately
-     * @param {number} [options.timeoutMs] limit for the whole wait; once it expires, the promise rejects with Code.TIMEOUT
-     *     and, as `cause`, the failure of the last poll that was completed, if it failed; default: 0, no limit
-     * @param {(execution: Execution) => any} [options.onProgress] called with each snapshot, the last one included, and
-     *     awaited; while it runs, a new snapshot replaces the previous one; an exception or rejection ends the wait and
-     *     propagates
-     * @returns {Promise<Execution>} the last snapshot passed to onProgress; rejects as getExecution() does
-     */
     async waitExecution(id, { signal, timeoutMs = 0, onProgress, ...others } = {}) {
         rejectUnknown(others);
         checkSignal(signal);
@@ -149,13 +69,6 @@ export class Client {
         return waitExecution(this.#open(), id, timeoutMs, signal, onProgress);
     }
 
-    /**
-     * Replaces the session token for calls, and polls of a wait, that start later.
-     *
-     * @param {string} token
-     * @throws {RefoldError} with Code.INVALID_ARGUMENT if the token is invalid, or if the client authenticates with an
-     *     API key or is closed; the client then keeps its token
-     */
     setSessionToken(token) {
         checkText('session_token', token);
         const code = native.setSessionToken(this.#open().pointer, token);
@@ -167,7 +80,6 @@ export class Client {
         }
     }
 
-    /** Closes the connections and wipes the secrets once pending calls have settled. Later calls are rejected. */
     close() {
         if (this.#handle) {
             native.closeClient(this.#handle.pointer);
@@ -255,3 +167,5 @@ function checkText(name, value) {
         throw invalidArgument(`${name} must be a string without NUL characters`);
     }
 }
+
+module.exports = { Client };

@@ -1,11 +1,9 @@
-import { native } from './native.js';
-import { makeTimings, noTimings } from './timings.js';
+// Errors and their codes, which index.d.ts documents.
 
-/**
- * Names for values of RefoldError.code: HTTP statuses, and negative numbers if there was no usable response. Any other
- * HTTP status is a valid code, too; refold.h documents each of them.
- */
-export const Code = Object.freeze({
+const { native } = require('./native.js');
+const { makeTimings, noTimings } = require('./timings.js');
+
+const Code = Object.freeze({
     BAD_REQUEST: 400,
     UNAUTHORIZED: 401,
     FORBIDDEN: 403,
@@ -32,66 +30,17 @@ export const Code = Object.freeze({
     RESOURCE: -11,
 });
 
-/**
- * A failed call. Properties that the response does not provide are null. If a wait runs out of time, `cause` is the
- * failure of its last poll, also a RefoldError; undefined if the run was still in progress.
- */
-export class RefoldError extends Error {
-    /**
-     * The HTTP status of the response, or a negative number; see Code.
-     * @type {number}
-     */
+class RefoldError extends Error {
     code;
-    /**
-     * The name of the code, such as 'NOT_FOUND'; 'HTTP_ERROR' for a status without a name.
-     * @type {string}
-     */
     kind;
-    /**
-     * The field status_code of the response, or else its HTTP status; 0 without a response.
-     * @type {number}
-     */
     httpStatus = 0;
-    /**
-     * The field http_error_type of the response, such as 'NOT_FOUND'.
-     * @type {string | null}
-     */
     httpErrorType = null;
-    /**
-     * The field error_code of the response, or else its field error, such as 'RESOURCE_NOT_FOUND'.
-     * @type {string | null}
-     */
     apiCode = null;
-    /**
-     * Identifies the request to the vendor's support.
-     * @type {string | null}
-     */
     requestId = null;
-    /**
-     * The decompressed body with secrets redacted, limited to its first 64 KiB.
-     * @type {Buffer | null}
-     */
     body = null;
-    /**
-     * How long the server asks to wait before the next attempt, in milliseconds.
-     * @type {number | null}
-     */
     retryAfterMs = null;
-    /**
-     * Whether the same call may succeed later.
-     * @type {boolean}
-     */
     retryable = false;
-    /**
-     * The number of attempts that the call started; for a wait, those of all its polls.
-     * @type {number}
-     */
     attempts = 0;
-    /**
-     * How long the call took, in milliseconds. For a wait, totalMs is the whole wait, and the other parts are those of
-     * its last poll.
-     * @type {import('./timings.js').Timings}
-     */
     timings = noTimings;
 
     constructor(code, message, details = {}, options = undefined) {
@@ -103,12 +52,14 @@ export class RefoldError extends Error {
 }
 Object.defineProperty(RefoldError.prototype, 'name', { value: 'RefoldError' });
 
-export function invalidArgument(message) {
+function invalidArgument(message) {
     return new RefoldError(Code.INVALID_ARGUMENT, message);
 }
 
 /** Makes an exception of the fields of an error of C. */
-export function makeError({ code, message, timings, cause, ...details }) {
+function makeError({ code, message, timings, cause, ...details }) {
     const options = cause && { cause: makeError(cause) };
     return new RefoldError(code, message, { ...details, timings: makeTimings(timings) }, options);
 }
+
+module.exports = { Code, RefoldError, invalidArgument, makeError };

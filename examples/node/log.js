@@ -1,7 +1,7 @@
 // The logs of clients.
 
-import { inspect } from 'node:util';
-import { invalidArgument } from './error.js';
+const { inspect } = require('node:util');
+const { invalidArgument } = require('./error.js');
 
 /** The names of the levels of C. */
 const levels = ['off', 'warn', 'info', 'debug'];
@@ -16,7 +16,7 @@ let lastNumber = 0;
  * Returns the level of C and the log of a client: neither if its options do not decide on it, and no log if it is to
  * have none.
  */
-export function makeLog(onLog, logLevel = onLog === undefined ? undefined : DEFAULT_LEVEL) {
+function makeLog(onLog, logLevel = onLog === undefined ? undefined : DEFAULT_LEVEL) {
     if (logLevel === undefined) {
         return {};
     }
@@ -31,7 +31,7 @@ export function makeLog(onLog, logLevel = onLog === undefined ? undefined : DEFA
 }
 
 /** Writes a line to its log, unless the log has been collected. */
-export function writeLine({ log, level, text }) {
+function writeLine({ log, level, text }) {
     logs.get(log)?.deref()?.write(levels[level], text);
 }
 
@@ -68,3 +68,5 @@ class Log {
         }
     }
 }
+
+module.exports = { makeLog, writeLine };

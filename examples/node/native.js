@@ -1,13 +1,12 @@
-// Loads the addon refold.node, and has it load librefold. See addon.c.
+// Loads the addon refold.node of this platform, and has it load librefold. See addon.c.
 
-import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
+const { existsSync, readdirSync } = require('node:fs');
+const { join } = require('node:path');
+const { findSourceTree, libraryName, platform } = require('./platform.js');
 
-const names = {
-    darwin: ['librefold.0.dylib', 'librefold.dylib'],
-    win32: ['refold.dll'],
-}[process.platform] ?? ['librefold.so.0', 'librefold.so'];
+const loaderName = { darwin: 'librefold.0.dylib', win32: 'refold.dll' }[process.platform] ?? 'librefold.so.0';
+const prebuilds = join(__dirname, 'prebuilds');
+const folder = join(prebuilds, platform);
 
 let receive = () => {};
 
@@ -15,28 +14,21 @@ let receive = () => {};
  * The functions of the addon. Those that can fail return an object, whose property `error` has the fields of the error,
  * if there is one. Options, clients and tokens are opaque, and freed by the garbage collector at the latest.
  */
-export const native = load(process.env.REFOLD_LIBRARY || findLibrary());
+const native = load(process.env.REFOLD_LIBRARY || findLibrary());
 
 /** Sets the function that is called on the event loop when there are events or lines of the log to take. */
-export function setReceiver(receiver) {
+function setReceiver(receiver) {
     receive = receiver;
 }
 
-/** version() returns the version of the loaded library, such as '0.1.0'. */
-export const { version } = native;
-
-/** Returns the path of the library in this directory or in target/release of the source tree, or else a bare name. */
+/**
+ * Returns the path of the library in target/release of the source tree, where it is never older than the copy in the
+ * package, or of that copy. A package that was built without a library uses that of the system: a bare name.
+ */
 function findLibrary() {
-    const here = new URL('.', import.meta.url);
-    const project = new URL('../..', here);
-    const directories = [here];
-    // A copy of this directory must not load a library that happens to be near it.
-    const markers = ['Cargo.toml', 'include/refold.h'];
-    if (here.href.endsWith('/examples/node/') && markers.every((marker) => existsSync(new URL(marker, project)))) {
-        directories.push(new URL('target/release/', project));
-    }
-    const paths = directories.flatMap((directory) => names.map((name) => fileURLToPath(new URL(name, directory))));
-    return paths.find(existsSync) ?? names[0];
+    const tree = findSourceTree();
+    const folders = tree === undefined ? [folder] : [join(tree, 'target/release'), folder];
+    return folders.map((each) => join(each, libraryName)).find(existsSync) ?? loaderName;
 }
 
 function load(path) {
@@ -49,9 +41,19 @@ function load(path) {
 }
 
 function loadAddon() {
+    const file = join(folder, 'refold.node');
+    if (!existsSync(file)) {
+        const others = existsSync(prebuilds) ? readdirSync(prebuilds).sort() : [];
+        throw new Error(
+            `this package of refold has no build for ${platform}, only for ${others.join(', ') || 'no platform'}; ` +
+                'to add one, run `npm ci && npm run build && npm pack` on this platform in examples/node of the source tree',
+        );
+    }
     try {
-        return createRequire(import.meta.url)('./refold.node');
+        return require(file);
     } catch (cause) {
-        throw new Error('cannot load refold.node; run `node build.js` in the folder of the package', { cause });
+        throw new Error(`cannot load ${file}`, { cause });
     }
 }
+
+module.exports = { native, setReceiver };
