@@ -168,4 +168,4 @@ function checkText(name, value) {
     }
 }
 
-module.exports = { Client };
+module.exports = { Client, setters }; // setters for the test of index.d.ts
