@@ -23,8 +23,7 @@ const SEARCHED: &[&str] = &[
     "SECURITY.md",
     "CHANGELOG.md",
 ];
-const EXTENSIONS: &[&str] =
-    &["rs", "c", "h", "hpp", "cpp", "sh", "py", "rb", "go", "java", "js", "mjs", "md"];
+const EXTENSIONS: &[&str] = &["rs", "c", "h", "hpp", "cpp", "sh", "py", "go", "js", "mjs", "cjs", "ts", "mts", "md"];
 
 /// A file, a part of the lines that may contain a banned phrase, and the reason.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[

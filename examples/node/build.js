@@ -3,9 +3,9 @@
 //     node build.js [--platform PLATFORM]
 //
 // The platform is by default that of this Node.js. For another one, such as linux-arm64-glibc or linux-x64-musl, CC is
-// a compiler for it. The library is that in the folder REFOLD_LIBRARY_DIR, or else in target/release of the source tree,
-// where cargo builds it if it is missing. Outside the source tree, and without REFOLD_LIBRARY_DIR, only the addon is
-// built: it then uses the library of the system.
+// a compiler for it. The library is that in the folder REFOLD_LIBRARY_DIR, or else in target/release of the source
+// tree, where cargo builds it if it is missing. Outside the source tree, and without REFOLD_LIBRARY_DIR, only the addon
+// is built: it then uses the library of the system.
 //
 // CC is the compiler, by default cc; CFLAGS are further flags of it, such as the folder of refold.h.
 
@@ -29,7 +29,7 @@ const linking = {
 };
 
 if (!/^(linux-\w+-(glibc|musl)|(?!linux)\w+-\w+)$/.test(platform)) {
-    throw new Error(`${platform} is not the name of a platform, such as linux-x64-glibc, linux-arm64-musl or darwin-arm64`);
+    throw new Error(`'${platform}' is not a platform, such as linux-x64-glibc, linux-arm64-musl or darwin-arm64`);
 }
 mkdirSync(folder, { recursive: true });
 const library = findLibrary();
@@ -92,7 +92,8 @@ function compile(made) {
 
 /** Returns the folder of node_api.h: of the package node-api-headers, or of this Node.js. */
 function findNodeHeaders() {
-    const folders = [join(dirname(process.execPath), '../include/node'), '/usr/include/node', '/usr/include/nodejs/src'];
+    const own = join(dirname(process.execPath), '../include/node');
+    const folders = [own, '/usr/include/node', '/usr/include/nodejs/src'];
     try {
         folders.unshift(require('node-api-headers').include_dir);
     } catch {
@@ -116,6 +117,7 @@ function checkPlatform(file, name) {
     const libc = bytes.includes('\0libc.so.6\0') ? 'glibc' : 'musl';
     const found = isElf ? `linux-${processors[machine] ?? machine}-${libc}` : 'another system';
     if (found !== platform) {
-        throw new Error(`${name} is for ${found} instead of ${platform}; CC and REFOLD_LIBRARY_DIR select what is built`);
+        const hint = name === 'refold.node' ? 'CC and CFLAGS' : 'REFOLD_LIBRARY_DIR';
+        throw new Error(`${name} is for ${found} instead of ${platform}: check ${hint}`);
     }
 }

@@ -1,7 +1,7 @@
 /**
  * Fetches workflow executions of Refold, an integration platform, and waits for them to finish.
  *
- *     import { Client, Code, RefoldError } from 'refold'; // or: const { Client, Code, RefoldError } = require('refold');
+ *     import { Client, Code, RefoldError } from 'refold'; // or const { ... } = require('refold')
  *
  *     const client = Client.fromEnv();
  *     const execution = await client.getExecution(id);
@@ -41,7 +41,7 @@ export interface AbortSignalLike {
 
 /** The settings of a client. One way to authenticate is required; everything else is optional. */
 export interface ClientOptions {
-    /** An API key of the organisation; requires linkedAccountId. null, as for the other credentials, is the same as absent. */
+    /** An API key of the organisation; requires linkedAccountId. null counts as absent, for all credentials. */
     apiKey?: string | null | undefined;
     /** The account to act for. */
     linkedAccountId?: string | null | undefined;
@@ -52,8 +52,8 @@ export interface ClientOptions {
     /** Limit for each call once it has started, retries included. Default: 30000; 0 for no limit. */
     timeoutMs?: number | undefined;
     /**
-     * Limit for name resolution, connecting, proxy and TLS handshake of each attempt. Default: 10000; 0 for no limit other
-     * than timeoutMs.
+     * Limit for name resolution, connecting, proxy and TLS handshake of each attempt. Default: 10000; 0 for no limit
+     * other than timeoutMs.
      */
     connectTimeoutMs?: number | undefined;
     /** How often a call is retried after a transient failure. Default: 2. */
@@ -82,13 +82,13 @@ export interface ClientOptions {
     /**
      * Receives what calls do, line by line: on the event loop, in order, and before the promise of the call is settled,
      * unless a signal ends it. Lines contain no secret and are safe for a terminal. Calls that it makes with the same
-     * client are logged, too. The first exception or rejection of each client is emitted as a process warning, others are
-     * ignored.
+     * client are logged, too. The first exception or rejection of each client is emitted as a process warning, others
+     * are ignored.
      */
     onLog?: ((level: LogLevel, message: string) => unknown) | undefined;
     /**
-     * How much onLog receives: retries and failed polls ('warn'), the end of each call as well ('info'), or every phase of
-     * a call ('debug'). Default: 'info'.
+     * How much onLog receives: retries and failed polls ('warn'), the end of each call as well ('info'), or every phase
+     * of a call ('debug'). Default: 'info'.
      */
     logLevel?: LogLevel | 'off' | undefined;
 }
@@ -100,13 +100,13 @@ export interface GetOptions {
 
 export interface WaitOptions extends GetOptions {
     /**
-     * Limit for the whole wait. Once it expires, the promise rejects with Code.TIMEOUT and, as `cause`, the failure of the
-     * last poll that was completed, if it failed. Default: 0, no limit.
+     * Limit for the whole wait. Once it expires, the promise rejects with Code.TIMEOUT and, as `cause`, the failure of
+     * the last poll that was completed, if it failed. Default: 0, no limit.
      */
     timeoutMs?: number | undefined;
     /**
-     * Is called with each snapshot, the last one included, and awaited. While it runs, a new snapshot replaces the previous
-     * one. An exception or rejection ends the wait and propagates.
+     * Is called with each snapshot, the last one included, and awaited. While it runs, a new snapshot replaces the
+     * previous one. An exception or rejection ends the wait and propagates.
      */
     onProgress?: ((execution: Execution) => unknown) | null | undefined;
 }
@@ -125,8 +125,8 @@ export class Client {
 
     /**
      * Creates a client with defaults from the environment: REFOLD_API_KEY and REFOLD_LINKED_ACCOUNT_ID, or
-     * REFOLD_SESSION_TOKEN, REFOLD_BASE_URL, and REFOLD_LOG for a log on stderr. Credentials in the options replace those
-     * of the environment; onLog, or a logLevel of 'off', replaces REFOLD_LOG.
+     * REFOLD_SESSION_TOKEN, REFOLD_BASE_URL, and REFOLD_LOG for a log on stderr. Credentials in the options replace
+     * those of the environment; onLog, or a logLevel of 'off', replaces REFOLD_LOG.
      *
      * @throws {RefoldError} as the constructor
      */
@@ -135,10 +135,10 @@ export class Client {
     /**
      * Fetches one execution. A run that failed on the server is a result, not an error: check its state.
      *
-     * Any number of calls may be pending. The library makes up to maxConcurrent of them at a time, on threads of its own:
-     * none runs on libuv's pool. Others are queued. timeoutMs starts when the call leaves the queue; the signal covers
-     * the time in the queue, too. Pending calls keep the process or Worker alive; process.exit() and terminate() cancel
-     * them.
+     * Any number of calls may be pending. The library makes up to maxConcurrent of them at a time, on threads of its
+     * own: none runs on libuv's pool. Others are queued. timeoutMs starts when the call leaves the queue; the signal
+     * covers the time in the queue, too. Pending calls keep the process or Worker alive; process.exit() and terminate()
+     * cancel them.
      *
      * @param id 1 to 256 characters of A-Z a-z 0-9 - _ . ~ :, but neither '.' nor '..'
      * @returns a promise that rejects with a RefoldError, or with the reason of the signal
@@ -149,9 +149,9 @@ export class Client {
      * Polls an execution until its state is final, and resolves to the last snapshot. Without a signal or timeoutMs, it
      * may never end.
      *
-     * Each poll is one call with its own timeout and retries. The pause grows by half while nothing changes, and doubles
-     * with each consecutive failed poll, up to ten times the poll interval. After a failed poll, it is never shorter than
-     * its Retry-After. Up to five consecutive polls may fail with a retryable error.
+     * Each poll is one call with its own timeout and retries. The pause grows by half while nothing changes, and
+     * doubles with each consecutive failed poll, up to ten times the poll interval. After a failed poll, it is never
+     * shorter than its Retry-After. Up to five consecutive polls may fail with a retryable error.
      *
      * Pauses occupy neither a thread nor a connection.
      *
@@ -299,8 +299,8 @@ export class RefoldError extends Error {
     /** The number of attempts that the call started; for a wait, those of all its polls. */
     readonly attempts: number;
     /**
-     * How long the call took, in milliseconds. For a wait, totalMs is the whole wait, and the other parts are those of its
-     * last poll.
+     * How long the call took, in milliseconds. For a wait, totalMs is the whole wait, and the other parts are those of
+     * its last poll.
      */
     readonly timings: Timings;
     readonly cause?: RefoldError;

@@ -46,7 +46,7 @@ function loadAddon() {
         const others = existsSync(prebuilds) ? readdirSync(prebuilds).sort() : [];
         throw new Error(
             `this package of refold has no build for ${platform}, only for ${others.join(', ') || 'no platform'}; ` +
-                'to add one, run `npm ci && npm run build && npm pack` on this platform in examples/node of the source tree',
+                'to add one, run `npm ci && npm pack` on this platform in examples/node of the source tree',
         );
     }
     try {

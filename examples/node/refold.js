@@ -1,4 +1,4 @@
-// The CommonJS entry of the package; refold.mjs is the one of ECMAScript modules. index.d.ts documents what they export.
+// The entry of the package for CommonJS; refold.mjs is the one for ECMAScript modules. index.d.ts documents both.
 
 const { Client } = require('./client.js');
 const { Code, RefoldError } = require('./error.js');

@@ -44,16 +44,18 @@ function kinds(property) {
 }
 
 function kind(type) {
-    const primitives = { String: 'string', Number: 'number', Boolean: 'boolean', Null: 'null', Undefined: 'undefined' };
-    const found = Object.keys(primitives).find((name) => type.flags & ts.TypeFlags[`${name}Like`] || type.flags & ts.TypeFlags[name]);
-    return found === undefined ? (type.getCallSignatures().length > 0 ? 'function' : 'object') : primitives[found];
+    const { BooleanLike, Null, NumberLike, StringLike, Undefined } = ts.TypeFlags;
+    const primitives = { boolean: BooleanLike, null: Null, number: NumberLike, string: StringLike, undefined: Undefined };
+    const other = type.getCallSignatures().length > 0 ? 'function' : 'object';
+    return Object.keys(primitives).find((name) => type.flags & primitives[name]) ?? other;
 }
 
 /** Each property of the samples has a type that is declared; one that may be null is null in one of the samples. */
 function checkTypes(name, ...samples) {
     for (const property of propertiesOf(name)) {
         const allowed = kinds(property);
-        const found = samples.map((sample) => sample[property.name]).map((value) => (value === null ? 'null' : typeof value));
+        const values = samples.map((sample) => sample[property.name]);
+        const found = values.map((value) => (value === null ? 'null' : typeof value));
         if (allowed !== undefined) {
             const refused = found.filter((each) => !allowed.has(each));
             assert.deepEqual(refused, [], `${name}.${property.name}: ${[...allowed].join(' | ')}`);
@@ -103,8 +105,9 @@ const tests = {
         }
     },
     async 'the members of errors are declared'() {
-        const missing = await refold.Client.fromEnv().getExecution('no-such-id').catch((error) => error);
-        const limited = await refold.Client.fromEnv({ maxRetries: 0 }).getExecution('rate-limited-1').catch((error) => error);
+        const client = refold.Client.fromEnv({ maxRetries: 0 });
+        const missing = await client.getExecution('no-such-id').catch((error) => error);
+        const limited = await client.getExecution('rate-limited-1').catch((error) => error);
         const made = new refold.RefoldError(refold.Code.TIMEOUT, '');
         const inherited = ['cause', 'message', 'name', 'stack'];
         const own = names(propertiesOf('RefoldError')).filter((name) => !inherited.includes(name));

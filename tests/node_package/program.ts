@@ -112,7 +112,8 @@ async function main(id: string): Promise<void> {
         console.log(error instanceof RefoldError && error.code === Code.INVALID_ARGUMENT);
     }
     controller.abort(new Error('aborted'));
-    await client.getExecution(id, get).catch((reason: unknown) => console.log(reason === signal.reason, signal.aborted));
+    const ended: unknown = await client.getExecution(id, get).catch((reason: unknown) => reason);
+    console.log(ended === signal.reason, signal.aborted);
     client.close();
     other.close();
     console.log(lines.length > 0, new RefoldError(Code.TIMEOUT, 'late').kind);
