@@ -118,7 +118,10 @@ prints() {
 reports_platform() {
     folder=$(node -p "require('$project/node_modules/refold/platform.js').platform")
     mv "$project/node_modules/refold/prebuilds" "$project/prebuilds"
-    mkdir -p "$project/node_modules/refold/prebuilds/linux-z80-musl" "$project/node_modules/refold/prebuilds/linux-6502-glibc"
+    for other in linux-z80-musl linux-6502-glibc; do
+        mkdir -p "$project/node_modules/refold/prebuilds/$other"
+        : >"$project/node_modules/refold/prebuilds/$other/refold.node"
+    done
     runs 1 isolated node -e "require('refold')" && grep -qE "^Error: this package of refold has no build for $folder, only for \
 linux-6502-glibc, linux-z80-musl; to add one, run .npm ci && npm pack. on this platform in examples/node " "$kept/err"
     reported=$?

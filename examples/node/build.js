@@ -31,7 +31,6 @@ const linking = {
 if (!/^(linux-\w+-(glibc|musl)|(?!linux)\w+-\w+)$/.test(platform)) {
     throw new Error(`'${platform}' is not a platform, such as linux-x64-glibc, linux-arm64-musl or darwin-arm64`);
 }
-mkdirSync(folder, { recursive: true });
 const library = findLibrary();
 if (library === undefined) {
     console.error('The package does not contain the library: set REFOLD_LIBRARY_DIR to the folder that has it.');
@@ -63,8 +62,9 @@ function findLibrary() {
     return path;
 }
 
-/** Makes a file of the package in its final place, all at once: a program may have loaded the old one. */
+/** Makes a file of the folder, which is complete when it appears there: a program may have loaded the old one. */
 function install(name, make) {
+    mkdirSync(folder, { recursive: true });
     const made = join(folder, `${process.pid}.${name}`);
     try {
         make(made);

@@ -7,6 +7,7 @@ const { findSourceTree, libraryName, platform } = require('./platform.js');
 const loaderName = { darwin: 'librefold.0.dylib', win32: 'refold.dll' }[process.platform] ?? 'librefold.so.0';
 const prebuilds = join(__dirname, 'prebuilds');
 const folder = join(prebuilds, platform);
+const addonName = 'refold.node';
 
 let receive = () => {};
 
@@ -41,9 +42,10 @@ function load(path) {
 }
 
 function loadAddon() {
-    const file = join(folder, 'refold.node');
+    const file = join(folder, addonName);
     if (!existsSync(file)) {
-        const others = existsSync(prebuilds) ? readdirSync(prebuilds).sort() : [];
+        const folders = existsSync(prebuilds) ? readdirSync(prebuilds).sort() : [];
+        const others = folders.filter((name) => existsSync(join(prebuilds, name, addonName)));
         throw new Error(
             `this package of refold has no build for ${platform}, only for ${others.join(', ') || 'no platform'}; ` +
                 'to add one, run `npm ci && npm pack` on this platform in examples/node of the source tree',

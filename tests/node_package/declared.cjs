@@ -45,7 +45,8 @@ function kinds(property) {
 
 function kind(type) {
     const { BooleanLike, Null, NumberLike, StringLike, Undefined } = ts.TypeFlags;
-    const primitives = { boolean: BooleanLike, null: Null, number: NumberLike, string: StringLike, undefined: Undefined };
+    const others = { null: Null, undefined: Undefined };
+    const primitives = { boolean: BooleanLike, number: NumberLike, string: StringLike, ...others };
     const other = type.getCallSignatures().length > 0 ? 'function' : 'object';
     return Object.keys(primitives).find((name) => type.flags & primitives[name]) ?? other;
 }
