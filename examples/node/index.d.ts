@@ -15,7 +15,7 @@ export type LogLevel = 'warn' | 'info' | 'debug';
 
 /**
  * The meaning of a status. Final are 'COMPLETED', which alone is no failure, 'ERRORED', 'SKIPPED', 'STOPPED',
- * 'TIMED_OUT' and 'REJECTED'. 'UNKNOWN' stands for a status that is absent, or that the library does not know.
+ * 'TIMED_OUT' and 'REJECTED'. 'UNKNOWN' means that the status is absent, or that the library does not know it.
  */
 export type State =
     | 'UNKNOWN'

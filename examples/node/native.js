@@ -46,8 +46,9 @@ function loadAddon() {
     if (!existsSync(file)) {
         const folders = existsSync(prebuilds) ? readdirSync(prebuilds).sort() : [];
         const others = folders.filter((name) => existsSync(join(prebuilds, name, addonName)));
+        const existing = others.length > 0 ? `, only for ${others.join(', ')}` : '';
         throw new Error(
-            `this package of refold has no build for ${platform}, only for ${others.join(', ') || 'no platform'}; ` +
+            `this package of refold has no build for ${platform}${existing}; ` +
                 'to add one, run `npm ci && npm pack` on this platform in examples/node of the source tree',
         );
     }
