@@ -23,7 +23,8 @@ const SEARCHED: &[&str] = &[
     "SECURITY.md",
     "CHANGELOG.md",
 ];
-const EXTENSIONS: &[&str] = &["rs", "c", "h", "hpp", "cpp", "sh", "py", "go", "js", "mjs", "cjs", "ts", "mts", "md"];
+const EXTENSIONS: &[&str] =
+    &["rs", "c", "h", "hpp", "cpp", "sh", "py", "rb", "go", "java", "js", "mjs", "cjs", "ts", "mts", "md"];
 
 /// A file, a part of the lines that may contain a banned phrase, and the reason.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[
