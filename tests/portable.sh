@@ -1,6 +1,6 @@
 #!/bin/sh
 # Tests the fallback for systems that are not Unix and lack poll(2): builds the library with it in target/portable and runs
-# most of the C programs against that. The last line is `N passed, M failed`.
+# the integration tests and most of the C programs against that. The last line is `N passed, M failed`.
 #
 # Left out are tests of what the fallback cannot do: tell a lookup that failed for now from a name that does not exist,
 # handle signals, abandon an attempt to connect, or offer the descriptor of a queue. So is the test of the stack that a handshake needs, because this build
@@ -8,6 +8,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . tests/support/install.sh
+. tests/support/check.sh
 need_rust || exit 1
 need cc gcc libc6-dev || exit 1
 need openssl openssl || exit 1
@@ -19,8 +20,9 @@ need microsocks microsocks || exit 1
 
 CARGO_TARGET_DIR=target/portable
 OUT=target/portable/ctests
-export CARGO_TARGET_DIR OUT
-cargo rustc --locked --lib --crate-type cdylib -- --cfg refold_portable || exit 1
+RUSTFLAGS='--cfg refold_portable'
+export CARGO_TARGET_DIR OUT RUSTFLAGS
+cargo build --locked --lib || exit 1
 sh tests/support/build.sh include target/portable/debug || exit 1
 
 # all_but PROGRAM TEST: all other tests of the program, as run_c.sh takes them.
@@ -28,12 +30,26 @@ all_but() {
     sed -nE 's/^TEST\(([a-z0-9_]+)\).*/\1/p' "tests/c/$1.c" | grep -vx "$2" | paste -sd ,
 }
 
+log=target/portable/integration.log
+cargo test --locked --test integration >"$log" 2>&1
+status=$?
+[ "$status" -eq 0 ] || cat "$log"
+count_tests "$(grep -c '^test .* ok$' "$log")" "$(grep -c '^test .* FAILED$' "$log")" "$status"
+echo "integration: $passed passed, $failed failed"
+
 # Such systems have no SIGPIPE, either.
 trap '' PIPE
+log=target/portable/c.log
 sh tests/support/run_c.sh requests bodies redirects errors retries waiting queue proxy tls arguments lifetimes \
     headers timings log \
     "handshakes:$(all_but handshakes tls_needs_at_most_128_kib_of_stack)" \
     "deadline:$(all_but deadline timeouts_leak_nothing)" \
     "cancel:$(all_but cancel 'every_phase_of_a_.*')" \
     "queue_cancel:$(all_but queue_cancel '.*_in_every_phase.*\|triggering_is_safe_.*')" \
-    "reuse:$(all_but reuse a_call_on_a_reused_connection_makes_four_system_calls)"
+    "reuse:$(all_but reuse a_call_on_a_reused_connection_makes_four_system_calls)" >"$log"
+status=$?
+cat "$log"
+counts=$(sed -nE '$s/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' "$log")
+counts=${counts:-0 1}
+count_tests "${counts% *}" "${counts#* }" "$status"
+sum_up

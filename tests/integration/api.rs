@@ -38,6 +38,7 @@ use refold::ffi::queue::{
     refold_queue_pending, refold_queue_set_notify, refold_queue_wait_execution,
 };
 
+use crate::timing::SLACK;
 use crate::watchdog;
 
 pub use refold::ffi::event::refold_event_type_value::{REFOLD_EVENT_DONE, REFOLD_EVENT_PROGRESS};
@@ -48,6 +49,9 @@ pub use refold::ffi::library::refold_code_value::{
 
 /// The execution that most calls request.
 pub const ID: &str = "run-7";
+
+/// The timeout of calls, waits and tests, long enough for all that do not test it.
+pub const MAX_WAIT: Duration = Duration::from_secs(20 * SLACK as u64);
 
 fn c_string(text: &str) -> CString {
     CString::new(text).expect("no NUL")
@@ -78,7 +82,7 @@ fn unread_error() -> *mut refold_error {
     ptr::dangling_mut()
 }
 
-/// Settings: an API key, no retries, no proxy, and otherwise the defaults.
+/// Settings: an API key, no retries, no proxy, a timeout, a log, and otherwise the defaults.
 pub struct Options {
     pointer: *mut refold_options,
     lines: Arc<Lines>,
@@ -97,6 +101,7 @@ impl Options {
             refold_options_set_api_key(pointer, key.as_ptr(), c"account".as_ptr());
             refold_options_set_proxy(pointer, c"".as_ptr());
             refold_options_set_max_retries(pointer, 0);
+            refold_options_set_timeout_ms(pointer, milliseconds(MAX_WAIT));
             refold_options_set_log(pointer, level, Some(add_line), Arc::as_ptr(&lines) as *mut c_void);
         }
         Options { pointer, lines }
@@ -181,7 +186,9 @@ impl Lines {
     /// Waits for a line that contains the text.
     pub fn wait_for(&self, text: &str) {
         let lacks = |lines: &mut Vec<String>| !lines.iter().any(|line| line.contains(text));
-        drop(self.has_grown.wait_while(self.lock(), lacks));
+        let waited = self.has_grown.wait_timeout_while(self.lock(), MAX_WAIT, lacks);
+        let (lines, result) = waited.unwrap_or_else(PoisonError::into_inner);
+        assert!(!result.timed_out(), "no line contains {text:?}: {lines:#?}");
     }
 }
 
@@ -212,7 +219,7 @@ impl Client {
         Execution::take(pointer, error)
     }
 
-    /// Waits without a limit. Passes the status of each snapshot to `progress`, which returns whether to continue.
+    /// Waits. Passes the status of each snapshot to `progress`, which returns whether to continue.
     pub fn wait(
         &self,
         id: &str,
@@ -231,10 +238,10 @@ impl Client {
         }
         let (id, mut error) = (c_string(id), unread_error());
         let user_data = ptr::from_mut(&mut progress).cast();
-        let token = token_pointer(token);
+        let (limit, token) = (milliseconds(MAX_WAIT), token_pointer(token));
         // SAFETY: all pointers are valid.
         let pointer = unsafe {
-            refold_wait_execution(self.pointer, id.as_ptr(), 0, Some(call), user_data, token, &mut error)
+            refold_wait_execution(self.pointer, id.as_ptr(), limit, Some(call), user_data, token, &mut error)
         };
         Execution::take(pointer, error)
     }
@@ -395,10 +402,11 @@ impl Queue {
     pub fn wait(&self, client: &Client, token: Option<&Token>, number: usize) {
         let (id, mut error) = (c_string(&format!("run-{number}")), unread_error());
         let (queue, client, token) = (self.pointer, client.pointer, token_pointer(token));
+        let limit = milliseconds(MAX_WAIT);
         let user_data = ptr::without_provenance_mut(number);
         // SAFETY: as above.
         let is_accepted = unsafe {
-            refold_queue_wait_execution(queue, client, id.as_ptr(), 0, token, user_data, &mut error)
+            refold_queue_wait_execution(queue, client, id.as_ptr(), limit, token, user_data, &mut error)
         };
         assert!(is_accepted && error.is_null(), "{:?}", Failure::take(error));
     }

@@ -7,7 +7,7 @@ use crate::api::{
     Client, ID, Options, REFOLD_ERROR_CANCELLED, REFOLD_ERROR_CONNECT, REFOLD_ERROR_TIMEOUT, Token,
 };
 use crate::server::{Server, silent_address};
-use crate::timing::{MAX_CANCEL, MAX_LATE, SLACK, assert_within};
+use crate::timing::{MAX_CANCEL, MAX_LATE, SLACK, assert_within, settle};
 
 /// The timeout under test. A call reaches its last phase within this time.
 const TIMEOUT: Duration = Duration::from_millis(200 * SLACK as u64);
@@ -109,6 +109,7 @@ fn check_cancel(phase: &Phase) {
         let (failure, triggered, ended) = thread::scope(|scope| {
             let call = scope.spawn(|| (client.get(ID, Some(&token)), Instant::now()));
             client.log().wait_for(phase.line);
+            settle();
             let triggered = Instant::now();
             token.trigger();
             let (result, ended) = call.join().expect("no panic");

@@ -6,10 +6,10 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use crate::api::{
-    Event, Options, Queue, REFOLD_ERROR_CANCELLED, REFOLD_EVENT_DONE, REFOLD_EVENT_PROGRESS, Token,
+    Event, MAX_WAIT, Options, Queue, REFOLD_ERROR_CANCELLED, REFOLD_EVENT_DONE, REFOLD_EVENT_PROGRESS, Token,
 };
 use crate::server::{Peer, Server};
-use crate::timing::{MAX_CANCEL, assert_within};
+use crate::timing::{MAX_CANCEL, assert_within, settle};
 
 fn respond_always(peer: &mut Peer<'_>) -> std::io::Result<()> {
     while peer.request()?.is_some() {
@@ -75,7 +75,7 @@ fn a_queue_wakes_a_loop_by_a_function() {
     (1..=3).for_each(|number| queue.wait(&client, None, number));
     let mut done = Vec::new();
     while queue.pending() > 0 {
-        wakes.recv().expect("a sender");
+        wakes.recv_timeout(MAX_WAIT).expect("a wake-up");
         while let Some(event) = queue.next_now() {
             if event.kind == REFOLD_EVENT_PROGRESS as i32 {
                 assert_eq!(event.outcome.as_deref().ok(), Some("RUNNING"), "{event:?}");
@@ -97,6 +97,7 @@ fn a_token_ends_submissions_that_are_queued_or_in_flight() {
         let queue = Queue::new(1);
         (1..=4).for_each(|number| queue.get(&client, Some(&token), number));
         client.log().wait_for("sent GET ");
+        settle();
         let triggered = Instant::now();
         token.trigger();
         let events: Vec<_> = std::iter::from_fn(|| queue.next()).collect();
@@ -116,6 +117,7 @@ fn a_token_ends_a_queued_submission_while_another_is_in_flight() {
         queue.get(&client, None, 1);
         queue.get(&client, Some(&token), 2);
         client.log().wait_for("sent GET ");
+        settle();
         let triggered = Instant::now();
         token.trigger();
         let event = queue.next().expect("an event");
@@ -134,6 +136,7 @@ fn freeing_a_queue_ends_work_in_flight() {
         let queue = Queue::new(2);
         (1..=3).for_each(|number| queue.get(&client, None, number));
         client.log().wait_for("sent GET ");
+        settle();
         let begin = Instant::now();
         drop(queue);
         Some(begin.elapsed())

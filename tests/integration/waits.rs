@@ -4,9 +4,9 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::api::{ID, Options, REFOLD_ERROR_CANCELLED, Token};
+use crate::api::{ID, MAX_WAIT, Options, REFOLD_ERROR_CANCELLED, Token};
 use crate::server::{Server, execution};
-use crate::timing::{MAX_CANCEL, assert_within};
+use crate::timing::{MAX_CANCEL, assert_within, settle};
 
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -56,7 +56,8 @@ fn a_token_ends_the_pause_of_a_wait() {
             let (client, token) = (&client, &token);
             let mut progress = move |_: &str| sender.send(()).is_ok();
             let wait = scope.spawn(move || (client.wait(ID, Some(token), &mut progress), Instant::now()));
-            snapshots.recv().expect("a snapshot");
+            snapshots.recv_timeout(MAX_WAIT).expect("a snapshot");
+            settle();
             let triggered = Instant::now();
             token.trigger();
             let (result, ended) = wait.join().expect("no panic");

@@ -1,5 +1,6 @@
 //! Ends the process if the tests hang, so that no run is endless. The test harness names the tests that are slow before.
 
+use std::io::{self, Write};
 use std::process;
 use std::sync::Once;
 use std::thread;
@@ -16,7 +17,8 @@ pub fn start() {
     STARTED.call_once(|| {
         thread::spawn(|| {
             thread::sleep(LIMIT);
-            eprintln!("the tests did not end within {} s", LIMIT.as_secs());
+            // Not `eprintln`, whose output belongs to the test that started this thread.
+            let _ = writeln!(io::stderr(), "the tests did not end within {} s", LIMIT.as_secs());
             process::exit(1);
         });
     });
