@@ -22,20 +22,22 @@ CARGO_TARGET_DIR=target/portable
 OUT=target/portable/ctests
 RUSTFLAGS='--cfg refold_portable'
 export CARGO_TARGET_DIR OUT RUSTFLAGS
-cargo build --locked --lib || exit 1
-sh tests/support/build.sh include target/portable/debug || exit 1
+mkdir -p target/portable
 
-# all_but PROGRAM TEST: all other tests of the program, as run_c.sh takes them.
-all_but() {
-    sed -nE 's/^TEST\(([a-z0-9_]+)\).*/\1/p' "tests/c/$1.c" | grep -vx "$2" | paste -sd ,
-}
-
+# This builds the shared library, too.
 log=target/portable/integration.log
 cargo test --locked --test integration >"$log" 2>&1
 status=$?
 [ "$status" -eq 0 ] || cat "$log"
 count_tests "$(grep -c '^test .* ok$' "$log")" "$(grep -c '^test .* FAILED$' "$log")" "$status"
 echo "integration: $passed passed, $failed failed"
+
+sh tests/support/build.sh include target/portable/debug || exit 1
+
+# all_but PROGRAM TEST: all other tests of the program, as run_c.sh takes them.
+all_but() {
+    sed -nE 's/^TEST\(([a-z0-9_]+)\).*/\1/p' "tests/c/$1.c" | grep -vx "$2" | paste -sd ,
+}
 
 # Such systems have no SIGPIPE, either.
 trap '' PIPE
