@@ -24,7 +24,7 @@ RUSTFLAGS='--cfg refold_portable'
 export CARGO_TARGET_DIR OUT RUSTFLAGS
 mkdir -p target/portable
 
-# This builds the shared library, too.
+# This builds the shared library, too, in the folder deps.
 log=target/portable/integration.log
 cargo test --locked --test integration >"$log" 2>&1
 status=$?
@@ -32,7 +32,7 @@ status=$?
 count_tests "$(grep -c '^test .* ok$' "$log")" "$(grep -c '^test .* FAILED$' "$log")" "$status"
 echo "integration: $passed passed, $failed failed"
 
-sh tests/support/build.sh include target/portable/debug || exit 1
+sh tests/support/build.sh include target/portable/debug/deps || exit 1
 
 # all_but PROGRAM TEST: all other tests of the program, as run_c.sh takes them.
 all_but() {
