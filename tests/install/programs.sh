@@ -44,9 +44,9 @@ exports_the_header() {
     list_functions && diff "$work/functions" "$work/got"
 }
 
-# has_the_header ARCHIVE
+# has_the_header ARCHIVE: readelf reads the machine code; nm may read the bitcode that is beside it.
 has_the_header() {
-    nm -g --defined-only "$1" 2>/dev/null | awk 'NF == 3 { print $3 }' | sort -u >"$work/got"
+    readelf -sW "$1" 2>/dev/null | awk '$5 == "GLOBAL" && $7 != "UND" { print $8 }' | sort -u >"$work/got"
     list_functions && [ -z "$(comm -23 "$work/functions" "$work/got")" ]
 }
 
