@@ -84,7 +84,7 @@ def commands_without_lock():
     for script in scripts:
         for line in (ROOT / script).read_text().replace("\\\n", " ").splitlines():
             command = re.sub(r'"[^"]*"|#.*', "", line)
-            if re.search(r"\bcargo (build|test|clippy|install|rustc|run|bench|cinstall)( (?!--version)|$)", command) \
+            if re.search(r"\bcargo (build|test|clippy|install|rustc|run|bench)( (?!--version)|$)", command) \
                     and not re.search(r"--locked|--frozen", command):
                 yield f"{script}: {line.strip()}"
 

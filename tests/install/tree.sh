@@ -1,6 +1,5 @@
 # shellcheck shell=sh
-# Part of tests/install.sh: projects that contain the library. They get it prebuilt, because they would build it in a folder
-# of their own.
+# Part of tests/install.sh: projects that contain the library. The clone gets it prebuilt, because it would build it anew.
 
 # install_project PROJECT
 install_project() {
@@ -23,8 +22,9 @@ check "programs compile with the clone" quietly cmake --build "$work/fetched"
 check_programs "$work/fetched" c cpp
 check "the project installs only itself" installs_itself_only fetched
 
-check "add_subdirectory" configure contained tree -G "Ninja Multi-Config" -DREFOLD_INSTALL=ON -DCMAKE_INSTALL_LIBDIR=lib
+unset REFOLD_LIBRARY_DIR
+check "add_subdirectory" configure contained tree -G "Ninja Multi-Config" -DREFOLD_INSTALL=ON -DCMAKE_INSTALL_LIBDIR=lib \
+    -DREFOLD_CARGO_TARGET_DIR="$root/target"
 check "programs compile with the tree" quietly cmake --build "$work/contained" --config Release
 check_programs "$work/contained/Release" c cpp
 check "the project installs refold on request" installs_all contained
-unset REFOLD_LIBRARY_DIR
