@@ -29,7 +29,7 @@ fi
 
 types_are_correct() {
     (cd examples/python && "../../$work/venv/bin/python" -m mypy --strict --python-version 3.9 \
-        --cache-dir "../../$work/mypy-cache" refold.py test_refold.py test_async.py get.py watch.py)
+        --cache-dir "../../$work/mypy-cache" refold test_refold.py test_async.py get.py watch.py)
 }
 
 check "mypy --strict" types_are_correct

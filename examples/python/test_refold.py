@@ -1,10 +1,11 @@
-"""Tests of refold.py, against the sandbox that tests/python.sh starts and against a server in this process."""
+"""Tests of the package refold, against the sandbox that tests/python.sh starts and against a server in this process."""
 
 from __future__ import annotations
 
 import base64
 import contextlib
 import copy
+import errno
 import faulthandler
 import gc
 import json
@@ -31,6 +32,7 @@ from typing import Any, Callable, Optional, TypeVar
 from unittest import mock
 
 import refold
+from refold import _json, _library, _native, _timings
 
 DOCUMENTED = "6a106ba44480b80424a65289"
 HERE = pathlib.Path(__file__).resolve().parent
@@ -148,6 +150,13 @@ class TestCase(unittest.TestCase):
         self.assertEqual(caught.exception.code, code, caught.exception)
         return caught.exception
 
+    @contextmanager
+    def counted(self, name: str) -> Iterator[Counter]:
+        """Counts the calls of a C function."""
+        counter = Counter(getattr(_native.lib, name))
+        with mock.patch.object(_native.lib, name, counter):
+            yield counter
+
     def on_both_threads(self, call: Callable[[], Result]) -> Iterator[Callable[[], Result]]:
         """Yields the call for the main thread, where Python handles signals, and for another thread."""
         for name, variant in (("main", call), ("another", lambda: on_thread(call))):
@@ -181,7 +190,7 @@ class GetTest(TestCase):
             self.assertIn("is invalid", error.message)
             # The result in a process that was forked while another thread set a token.
             failing = mock.Mock(return_value=refold.Code.INTERNAL.value)
-            with mock.patch.object(refold._lib, "refold_client_set_session_token", failing):
+            with mock.patch.object(_native.lib, "refold_client_set_session_token", failing):
                 error = self.raises(refold.Code.INTERNAL, lambda: client.set_session_token("another"))
             self.assertIn("create a new client", error.message)
             self.assertEqual(client.get("completed").status, "COMPLETED")
@@ -197,10 +206,49 @@ class GetTest(TestCase):
             self.assertEqual(error.http_error_type, body["http_error_type"])
             self.assertEqual(error.api_code, body["error_code"])
             self.assertEqual(error.request_id, body["request_id"])
-            self.assertEqual(str(error), body["message"])
+            self.assertEqual(error.message, body["message"])
+            self.assertEqual(error.host, os.environ["REFOLD_BASE_URL"].partition("://")[2])
+            self.assertEqual(
+                str(error), f"{error.message} (409 CONFLICT, host {error.host}, request {error.request_id})"
+            )
             self.assertEqual(error.attempts, 1)
             self.assertFalse(error.is_retryable)
             self.assertIsNone(error.retry_after)
+
+    def test_message_is_not_repeated_in_text_of_error(self) -> None:
+        host = "127.0.0.1:1"
+        error = self.raises(refold.Code.CONNECT, lambda: self.sandbox(base_url=f"http://{host}/v1").get("an-id"))
+        self.assertEqual((error.host, str(error)), (host, f"{error.message} (CONNECT)"))
+        self.assertEqual(str(error).count(host), 1)
+        error = refold.Error(418, "a teapot")
+        self.assertEqual(str(error), "a teapot (418)")
+
+    def test_common_errors_have_classes(self) -> None:
+        sandbox, slow = self.sandbox(), self.server().client(timeout=0.05)
+        token = refold.CancelToken()
+        token.trigger()
+        for kind, code, call in (
+            (refold.NotFound, 404, lambda: sandbox.get("no-such-id")),
+            (refold.Unauthorized, 401, lambda: self.sandbox(api_key="wrong", linked_account_id="a").get("completed")),
+            (refold.Cancelled, refold.Code.CANCELLED, lambda: sandbox.get("completed", cancel=token)),
+            (refold.Cancelled, refold.Code.CANCELLED, lambda: sandbox.wait("stuck", on_progress=lambda _: False)),
+            (refold.Timeout, refold.Code.TIMEOUT, lambda: slow.get("an-id")),
+            (refold.Error, 409, lambda: sandbox.get("error-409-other")),
+        ):
+            for get in self.on_both_threads(call):
+                self.assertIs(type(self.raises(code, get)), kind)
+
+    def test_timeout_is_a_timeout_of_the_system_too(self) -> None:
+        client = self.server().client(timeout=0.05)
+        with self.assertRaises(TimeoutError) as raised:
+            client.get("an-id")
+        error = raised.exception
+        assert isinstance(error, refold.Timeout)
+        self.assertEqual(error.errno, errno.ETIMEDOUT)
+        for same in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+            self.assertIs(type(same), refold.Timeout)
+            self.assertEqual((same.code, same.errno, str(same)), (-3, errno.ETIMEDOUT, str(error)))
+            self.assertEqual(vars(same), vars(error))
 
     def test_error_has_retry_after(self) -> None:
         error = self.raises(429, lambda: self.sandbox().get("rate-limited-7"))
@@ -210,13 +258,15 @@ class GetTest(TestCase):
     def test_error_can_be_pickled(self) -> None:
         error = self.raises(404, lambda: self.sandbox().get("no-such-id"))
         for same in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
-            self.assertEqual(str(same), "Execution not found")
+            self.assertIs(type(same), refold.NotFound)
+            self.assertEqual((same.message, str(same)), ("Execution not found", str(error)))
             self.assertEqual(vars(same), vars(error))
 
     def test_error_without_response_has_no_fields(self) -> None:
         error = self.raises(refold.Code.INVALID_ARGUMENT, lambda: self.sandbox().get(".."))
         self.assertIn("execution_id", str(error))
         self.assertEqual((error.http_status, error.body, error.request_id, error.attempts), (None, None, None, 0))
+        self.assertEqual((error.host, str(error)), (None, f"{error.message} (INVALID_ARGUMENT)"))
 
     def test_call_times_out(self) -> None:
         client = self.server().client(timeout=0.1)
@@ -348,6 +398,15 @@ class CancelTest(TestCase):
         cancel.trigger()
         for get in self.on_both_threads(lambda: client.get("completed", cancel=cancel)):
             self.raises(refold.Code.CANCELLED, get)
+        submit = _native.lib.refold_queue_get_execution
+        with self.counted("refold_cancel_trigger") as triggers:
+
+            def submit_triggered(*arguments: Any) -> object:
+                self.assertEqual(triggers.count, 1)
+                return submit(*arguments)
+
+            with mock.patch.object(_native.lib, "refold_queue_get_execution", submit_triggered):
+                self.raises(refold.Code.CANCELLED, lambda: client.get("completed", cancel=cancel))
 
     def test_token_cancels_all_its_calls_and_no_other(self) -> None:
         server, other = self.server(), self.server('{"status": "COMPLETED"}')
@@ -754,7 +813,7 @@ class TimesTest(TestCase):
 
     def test_parts_have_the_order_of_the_library(self) -> None:
         self.assertEqual(
-            refold._timings(lambda _, part: -1 if part == 3 else part * 1000, None),
+            _timings.timings_of(lambda _, part: -1 if part == 3 else part * 1000, None),
             refold.Timings(0, 0.001, 0.002, None, 0.004, 0.005),
         )
 
@@ -930,7 +989,7 @@ class SnapshotTest(TestCase):
     def test_iterative_parsing_equals_json_loads(self) -> None:
         text = ' { "a" : [ 1 , -2.5e3, "x,]}\\\\\\"", true, false, null, [], {}, [[{"b": {}}]] ], "a": {"c": "" } }\n'
         for document in (text, json.dumps(self.DOCUMENT), "7", '"x"', "null", "[]", "{}"):
-            self.assertEqual(refold._load_json_iteratively(document), json.loads(document))
+            self.assertEqual(_json.load_json_iteratively(document), json.loads(document))
 
     def test_outputs_of_all_types(self) -> None:
         execution = self.sandbox().get("outputs-of-all-types")
@@ -957,12 +1016,6 @@ class Counter:
 
 
 class OwnershipTest(TestCase):
-    @contextmanager
-    def counted(self, name: str) -> Iterator[Counter]:
-        counter = Counter(getattr(refold._lib, name))
-        with mock.patch.object(refold._lib, name, counter):
-            yield counter
-
     def test_execution_is_freed_with_its_last_reference(self) -> None:
         with self.counted("refold_execution_free") as freed:
             execution: Optional[refold.Execution] = refold.Execution.parse('{"status": "RUNNING", "nodes": [{}]}')
@@ -1158,7 +1211,7 @@ except KeyboardInterrupt:
         program = """
 import resource
 client.get("an-id")
-refold._QueueOfMainThread.idle.clear()
+refold._main_thread.QueueOfMainThread.idle.clear()
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 filler = []
 try:
@@ -1167,7 +1220,7 @@ try:
 except OSError:
     pass
 os.close(filler.pop())  # for the connection
-print(client.get("an-id").status, len(refold._QueueOfMainThread.idle))
+print(client.get("an-id").status, len(refold._main_thread.QueueOfMainThread.idle))
 """
         process = self.start("import os\n" + program, self.server(COMPLETED, COMPLETED))
         self.assertEqual(self.ends(process, 0, "COMPLETED 0\n"), "")
@@ -1183,7 +1236,7 @@ def fork(snapshot):
 try:
     client.wait("an-id", on_progress=fork)
 except refold.Error as error:
-    print(error.code_name, error, flush=True)
+    print(error.code_name, error.message, flush=True)
     os._exit(0)
 """
         process = self.start(program, self.server('{"status": "RUNNING"}'))
@@ -1201,7 +1254,7 @@ def nest(*_):
 client = refold.Client()
 signal.signal(signal.SIGUSR1, nest)
 client.wait("completed", on_progress=nest)
-print(depth, threading.active_count(), len(refold._QueueOfMainThread.idle) <= 4)
+print(depth, threading.active_count(), len(refold._main_thread.QueueOfMainThread.idle) <= 4)
 """
         self.assertEqual(self.ends(self.start(program), 0, "7 1 True\n"), "")
 
@@ -1235,9 +1288,9 @@ except refold.Error as error:
     def test_interpreter_exits_during_calls_of_daemon_threads(self) -> None:
         program = """
 import atexit
-atexit.unregister(refold._Call.abandon_all)
-atexit.register(lambda: print("active calls:", len(refold._Call.active)))
-atexit.register(refold._Call.abandon_all)
+atexit.unregister(refold._calls.Call.abandon_all)
+atexit.register(lambda: print("active calls:", len(refold._calls.Call.active)))
+atexit.register(refold._calls.Call.abandon_all)
 client = refold.Client(poll_interval=0.01)
 running = threading.Semaphore(0)
 def work():
@@ -1263,9 +1316,10 @@ print("done")
         status, out, err = self.run_module(DOCUMENTED)
         self.assertEqual((status, err), (0, ""))
         self.assertRegex(out, rf"\A{expected}fetched in [\d.]+ ms \(connect .*\), attempts 1\n\Z")
-        status, out, err = self.run_module("errored")
-        self.assertEqual((status, err), (0, ""))
-        self.assertIn("Errored", out)
+        for more in ([], ["--json"], ["--wait"]):
+            status, out, err = self.run_module("errored", *more)
+            self.assertEqual((status, err), (3, ""))
+            self.assertIn("Errored", out)
         status, out, err = self.run_module("--json", DOCUMENTED)
         self.assertEqual(json.loads(out)["status"], "COMPLETED")
         for name in ("deep-100000", "lone-surrogate", "nul-character", "null-node-fields", "extreme-numbers"):
@@ -1282,7 +1336,7 @@ print("done")
                 timeout=PATIENCE,
             )
             text = refold.Client().get("hostile-text").json_text
-            self.assertEqual((ended.returncode, ended.stdout), (0, text.encode() + b"\n"), encoding)
+            self.assertEqual((ended.returncode, ended.stdout), (3, text.encode() + b"\n"), encoding)
 
     def test_programs_report_a_closed_standard_output(self) -> None:
         for program in (
@@ -1407,7 +1461,9 @@ print("done")
         self.assertEqual(self.ends(self.start(self.COUNT_LINES + program), 0, "done\n"), "")
 
     def test_module_reports_errors(self) -> None:
-        self.assertEqual(self.run_module("no-such-id"), (1, "", "refold: Execution not found\n"))
+        status, out, err = self.run_module("no-such-id")
+        self.assertEqual((status, out), (1, ""))
+        self.assertRegex(err, r"\Arefold: Execution not found \(404 NOT_FOUND, host 127\.0\.0\.1:\d+.*\)\n\Z")
         status, out, err = self.run_module("completed", REFOLD_API_KEY="")
         self.assertEqual((status, out, len(err.splitlines())), (1, "", 1))
         self.assertEqual(self.run_module()[0], 2)
@@ -1445,14 +1501,13 @@ print("done")
                 mock.patch.dict(os.environ, without, clear=True),
                 mock.patch.object(pathlib.Path, "exists", return_value=False),
             ):
-                self.assertEqual(refold._library_path(), expected)
+                self.assertEqual(_library.library_path(), expected)
 
     def test_copy_loads_no_library_from_nearby(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             around = pathlib.Path(folder).resolve()
             copied = around / "examples" / "python"
-            copied.mkdir(parents=True)
-            shutil.copy(HERE / "refold.py", copied)
+            shutil.copytree(HERE / "refold", copied / "refold", ignore=shutil.ignore_patterns("librefold*"))
             planted = around / "target" / "release" / "librefold.so"
             planted.parent.mkdir(parents=True)
             planted.write_text("no library")
@@ -1492,9 +1547,31 @@ class NamesTest(TestCase):
         for code in refold.Code:
             self.assertEqual(refold.Error(code, "").code_name, code.name)
         for state in refold.State:
-            self.assertEqual(refold._lib.refold_state_name(state), state.name.encode())
+            self.assertEqual(_native.lib.refold_state_name(state), state.name.encode())
         self.assertEqual(refold.Error(418, "").code_name, "HTTP_ERROR")
         self.assertRegex(refold.version(), r"^\d+\.\d+\.\d+$")
+        self.assertEqual(refold.__version__, refold.version())
+
+    def test_errors_are_raised_as_the_public_names(self) -> None:
+        for name in refold.__all__:
+            self.assertEqual(getattr(refold, name).__module__, "refold")
+
+
+class ModulesTest(TestCase):
+    """Each module uses only those before it in this list, and all are short."""
+
+    modules = (
+        "_library _native _printable _json _timings _errors _execution _log _queue _main_thread _calls _client _loop _aio "
+        "__init__ __main__"
+    ).split()
+
+    def test_modules_use_only_lower_ones(self) -> None:
+        self.assertEqual(sorted(self.modules), sorted(path.stem for path in (HERE / "refold").glob("*.py")))
+        for position, module in enumerate(self.modules):
+            source = (HERE / "refold" / f"{module}.py").read_text(encoding="utf-8")
+            used = re.findall(r"^\s*from \.(\w*) import", source, re.MULTILINE)
+            self.assertLessEqual({name or "__init__" for name in used}, set(self.modules[:position]), module)
+            self.assertLess(source.count("\n"), 600, module)
 
 
 if __name__ == "__main__":
