@@ -96,7 +96,7 @@ class AsyncClient(Settings):
     def close(self) -> None:
         """Cancels the calls in progress, closes the connections and wipes the secrets. Later calls raise ValueError.
 
-        May be called on any thread. Calls in progress raise `Error` with `Code.CANCELLED`.
+        May be called on any thread. Calls in progress raise `Cancelled`.
         """
         self._handle = None
         for reference in tuple(self._queues.values()):

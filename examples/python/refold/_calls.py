@@ -31,7 +31,7 @@ class CancelToken:
         self._calls: set[Call] = set()
 
     def trigger(self) -> None:
-        """Makes every call with this token raise `Error` with `Code.CANCELLED` within 50 ms, now and in the future."""
+        """Makes every call with this token raise `Cancelled` within 50 ms, now and in the future."""
         with self._lock:
             self._is_triggered = True
             for call in tuple(self._calls):

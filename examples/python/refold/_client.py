@@ -193,12 +193,12 @@ class Client(Settings):
             timeout: Limit for the whole wait in seconds. None for no limit: the wait may then never end.
             on_progress: Called with each snapshot, the last one included, on the calling thread. On the main thread,
                 the wait goes on while it runs: it then gets the latest snapshot and misses those before. If it returns
-                False before the last snapshot, the wait ends with `Code.CANCELLED`. An exception that it raises ends the
+                False before the last snapshot, the wait raises `Cancelled`. An exception that it raises ends the
                 wait and propagates. It may use the client.
             cancel: Cancels the wait.
 
         Raises:
-            Error: If the wait fails; with `Code.TIMEOUT` if `timeout` expires. Then `__cause__` is the failure of the
+            Error: If the wait fails; `Timeout` if `timeout` expires. Then `__cause__` is the failure of the
                 last poll, if it failed.
             TypeError: If `on_progress` is a coroutine function.
             ValueError: If the client is closed or `timeout` is not positive.
