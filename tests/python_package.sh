@@ -46,11 +46,11 @@ build() {
         { cat "$place/log" && return 1; }
 }
 
-# has_tag WHEEL: whether the name has the platform tag that auditwheel finds, one of manylinux or musllinux.
+# has_tag WHEEL: whether the name has the platform tag that auditwheel finds, one of manylinux.
 has_tag() {
     report=$("$work/tools/bin/python" -m auditwheel show "$1" 2>&1)
     tag=$(echo "$report" | tr -s '\n' ' ' | sed -nE 's/.*platform tag: "([a-z0-9_]+)".*/\1/p')
-    case $tag in manylinux_* | musllinux_*) ;; *) echo "$report" && return 1 ;; esac
+    case $tag in manylinux_*) ;; *) echo "$report" && return 1 ;; esac
     case $1 in *"-py3-none-$tag.whl") ;; *) echo "the tag is $tag" && return 1 ;; esac
 }
 
@@ -143,8 +143,14 @@ are_reproduced() {
 }
 
 rejects_a_folder_without_the_library() {
-    ! REFOLD_LIBRARY_DIR=$place build "$place/none" wheel examples/python >"$place/out" &&
-        grep -qF "REFOLD_LIBRARY_DIR has no librefold.so: $place" "$place/out"
+    for folder in "$place" target/release; do
+        ! REFOLD_LIBRARY_DIR=$folder build "$place/none" wheel examples/python >"$place/out" &&
+            grep -q "REFOLD_LIBRARY_DIR .*: $folder\$" "$place/out" || return 1
+    done
+}
+
+build_hook_is_typed() {
+    "$work/tools/bin/python" -m mypy --strict --cache-dir "$place/mypy" examples/python/hatch_build.py
 }
 
 start_sandbox "$place" --run-seconds 0.5
@@ -161,6 +167,7 @@ case $artefact in
         test_sdist "$sdist"
         check "both are reproduced from the source distribution" are_reproduced
         check "a wheel without a library is not built" rejects_a_folder_without_the_library
+        check "mypy --strict accepts the build hook" build_hook_is_typed
         ;;
 esac
 

@@ -1,6 +1,7 @@
 """Puts the shared library into the wheel, and the Rust sources of the library into the source distribution.
 
-The library is taken from the folder in the environment variable REFOLD_LIBRARY_DIR, or else built by cargo.
+The library is taken from the folder in the environment variable REFOLD_LIBRARY_DIR, an absolute path, or else built by
+cargo.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ SOURCES = [
     "Cargo.toml", "Cargo.lock", "LICENSE", "build.rs", "cbindgen.toml", "include", "src", "benches/parse.rs",
     "examples/sandbox",
 ]
-ELF_MACHINES = {62: "x86_64", 183: "aarch64"}
+ELF_MACHINES = {"EM_X86_64": "x86_64", "EM_AARCH64": "aarch64"}
 
 
 class CustomBuildHook(BuildHookInterface[Any]):
@@ -39,6 +40,8 @@ class CustomBuildHook(BuildHookInterface[Any]):
         elif version != "editable":  # an editable installation uses the library in target/release
             folder = os.environ.get("REFOLD_LIBRARY_DIR")
             library = pathlib.Path(folder, NAME) if folder else build(crate)
+            if not library.is_absolute():  # the build runs in another folder than its caller
+                raise ValueError(f"REFOLD_LIBRARY_DIR is not an absolute path: {folder}")
             if not library.exists():
                 raise FileNotFoundError(f"REFOLD_LIBRARY_DIR has no {NAME}: {folder}")
             files[str(library)] = f"refold/{NAME}"
@@ -65,13 +68,27 @@ def build(crate: pathlib.Path) -> pathlib.Path:
 
 
 def platform_tag(library: pathlib.Path) -> str:
-    """The platforms on which the library can be loaded: on Linux, as auditwheel determines them from its symbols."""
+    """The platforms on which the library can be loaded."""
     if sys.platform == "win32":
         return "win_arm64" if platform.machine() == "ARM64" else "win_amd64"
     if sys.platform == "darwin":
         return "macosx_11_0_arm64" if platform.machine() == "arm64" else "macosx_10_12_x86_64"
-    machine = int.from_bytes(library.read_bytes()[18:20], sys.byteorder)
-    architecture = ELF_MACHINES.get(machine, platform.machine())
+    from elftools.elf.dynamic import DynamicSection  # of pyelftools, which auditwheel uses
+    from elftools.elf.elffile import ELFFile
+
+    with library.open("rb") as file:
+        elf = ELFFile(file)
+        architecture = ELF_MACHINES.get(elf["e_machine"], platform.machine())
+        sections: list[Any] = [section for section in elf.iter_sections() if isinstance(section, DynamicSection)]
+        needed = {entry.needed for section in sections for entry in section.iter_tags("DT_NEEDED")}
+    if any(name == "libc.so" or name.startswith("libc.musl-") for name in needed):
+        # musl has no symbol versions. Rust links version 1.2, which is compatible with later ones.
+        return f"{'musllinux_1_2' if len(needed) == 1 else 'linux'}_{architecture}"
+    return glibc_tag(library, architecture)
+
+
+def glibc_tag(library: pathlib.Path, architecture: str) -> str:
+    """The oldest glibc that has all symbols that the library uses, as auditwheel determines it."""
     with tempfile.TemporaryDirectory() as folder:
         wheel = pathlib.Path(folder, f"refold-0-py3-none-linux_{architecture}.whl")
         with zipfile.ZipFile(wheel, "w") as archive:
