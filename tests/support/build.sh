@@ -3,7 +3,7 @@
 #
 #     sh tests/support/build.sh [INCLUDE_FOLDER [LIBRARY_FOLDER]]      include, target/release
 #
-# Reads CC, EXTRA_CFLAGS (such as sanitizers) and PROGRAMS (a list, if not all are wanted) from the environment.
+# Reads CC, AR, EXTRA_CFLAGS (such as sanitizers) and PROGRAMS (a list, if not all are wanted) from the environment.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -46,7 +46,7 @@ done
 
 if is_stale "$out/libsupport.a" "$out/objects"; then
     rm -f "$new"
-    ar rcs "$new" "$out"/objects/*.o
+    "${AR:-ar}" rcs "$new" "$out"/objects/*.o
     mv "$new" "$out/libsupport.a"
 fi
 

@@ -4,7 +4,7 @@
 #
 #     sh tests/support/run_c.sh [--valgrind] [PROGRAM[:TEST[,TEST...]] ...]      all of target/ctests (or $OUT)
 #
-# JOBS programs run at a time: 1 unless it is set.
+# JOBS programs run at a time: 1 unless it is set. RUNNER is a command that runs programs of other processors.
 #
 # With CHECK_LOG=1, which is the default except under valgrind, most tests log at the level DEBUG, and fail if a line has
 # a secret (tests/support/logs.h).
@@ -37,7 +37,7 @@ fi
 run() {
     program=${1%%:*}
     tests=$(printf '%s' "${1#"$program"}" | tr ':,' '  ')
-    tool=
+    tool=${RUNNER-}
     if [ "$mode" = valgrind ]; then
         tool="valgrind -q --leak-check=full --show-leak-kinds=definite,indirect \
             --errors-for-leak-kinds=definite,indirect --error-exitcode=99 --fair-sched=yes"

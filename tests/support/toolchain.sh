@@ -173,13 +173,17 @@ use_target() {
             cross_runner="qemu-s390x -L /usr/s390x-linux-gnu"
             ;;
         i686-unknown-linux-gnu)
-            need i686-linux-gnu-gcc gcc-i686-linux-gnu libc6-dev-i386-cross || return
+            need i686-linux-gnu-gcc gcc-i686-linux-gnu libc6-dev-i386-cross && need_file /lib/ld-linux.so.2 libc6-i386 || return
             cross_cc=i686-linux-gnu-gcc
-            cross_runner="/usr/i686-linux-gnu/lib/ld-linux.so.2 --library-path /usr/i686-linux-gnu/lib"
             ;;
         x86_64-unknown-linux-musl)
-            need musl-gcc musl-tools || return
+            need musl-gcc musl-tools && need_file /usr/lib/llvm-19/lib/libunwind.a libunwind-19-dev || return
             cross_cc=musl-gcc
+            # Debian has no unwinder for musl. That of LLVM takes the place of GCC's.
+            mkdir -p "$toolchain/musl"
+            ln -sf /usr/lib/llvm-19/lib/libunwind.a "$toolchain/musl/libgcc_s.a"
+            set_for_cargo "$1" RUSTFLAGS \
+                "-C target-feature=-crt-static -C link-self-contained=no -L native=$toolchain/musl"
             ;;
         x86_64-pc-windows-gnu)
             need x86_64-w64-mingw32-gcc-win32 gcc-mingw-w64-x86-64-win32 || return
@@ -195,9 +199,8 @@ use_target() {
             ;;
     esac
     set_for "$1" CC "$cross_cc"
-    upper=$(printf %s "$1" | tr a-z- A-Z_)
-    export "CARGO_TARGET_${upper}_LINKER=$cross_cc"
-    [ -z "$cross_runner" ] || export "CARGO_TARGET_${upper}_RUNNER=$cross_runner"
+    set_for_cargo "$1" LINKER "$cross_cc"
+    [ -z "$cross_runner" ] || set_for_cargo "$1" RUNNER "$cross_runner"
 }
 
 # set_for TARGET VARIABLE VALUE: sets a variable that the builds of C code read for one target.
@@ -205,8 +208,13 @@ set_for() {
     export "$2_$(printf %s "$1" | tr - _)=$3"
 }
 
-# cargo_for TARGET COMMAND [ARGUMENT...]: runs cargo for the target. The output is in target/cross/TARGET unless
-# CARGO_TARGET_DIR is set.
+# set_for_cargo TARGET VARIABLE VALUE: sets a variable that cargo reads for one target.
+set_for_cargo() {
+    export "CARGO_TARGET_$(printf %s "$1" | tr a-z- A-Z_)_$2=$3"
+}
+
+# cargo_for TARGET COMMAND [ARGUMENT...]: runs cargo for the target. Warnings about this package are errors. The output is in
+# target/cross/TARGET unless CARGO_TARGET_DIR is set.
 cargo_for() {
     triple=$1
     command=$2
@@ -215,6 +223,6 @@ cargo_for() {
         x86_64-unknown-linux-gnu | aarch64-unknown-linux-gnu) ;;
         *) set -- -Zbuild-std=std,panic_unwind "$@" ;;
     esac
-    env RUSTC_BOOTSTRAP=1 "CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target/cross}" \
-        cargo "$command" --locked --target "$triple" "$@"
+    env RUSTC_BOOTSTRAP=1 CARGO_BUILD_WARNINGS=deny "CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target/cross}" \
+        cargo "$command" --locked -Zwarnings --target "$triple" "$@"
 }

@@ -2,7 +2,7 @@ mod generated;
 
 use super::cache::{CacheNode, Content};
 use super::number::Number;
-use super::{Json, JsonType, LazyValue, TapeCell};
+use super::{Json, JsonType, LazyValue};
 
 fn string(text: &str) -> Option<Vec<u8>> {
     LazyValue::new(text).json().string().map(<[u8]>::to_vec)
@@ -19,7 +19,7 @@ fn address(value: Json) -> usize {
 #[cfg(target_pointer_width = "64")]
 #[test]
 fn values_stay_small() {
-    assert_eq!(size_of::<TapeCell>(), 16);
+    assert_eq!(size_of::<super::TapeCell>(), 16);
     assert_eq!(size_of::<LazyValue>(), 24);
     assert_eq!(size_of::<CacheNode>(), 48);
 }

@@ -1,0 +1,220 @@
+#!/bin/sh
+# Builds the library for other systems and processors, and tests it with emulators. Installs what it needs from Debian and
+# PyPI; Rust, zig and all output are under target/. Each target ends in `TARGET: N passed, M failed`; the last line is the sum.
+#
+#     sh tests/targets.sh [--quick] [TARGET...]      all
+#     sh tests/targets.sh --list
+#
+# With --quick, only what CI runs: it takes some ten minutes of CPU time.
+#
+# Left out, each with its reason, is what cannot work in an emulator: see below at each target.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+. tests/support/install.sh
+. tests/support/check.sh
+. tests/support/toolchain.sh
+
+targets='i686-unknown-linux-gnu aarch64-unknown-linux-gnu x86_64-pc-windows-gnu aarch64-apple-darwin x86_64-apple-darwin
+x86_64-unknown-linux-musl s390x-unknown-linux-gnu'
+
+usage() {
+    cat <<'END'
+usage: sh tests/targets.sh [--quick] [TARGET...]
+       sh tests/targets.sh --list
+END
+}
+
+list() {
+    cat <<'END'
+i686-unknown-linux-gnu      32-bit: unit and integration tests
+aarch64-unknown-linux-gnu   unit, integration and C tests, under qemu
+x86_64-pc-windows-gnu       unit and integration tests, and C programs, under wine
+aarch64-apple-darwin        cargo check
+x86_64-apple-darwin         cargo check
+x86_64-unknown-linux-musl   C tests with the shared library, programs with the static one
+s390x-unknown-linux-gnu     big-endian: unit tests of scan and json, under qemu
+With --quick: i686 unit tests; scan, json and C programs for get, wait, TLS and cancel on aarch64; integration tests on
+Windows; both checks of macOS.
+END
+}
+
+# Unoptimized dependencies without debug information compile fastest.
+export CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_TEST_DEBUG=0 CARGO_INCREMENTAL=0
+cross=target/cross
+quick=
+
+# logged NAME COMMAND...: runs the command, whose output is in target/cross/logs/TARGET-NAME. Shows its end on failure.
+logged() {
+    log=$cross/logs/$target-$1
+    shift
+    "$@" >"$log" 2>&1 </dev/null
+    status=$?
+    [ "$status" -eq 0 ] || { echo "--- the end of $log:" && tail -n 60 "$log" && echo "---"; }
+    return "$status"
+}
+
+# built NAME COMMAND...: a build, which counts as failed unless it succeeds.
+built() {
+    logged "$@" || { echo "FAIL $target: $1" && failed=$((failed + 1)) && return 1; }
+}
+
+# rust_tests NAME COMMAND...: runs Rust tests and adds their results up.
+rust_tests() {
+    name=$1
+    shift
+    logged "$name" "$@"
+    status=$?
+    counts=$(sed -nE 's/^test result: .* ([0-9]+) passed; ([0-9]+) failed; .*/\1 \2/p' "$log" |
+        awk '{ passed += $1; failed += $2 } END { print passed + 0, failed + 0 }')
+    sed -nE "s/^test (.*) \.\.\. FAILED\$/FAIL $target: \1/p" "$log"
+    echo "$target: $name: ${counts% *} passed, ${counts#* } failed"
+    count_tests "${counts% *}" "${counts#* }" "$status"
+}
+
+# build_unit_tests: builds only the library's own tests. `cargo test --lib` would also build the dependencies of the
+# benchmarks and of the sandbox, which takes as long as everything else.
+build_unit_tests() {
+    cargo_for "$target" rustc --profile test --lib --crate-type lib -- --test -C extra-filename=-units
+}
+
+# unit_tests [ARGUMENT...]: arguments of the test program.
+unit_tests() {
+    built unit-tests build_unit_tests || return
+    # shellcheck disable=SC2086
+    rust_tests unit $cross_runner "$cross/$target/debug/deps/refold-units" "$@"
+}
+
+integration_tests() {
+    rust_tests integration cargo_for "$target" test --test integration
+}
+
+# c_tests PROGRAM[:TEST...]...: builds the library and these programs, or all that can run, and runs them.
+c_tests() {
+    built library cargo_for "$target" build --profile test --lib || return
+    programs=
+    for entry; do
+        programs="$programs ${entry%%:*}"
+    done
+    built c-programs env CC="$cross_cc" AR="${cross_ar:-ar}" EXTRA_CFLAGS="${cross_cflags-}" PROGRAMS="$programs" OUT="$cross/$target/ctests" \
+        sh tests/support/build.sh include "$cross/$target/debug" || return
+    logged c env RUNNER="$cross_runner" OUT="$cross/$target/ctests" sh tests/support/run_c.sh "$@"
+    status=$?
+    grep -E '^FAIL ' "$log"
+    counts=$(sed -nE '$s/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' "$log")
+    counts=${counts:-0 1}
+    echo "$target: c: ${counts% *} passed, ${counts#* } failed"
+    count_tests "${counts% *}" "${counts#* }" "$status"
+}
+
+# all_but PROGRAM TEST: all other tests of the program, as run_c.sh takes them.
+all_but() {
+    sed -nE 's/^TEST\(([a-z0-9_]+)\).*/\1/p' "tests/c/$1.c" | grep -vx "$2" | paste -sd ,
+}
+
+i686_unknown_linux_gnu() {
+    unit_tests
+    [ -n "$quick" ] || integration_tests
+}
+
+aarch64_unknown_linux_gnu() {
+    need openssl openssl && need nginx nginx-light && need tinyproxy tinyproxy-bin && need microsocks microsocks || return
+    arm=$cross/libraries-aarch64
+    unpack_for_aarch64 "$arm" libssl-dev libssl3 zlib1g-dev zlib1g || return
+    libraries=$(pwd)/$arm/usr/lib/aarch64-linux-gnu
+    cross_ar=aarch64-linux-gnu-ar
+    cross_cflags="-isystem $arm/usr/include -isystem $arm/usr/include/aarch64-linux-gnu -L$libraries -Wl,-rpath,$libraries"
+    # The emulator is slow.
+    export CHECK_PATIENCE=5
+    if [ -n "$quick" ]; then
+        unit_tests scan json
+        c_tests requests waiting tls cancel
+    else
+        unit_tests
+        integration_tests
+        c_tests requests waiting tls cancel
+    fi
+    unset CHECK_PATIENCE
+}
+
+s390x_unknown_linux_gnu() {
+    unit_tests json
+}
+
+x86_64_pc_windows_gnu() {
+    logged windows sh tests/targets/windows.sh ${quick:+integration}
+    status=$?
+    grep -E '^(ok|FAIL) ' "$log"
+    counts=$(sed -nE '$s/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' "$log")
+    counts=${counts:-0 1}
+    count_tests "${counts% *}" "${counts#* }" "$status"
+}
+
+aarch64_apple_darwin() {
+    check "$target: cargo check" logged check cargo_for "$target" check --lib
+}
+
+x86_64_apple_darwin() {
+    check "$target: cargo check" logged check cargo_for "$target" check --lib
+}
+
+x86_64_unknown_linux_musl() {
+    false
+}
+
+# run_target TARGET: adds its results to the sums. What was exported for one target does not reach the next.
+run_target() {
+    target=$1
+    : >"$cross/logs/$target-sum"
+    (
+        passed=0
+        failed=0
+        trap 'echo "$passed $failed" >"$cross/logs/$target-sum"' EXIT
+        if use_target "$target"; then
+            "$(printf %s "$target" | tr - _)"
+        else
+            check "$target: prepared" false
+        fi
+        [ "$((passed + failed))" -gt 0 ] || failed=1
+    )
+    read -r target_passed target_failed <"$cross/logs/$target-sum" || { target_passed=0 target_failed=1; }
+    echo "$target: $target_passed passed, $target_failed failed"
+    passed=$((passed + target_passed))
+    failed=$((failed + target_failed))
+}
+
+case ${1-} in
+    --help)
+        usage
+        exit
+        ;;
+    --list)
+        list
+        exit
+        ;;
+    --quick)
+        quick=1
+        shift
+        ;;
+esac
+for target; do
+    case " $(echo "$targets" | tr '\n' ' ') " in
+        *" $target "*) ;;
+        *)
+            echo "sh tests/targets.sh: there is no target $target" >&2
+            usage >&2
+            exit 2
+            ;;
+    esac
+done
+if [ $# -eq 0 ]; then
+    # shellcheck disable=SC2086
+    set -- $targets
+    [ -z "$quick" ] || set -- i686-unknown-linux-gnu aarch64-unknown-linux-gnu x86_64-pc-windows-gnu \
+        aarch64-apple-darwin x86_64-apple-darwin
+fi
+mkdir -p "$cross/logs"
+need_rust && need cc gcc libc6-dev && use_toolchain || exit 1
+for target; do
+    run_target "$target"
+done
+sum_up
