@@ -139,7 +139,7 @@ mod tests {
         assert!(token.is_cancelled());
     }
 
-    #[cfg(all(unix, not(refold_portable)))]
+    #[cfg(all(any(unix, windows), not(refold_portable)))]
     #[test]
     fn cancelling_raises_the_signals_of_all_subscribers() -> std::io::Result<()> {
         use crate::sys::{Interest, poll};

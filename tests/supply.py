@@ -14,13 +14,14 @@ from platform import machine
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "target/release/librefold.so"
 PLATFORM = "x86_64-unknown-linux-gnu"
+WINDOWS = "x86_64-pc-windows-gnu"
 
 
 def main():
     policy = tomllib.loads((ROOT / "tests/supply/policy.toml").read_text())
     packages = json.loads(cargo("metadata", "--format-version=1"))["packages"]
     linux, library = linked(PLATFORM), linked("all")
-    direct = linked(PLATFORM, "--depth=1")
+    direct, direct_on_windows = linked(PLATFORM, "--depth=1"), linked(WINDOWS, "--depth=1")
     checks = {
         "Cargo.lock is committed": lock_is_committed(),
         "every cargo command in our scripts uses Cargo.lock": commands_without_lock(),
@@ -28,8 +29,10 @@ def main():
         "every licence is allowed": refused_licences(packages, library, policy["licences"]),
         "only listed packages are linked into the library": differences(
             names(linux), policy["library"]["direct"] + policy["library"]["indirect"]),
+        "only listed packages are linked into the library on Windows": differences(
+            names(linked(WINDOWS).keys() - linux.keys()), policy["library"]["windows"]),
         "the direct dependencies are those listed": differences(names(direct), policy["library"]["direct"]),
-        "only listed features are enabled": features(direct, policy["features"]),
+        "only listed features are enabled": features(direct_on_windows | direct, policy["features"]),
         "no package has two versions without a reason": duplicates(packages, linux, policy["duplicates"]),
         "Cargo.toml gives a reason for every dependency": dependencies_without_reason(),
         "the library contains no path of this machine": paths_of_this_machine(),

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::process;
 use std::ptr;
-#[cfg(any(unix, test))]
+#[cfg(unix)]
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -51,6 +51,7 @@ fn generation(counter: &AtomicU64) -> u64 {
 static FORKS: AtomicU64 = AtomicU64::new(0);
 
 /// Where `fork_counter` is mapped.
+#[cfg(unix)]
 static COUNTER: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
 
 /// A number in memory that each new child finds to be zero, or `None` if the kernel does not zero it.

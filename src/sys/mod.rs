@@ -1,23 +1,26 @@
 //! The operating system: sockets, name lookups, threads, memory, environment and fork.
 //!
-//! All calls to libc are in this folder, and nothing in it knows about HTTP, JSON or the C interface.
-//! `unix` and `portable` implement the same small socket interface: with poll(2), and with what the standard library
-//! offers on any system. All functions return at once or within their timeout, except [`dns::look_up`]. May use only
+//! All calls to libc and to Windows are in this folder, and nothing in it knows about HTTP, JSON or the C interface.
+//! `unix`, `windows` and `portable` implement the same small socket interface: with poll(2), with event objects, and with
+//! what the standard library offers on any system. All functions return at once or within their timeout, except [`dns::look_up`]. May use only
 //! `alloc`.
 
 #![allow(unsafe_code)]
-// The portable sockets cannot be polled, so some items are only used on Unix.
-#![cfg_attr(any(not(unix), refold_portable), allow(dead_code))]
+// The portable sockets cannot be polled, so some items are not used with them.
+#![cfg_attr(any(not(any(unix, windows)), refold_portable), allow(dead_code))]
 
 pub mod descriptors;
 pub mod dns;
 pub mod env;
 pub mod fork;
 pub mod memory;
+#[cfg(any(not(unix), refold_portable))]
+mod nonblocking;
 pub mod signal;
 pub mod stderr;
-#[cfg_attr(any(not(unix), refold_portable), path = "portable.rs")]
+#[cfg_attr(any(not(any(unix, windows)), refold_portable), path = "portable.rs")]
 #[cfg_attr(all(unix, not(refold_portable)), path = "unix.rs")]
+#[cfg_attr(all(windows, not(refold_portable)), path = "windows.rs")]
 mod system;
 pub mod thread;
 #[cfg(any(not(unix), test))]
@@ -65,7 +68,8 @@ pub fn poll(
 pub enum Resource {
     /// The file descriptors of this process.
     ProcessDescriptors,
-    /// The file descriptors of the system.
+    /// The file descriptors of the system. Windows has no such limit.
+    #[cfg_attr(not(unix), allow(dead_code))]
     SystemDescriptors,
     /// Memory.
     Memory,

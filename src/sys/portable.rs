@@ -1,13 +1,14 @@
 //! Sockets with nothing but the standard library: short sleeps instead of poll(2), and a thread for each connection
 //! attempt.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 use super::Interest;
+pub use super::nonblocking::{ReceiveTimeout, peek_now, receive_now, send_now};
 use super::signal::Signal;
 use super::thread::{keep_library_loaded, with_signals_blocked};
 
@@ -54,37 +55,5 @@ impl Attempt {
             Err(TryRecvError::Empty) => Err(self),
             Err(TryRecvError::Disconnected) => Ok(Err(io::ErrorKind::Other.into())),
         }
-    }
-}
-
-/// Sends as many bytes as the send buffer takes.
-pub fn send_now(mut stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
-    stream.write(bytes)
-}
-
-/// Receives the bytes that have arrived.
-pub fn receive_now(mut stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
-    stream.read(buffer)
-}
-
-/// Copies the bytes that have arrived, and leaves them in the receive buffer.
-pub fn peek_now(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
-    stream.peek(buffer)
-}
-
-/// The receive timeout of a socket. Sockets never block here, so it is not used.
-#[derive(Debug, Default)]
-pub struct ReceiveTimeout {}
-
-impl ReceiveTimeout {
-    /// Always `None`: poll instead.
-    pub fn receive(
-        &mut self,
-        _: &TcpStream,
-        _: &mut [u8],
-        _: Option<Duration>,
-        _: Option<Duration>,
-    ) -> Option<io::Result<usize>> {
-        None
     }
 }

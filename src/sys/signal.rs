@@ -2,7 +2,9 @@
 
 #[cfg(all(unix, not(refold_portable)))]
 pub use self::descriptor::Signal;
-#[cfg(any(not(unix), refold_portable))]
+#[cfg(all(windows, not(refold_portable)))]
+pub use self::event::Signal;
+#[cfg(any(not(any(unix, windows)), refold_portable))]
 pub use self::flag::Signal;
 
 /// An eventfd where there is one, and a pipe elsewhere.
@@ -99,8 +101,49 @@ mod descriptor {
     }
 }
 
+/// An event object.
+#[cfg(all(windows, not(refold_portable)))]
+mod event {
+    use std::io;
+
+    use super::super::system::Event;
+
+    /// A flag with an event that is signalled while the flag is raised.
+    #[derive(Debug)]
+    pub struct Signal {
+        event: Event,
+    }
+
+    impl Signal {
+        /// A signal that is not raised.
+        pub fn new() -> io::Result<Signal> {
+            Ok(Signal { event: Event::new()? })
+        }
+
+        /// Raises the signal. Allocates nothing, and takes no lock.
+        pub fn raise(&self) {
+            self.event.set();
+        }
+
+        /// Lowers the signal.
+        pub fn clear(&self) {
+            self.event.reset();
+        }
+
+        /// Returns -1: an event is no descriptor.
+        pub fn descriptor(&self) -> i32 {
+            -1
+        }
+
+        /// The event to wait for.
+        pub fn event(&self) -> &Event {
+            &self.event
+        }
+    }
+}
+
 /// A flag that is read every few milliseconds.
-#[cfg(any(not(unix), refold_portable))]
+#[cfg(any(not(any(unix, windows)), refold_portable))]
 mod flag {
     use std::io;
 
@@ -127,7 +170,7 @@ mod flag {
     }
 }
 
-#[cfg(all(test, unix, not(refold_portable)))]
+#[cfg(all(test, any(unix, windows), not(refold_portable)))]
 mod tests {
     use super::*;
     use crate::sys::{Interest, poll};

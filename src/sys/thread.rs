@@ -67,30 +67,20 @@ pub fn with_signals_blocked<T>(start: impl FnOnce() -> T) -> T {
 /// libraries are linked accordingly.
 pub fn keep_library_loaded() {
     #[cfg(windows)]
-    windows::pin_module();
+    pin_module();
 }
 
+/// Pins the module that contains this function.
 #[cfg(windows)]
-mod windows {
-    use std::ffi::c_void;
-    use std::ptr;
+fn pin_module() {
+    use windows_sys::Win32::System::LibraryLoader::{
+        GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GET_MODULE_HANDLE_EX_FLAG_PIN, GetModuleHandleExW,
+    };
 
-    // GetModuleHandleExW: the name is an address within the module, which is never unloaded.
-    const FROM_ADDRESS: u32 = 4;
-    const PIN: u32 = 1;
-
-    #[link(name = "kernel32")]
-    unsafe extern "system" {
-        fn GetModuleHandleExW(flags: u32, name: *const u16, module: *mut *mut c_void) -> i32;
-    }
-
-    /// Pins the module that contains this function.
-    pub fn pin_module() {
-        let mut module = ptr::null_mut();
-        let address = (pin_module as fn() as *const u16).cast();
-        // SAFETY: the address is of this module, and the handle is valid for writing.
-        unsafe { GetModuleHandleExW(FROM_ADDRESS | PIN, address, &mut module) };
-    }
+    let mut module = std::ptr::null_mut();
+    let flags = GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_PIN;
+    // SAFETY: instead of a name, this is an address in the module; and the handle is valid for writing.
+    unsafe { GetModuleHandleExW(flags, (pin_module as fn() as *const u16).cast(), &mut module) };
 }
 
 #[cfg(all(unix, not(target_os = "android")))]

@@ -6,6 +6,9 @@ use super::dns::LookupError;
 const ERROR_TOO_MANY_OPEN_FILES: i32 = 4;
 const ERROR_NOT_ENOUGH_MEMORY: i32 = 8;
 const ERROR_OUTOFMEMORY: i32 = 14;
+const ERROR_NO_SYSTEM_RESOURCES: i32 = 1450;
+const ERROR_COMMITMENT_LIMIT: i32 = 1455;
+const ERROR_NOT_ENOUGH_QUOTA: i32 = 1816;
 const WSAEMFILE: i32 = 10024;
 const WSAENOBUFS: i32 = 10055;
 const WSAHOST_NOT_FOUND: i32 = 11001;
@@ -17,7 +20,12 @@ const WSANO_DATA: i32 = 11004;
 pub fn exhausted_resource(number: i32) -> Option<Resource> {
     match number {
         ERROR_TOO_MANY_OPEN_FILES | WSAEMFILE => Some(Resource::ProcessDescriptors),
-        ERROR_NOT_ENOUGH_MEMORY | ERROR_OUTOFMEMORY | WSAENOBUFS => Some(Resource::Memory),
+        ERROR_NOT_ENOUGH_MEMORY
+        | ERROR_OUTOFMEMORY
+        | ERROR_NO_SYSTEM_RESOURCES
+        | ERROR_COMMITMENT_LIMIT
+        | ERROR_NOT_ENOUGH_QUOTA
+        | WSAENOBUFS => Some(Resource::Memory),
         _ => None,
     }
 }
@@ -53,6 +61,9 @@ mod tests {
             (WSAEMFILE, Resource::ProcessDescriptors),
             (ERROR_NOT_ENOUGH_MEMORY, Resource::Memory),
             (ERROR_OUTOFMEMORY, Resource::Memory),
+            (ERROR_NO_SYSTEM_RESOURCES, Resource::Memory),
+            (ERROR_COMMITMENT_LIMIT, Resource::Memory),
+            (ERROR_NOT_ENOUGH_QUOTA, Resource::Memory),
             (WSAENOBUFS, Resource::Memory),
         ];
         for (number, resource) in resources {
