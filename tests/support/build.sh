@@ -3,7 +3,8 @@
 #
 #     sh tests/support/build.sh [INCLUDE_FOLDER [LIBRARY_FOLDER]]      include, target/release
 #
-# Reads CC, AR, EXTRA_CFLAGS (such as sanitizers) and PROGRAMS (a list, if not all are wanted) from the environment.
+# Reads CC, AR, EXTRA_CFLAGS (such as sanitizers), LIBRARY (what to link instead of the shared library) and PROGRAMS (a list,
+# if not all are wanted) from the environment.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -61,7 +62,7 @@ for source in "$root"/tests/c/*.c; do
     if is_stale "$program" "$source" "$here"/*.c "$here"/*.h "$here/build.sh" "$include/refold.h"; then
         # shellcheck disable=SC2086
         $cc $flags -I"$here" -I"$include" "$source" -o "$new" "$out/libsupport.a" \
-            -L"$out/lib" -Wl,--as-needed -lrefold -Wl,-rpath,"$out/lib" -lssl -lcrypto -lz -lm
+            -L"$out/lib" -Wl,--as-needed ${LIBRARY:--lrefold} -Wl,-rpath,"$out/lib" -lssl -lcrypto -lz -lm
         mv "$new" "$program"
     fi
 done
