@@ -1114,8 +1114,8 @@ size_t refold_queue_pending(const refold_queue *queue);
  * it, write it or close it. It is valid until the queue is freed: remove it from the loop before that.
  *
  * \return The descriptor; -1 if the system has none that can be polled together with those of files and
- *         sockets, after fork() in the child, or if `queue` is NULL. refold_queue_set_notify() serves
- *         instead.
+ *         sockets, as on Windows, after fork() in the child, or if `queue` is NULL.
+ *         refold_queue_set_notify() serves instead.
  */
 intptr_t refold_queue_descriptor(const refold_queue *queue);
 

@@ -193,8 +193,8 @@ pub unsafe extern "C" fn refold_queue_pending(queue: *const refold_queue) -> usi
 /// it, write it or close it. It is valid until the queue is freed: remove it from the loop before that.
 ///
 /// \return The descriptor; -1 if the system has none that can be polled together with those of files and
-///         sockets, after fork() in the child, or if `queue` is NULL. refold_queue_set_notify() serves
-///         instead.
+///         sockets, as on Windows, after fork() in the child, or if `queue` is NULL.
+///         refold_queue_set_notify() serves instead.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn refold_queue_descriptor(queue: *const refold_queue) -> CIntPtr {
     // SAFETY: the header's contract with C.

@@ -226,7 +226,7 @@ fn new_socket(family: u16) -> io::Result<TcpStream> {
     Ok(TcpStream::from(unsafe { OwnedSocket::from_raw_socket(socket as u64) }))
 }
 
-/// Loads Winsock. It stays loaded, because the library does.
+/// Loads Winsock, which then stays loaded.
 fn start_winsock() -> io::Result<()> {
     const VERSION_2_2: u16 = 0x202;
     static ERROR: OnceLock<i32> = OnceLock::new();

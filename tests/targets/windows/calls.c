@@ -62,7 +62,7 @@ struct timing {
 };
 
 /* Whether another attempt is needed. */
-static bool try_again(const struct timing *timing) {
+static bool needs_attempt(const struct timing *timing) {
     enum { ATTEMPTS = 6 };
     return timing->made == 0 || (timing->best_ms > timing->max_ms && timing->made < ATTEMPTS);
 }
@@ -236,7 +236,7 @@ static void test_timeouts(void) {
         refold_client *client = client_for(phase, TIMEOUT);
         struct timing timing = {.max_ms = TIMEOUT + 100};
         bool failed = true, waited = true;
-        while (try_again(&timing)) {
+        while (needs_attempt(&timing)) {
             refold_error *error = NULL;
             int64_t begin = now_ms();
             refold_execution *execution =
@@ -284,7 +284,7 @@ static void test_cancel(void) {
         refold_client *client = client_for(phase, 0);
         struct timing timing = {.max_ms = 50};
         bool failed = true;
-        while (try_again(&timing)) {
+        while (needs_attempt(&timing)) {
             struct call call = {.phase = phase, .client = client, .cancel = refold_cancel_new()};
             ResetEvent(phase->server->received);
             HANDLE thread = start_thread(make_call, &call);
@@ -349,7 +349,7 @@ static void test_queue(void) {
     refold_event_free(event);
     struct timing timing = {.max_ms = 200};
     bool none = true;
-    while (try_again(&timing)) {
+    while (needs_attempt(&timing)) {
         int64_t begin = now_ms();
         none = refold_queue_next(queue, 100) == NULL && none;
         took(&timing, now_ms() - begin);
@@ -378,7 +378,7 @@ static void test_cancel_in_queue(void) {
         refold_client *client = client_for(phase, 0);
         struct timing cancelling = {.max_ms = 50}, freeing = {.max_ms = 50};
         bool cancelled = true;
-        while (try_again(&cancelling) || try_again(&freeing)) {
+        while (needs_attempt(&cancelling) || needs_attempt(&freeing)) {
             refold_queue *queue = refold_queue_new(0, NULL);
             refold_cancel *cancel = refold_cancel_new();
             submit(queue, phase, client, cancel);
