@@ -3,7 +3,7 @@
 #
 #     sh tests/targets/windows.sh [STEP...]      all of them
 #
-#   integration  tests/integration.rs
+#   integration  the integration tests
 #   unit         the unit tests
 #   programs     the C programs in tests/targets/windows, with refold.dll; what the DLL exports and needs
 #
@@ -24,11 +24,11 @@ export CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_TEST_DEBUG=0 CARGO_INCREMENTAL=0
 export WINEPREFIX="$work/wine" WINEDEBUG=-all WINEDLLOVERRIDES=mscoree,mshtml=
 export CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER="$wine"
 case " $* ${REFOLD_LIBRARY_DIR:+given}" in
-    *' programs given') ;;
+    ' programs given') ;;
     *) use_toolchain || exit 1 ;;
 esac
 use_target "$target" || exit 1
-need_file "$wine" wine64 wine || exit 1
+need_file "$wine" wine64 || exit 1
 mkdir -p "$work"
 
 compile_c() {
@@ -37,8 +37,8 @@ compile_c() {
 
 # Wine's own processes would end a few seconds after the last program.
 stop_all() {
-    wineserver -k 2>/dev/null
-    wineserver -w 2>/dev/null
+    "${wine%64}server" -k 2>/dev/null
+    "${wine%64}server" -w 2>/dev/null
     [ -z "${tls_server-}" ] || kill "$tls_server" 2>/dev/null
     rm -rf "${scratch-}"
 }
@@ -62,11 +62,6 @@ rust_tests() {
     counts=$(sed -nE 's/^test result: .* ([0-9]+) passed; ([0-9]+) failed; .*/\1 \2/p' "$work/tests.log" |
         awk '{ passed += $1; failed += $2 } END { print passed + 0, failed + 0 }')
     count_tests "${counts% *}" "${counts#* }" "$status"
-}
-
-# Builds the unit tests alone. `cargo test --lib` would also build the dependencies of the benchmarks and of the sandbox.
-build_unit_tests() {
-    cargo_for "$target" rustc --profile test --lib --crate-type lib -- --test -C extra-filename=-units
 }
 
 build_dll() {
@@ -135,10 +130,7 @@ check "Wine is ready" make_wine_prefix
 for step; do
     case $step in
         integration) rust_tests cargo_for "$target" test --test integration ;;
-        unit)
-            check "the unit tests compile" build_unit_tests &&
-                rust_tests "$wine" "target/cross/$target/debug/deps/refold-units.exe"
-            ;;
+        unit) rust_tests cargo_for "$target" test --lib ;;
         programs)
             need openssl openssl || exit 1
             if build_dll && build_programs; then
