@@ -396,9 +396,12 @@ static bool is_own_thread(const char *task) {
     return !read || strncmp(name, OWN_THREAD, sizeof OWN_THREAD - 1) == 0;
 }
 
+/* An emulator has threads of its own, which are there before the first test. */
+static int threads_of_emulator;
+
 int thread_count(void) {
     DIR *folder = opendir("/proc/self/task");
-    int count = -THREADS_OF_SANITIZER;
+    int count = -THREADS_OF_SANITIZER - threads_of_emulator;
     for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;)
         if (entry->d_name[0] != '.' && !is_own_thread(entry->d_name))
             count++;
@@ -618,6 +621,7 @@ int main(int argc, char **argv) {
     if (asked != NULL && atoi(asked) > 1)
         patience = atoi(asked);
     in_valgrind = getenv("CHECK_VALGRIND") != NULL;
+    threads_of_emulator = thread_count() > 1 ? thread_count() - 1 : 0;
     clean_environment();
     start_sanitizer();
     pthread_t watchdog = start_watchdog();
