@@ -22,12 +22,16 @@ that step alone, after building what it depends on. What is missing on a Debian 
   go         the Go package in examples/go
   python     the Python module in examples/python
   node       the Node.js package in examples/node
+  ruby       the program in examples/ruby
+  java       the program in examples/java
   examples   the programs in examples/c
   readme     the programs and commands in README.md and in the headers
   docs       the API reference, built with Doxygen
   supply     the dependencies: licences, versions, features, size
   abi        the binary interface, compared with tests/abi
-  install    installing with cargo-c, and using the result; builds cargo-c first ("all" only)
+  install    installing with CMake, and using the result ("all" only)
+  release    the artefacts of a release for this system, each used in a fresh place ("all" only)
+  targets    other systems and processors, as far as it takes minutes ("all" only)
   portable   the fallback for other operating systems ("all" only)
   soak       many threads against misbehaving servers, for a minute ("all" only)
   fuzz       the fuzz targets, 15 seconds each; FILTER: some of them ("all" only)
@@ -44,8 +48,8 @@ checks, and of the example programs valgrind.
 END
 }
 
-steps="build layout lints rust c valgrind asan tsan cpp go python node examples readme docs supply abi install portable \
-soak fuzz"
+steps="build layout lints rust c valgrind asan tsan cpp go python node ruby java examples readme docs supply abi install \
+release targets portable soak fuzz"
 
 # perform STEP [FILTER...]: runs a step whose prerequisites are built.
 perform() {
@@ -62,6 +66,7 @@ perform() {
         tsan) sh tests/sanitizers.sh thread "$@" ;;
         soak) sh tests/soak.sh 1 ;;
         fuzz) sh fuzz/run.sh 15 "$@" ;;
+        targets) sh tests/targets.sh --quick ;;
         *) sh "tests/$performed.sh" ;;
     esac
 }
@@ -84,7 +89,7 @@ prepare() {
             done
             build_library && PROGRAMS=$PROGRAMS sh tests/support/build.sh
             ;;
-        cpp | go | python | node | examples | readme | install) build_library && build_sandbox ;;
+        cpp | go | python | node | ruby | java | examples | readme | install | release) build_library && build_sandbox ;;
     esac
 }
 
@@ -236,21 +241,31 @@ lane_languages() {
     step readme
     step go
     step python
+    step ruby
+    step java
 }
 
-# What takes longest.
+# What takes longest, in this order: two lanes take one step after the other, until none is left.
+
+long_steps="valgrind targets asan portable fuzz tsan release soak install"
 
 lane_long() {
-    step install
-    step soak
-    step valgrind
+    take_turns
 }
 
-lane_instrumented() {
-    step asan
-    step tsan
-    step portable
-    step fuzz
+lane_other() {
+    take_turns
+}
+
+take_turns() {
+    while taken=$(take_step) && [ -n "$taken" ]; do
+        step "$taken"
+    done
+}
+
+# take_step: prints the first line of target/tests/remaining, and removes it.
+take_step() {
+    flock target/tests/remaining.lock sed -ni -e '1w /dev/stdout' -e '1!p' target/tests/remaining
 }
 
 full_run() {
@@ -269,7 +284,9 @@ full_run() {
         side_by_side lane_build lane_rust
         if [ "$failed" -eq 0 ]; then
             side_by_side lane_c lane_compilers lane_languages
-            side_by_side lane_long lane_instrumented
+            # shellcheck disable=SC2086
+            printf '%s\n' $long_steps >target/tests/remaining
+            side_by_side lane_long lane_other
         fi
     fi
 }

@@ -221,7 +221,7 @@ cargo_for() {
     shift 2
     case $triple in
         x86_64-unknown-linux-gnu | aarch64-unknown-linux-gnu) ;;
-        *) set -- -Zbuild-std=std,panic_unwind "$@" ;;
+        *) set -- -Zbuild-std=std,panic_unwind,test "$@" ;;
     esac
     env RUSTC_BOOTSTRAP=1 CARGO_BUILD_WARNINGS=deny "CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target/cross}" \
         cargo "$command" --locked -Zwarnings --target "$triple" "$@"
