@@ -135,9 +135,9 @@ builds_elsewhere() {
         { tail -n 40 "$work/elsewhere.log" && return 1; }
 }
 
-# script SCRIPT ARTEFACT: runs the script that tests the artefact, and counts its tests.
-script() {
-    ARTEFACT=$dist/$2 sh "tests/$1.sh" >"$work/script" 2>&1 </dev/null
+# count_tests_of COMMAND...: runs a script of tests, shows its output, and adds its results up.
+count_tests_of() {
+    "$@" >"$work/script" 2>&1 </dev/null
     status=$?
     grep -vE '^[0-9]+ passed, [0-9]+ failed$' "$work/script"
     sums=$(tail -n 1 "$work/script" | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p')
@@ -149,13 +149,9 @@ script() {
 c_tests() {
     folder=$1
     shift
-    OUT=target/release_test/ctests PROGRAMS=$* sh tests/support/build.sh include "$folder" &&
-        OUT=target/release_test/ctests JOBS=2 sh tests/support/run_c.sh "$@" >"$work/c" 2>&1
-    status=$?
-    grep -vE '^[0-9]+ passed, [0-9]+ failed$' "$work/c"
-    sums=$(tail -n 1 "$work/c" | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p')
-    # shellcheck disable=SC2086
-    count_tests ${sums:-0 0} "$status"
+    export OUT="$work/ctests"
+    PROGRAMS=$* sh tests/support/build.sh include "$folder" || return
+    JOBS=2 count_tests_of sh tests/support/run_c.sh "$@"
 }
 
 mkdir -p "$work"
@@ -198,15 +194,16 @@ check "all packages have the same library" are_the_same "$native/librefold.so.$v
     "$work/unpacked/refold-$version.tgz/package/prebuilds/linux-x64-glibc/librefold.so"
 c_tests "$native" panics reuse waiting tls cancel unload fork
 
-script install "librefold-$version-x86_64-linux-gnu.tar.gz"
-script install "librefold-dev_${version}_amd64.deb"
-script python_package "refold-$version-py3-none-manylinux_2_28_x86_64.whl"
-script node_package "refold-$version.tgz"
+count_tests_of env ARTEFACT="$dist/librefold-$version-x86_64-linux-gnu.tar.gz" sh tests/install.sh archive
+# shellcheck disable=SC2046
+count_tests_of env ARTEFACT="$dist" sh tests/install.sh debian $([ -n "$scope" ] || echo chroot)
+count_tests_of env ARTEFACT="$dist/refold-$version-py3-none-manylinux_2_28_x86_64.whl" sh tests/python_package.sh
+count_tests_of env ARTEFACT="$dist/refold-$version.tgz" sh tests/node_package.sh
 
 check "packing again" packs_again
 check "packing again gives the same bytes" gives_the_same "$work/again"
 if [ -z "$scope" ]; then
-    script python_package "refold-$version.tar.gz"
+    count_tests_of env ARTEFACT="$dist/refold-$version.tar.gz" sh tests/python_package.sh
     check "building in another clone" builds_elsewhere
     check "building in another clone gives the same bytes" gives_the_same "$work/another clone/target/dist"
 fi

@@ -36,8 +36,9 @@ unpack_debs() {
     dpkg-deb -x "$runtime" "$work/debian-root" && dpkg-deb -x "$development" "$work/debian-root"
 }
 
+# A library that zig has linked has an unwinder of its own.
 needs_the_system() {
-    dpkg-deb -f "$runtime" Depends | grep -q '^libc6 (>= [0-9.]*), libgcc-s1 (>= [0-9.]*)$'
+    dpkg-deb -f "$runtime" Depends | grep -q '^libc6 (>= [0-9.]*)\(, libgcc-s1 (>= [0-9.]*)\)\?$'
 }
 
 multiarch=$(cc -print-multiarch)

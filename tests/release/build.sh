@@ -61,7 +61,7 @@ build_library_for() {
     mkdir -p "$libraries"
     (compile "$1")
     case $1 in
-        *-windows-gnu) set -- refold.dll librefold.dll.a librefold.a ;;
+        *-windows-gnu) set -- refold.dll librefold.dll.a ;;
         *) set -- librefold.so librefold.a ;;
     esac
     for file; do
