@@ -145,13 +145,11 @@ count_tests_of() {
     count_tests ${sums:-0 0} "$status"
 }
 
-# c_tests FOLDER PROGRAM...: the C tests with the library in the folder.
-c_tests() {
+# build_c_tests FOLDER PROGRAM...: the C tests for the library in the folder.
+build_c_tests() {
     folder=$1
     shift
-    export OUT="$work/ctests"
-    PROGRAMS=$* sh tests/support/build.sh include "$folder" || return
-    JOBS=2 count_tests_of sh tests/support/run_c.sh "$@"
+    OUT=$work/ctests PROGRAMS=$* sh tests/support/build.sh include "$folder"
 }
 
 mkdir -p "$work"
@@ -192,7 +190,9 @@ check "all packages have the same library" are_the_same "$native/librefold.so.$v
     "$work/unpacked/librefold0_${version}_amd64.deb"/usr/lib/x86_64-linux-gnu/librefold.so."$version" \
     "$work/unpacked/refold-$version-py3-none-manylinux_2_28_x86_64.whl/refold/librefold.so" \
     "$work/unpacked/refold-$version.tgz/package/prebuilds/linux-x64-glibc/librefold.so"
-c_tests "$native" panics reuse waiting tls cancel unload fork
+set -- panics reuse waiting tls cancel unload fork
+check "C tests are linked with the library" build_c_tests "$native" "$@"
+count_tests_of env OUT="$work/ctests" JOBS=2 sh tests/support/run_c.sh "$@"
 
 count_tests_of env ARTEFACT="$dist/librefold-$version-x86_64-linux-gnu.tar.gz" sh tests/install.sh archive
 # shellcheck disable=SC2046

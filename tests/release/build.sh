@@ -75,7 +75,7 @@ build_library_for() {
 compile() {
     export ZIG_GLOBAL_CACHE_DIR="$root/target/zig/cache" CARGO_ZIGBUILD_CACHE_DIR="$root/target/zig/cache" CFLAGS=-g0
     export CARGO_TARGET_DIR=target/cross
-    unset CARGO_BUILD_TARGET
+    unset CARGO_BUILD_TARGET SOURCE_DATE_EPOCH # which would compile C code again for each commit
     separator=$(printf '\037')
     flags=--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src=cargo
     target=$1
