@@ -84,7 +84,23 @@ contains_no_path() {
     ! grep -rlF --exclude-dir="librefold-$version.tar.gz" -e "$root" -e "${CARGO_HOME:-$HOME/.cargo}/" -e /registry/src/ "$1"
 }
 
-# library_is LIBRARY...: whether all are the same file.
+# unpacked_archive TARGET: the folder into which its archive is unpacked.
+unpacked_archive() {
+    case $1 in
+        *-windows-*) extension=zip ;;
+        *) extension=tar.gz ;;
+    esac
+    echo "$work/unpacked/librefold-$version-$1.$extension/librefold-$version-$1"
+}
+
+# collect_dll: the DLL and its import library in one folder.
+collect_dll() {
+    rm -rf "$work/dll"
+    mkdir "$work/dll" && cp "$(unpacked_archive x86_64-windows-gnu)/bin/refold.dll" \
+        "$(unpacked_archive x86_64-windows-gnu)/lib/librefold.dll.a" "$work/dll/"
+}
+
+# are_the_same LIBRARY...: whether all have the same bytes.
 are_the_same() {
     first=$1
     for other; do
@@ -96,7 +112,7 @@ bill_is_right() {
     target/release_build/tools/bin/python tests/release/check_bom.py "$1"
 }
 
-# breaks CHANGE: a bill of materials that is changed in this way is not right.
+# a_wrong_bill_is_found: a bill of materials that is changed in any of these ways is not right.
 a_wrong_bill_is_found() {
     for change in '/"name": "ring"/d' 's/"name": "ring"/"name": "rang"/' 's/"version": "1",/"version": 1/' \
         's/"content": "[0-9a-f]\{8\}/"content": "00000000/' 's/"ref": "pkg:cargo\/ring/"ref": "pkg:cargo\/rang/'; do
@@ -166,8 +182,7 @@ check "every artefact can be unpacked" unpack_all
 check "no artefact contains a path of this machine" contains_no_path "$work/unpacked"
 
 for target in $targets; do
-    folder=$work/unpacked/librefold-$version-$target.tar.gz/librefold-$version-$target/lib
-    library=$folder/librefold.so.$version
+    library=$(unpacked_archive "$target")/lib/librefold.so.$version
     case $target in
         *-linux-gnu)
             check "$target: needs glibc 2.28 at most" needs_only_glibc 2.28 "$library"
@@ -185,8 +200,8 @@ for target in $targets; do
     check "$target: is stripped" is_stripped "$library"
 done
 
-native=$work/unpacked/librefold-$version-x86_64-linux-gnu.tar.gz/librefold-$version-x86_64-linux-gnu/lib
-check "all packages have the same library" are_the_same "$native/librefold.so.$version" \
+native=$(unpacked_archive x86_64-linux-gnu)/lib
+check "x86_64-linux-gnu: all packages have the same library" are_the_same "$native/librefold.so.$version" \
     "$work/unpacked/librefold0_${version}_amd64.deb"/usr/lib/x86_64-linux-gnu/librefold.so."$version" \
     "$work/unpacked/refold-$version-py3-none-manylinux_2_28_x86_64.whl/refold/librefold.so" \
     "$work/unpacked/refold-$version.tgz/package/prebuilds/linux-x64-glibc/librefold.so"
@@ -199,6 +214,22 @@ count_tests_of env ARTEFACT="$dist/librefold-$version-x86_64-linux-gnu.tar.gz" s
 count_tests_of env ARTEFACT="$dist" sh tests/install.sh debian $([ -n "$scope" ] || echo chroot)
 count_tests_of env ARTEFACT="$dist/refold-$version-py3-none-manylinux_2_28_x86_64.whl" sh tests/python_package.sh
 count_tests_of env ARTEFACT="$dist/refold-$version.tgz" sh tests/node_package.sh
+
+if [ -z "$scope" ]; then
+    count_tests_of sh tests/release/emulated.sh aarch64-unknown-linux-gnu "$(unpacked_archive aarch64-linux-gnu)"
+    count_tests_of sh tests/release/emulated.sh x86_64-unknown-linux-musl "$(unpacked_archive x86_64-linux-musl)"
+    count_tests_of env ARTEFACT="$dist/librefold-$version-x86_64-windows-gnu.zip" sh tests/install.sh archive
+    check "x86_64-windows-gnu: has a DLL" collect_dll
+    count_tests_of env REFOLD_LIBRARY_DIR="$work/dll" sh tests/targets/windows.sh programs
+    check "aarch64-linux-gnu: all packages have the same library" are_the_same \
+        "$(unpacked_archive aarch64-linux-gnu)/lib/librefold.so.$version" \
+        "$work/unpacked/refold-$version-py3-none-manylinux_2_28_aarch64.whl/refold/librefold.so" \
+        "$work/unpacked/refold-$version.tgz/package/prebuilds/linux-arm64-glibc/librefold.so"
+    check "x86_64-linux-musl: all packages have the same library" are_the_same \
+        "$(unpacked_archive x86_64-linux-musl)/lib/librefold.so.$version" \
+        "$work/unpacked/refold-$version-py3-none-musllinux_1_2_x86_64.whl/refold/librefold.so" \
+        "$work/unpacked/refold-$version.tgz/package/prebuilds/linux-x64-musl/librefold.so"
+fi
 
 check "packing again" packs_again
 check "packing again gives the same bytes" gives_the_same "$work/again"
