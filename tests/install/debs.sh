@@ -10,7 +10,8 @@ make_debs() {
 }
 
 same_debs() {
-    [ -n "${ARTEFACT-}" ] || (cd "$debs" && cksum ./*.deb && rm -r _CPack_Packages ./*.deb && quietly cpack && cksum ./*.deb) >"$work/sums" &&
+    [ -z "${ARTEFACT-}" ] || return 0
+    (cd "$debs" && cksum ./*.deb && rm -r _CPack_Packages ./*.deb && quietly cpack && cksum ./*.deb) >"$work/sums" &&
         [ "$(sort -u "$work/sums" | wc -l)" -eq 2 ]
 }
 
