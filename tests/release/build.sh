@@ -223,6 +223,8 @@ sources=$work/sources
 mkdir -p "$work" "${DIST:-target/dist}"
 dist=$(cd "${DIST:-target/dist}" && pwd)
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
+exec 8>"$work/lock"
+flock 8 # one release at a time
 install_tools
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
