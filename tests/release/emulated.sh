@@ -94,11 +94,11 @@ catches_panics() {
 stop_sandbox_at_exit
 start_sandbox "$work" --run-seconds 0.5
 for program in get_execution watch_execution; do
-    check "$target: $program compiles with the shared library" compile_shared "$program"
-    check "$target: $program works with the shared library" shows "$program-shared"
-    check "$target: $program compiles with the static library" compile_static "$program"
-    check "$target: $program works with the static library" shows "$program-static"
+    check "${target%%-*}: $program compiles with the shared library" compile_shared "$program"
+    check "${target%%-*}: $program works with the shared library" shows "$program-shared"
+    check "${target%%-*}: $program compiles with the static library" compile_static "$program"
+    check "${target%%-*}: $program works with the static library" shows "$program-static"
 done
-check "$target: a clock that fails is compiled" compile_clock
-check "$target: the shared library catches panics" catches_panics get_execution-shared
+check "${target%%-*}: a clock that fails is compiled" compile_clock
+check "${target%%-*}: the shared library catches panics" catches_panics get_execution-shared
 sum_up
