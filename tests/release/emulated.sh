@@ -44,16 +44,21 @@ compile_shared() {
     compile "$shared" "$1" shared $(flags --libs) "-Wl,-rpath,$shared/lib"
 }
 
-# Debian has no unwinder for musl: toolchain.sh has one, which becomes part of the program.
+# Debian has no unwinder for musl. That of zig becomes part of the program.
 compile_static() {
     prefix=$static
-    case $target in
-        *-musl) set -- "$1" "-L$toolchain/musl" -static ;;
-    esac
     example=$1
-    shift
+    set --
     # shellcheck disable=SC2046
-    compile "$static" "$example" static $(flags --static --libs) "$@"
+    (
+        case $target in
+            *-musl)
+                use_zig && cross_cc=$(zig_cc x86_64-linux-musl) || exit
+                set -- -static
+                ;;
+        esac
+        compile "$static" "$example" static $(flags --static --libs) "$@"
+    )
 }
 
 # shows PROGRAM: it prints a run.
