@@ -29,8 +29,8 @@ that step alone, after building what it depends on. What is missing on a Debian 
   docs       the API reference, built with Doxygen
   supply     the dependencies: licences, versions, features, size
   abi        the binary interface, compared with tests/abi
-  install    installing with CMake, and using the result ("all" only)
-  release    the artefacts of a release for this system, each used in a fresh place ("all" only)
+  install    CMake, FetchContent, cpack and Conan, and programs that use the result ("all" only)
+  release    builds what is released, and uses each artefact in a fresh place ("all" only)
   targets    other systems and processors, as far as it takes minutes ("all" only)
   portable   the fallback for other operating systems ("all" only)
   soak       many threads against misbehaving servers, for a minute ("all" only)
@@ -243,11 +243,12 @@ lane_languages() {
     step python
     step ruby
     step java
+    [ "$scope" = usual ] || step install
 }
 
 # What takes longest, in this order: two lanes take one step after the other, until none is left.
 
-long_steps="valgrind targets asan portable fuzz tsan release soak install"
+long_steps="valgrind targets asan portable fuzz tsan release soak"
 
 lane_long() {
     take_turns
