@@ -34,7 +34,7 @@ x86_64-apple-darwin         cargo check
 x86_64-unknown-linux-musl   C tests with the shared library, programs with the static one
 s390x-unknown-linux-gnu     big-endian: unit tests of scan and json, under qemu
 With --quick: i686 unit tests; scan, json and C programs for get, wait, TLS and cancel on aarch64; integration tests on
-Windows; both checks of macOS.
+Windows; the check of macOS on aarch64.
 END
 }
 
@@ -259,7 +259,7 @@ if [ $# -eq 0 ]; then
     # shellcheck disable=SC2086
     set -- $targets
     [ -z "$quick" ] || set -- i686-unknown-linux-gnu aarch64-unknown-linux-gnu x86_64-pc-windows-gnu \
-        aarch64-apple-darwin x86_64-apple-darwin
+        aarch64-apple-darwin
 fi
 mkdir -p "$cross/logs"
 need_rust && need cc gcc libc6-dev && use_toolchain || exit 1
