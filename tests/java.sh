@@ -5,6 +5,7 @@ cd "$(dirname "$0")/.." || exit 1
 . tests/support/install.sh
 . tests/support/sandbox.sh
 . tests/support/check.sh
+. tests/support/prefix.sh
 . tests/support/watch.sh
 need javac default-jdk-headless || exit 1
 jna=/usr/share/java/jna.jar
@@ -23,7 +24,8 @@ start_sandbox "$kept" --run-seconds 1
 check "it compiles without warnings" \
     javac -Xlint:all -Werror -cp $jna -d "$classes" examples/java/Refold.java examples/java/Watch.java
 set -- java -XX:TieredStopAtLevel=1 --enable-native-access=ALL-UNNAMED -cp "$jna:$classes" Watch
-LD_LIBRARY_PATH=$PWD/target/release
+make_prefix "$PWD/$kept/prefix"
+LD_LIBRARY_PATH=$PWD/$kept/prefix/lib
 export LD_LIBRARY_PATH
 check_watch "$@"
 LC_ALL=C check "it prints in ASCII" shows "\|[?]{7}: ERRORED$" 3 "$@" hostile-text

@@ -109,14 +109,14 @@ test_wheel() {
 # builds_with_cargo: builds a wheel from the unpacked source distribution. Dependencies are not compiled again if those in
 # target/release are up to date.
 builds_with_cargo() {
-    rm -rf "$work/cargo"
-    mkdir -p "$work/cargo/release"
+    rm -rf "$work/rust"
+    mkdir -p "$work/rust/release"
     for folder in .fingerprint build deps; do
-        cp -al "target/release/$folder" "$work/cargo/release/" || return 1
+        cp -al "target/release/$folder" "$work/rust/release/" || return 1
     done
-    CARGO_TARGET_DIR=$work/cargo build "$place/compiled" wheel "$place/unpacked"
+    CARGO_TARGET_DIR=$work/rust build "$place/compiled" wheel "$place/unpacked"
     built=$?
-    rm -rf "$work/cargo"
+    rm -rf "$work/rust"
     return $built
 }
 

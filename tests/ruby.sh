@@ -5,6 +5,7 @@ cd "$(dirname "$0")/.." || exit 1
 . tests/support/install.sh
 . tests/support/sandbox.sh
 . tests/support/check.sh
+. tests/support/prefix.sh
 . tests/support/watch.sh
 need ruby ruby || exit 1
 if ! ruby -e 'require "ffi"' 2>/dev/null; then
@@ -19,7 +20,8 @@ unset REFOLD_LIBRARY REFOLD_LOG
 stop_sandbox_at_exit
 start_sandbox "$kept" --run-seconds 1
 
-LD_LIBRARY_PATH=$PWD/target/release
+make_prefix "$PWD/$kept/prefix"
+LD_LIBRARY_PATH=$PWD/$kept/prefix/lib
 export LD_LIBRARY_PATH
 check_watch ruby -w examples/ruby/watch.rb
 unset LD_LIBRARY_PATH
