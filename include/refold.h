@@ -306,7 +306,7 @@
  *   trigger it any more. Then report what is customary in your language, such as the error of the context.
  * - Callbacks: `on_progress` runs on the waiting thread, during the wait, and at no other time. Nothing but a
  *   bool may leave it: catch every exception (in Lua and Ruby, errors are longjmps: use lua_pcall(),
- *   rb_protect()), store it, return false, and raise it after the call has returned. JNA discards such an
+ *   rb_protect()), store it, return false, and raise it after the call has returned. JNA prints such an
  *   exception and returns false. Keep the function that was passed to C alive until then. `user_data` comes
  *   back unchanged: pass a number that you look up (cgo.Handle, GCHandle) rather than the address of an
  *   object that a collector may move. If your language does not support callbacks, poll with
