@@ -242,6 +242,7 @@ case ${1-} in
         ;;
     --quick)
         quick=1
+        unset REFOLD_EXHAUSTIVE
         shift
         ;;
 esac
