@@ -23,11 +23,12 @@ build_cargo_fuzz() {
         --target-dir target/cargo-fuzz-build && rm -rf target/cargo-fuzz-build
 }
 
-# RUSTC_BOOTSTRAP enables the sanitizer and the coverage counters, which otherwise only nightly toolchains have.
+# RUSTC_BOOTSTRAP enables the sanitizer and the coverage counters, which otherwise only nightly toolchains have. cargo-fuzz has
+# no --locked: cargo fetch fails where it would write to Cargo.lock.
 build_targets() {
     host=$(rustc -vV | sed -n 's/^host: //p')
-    PATH=$(pwd)/target/cargo-fuzz/bin:$PATH RUSTC_BOOTSTRAP=1 \
-        cargo fuzz build --target-dir target/fuzz/build &&
+    cargo fetch --quiet --locked --manifest-path fuzz/Cargo.toml &&
+        PATH=$(pwd)/target/cargo-fuzz/bin:$PATH RUSTC_BOOTSTRAP=1 cargo fuzz build --target-dir target/fuzz/build &&
         mkdir -p target/fuzz/bin &&
         for target in fuzz/targets/*.rs; do
             ln -sf "../build/$host/release/$(basename "$target" .rs)" target/fuzz/bin/ || return

@@ -12,6 +12,7 @@ cd "$(dirname "$0")/.." || exit 1
 . tests/support/check.sh
 . tests/support/library.sh
 . tests/support/toolchain.sh
+. tests/release/sources.sh
 case $#:${1-} in
     0:) scope=native targets=x86_64-linux-gnu ;;
     1:all) scope= targets="x86_64-linux-gnu aarch64-linux-gnu x86_64-linux-musl x86_64-windows-gnu" ;;
@@ -30,7 +31,7 @@ need_library || exit 1
 root=$(pwd)
 dist=$root/target/dist
 work=$root/target/release_test
-version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
+version=$(library_version)
 kept=$work
 unset DIST ARTEFACT REFOLD_LIBRARY_DIR
 
@@ -142,6 +143,17 @@ packs_again() {
     DIST=$work/again .ci/release $scope >"$work/again.log" 2>&1 || { tail -n 40 "$work/again.log" && return 1; }
 }
 
+# changed_sources_are_the_same: packs the sources of a clone that has changes, once today and once, says the environment, long
+# ago.
+changed_sources_are_the_same() (
+    rm -rf "$work/changed"
+    git clone -q . "$work/changed" && mkdir "$work/changed/now" "$work/changed/then" && cd "$work/changed" || return 1
+    echo changed >>README.md
+    export_sources now unpacked &&
+        GIT_AUTHOR_DATE="@1000000000 +0000" GIT_COMMITTER_DATE="@1000000000 +0000" export_sources then unpacked || return 1
+    diff -rq now then && [ "$(tail -n 1 unpacked/README.md)" = changed ]
+) 2>/dev/null
+
 # builds_elsewhere: builds everything in another clone, with downloads of its own; compilers are shared.
 builds_elsewhere() {
     rm -rf "$work/another clone"
@@ -156,9 +168,7 @@ count_tests_of() {
     "$@" >"$work/script" 2>&1 </dev/null
     status=$?
     grep -vE '^[0-9]+ passed, [0-9]+ failed$' "$work/script"
-    sums=$(tail -n 1 "$work/script" | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p')
-    # shellcheck disable=SC2086
-    count_tests ${sums:-0 0} "$status"
+    count_log "$work/script" "$status"
 }
 
 # build_c_tests FOLDER PROGRAM...: the C tests for the library in the folder.
@@ -231,6 +241,7 @@ if [ -z "$scope" ]; then
         "$work/unpacked/refold-$version.tgz/package/prebuilds/linux-x64-musl/librefold.so"
 fi
 
+check "sources with changes are the same at any time" changed_sources_are_the_same
 check "packing again" packs_again
 check "packing again gives the same bytes" gives_the_same "$work/again"
 if [ -z "$scope" ]; then

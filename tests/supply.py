@@ -23,7 +23,7 @@ def main():
     linux, library = linked(PLATFORM), linked("all")
     direct, direct_on_windows = linked(PLATFORM, "--depth=1"), linked(WINDOWS, "--depth=1")
     checks = {
-        "Cargo.lock is committed": lock_is_committed(),
+        "every Cargo.lock is committed and complete": incomplete_locks(),
         "every cargo command in our scripts uses Cargo.lock": commands_without_lock(),
         "every package comes from the registry, with a checksum": foreign_packages(policy["registry"]),
         "every licence is allowed": refused_licences(packages, library, policy["licences"]),
@@ -74,17 +74,25 @@ def names(packages):
     return [name for name, _ in packages]
 
 
-def lock_is_committed():
-    tracked = subprocess.run(["git", "ls-files", "--error-unmatch", "Cargo.lock"], cwd=ROOT,
-                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return [] if tracked.returncode == 0 else ["git does not track Cargo.lock"]
+def incomplete_locks():
+    """cargo would write to an incomplete one."""
+    for manifest in tracked("Cargo.toml", "*/Cargo.toml"):
+        lock = manifest.replace(".toml", ".lock")
+        if not tracked(lock):
+            yield f"git does not track {lock}"
+        elif subprocess.run(["cargo", "metadata", "--format-version=1", "--locked", "--manifest-path", manifest], cwd=ROOT,
+                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode != 0:
+            yield f"{lock} does not fit {manifest}"
+
+
+def tracked(*patterns):
+    return subprocess.run(["git", "ls-files", *patterns], cwd=ROOT, check=True, text=True,
+                          stdout=subprocess.PIPE).stdout.split()
 
 
 def commands_without_lock():
     """In the project's scripts; lines joined by a backslash count as one."""
-    scripts = subprocess.run(["git", "ls-files", "*.sh", ".ci"], cwd=ROOT, check=True, text=True,
-                             stdout=subprocess.PIPE).stdout.split()
-    for script in scripts:
+    for script in tracked("*.sh", ".ci"):
         for line in (ROOT / script).read_text().replace("\\\n", " ").splitlines():
             command = re.sub(r'"[^"]*"|#.*', "", line)
             if re.search(r"\bcargo (build|test|clippy|install|rustc|run|bench)( (?!--version)|$)", command) \

@@ -29,23 +29,6 @@ say() {
     echo "--- $*"
 }
 
-# export_sources: copies the files of the commit to $sources, so that no other file becomes part of a package. Changes that
-# are not committed are part of it.
-export_sources() {
-    say "sources of $(git log -1 --format=%h)"
-    commit=HEAD
-    if ! git diff-index --quiet HEAD --; then
-        echo "warning: changes that are not committed will be part of what is built" >&2
-        commit=$(git stash create)
-    fi
-    rm -rf "$sources"
-    mkdir -p "$sources"
-    git -c tar.umask=0022 archive --prefix="librefold-$version/" "$commit" >"$work/sources.tar"
-    tar -xf "$work/sources.tar" -C "$sources" --strip-components 1
-    gzip -9n <"$work/sources.tar" >"$dist/librefold-$version.tar.gz"
-    rm "$work/sources.tar"
-}
-
 # name_target TARGET: sets what Rust calls the target, and the folder of its libraries, which the package builds read.
 name_target() {
     case $1 in
@@ -215,6 +198,7 @@ done
 cd "$(dirname "$0")/../.."
 . tests/support/install.sh
 . tests/support/toolchain.sh
+. tests/release/sources.sh
 root=$(pwd)
 umask 022
 export LC_ALL=C TZ=UTC
@@ -222,7 +206,7 @@ work=$root/target/release_build
 sources=$work/sources
 mkdir -p "$work" "${DIST:-target/dist}"
 dist=$(cd "${DIST:-target/dist}" && pwd)
-version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
+version=$(library_version)
 exec 8>"$work/lock"
 flock 8 # one release at a time
 install_tools
@@ -236,7 +220,8 @@ fi
 rm -rf "$dist"
 mkdir "$dist"
 : >"$dist/SHA256SUMS"
-export_sources
+say "sources of $(git log -1 --format=%h)"
+export_sources "$dist" "$sources"
 for target; do
     build_library_for "$target"
 done
