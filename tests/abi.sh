@@ -161,7 +161,7 @@ need python3 python3 || exit 1
 # The library as `cargo test` builds it: not stripped, with the types in its debug information.
 build_sandbox || exit 1
 library=target/debug/librefold.so
-version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
+version=$(library_version)
 current=$(soname "$library")
 baseline=tests/abi/$current
 work=target/abi

@@ -12,7 +12,7 @@ docs=target/docs
 work=target/tests/docs
 rm -rf "$docs" "$work"
 mkdir -p "$docs" "$work"
-version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
+version=$(library_version)
 
 # build INPUTS OUTPUT: runs Doxygen, whose configuration reads these from the environment.
 build() {

@@ -17,6 +17,7 @@ cd "$(dirname "$0")/.." || exit 1
 . tests/support/install.sh
 . tests/support/sandbox.sh
 . tests/support/check.sh
+. tests/support/library.sh
 . tests/support/go.sh
 . tests/install/programs.sh
 need_rust || exit 1
@@ -34,7 +35,7 @@ need_library || exit 1
 
 root=$(pwd)
 work=$root/target/install
-version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
+version=$(library_version)
 soname=librefold.so.${version%%.*}
 unset CARGO_BUILD_TARGET PKG_CONFIG_PATH PKG_CONFIG_LIBDIR PKG_CONFIG_SYSROOT_DIR DESTDIR CMAKE_GENERATOR CMAKE_PREFIX_PATH
 unset REFOLD_LIBRARY_DIR

@@ -18,7 +18,7 @@ work=$tree/target/node_package
 kept=$work/run
 tools=$work/tools
 tests=$tree/tests/node_package
-version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
+version=$(library_version)
 artefact=${ARTEFACT:+$(realpath "$ARTEFACT")}
 released=$artefact
 project=$(mktemp -d) || exit 1
@@ -194,7 +194,6 @@ done
 isolated node declared.cjs "$tools" "$tree/include/refold.h" >"$kept/declared" 2>&1 3>&- 4<&-
 status=$?
 sed '$d' "$kept/declared"
-sums=$(tail -n 1 "$kept/declared" | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p')
-count_tests "${sums% *}" "${sums#* }" "$status"
+count_log "$kept/declared" "$status"
 
 sum_up

@@ -3,8 +3,8 @@
 # the integration tests and most of the C programs against that. The last line is `N passed, M failed`.
 #
 # Left out are tests of what the fallback cannot do: tell a lookup that failed for now from a name that does not exist,
-# handle signals, abandon an attempt to connect, or offer the descriptor of a queue. So is the test of the stack that a handshake needs, because this build
-# is not optimized and needs twice as much.
+# handle signals, abandon an attempt to connect, or offer the descriptor of a queue. So is the test of the stack that a
+# handshake needs, because this build is not optimized and needs twice as much.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . tests/support/install.sh
@@ -29,15 +29,10 @@ log=target/portable/integration.log
 cargo test --locked --test integration >"$log" 2>&1
 status=$?
 [ "$status" -eq 0 ] || cat "$log"
-count_tests "$(grep -c '^test .* ok$' "$log")" "$(grep -c '^test .* FAILED$' "$log")" "$status"
+count_log "$log" "$status"
 echo "integration: $passed passed, $failed failed"
 
 sh tests/support/build.sh include target/portable/debug/deps || exit 1
-
-# all_but PROGRAM TEST: all other tests of the program, as run_c.sh takes them.
-all_but() {
-    sed -nE 's/^TEST\(([a-z0-9_]+)\).*/\1/p' "tests/c/$1.c" | grep -vx "$2" | paste -sd ,
-}
 
 # Such systems have no SIGPIPE, either.
 trap '' PIPE
@@ -51,7 +46,5 @@ sh tests/support/run_c.sh requests bodies redirects errors retries waiting queue
     "reuse:$(all_but reuse a_call_on_a_reused_connection_makes_four_system_calls)" >"$log"
 status=$?
 grep -vE '^[0-9]+ passed, [0-9]+ failed$' "$log"
-counts=$(sed -nE '$s/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' "$log")
-counts=${counts:-0 1}
-count_tests "${counts% *}" "${counts#* }" "$status"
+count_log "$log" "$status"
 sum_up

@@ -154,13 +154,6 @@ tally() {
     failed=$((failed + step_failed))
 }
 
-# The sums of all lines "N passed, M failed" and of cargo's "test result" lines.
-count() {
-    sed -nE -e 's/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' \
-        -e 's/^test result: .* ([0-9]+) passed; ([0-9]+) failed; .*/\1 \2/p' "$1" |
-        awk '{ passed += $1; failed += $2 } END { print passed + 0, failed + 0 }'
-}
-
 # One step, whose output is shown as it arrives, except for its own sums.
 single_step() {
     log=target/tests/$1.log
@@ -294,6 +287,7 @@ full_run() {
 
 cd "$(dirname "$0")/.." || exit 1
 . tests/support/install.sh
+. tests/support/check.sh
 case ${1-} in
     '') scope=usual ;;
     all) scope=all ;;
@@ -320,11 +314,8 @@ esac
 export CARGO_TARGET_DIR=target
 unset CARGO_BUILD_TARGET
 mkdir -p target/tests
-passed=0
-failed=0
 case $scope in
     usual | all) full_run ;;
     *) needs "$scope" && single_step "$@" || exit 1 ;;
 esac
-printf '%s passed, %s failed\n' "$passed" "$failed"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+sum_up

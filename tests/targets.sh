@@ -67,11 +67,9 @@ rust_tests() {
     shift
     logged "$name" "$@"
     status=$?
-    counts=$(sed -nE 's/^test result: .* ([0-9]+) passed; ([0-9]+) failed; .*/\1 \2/p' "$log" |
-        awk '{ passed += $1; failed += $2 } END { print passed + 0, failed + 0 }')
     sed -nE "s/^test (.*) \.\.\. FAILED\$/FAIL $target: \1/p" "$log"
+    count_log "$log" "$status"
     echo "$target: $name: ${counts% *} passed, ${counts#* } failed"
-    count_tests "${counts% *}" "${counts#* }" "$status"
 }
 
 # build_unit_tests: builds only the library's own tests. `cargo test --lib` would also build the dependencies of the
@@ -104,15 +102,8 @@ c_tests() {
     logged c env RUNNER="$cross_runner" OUT="$cross/$target/ctests${library:+-static}" sh tests/support/run_c.sh "$@"
     status=$?
     grep -E '^FAIL ' "$log"
-    counts=$(sed -nE '$s/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' "$log")
-    counts=${counts:-0 1}
+    count_log "$log" "$status"
     echo "$target: c: ${counts% *} passed, ${counts#* } failed"
-    count_tests "${counts% *}" "${counts#* }" "$status"
-}
-
-# all_but PROGRAM TEST: all other tests of the program, as run_c.sh takes them.
-all_but() {
-    sed -nE 's/^TEST\(([a-z0-9_]+)\).*/\1/p' "tests/c/$1.c" | grep -vx "$2" | paste -sd ,
 }
 
 i686_unknown_linux_gnu() {
@@ -159,9 +150,7 @@ x86_64_pc_windows_gnu() {
     logged windows sh tests/targets/windows.sh ${quick:+integration}
     status=$?
     grep -E '^(ok|FAIL) ' "$log"
-    counts=$(sed -nE '$s/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' "$log")
-    counts=${counts:-0 1}
-    count_tests "${counts% *}" "${counts#* }" "$status"
+    count_log "$log" "$status"
 }
 
 aarch64_apple_darwin() {

@@ -2,8 +2,8 @@
 //!
 //! All calls to libc and to Windows are in this folder, and nothing in it knows about HTTP, JSON or the C interface.
 //! `unix`, `windows` and `portable` implement the same small socket interface: with poll(2), with event objects, and with
-//! what the standard library offers on any system. All functions return at once or within their timeout, except [`dns::look_up`]. May use only
-//! `alloc`.
+//! what the standard library offers on any system. All functions return at once or within their timeout, except
+//! [`dns::look_up`]. May use only `alloc`.
 
 #![allow(unsafe_code)]
 // The portable sockets cannot be polled, so some items are not used with them.
@@ -61,6 +61,20 @@ pub fn poll(
     timeout: Option<Duration>,
 ) -> io::Result<bool> {
     system::poll(interests, signals, timeout)
+}
+
+/// Whether a socket that is connecting without an error so far is connected (`Ok`), may not be used (`Err`), or is still
+/// undecided (`None`).
+fn established(stream: &TcpStream) -> Option<io::Result<()>> {
+    match stream.peer_addr() {
+        // A connection to an unused port in the ephemeral range can be assigned that very port as its source, and then
+        // connects to itself (TCP simultaneous open).
+        Ok(peer) if stream.local_addr().is_ok_and(|own| own == peer) => {
+            Some(Err(io::ErrorKind::ConnectionRefused.into()))
+        }
+        Ok(_) => Some(Ok(())),
+        Err(_) => None,
+    }
 }
 
 /// A resource that can be used up. `error::message` describes each.

@@ -7,10 +7,10 @@ use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use super::Interest;
 pub use super::nonblocking::{ReceiveTimeout, peek_now, receive_now, send_now};
 use super::signal::Signal;
 use super::thread::{keep_library_loaded, with_signals_blocked};
+use super::{Interest, established};
 
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
@@ -35,9 +35,7 @@ impl Attempt {
         let connect = move || {
             let connected = TcpStream::connect_timeout(&address, MAX_ATTEMPT);
             let _ = sender.send(connected.and_then(|stream| {
-                if stream.local_addr()? == stream.peer_addr()? {
-                    return Err(io::ErrorKind::ConnectionRefused.into());
-                }
+                established(&stream).unwrap_or(Err(io::ErrorKind::NotConnected.into()))?;
                 stream.set_nonblocking(true)?;
                 stream.set_nodelay(true)?;
                 Ok(stream)

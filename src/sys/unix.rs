@@ -7,9 +7,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 use std::time::Duration;
 
-use super::Interest;
 use super::descriptors::{above_streams, is_stream};
 use super::signal::Signal;
+use super::{Interest, established};
 
 /// Waits with poll(2).
 pub fn poll(
@@ -77,14 +77,9 @@ impl Attempt {
             Ok(None) => {}
             Ok(Some(error)) | Err(error) => return Ok(Err(error)),
         }
-        match self.stream.peer_addr() {
-            // A connection to an unused port in the ephemeral range can be assigned that very port as its source, and
-            // then connects to itself (TCP simultaneous open).
-            Ok(peer) if self.stream.local_addr().is_ok_and(|own| own == peer) => {
-                Ok(Err(io::ErrorKind::ConnectionRefused.into()))
-            }
-            Ok(_) => Ok(self.finish()),
-            Err(_) => Err(self),
+        match established(&self.stream) {
+            Some(outcome) => Ok(outcome.and_then(|()| self.finish())),
+            None => Err(self),
         }
     }
 }

@@ -23,9 +23,9 @@ use winsock::{
     AF_INET, AF_INET6, FD_CLOSE, FD_CONNECT, FD_READ, FD_WRITE, SOCKADDR_IN, SOCKADDR_IN6, SOCKET,
 };
 
-use super::Interest;
 pub use super::nonblocking::{ReceiveTimeout, peek_now, receive_now, send_now};
 use super::signal::Signal;
+use super::{Interest, established};
 
 /// An event object that stays signalled until it is reset.
 #[derive(Debug)]
@@ -174,14 +174,9 @@ impl Attempt {
             Ok(None) => {}
             Ok(Some(error)) | Err(error) => return Ok(Err(error)),
         }
-        match self.stream.peer_addr() {
-            // A connection to an unused port in the ephemeral range can be assigned that very port as its source, and
-            // then connects to itself (TCP simultaneous open).
-            Ok(peer) if self.stream.local_addr().is_ok_and(|own| own == peer) => {
-                Ok(Err(io::ErrorKind::ConnectionRefused.into()))
-            }
-            Ok(_) => Ok(self.finish()),
-            Err(_) => Err(self),
+        match established(&self.stream) {
+            Some(outcome) => Ok(outcome.and_then(|()| self.finish())),
+            None => Err(self),
         }
     }
 

@@ -9,12 +9,6 @@ make_archive() {
     quietly cmake -S . -B "$packed" "$@" && quietly cmake --build "$packed" && (cd "$packed" && quietly cpack)
 }
 
-# The same files give the same bytes.
-packs_the_same_bytes() {
-    (cd "$packed" && cksum "$1" && rm -r _CPack_Packages "$1" && quietly cpack && cksum "$1") >"$work/sums" &&
-        [ "$(sort -u "$work/sums" | wc -l)" -eq 1 ]
-}
-
 unpack() {
     rm -rf "$work/unpacked"
     mkdir "$work/unpacked" && (cd "$work/unpacked" && quietly cmake -E tar xf "$1") &&
@@ -44,7 +38,7 @@ loads_the_dll() {
 check_unix_archive() {
     check "the archive is unpacked" unpack "$1"
     check "it has all files, and no others" has_files "$unpacked" lib share/doc/refold/LICENSE
-    check "its library is $soname" soname_is "$unpacked/lib/librefold.so"
+    check "its library is $soname" has_soname "$soname" "$unpacked/lib/librefold.so"
     check "its library exports the header" exports_the_header "$unpacked/lib/librefold.so"
     check "its static library has the header" has_the_header "$unpacked/lib/librefold.a"
     check "it contains no path of this machine" contains_no_place "$unpacked"
@@ -80,13 +74,13 @@ case ${ARTEFACT-} in
     *)
         check "cpack makes an archive" make_archive archive -DREFOLD_LIBRARY_DIR="$root/target/release"
         archive=librefold-$version-$(cc -dumpmachine).tar.gz
-        check "the same files give the same archive" packs_the_same_bytes "$archive"
+        check "the same files give the same archive" packs_the_same "$packed" "$archive"
         check_unix_archive "$packed/$archive"
         check "a stand-in for refold.dll is built" make_dll
         check "cpack makes an archive for Windows" make_archive windows -DREFOLD_LIBRARY_DIR="$work/dll" \
             -DCMAKE_SYSTEM_NAME=Windows -DCMAKE_SYSTEM_PROCESSOR=x86_64 -DCMAKE_C_COMPILER=$mingw
         archive=librefold-$version-x86_64-windows-gnu.zip
-        check "the same files give the same archive for Windows" packs_the_same_bytes "$archive"
+        check "the same files give the same archive for Windows" packs_the_same "$packed" "$archive"
         check_windows_archive "$packed/$archive"
         ;;
 esac

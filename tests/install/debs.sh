@@ -11,14 +11,13 @@ make_debs() {
 
 same_debs() {
     [ -z "${ARTEFACT-}" ] || return 0
-    (cd "$debs" && cksum ./*.deb && rm -r _CPack_Packages ./*.deb && quietly cpack && cksum ./*.deb) >"$work/sums" &&
-        [ "$(sort -u "$work/sums" | wc -l)" -eq 2 ]
+    packs_the_same "$debs" "${runtime##*/}" "${development##*/}"
 }
 
 need dpkg-shlibdeps dpkg-dev || exit 1
 debs=${ARTEFACT-}
 check "cpack makes Debian packages" make_debs
-check "the same files give the same packages" same_debs
 architecture=$(dpkg --print-architecture)
 runtime=$debs/librefold0_${version}_$architecture.deb
 development=$debs/librefold-dev_${version}_$architecture.deb
+check "the same files give the same packages" same_debs

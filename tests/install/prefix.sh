@@ -69,8 +69,8 @@ check "librefold.so is $soname" is_link "$installed/lib/librefold.so" "$soname"
 check "$soname is librefold.so.$version" is_link "$installed/lib/$soname" "librefold.so.$version"
 check "the build folder has $soname" is_link "$work/build/lib/$soname" "librefold.so.$version"
 check "the headers are ours" same_headers "$installed"
-check "the installed library is $soname" soname_is "$installed/lib/librefold.so"
-check "the built library is $soname" soname_is target/release/librefold.so
+check "the installed library is $soname" has_soname "$soname" "$installed/lib/librefold.so"
+check "the built library is $soname" has_soname "$soname" target/release/librefold.so
 check "the built library exports the header" exports_the_header target/release/librefold.so
 check "the installed library exports the header" exports_the_header "$installed/lib/librefold.so"
 check "the static library has the header" has_the_header "$installed/lib/librefold.a"

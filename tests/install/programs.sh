@@ -28,26 +28,18 @@ same_headers() {
     done
 }
 
-soname_is() {
-    readelf -d "$1" | grep -qF "Library soname: [$soname]"
-}
-
-# The functions of the header.
-list_functions() {
-    cc -E -P include/refold.h | grep -oE '\brefold_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u >"$work/functions"
-    [ -s "$work/functions" ]
-}
-
-# exports_the_header LIBRARY: the functions of the header, and no other symbol.
-exports_the_header() {
-    nm -D --defined-only "$1" | awk '{ print $3 }' | sort -u >"$work/got"
-    list_functions && diff "$work/functions" "$work/got"
-}
-
 # has_the_header ARCHIVE: readelf reads the machine code; nm may read the bitcode that is beside it.
 has_the_header() {
     readelf -sW "$1" 2>/dev/null | awk '$5 == "GLOBAL" && $7 != "UND" { print $8 }' | sort -u >"$work/got"
     list_functions && [ -z "$(comm -23 "$work/functions" "$work/got")" ]
+}
+
+# packs_the_same FOLDER FILE...: cpack makes these packages in the folder; from the same files, it makes the same bytes.
+packs_the_same() {
+    folder=$1
+    shift
+    (cd "$folder" && cksum "$@" && rm -r _CPack_Packages "$@" && quietly cpack && cksum "$@") >"$work/sums" &&
+        [ "$(sort -u "$work/sums" | wc -l)" -eq $# ]
 }
 
 # contains_no_place FOLDER: no text in the folder contains a path of this machine.

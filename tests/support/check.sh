@@ -90,6 +90,24 @@ count_tests() {
     fi
 }
 
+# count FILE: prints the sums of all lines "N passed, M failed" and of cargo's "test result" lines, as two numbers.
+count() {
+    sed -nE -e 's/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' \
+        -e 's/^test result: .* ([0-9]+) passed; ([0-9]+) failed; .*/\1 \2/p' "$1" |
+        awk '{ passed += $1; failed += $2 } END { print passed + 0, failed + 0 }'
+}
+
+# count_log FILE STATUS: adds the results in the output of a program, as count_tests does.
+count_log() {
+    counts=$(count "$1")
+    count_tests "${counts% *}" "${counts#* }" "$2"
+}
+
+# all_but PROGRAM TEST: all other tests of a C program, as run_c.sh takes them. TEST is a pattern.
+all_but() {
+    sed -nE 's/^TEST\(([a-z0-9_]+)\).*/\1/p' "tests/c/$1.c" | grep -vx "$2" | paste -sd ,
+}
+
 # The last line of a script, and its exit status.
 sum_up() {
     printf '%s passed, %s failed\n' "$passed" "$failed"

@@ -70,6 +70,11 @@ need_component() {
     fi
 }
 
+# library_version: prints the version of the library.
+library_version() {
+    sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1
+}
+
 # build_library: builds target/release/librefold.so and librefold.a. Nothing else is built along with the library:
 # the sandbox's dependencies would enable further features of the dependencies that they share. The library does not
 # contain the paths of this machine, which are those of the sources of the dependencies. Cargo cannot leave them out by

@@ -1,5 +1,6 @@
 # shellcheck shell=sh
 # Shell functions, to be sourced in the project's folder: what a shared library for Linux, of any processor, must be like.
+# $work is a folder.
 
 # needs_only_glibc VERSION LIBRARY: it needs no symbol of a later version of glibc, and none of another library.
 needs_only_glibc() {
@@ -21,11 +22,16 @@ needs_only_libraries() {
     done
 }
 
+# list_functions: writes the functions of the header to $work/functions.
+list_functions() {
+    cc -E -P include/refold.h | grep -oE '\brefold_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u >"$work/functions"
+    [ -s "$work/functions" ]
+}
+
 # exports_the_header LIBRARY: the functions of the header, and no other symbol.
 exports_the_header() {
-    cc -E -P include/refold.h | grep -oE '\brefold_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u >"$work/wanted"
     readelf --dyn-syms -W "$1" | awk '$5 != "LOCAL" && $7 ~ /^[0-9A-Z]+$/ && $7 != "UND" { print $8 }' | sort -u >"$work/exported"
-    [ -s "$work/wanted" ] && diff "$work/wanted" "$work/exported"
+    list_functions && diff "$work/functions" "$work/exported"
 }
 
 # has_soname NAME LIBRARY

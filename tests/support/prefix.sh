@@ -3,7 +3,7 @@
 
 # make_prefix FOLDER: creates FOLDER/lib with refold.pc and links to the library.
 make_prefix() {
-    version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
+    version=$(library_version)
     mkdir -p "$1/lib/pkgconfig"
     for name in librefold.so "librefold.so.${version%%.*}"; do
         ln -sf "$(pwd)/target/release/librefold.so" "$1/lib/$name"

@@ -13,6 +13,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 . tests/support/install.sh
 . tests/support/check.sh
+. tests/support/library.sh
 . tests/support/toolchain.sh
 [ $# -gt 0 ] || set -- integration unit programs
 
@@ -59,9 +60,7 @@ rust_tests() {
     "$@" >"$work/tests.log" 2>&1
     status=$?
     [ "$status" -eq 0 ] || cat "$work/tests.log"
-    counts=$(sed -nE 's/^test result: .* ([0-9]+) passed; ([0-9]+) failed; .*/\1 \2/p' "$work/tests.log" |
-        awk '{ passed += $1; failed += $2 } END { print passed + 0, failed + 0 }')
-    count_tests "${counts% *}" "${counts#* }" "$status"
+    count_log "$work/tests.log" "$status"
 }
 
 build_dll() {
@@ -81,10 +80,9 @@ build_programs() {
 }
 
 # The functions of the header, and no other symbol.
-exports_the_header() {
-    "$cross_cc" -E -P include/refold.h | grep -oE '\brefold_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u >"$work/wanted"
+dll_exports_the_header() {
     x86_64-w64-mingw32-objdump -p "$work/refold.dll" | sed -n '/^\[Ordinal\/Name Pointer\]/,/^$/s/^\t.* //p' | sort -u >"$work/got"
-    [ -s "$work/wanted" ] && diff "$work/wanted" "$work/got"
+    list_functions && diff "$work/functions" "$work/got"
 }
 
 # What every Windows 10 has: no library of the compiler.
@@ -98,12 +96,11 @@ needs_only_windows() {
 run_program() {
     name=$1
     shift
-    timeout 120 "$wine" "$work/$name.exe" "$@" </dev/null >"$work/$name.log" 2>&1
+    timeout 120 "$wine" "$work/$name.exe" "$@" </dev/null >"$work/output" 2>&1
     status=$?
-    summary=$(tr -d '\r' <"$work/$name.log" | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p')
+    tr -d '\r' <"$work/output" >"$work/$name.log"
     [ "$status" -eq 0 ] || grep -v '^ok ' "$work/$name.log"
-    # shellcheck disable=SC2086
-    count_tests ${summary:-0 1} "$status"
+    count_log "$work/$name.log" "$status"
 }
 
 # A server for one execution, with a certificate of an authority of its own.
@@ -134,7 +131,7 @@ for step; do
         programs)
             need openssl openssl || exit 1
             if build_dll && build_programs; then
-                check "refold.dll exports the functions of the header, and nothing else" exports_the_header
+                check "refold.dll exports the functions of the header, and nothing else" dll_exports_the_header
                 check "refold.dll needs only what Windows has" needs_only_windows
                 check "a TLS server starts" start_tls_server
                 run_program calls "${url-}" "z:$work/certificates/ca.pem"
