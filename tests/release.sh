@@ -143,8 +143,7 @@ packs_again() {
     DIST=$work/again .ci/release $scope >"$work/again.log" 2>&1 || { tail -n 40 "$work/again.log" && return 1; }
 }
 
-# changed_sources_are_the_same: packs the sources of a clone that has changes, once today and once, says the environment, long
-# ago.
+# changed_sources_are_the_same: packs the sources of a clone that has changes twice, with different dates for git.
 changed_sources_are_the_same() (
     rm -rf "$work/changed"
     git clone -q . "$work/changed" && mkdir "$work/changed/now" "$work/changed/then" && cd "$work/changed" || return 1
