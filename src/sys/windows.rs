@@ -7,7 +7,7 @@ use std::io;
 use std::mem;
 use std::net::{SocketAddr, TcpStream};
 use std::os::windows::io::{
-    AsRawHandle, AsRawSocket, FromRawHandle, FromRawSocket, OwnedHandle, OwnedSocket,
+    AsRawHandle, AsRawSocket, FromRawHandle, FromRawSocket, OwnedHandle, OwnedSocket, RawSocket,
 };
 use std::ptr;
 use std::sync::OnceLock;
@@ -170,18 +170,21 @@ impl Attempt {
 
     /// The connection or the error, or the attempt itself while it is undecided.
     pub fn outcome(self) -> Result<io::Result<TcpStream>, Attempt> {
-        match self.take_failure() {
-            Ok(None) => {}
-            Ok(Some(error)) | Err(error) => return Ok(Err(error)),
-        }
+        let is_decided = match self.take_decision() {
+            Ok(is_decided) => is_decided,
+            Err(error) => return Ok(Err(error)),
+        };
         match established(&self.stream) {
             Some(outcome) => Ok(outcome.and_then(|()| self.finish())),
+            // It was established and reset. The event is not signalled again.
+            None if is_decided => Ok(Err(io::ErrorKind::ConnectionReset.into())),
             None => Err(self),
         }
     }
 
-    /// Why the attempt failed, if it has. SO_ERROR alone is not enough: it may be set later than the event.
-    fn take_failure(&self) -> io::Result<Option<io::Error>> {
+    /// Whether the system has reported that the attempt has ended. Returns the error if it has failed. SO_ERROR alone is
+    /// not enough: it may be set later than the event.
+    fn take_decision(&self) -> io::Result<bool> {
         // SAFETY: all-zero bytes are a valid record.
         let mut events: winsock::WSANETWORKEVENTS = unsafe { mem::zeroed() };
         // SAFETY: the socket and the event are open, and the record is valid for writing. The event is reset.
@@ -191,11 +194,10 @@ impl Attempt {
         if taken != 0 {
             return Err(io::Error::last_os_error());
         }
+        let is_decided = events.lNetworkEvents as u32 & FD_CONNECT != 0;
         match events.iErrorCode[winsock::FD_CONNECT_BIT as usize] {
-            number if events.lNetworkEvents as u32 & FD_CONNECT != 0 && number != 0 => {
-                Ok(Some(io::Error::from_raw_os_error(number)))
-            }
-            _ => self.stream.take_error(),
+            number if is_decided && number != 0 => Err(io::Error::from_raw_os_error(number)),
+            _ => self.stream.take_error()?.map_or(Ok(is_decided), Err),
         }
     }
 
@@ -218,7 +220,7 @@ fn new_socket(family: u16) -> io::Result<TcpStream> {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: the socket is new and has no other owner.
-    Ok(TcpStream::from(unsafe { OwnedSocket::from_raw_socket(socket as u64) }))
+    Ok(TcpStream::from(unsafe { OwnedSocket::from_raw_socket(socket as RawSocket) }))
 }
 
 /// Loads Winsock, which then stays loaded.
@@ -304,6 +306,26 @@ mod tests {
             let refused = finish(Attempt::begin(address)?).map_err(|error| error.kind());
             assert_eq!(refused.err(), Some(io::ErrorKind::ConnectionRefused));
         }
+        Ok(())
+    }
+
+    #[test]
+    fn attempt_whose_connection_was_reset_is_decided() -> io::Result<()> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let attempt = Attempt::begin(listener.local_addr()?)?;
+        let (peer, _) = listener.accept()?;
+        while send_now(&attempt.stream, b"data").is_err() {
+            thread::yield_now();
+        }
+        // A connection is reset if it is closed before everything was received.
+        peer.peek(&mut [0])?;
+        drop(peer);
+        while receive_now(&attempt.stream, &mut [0])
+            .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+        {
+            thread::yield_now();
+        }
+        let _ = finish(attempt);
         Ok(())
     }
 
