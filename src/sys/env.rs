@@ -17,7 +17,19 @@ pub fn is_privileged() -> bool {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     // SAFETY: takes no pointers.
     let privileged = unsafe { libc::getauxval(libc::AT_SECURE) } != 0;
-    #[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+    // Unlike a comparison of ids, this is also true once a set-uid program has made all of its ids equal.
+    #[cfg(any(target_vendor = "apple", target_os = "freebsd"))]
+    // SAFETY: takes no pointers.
+    let privileged = unsafe { libc::issetugid() } != 0;
+    #[cfg(all(
+        unix,
+        not(any(
+            target_os = "linux",
+            target_os = "android",
+            target_vendor = "apple",
+            target_os = "freebsd"
+        ))
+    ))]
     // SAFETY: these take no pointers.
     let privileged = unsafe { libc::getuid() != libc::geteuid() || libc::getgid() != libc::getegid() };
     #[cfg(not(unix))]
