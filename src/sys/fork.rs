@@ -12,6 +12,9 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+#[cfg(unix)]
+use super::thread::keep_library_loaded;
+
 /// Identifies a process, and differs between a parent and its children.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProcessId {
@@ -88,6 +91,7 @@ fn fork_counter() -> Option<&'static AtomicU64> {
 /// the kernel alone is relied on.
 #[cfg(unix)]
 fn watch_forks() {
+    keep_library_loaded();
     // SAFETY: the functions may be called at a fork. They stay mapped, because the library is never unloaded.
     unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child)) };
 }

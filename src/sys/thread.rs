@@ -63,10 +63,10 @@ pub fn with_signals_blocked<T>(start: impl FnOnce() -> T) -> T {
     start()
 }
 
-/// Keeps the library loaded for good, so that a thread which the caller starts next never runs in unmapped code. ELF
-/// libraries are linked accordingly.
+/// Keeps the library loaded for good, so that a thread which the caller starts next, and functions that a fork runs, are
+/// never in unmapped code. ELF libraries are linked accordingly.
 pub fn keep_library_loaded() {
-    #[cfg(windows)]
+    #[cfg(any(windows, target_vendor = "apple"))]
     pin_module();
 }
 
@@ -81,6 +81,20 @@ fn pin_module() {
     let flags = GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_PIN;
     // SAFETY: instead of a name, this is an address in the module; and the handle is valid for writing.
     unsafe { GetModuleHandleExW(flags, (pin_module as fn() as *const u16).cast(), &mut module) };
+}
+
+/// Pins the image that contains this function.
+#[cfg(target_vendor = "apple")]
+fn pin_module() {
+    // SAFETY: all-zero bytes are a valid Dl_info.
+    let mut image: libc::Dl_info = unsafe { mem::zeroed() };
+    // SAFETY: this is an address in the image, and the record is valid for writing. The path is NUL-terminated, and valid
+    // while the image is loaded.
+    unsafe {
+        if libc::dladdr(pin_module as fn() as *const libc::c_void, &mut image) != 0 {
+            libc::dlopen(image.dli_fname, libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE);
+        }
+    }
 }
 
 #[cfg(all(unix, not(target_os = "android")))]
