@@ -53,8 +53,9 @@ build_library_for() {
 }
 
 # compile TARGET: the compiler for C and the linker is zig, which has the symbols of every version of glibc, and an unwinder
-# of its own. Rust is the machine's for its own target, and that of toolchain.sh for others. Nothing contains a path of this
-# machine: those of Rust's sources are replaced, and C code is compiled without debugging information.
+# of its own; for Windows it is MinGW, as zig lacks a library that Rust asks for. Rust is the machine's for its own target, and
+# that of toolchain.sh for others. Nothing contains a path of this machine: those of Rust's sources are replaced, and C code is
+# compiled without debugging information.
 compile() {
     export ZIG_GLOBAL_CACHE_DIR="$root/target/zig/cache" CARGO_ZIGBUILD_CACHE_DIR="$root/target/zig/cache" CFLAGS=-g0
     export CARGO_TARGET_DIR=target/cross
@@ -77,11 +78,17 @@ compile() {
             flags=$flags$separator-Ctarget-feature=-crt-static
             set -- -Zbuild-std=std,panic_unwind
             ;;
-        *) set -- -Zbuild-std=std,panic_unwind ;;
+        *-windows-gnu) flags=$flags$separator-Clink-arg=-Wl,--no-insert-timestamp ;;
     esac
     rustc --version | cut -d ' ' -f 2 >"$libraries/rust"
-    CARGO_ENCODED_RUSTFLAGS=$flags PATH=$root/target/zig/venv/bin:$PATH \
-        cargo zigbuild --release --locked --lib --target "$triple" "$@"
+    export CARGO_ENCODED_RUSTFLAGS="$flags"
+    case $target in
+        *-windows-gnu)
+            use_target "$triple"
+            cargo_for "$triple" build --release --lib
+            ;;
+        *) PATH=$root/target/zig/venv/bin:$PATH cargo zigbuild --release --locked --lib --target "$triple" "$@" ;;
+    esac
 }
 
 # pack_for_c TARGET: the archive, and for Debian's target the Debian packages.
