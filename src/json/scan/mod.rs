@@ -14,8 +14,9 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | `vector` | the traits `Vector`, `SearchVector`, `Block` and `Kernel` |
+//! | `vector` | the traits `Vector`, `SearchVector`, `Block`, `VectorBlock` and `Kernel` |
 //! | `arch` | their implementations, one file per instruction set |
+//! | `kinds` | a choice of blocks for tests |
 //! | `search` | functions for valid text |
 //! | `validator` | the algorithm, and its state from block to block |
 //! | `masks` | the masks of several blocks, and arithmetic with them |
@@ -26,6 +27,8 @@
 mod arch;
 mod brackets;
 mod document;
+#[cfg(any(test, fuzzing))]
+pub mod kinds;
 mod masks;
 mod search;
 mod token;
@@ -53,10 +56,25 @@ pub enum Fault {
 }
 
 /// Runs a kernel with the best blocks that this processor supports.
+///
+/// For benchmarks, `--cfg refold_vectors="..."` with `sse2`, `avx2` or `avx512` builds a library that uses only these.
+/// It panics if the processor lacks them.
 fn dispatch(kernel: impl Kernel) {
     #[cfg(target_arch = "x86_64")]
-    if let Some(machine) = arch::avx2::Machine::detect() {
-        return machine.run(kernel);
+    {
+        if !cfg!(any(refold_vectors = "sse2", refold_vectors = "avx2"))
+            && let Some(machine) = arch::avx512::Machine::detect()
+        {
+            return machine.run(kernel);
+        }
+        if !cfg!(any(refold_vectors = "sse2", refold_vectors = "avx512"))
+            && let Some(machine) = arch::avx2::Machine::detect()
+        {
+            return machine.run(kernel);
+        }
+    }
+    if cfg!(any(refold_vectors = "avx2", refold_vectors = "avx512")) {
+        panic!("this processor lacks the vectors that the library was built for");
     }
     kernel.run::<arch::NativeBlock>(());
 }

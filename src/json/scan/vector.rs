@@ -1,14 +1,15 @@
 //! Vectors of bytes, and blocks of 64 bytes made of vectors.
 //!
 //! Comparing a vector with a byte gives a *lane mask*: a vector in which the highest bit of each byte holds the
-//! result. The other bits of a lane mask are unspecified. [`SearchVector::mask`] and [`Block::bitmask`] collect these
-//! results in an integer, with the first byte in the lowest bits.
+//! result. The other bits of a lane mask are unspecified. [`SearchVector::mask`] and [`VectorBlock::bitmask`] collect
+//! these results in an integer, with the first byte in the lowest bits. AVX-512 needs no lane masks: its comparisons
+//! give integers.
 
 /// Bytes in a block.
 pub(super) const BLOCK: usize = 64;
 
 /// The only bit that differs between `[` and `{`, and between `]` and `}`.
-const CURLY: u8 = 0x20;
+pub(super) const CURLY: u8 = 0x20;
 
 /// A register of bytes. All operations work on each byte separately.
 pub(super) trait Vector: Copy {
@@ -78,6 +79,25 @@ pub(super) trait SearchVector: Vector {
 pub(super) trait Block: Copy {
     /// Evidence that the processor has the instructions that these blocks use.
     type Machine: Copy;
+
+    /// Loads a block.
+    fn load(machine: Self::Machine, bytes: &[u8; BLOCK]) -> Self;
+    /// Bytes equal to `byte`.
+    fn equal(self, byte: u8) -> u64;
+    /// Bytes from 0 to `max`.
+    fn at_most(self, max: u8) -> u64;
+    /// Bytes from 0x80 on.
+    fn non_ascii(self) -> u64;
+    /// Turns `[` into `{`, and `]` into `}`.
+    fn fold_brackets(self) -> Self;
+    /// Sets each bit to the exclusive or of all bits up to and including it.
+    fn prefix_xor(machine: Self::Machine, mask: u64) -> u64;
+}
+
+/// A block that is made of vectors with lane masks.
+pub(super) trait VectorBlock: Copy {
+    /// Evidence that the processor has the instructions that these vectors use.
+    type Machine: Copy;
     /// The vectors in it.
     type Vector: Vector;
 
@@ -97,29 +117,39 @@ pub(super) trait Block: Copy {
         }
         result
     }
+}
 
-    /// Bytes equal to `byte`.
+impl<B: VectorBlock> Block for B {
+    type Machine = B::Machine;
+
+    #[inline(always)]
+    fn load(machine: B::Machine, bytes: &[u8; BLOCK]) -> Self {
+        <B as VectorBlock>::load(machine, bytes)
+    }
+
     #[inline(always)]
     fn equal(self, byte: u8) -> u64 {
         self.map_vectors(|vector| vector.equal(byte)).bitmask()
     }
 
-    /// Bytes from 0 to `max`.
     #[inline(always)]
     fn at_most(self, max: u8) -> u64 {
         self.map_vectors(|vector| vector.at_most(max)).bitmask()
     }
 
-    /// Bytes from 0x80 on.
     #[inline(always)]
     fn non_ascii(self) -> u64 {
         self.map_vectors(Vector::non_ascii).bitmask()
     }
 
-    /// Turns `[` into `{`, and `]` into `}`.
     #[inline(always)]
     fn fold_brackets(self) -> Self {
         self.map_vectors(Vector::fold_brackets)
+    }
+
+    #[inline(always)]
+    fn prefix_xor(machine: B::Machine, mask: u64) -> u64 {
+        <B as VectorBlock>::prefix_xor(machine, mask)
     }
 }
 

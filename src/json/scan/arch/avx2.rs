@@ -1,6 +1,6 @@
 //! AVX2, with other features that the same processors have. Detected at run time.
 
-use super::super::vector::{BLOCK, Block, Kernel, Vector};
+use super::super::vector::{BLOCK, Kernel, Vector, VectorBlock};
 use std::arch::x86_64::*;
 
 /// Evidence that the processor has AVX2, BMI1, BMI2 and PCLMULQDQ.
@@ -71,7 +71,7 @@ impl Vector for Avx2 {
     }
 }
 
-impl Block for [Avx2; 2] {
+impl VectorBlock for [Avx2; 2] {
     type Machine = Machine;
     type Vector = Avx2;
 

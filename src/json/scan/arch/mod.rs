@@ -1,7 +1,7 @@
 //! One file per instruction set: its vector, and the block made of it.
 //!
-//! SSE2, NEON and SWAR (arithmetic on 64-bit integers, for all other processors) are chosen at compile time. AVX2 is
-//! detected at run time.
+//! SSE2, NEON and SWAR (arithmetic on 64-bit integers, for all other processors) are chosen at compile time. AVX2 and
+//! AVX-512 are detected at run time.
 
 #![allow(unsafe_code)]
 
@@ -9,11 +9,13 @@ use super::vector::{BLOCK, SearchVector};
 
 #[cfg(target_arch = "x86_64")]
 pub mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub mod avx512;
 #[cfg(target_arch = "aarch64")]
 pub mod neon;
 #[cfg(target_arch = "x86_64")]
 pub mod sse2;
-#[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+#[cfg(any(test, fuzzing, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
 pub mod swar;
 
 /// The vector that every processor of the compile target has.

@@ -2,7 +2,7 @@
 //!
 //! The bytes of a lane mask have all bits set or none here.
 
-use super::super::vector::{BLOCK, Block, SearchVector, Vector};
+use super::super::vector::{BLOCK, SearchVector, Vector, VectorBlock};
 use super::has_sixteen;
 use std::arch::aarch64::*;
 
@@ -69,7 +69,7 @@ impl SearchVector for Neon {
     }
 }
 
-impl Block for [Neon; 4] {
+impl VectorBlock for [Neon; 4] {
     type Machine = ();
     type Vector = Neon;
 

@@ -1,6 +1,6 @@
 //! SSE2, which is part of every x86-64 processor.
 
-use super::super::vector::{BLOCK, Block, SearchVector, Vector};
+use super::super::vector::{BLOCK, SearchVector, Vector, VectorBlock};
 use super::has_sixteen;
 use std::arch::x86_64::*;
 
@@ -66,7 +66,7 @@ impl SearchVector for Sse2 {
     }
 }
 
-impl Block for [Sse2; 4] {
+impl VectorBlock for [Sse2; 4] {
     type Machine = ();
     type Vector = Sse2;
 

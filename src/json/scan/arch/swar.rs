@@ -1,6 +1,6 @@
 //! SIMD within a register: eight bytes in a 64-bit integer, for processors whose vectors are not supported.
 
-use super::super::vector::{BLOCK, Block, SearchVector, Vector};
+use super::super::vector::{BLOCK, SearchVector, Vector, VectorBlock};
 
 /// Eight bytes, the first one lowest.
 #[derive(Clone, Copy)]
@@ -66,7 +66,7 @@ impl SearchVector for Swar {
     }
 }
 
-impl Block for [Swar; 8] {
+impl VectorBlock for [Swar; 8] {
     type Machine = ();
     type Vector = Swar;
 

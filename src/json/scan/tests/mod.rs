@@ -6,52 +6,22 @@ mod search;
 mod validator;
 mod vector;
 
-use super::arch::{NativeBlock, swar::Swar};
-use super::dispatch;
-use super::validator::{Update, Validator};
+use super::arch::swar::Swar;
+use super::kinds::Kind;
+use super::validator::Validator;
 use super::vector::Kernel;
-use super::{Extent, Fault};
+use super::{Extent, dispatch};
 use crate::rng::Rng;
 use serde_json::value::RawValue;
-
-/// The kinds of blocks that this machine can run.
-#[derive(Clone, Copy, Debug)]
-enum Kind {
-    /// The one that is selected at run time.
-    Dispatched,
-    Native,
-    Swar,
-}
-
-const KINDS: [Kind; 3] = [Kind::Dispatched, Kind::Native, Kind::Swar];
-
-impl Kind {
-    fn run(self, kernel: impl Kernel) {
-        match self {
-            Kind::Dispatched => dispatch(kernel),
-            Kind::Native => kernel.run::<NativeBlock>(()),
-            Kind::Swar => kernel.run::<[Swar; 8]>(()),
-        }
-    }
-}
-
-/// The result of a validator for a text that arrives in chunks, which end at `ends`.
-fn validate(kind: Kind, text: &[u8], ends: &[usize]) -> Result<Vec<Extent>, Fault> {
-    let mut validator = Validator::new();
-    for end in ends {
-        kind.run(Update { validator: &mut validator, text: &text[..*end], is_complete: false });
-    }
-    kind.run(Update { validator: &mut validator, text, is_complete: true });
-    validator.finish(text.len())
-}
 
 /// Whether serde_json accepts a text. Asserts that all validators do the same, with the same offset if they reject it.
 fn is_valid(text: &[u8]) -> bool {
     let is_valid = serde_json::from_slice::<&RawValue>(text).is_ok();
-    let first = validate(KINDS[0], text, &[]);
+    let kinds = Kind::supported();
+    let first = kinds[0].validate(text, &[]);
     assert_eq!(first.is_ok(), is_valid, "{:?}: {first:?}", String::from_utf8_lossy(text));
-    for kind in &KINDS[1..] {
-        assert_eq!(validate(*kind, text, &[]), first, "{kind:?}: {:?}", String::from_utf8_lossy(text));
+    for kind in &kinds[1..] {
+        assert_eq!(kind.validate(text, &[]), first, "{kind:?}: {:?}", String::from_utf8_lossy(text));
     }
     is_valid
 }

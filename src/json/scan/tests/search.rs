@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::json::scan::arch::Native;
-use crate::json::scan::brackets::ReadBatch;
 use crate::json::scan::search::{Scanner, find};
 use crate::json::scan::vector::SearchVector;
 use crate::json::scan::{Brackets, scalar_end};
@@ -97,11 +96,6 @@ fn finds_the_ends_of_all_values() {
 
 #[test]
 fn iterates_over_the_brackets_of_texts_of_any_length() {
-    let kinds: [ReadBatch; 3] = [
-        |reader| Kind::Dispatched.run(reader),
-        |reader| Kind::Native.run(reader),
-        |reader| Kind::Swar.run(reader),
-    ];
     let mut rng = Rng(5);
     let mut text = String::from("[");
     for round in 0..scale(200, 400) {
@@ -113,8 +107,9 @@ fn iterates_over_the_brackets_of_texts_of_any_length() {
             Some((bracket, text[bracket..].starts_with(['{', '['])))
         });
         let expected: Vec<_> = next.collect();
-        for kind in kinds {
-            assert!(Brackets::read_by(kind, text.as_bytes()).eq(expected.iter().copied()), "{text:?}");
+        assert!(Brackets::new(text.as_bytes()).eq(expected.iter().copied()), "{text:?}");
+        for kind in Kind::supported() {
+            assert!(kind.brackets(text.as_bytes()).eq(expected.iter().copied()), "{kind:?}: {text:?}");
         }
         // Moves the escapes to other offsets in their blocks.
         text.push_str(["", " ", "\"\\\\[\"", "\"{\\\"\""][round % 4]);

@@ -33,8 +33,22 @@ fn all_kinds_of_blocks_give_the_same_masks() {
             0..4 => (round * 64 + index) as u8,
             _ => rng.below(256) as u8 >> (round % 8),
         });
-        for kind in KINDS {
+        for kind in Kind::supported() {
             kind.run(Compare(&bytes));
         }
     }
+}
+
+#[test]
+fn the_fastest_supported_kind_of_block_is_selected() {
+    struct Name<'n>(&'n mut &'static str);
+    impl Kernel for Name<'_> {
+        fn run<B: Block>(self, _: B::Machine) {
+            *self.0 = std::any::type_name::<B>();
+        }
+    }
+    let [mut selected, mut fastest] = [""; 2];
+    dispatch(Name(&mut selected));
+    Kind::supported()[0].run(Name(&mut fastest));
+    assert_eq!(selected, fastest);
 }
