@@ -164,7 +164,7 @@ single_step() {
     tally "$1" "$(cat "target/tests/$1.status")"
 }
 
-# step NAME [FILTER...]: one step of a full run, reported in one line unless it fails.
+# step NAME [FILTER...]: one step of a full run, reported in one line unless it fails or leaves something out.
 step() {
     name=$1
     log=target/tests/$name.log
@@ -177,6 +177,7 @@ step() {
 
 report() {
     printf '%-10s %4s passed %3s failed %4s s\n' "$name" "$step_passed" "$step_failed" "$(($(date +%s) - begun))"
+    grep -aE '^not (run|checked): ' "$log" | sort -u
     if [ "$step_failed" -gt 0 ]; then
         grep -E '^(FAIL|not ok|test .* FAILED|---- )|panicked at|^error' "$log" | head -n 40
         echo "--- the end of $log:"

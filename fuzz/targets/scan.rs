@@ -1,7 +1,9 @@
-//! Compares the scanner with serde_json, at any offset in a block, and with any chunk size.
+//! Compares the scanner with serde_json, at any offset in a block, and with any chunk size. Compares the kinds of blocks
+//! that the processor has with each other.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use refold::json::scan::kinds::Kind;
 use refold::json::scan::{self, Brackets, Document, Fault, JsonBuffer};
 use refold_fuzz::reference::Value;
 
@@ -14,6 +16,7 @@ fuzz_target!(init: refold_fuzz::prepare(), |input: &[u8]| {
     let whole = validate(&moved, moved.len());
     // The offset of the fault may depend on the chunks, because the first one found is reported.
     assert_eq!(validate(&moved, chunk_size).is_ok(), whole.is_ok());
+    compare_kinds(&moved, chunk_size);
     let value = std::str::from_utf8(text).ok().and_then(|text| Value::of(text.as_bytes()));
     assert_eq!(whole.is_ok(), value.is_some());
     if let Some(value) = value {
@@ -37,6 +40,19 @@ fn validate(bytes: &[u8], chunk_size: usize) -> Result<Document, Fault> {
         text.advance(chunk.len());
     }
     text.finish().map_err(|invalid| invalid.fault)
+}
+
+/// Compares the faults and extents that the kinds of blocks find, and the brackets of valid text.
+fn compare_kinds(text: &[u8], chunk_size: usize) {
+    let ends: Vec<usize> = (0..text.len()).step_by(chunk_size.max(1)).collect();
+    let [first, others @ ..] = Kind::supported() else { return };
+    let expected = first.validate(text, &ends);
+    for kind in others {
+        assert_eq!(kind.validate(text, &ends), expected, "{kind:?}");
+        if expected.is_ok() {
+            assert!(kind.brackets(text).eq(first.brackets(text)), "{kind:?}");
+        }
+    }
 }
 
 /// Checks the functions for valid text with one value.
