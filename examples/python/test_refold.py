@@ -946,6 +946,21 @@ class SnapshotTest(TestCase):
         self.assertEqual(node.name, "Start")
         self.assertEqual(nodes[1].name, None)
 
+    def test_copies_share_the_snapshot(self) -> None:
+        execution = self.parsed()
+        copies = (copy.copy(execution), copy.deepcopy(execution))
+        node = copy.deepcopy(execution.nodes[0])
+        execution.close()
+        for same in copies:
+            self.assertEqual(same.nodes[0].name, "Start")
+        self.assertEqual(node.name, "Start")
+
+    def test_pickling_reports_what_to_pickle_instead(self) -> None:
+        execution = self.parsed()
+        for value in (execution, execution.nodes, execution.nodes[0], refold.Client(session_token="token")):
+            with self.assertRaisesRegex(TypeError, "pickle Execution.json_text"):
+                pickle.dumps(value)
+
     def output(self, text: str) -> Any:
         document = '{"status": "RUNNING", "nodes": [{"latest_output": %s}]}' % text
         return refold.Execution.parse(document).nodes[0].latest_output

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import math
 from collections.abc import Sequence
-from typing import Any, Callable, Optional
+from typing import Any, Callable, NoReturn, Optional
 
 from ._library import load
 
@@ -112,6 +112,12 @@ class Handle:
 
     def __del__(self) -> None:
         self.release()
+
+    def __deepcopy__(self, _: object) -> Handle:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("objects of the library cannot be pickled; pickle Execution.json_text, and parse() it")
 
 
 def encode(text: Optional[str]) -> Optional[bytes]:
