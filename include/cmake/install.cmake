@@ -42,12 +42,12 @@ install(FILES "${PROJECT_BINARY_DIR}/package/refoldConfig.cmake" "${PROJECT_BINA
     "${PROJECT_SOURCE_DIR}/include/cmake/refoldTargets.cmake"
     DESTINATION "${refold_package}" COMPONENT development)
 
-# The prefix is known only when the files are installed.
+# The prefix is known only when the files are installed. pkg-config splits flags at spaces, unless they are escaped.
 string(REPLACE ";" " " refold_private_flags "${refold_private}")
 set(refold_prefix "@refold_prefix@")
 configure_file("${PROJECT_SOURCE_DIR}/include/cmake/refold.pc.in" "${PROJECT_BINARY_DIR}/package/refold.pc.in" @ONLY)
 install(CODE "
-    set(refold_prefix \"\${CMAKE_INSTALL_PREFIX}\")
+    string(REPLACE \" \" \"\\\\ \" refold_prefix \"\${CMAKE_INSTALL_PREFIX}\")
     configure_file(\"${PROJECT_BINARY_DIR}/package/refold.pc.in\" \"${PROJECT_BINARY_DIR}/package/refold.pc\" @ONLY)
     file(INSTALL \"${PROJECT_BINARY_DIR}/package/refold.pc\"
         DESTINATION \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_LIBDIR}/pkgconfig\")"

@@ -53,6 +53,14 @@ build_go() {
         go build -o "$work/programs/$2" ./cmd/refold-watch)
 }
 
+# pkg-config prints flags for a shell: spaces in paths are escaped.
+compiles_with_spaces() {
+    rm -rf "$work/with spaces"
+    quietly cmake --install "$work/build" --prefix "$work/with spaces" || return 1
+    flags=$(PKG_CONFIG_PATH="$work/with spaces/lib/pkgconfig" pkg-config --cflags --libs refold)
+    eval "cc -std=c11 examples/c/get_execution.c $flags -o '$work/with spaces/program'"
+}
+
 # The project finds the installation again after it has moved.
 configure_moved() {
     rm -rf "$work/moved" && cp -R "$installed" "$work/moved" && configure cmake package -DCMAKE_PREFIX_PATH="$work/moved"
@@ -79,6 +87,7 @@ check "pkg-config --modversion" flags_are "$version" --modversion
 check "pkg-config --cflags" flags_are "-I$installed/include" --cflags
 check "pkg-config --libs" flags_are "-L$installed/lib -lrefold" --libs
 check "refold.pc has the prefix" grep -qxF "prefix=$prefix" "$installed/lib/pkgconfig/refold.pc"
+check "a C program compiles with a prefix that has spaces" compiles_with_spaces
 check "refold.pc has the private libraries" has_private_libraries
 check "no file contains the build or staging folder" contains_no_place "$installed"
 
