@@ -69,7 +69,9 @@ compile() {
         *)
             use_toolchain
             export RUSTC_BOOTSTRAP=1
+            # cargo gives the compiler paths relative to the project where it can.
             flags=$flags$separator--remap-path-prefix=$(readlink -f "$toolchain/usr")=rust
+            flags=$flags$separator--remap-path-prefix=target/toolchain/usr=rust
             ;;
     esac
     case $target in
