@@ -1341,6 +1341,10 @@ print("done")
             status, out, err = self.run_module(name, PYTHONIOENCODING="latin-1")
             self.assertEqual((status, err), (0, ""))
 
+    def test_module_prints_its_version_and_that_of_the_library(self) -> None:
+        expected = f"refold {refold.__version__}, library {refold.version()}\n"
+        self.assertEqual(self.run_module("--version"), (0, expected, ""))
+
     def test_module_prints_the_bytes_of_the_document_in_any_encoding(self) -> None:
         for encoding in ("latin-1", "ascii", "utf-16"):
             ended = subprocess.run(

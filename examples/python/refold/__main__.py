@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import Optional
 
-from . import Client, Error, Execution, Node, printable
+from . import Client, Error, Execution, Node, __version__, printable, version
 
 
 def _summary(execution: Execution) -> str:
@@ -57,6 +57,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="limit for the whole wait (default: none)")
     parser.add_argument("--json", action="store_true", help="print the whole document as sent by the server")
     parser.add_argument("--verbose", action="store_true", help="log what the calls do to stderr")
+    parser.add_argument("--version", action="version", version=f"refold {__version__}, library {version()}")
     options = parser.parse_args(arguments)
     if sys.stdout is None:  # was closed when Python started
         print("refold: cannot write output: standard output is closed", file=sys.stderr)
