@@ -179,9 +179,7 @@ use_target() {
         x86_64-unknown-linux-musl)
             need musl-gcc musl-tools && need_file /usr/lib/llvm-19/lib/libunwind.a libunwind-19-dev || return
             cross_cc=musl-gcc
-            # Debian has no unwinder for musl. That of LLVM takes the place of GCC's.
-            mkdir -p "$toolchain/musl"
-            ln -sf /usr/lib/llvm-19/lib/libunwind.a "$toolchain/musl/libgcc_s.a"
+            [ -e "$toolchain/musl/libgcc_s.a" ] || make_musl_unwinder || return
             set_for_cargo "$1" RUSTFLAGS \
                 "-C target-feature=-crt-static -C link-self-contained=no -L native=$toolchain/musl"
             ;;
@@ -201,6 +199,28 @@ use_target() {
     set_for "$1" CC "$cross_cc"
     set_for_cargo "$1" LINKER "$cross_cc"
     [ -z "$cross_runner" ] || set_for_cargo "$1" RUNNER "$cross_runner"
+}
+
+# make_musl_unwinder: Debian has none for musl. That of LLVM takes the place of GCC's, with the only function of glibc that it
+# calls.
+make_musl_unwinder() {
+    mkdir -p "$toolchain/musl" &&
+        musl-gcc -O2 -c -x c - -o "$toolchain/musl/fprintf_chk.o" <<'END' &&
+#include <stdarg.h>
+#include <stdio.h>
+
+int __fprintf_chk(FILE *file, int flag, const char *format, ...) {
+    (void)flag;
+    va_list arguments;
+    va_start(arguments, format);
+    int result = vfprintf(file, format, arguments);
+    va_end(arguments);
+    return result;
+}
+END
+        cp /usr/lib/llvm-19/lib/libunwind.a "$toolchain/musl/unwinder.a" &&
+        ar r "$toolchain/musl/unwinder.a" "$toolchain/musl/fprintf_chk.o" 2>/dev/null &&
+        mv "$toolchain/musl/unwinder.a" "$toolchain/musl/libgcc_s.a"
 }
 
 # set_for TARGET VARIABLE VALUE: sets a variable that the builds of C code read for one target.
