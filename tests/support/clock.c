@@ -4,8 +4,9 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdlib.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 typedef int clock_function(clockid_t, struct timespec *);
 
@@ -17,12 +18,17 @@ void clock_follow(bool advanced) { follows = advanced; }
 
 void clock_advance(int64_t milliseconds) { advance += milliseconds; }
 
+static int ask_kernel(clockid_t clock, struct timespec *now) {
+    return (int)syscall(SYS_clock_gettime, clock, now);
+}
+
+/* In a static program, this file's is the only one. */
 static clock_function *find_real(void) {
     clock_function *found = real;
     if (found == NULL) {
         *(void **)&found = dlsym(RTLD_NEXT, "clock_gettime");
         if (found == NULL)
-            abort();
+            found = ask_kernel;
         real = found;
     }
     return found;

@@ -1,6 +1,8 @@
 //! The kinds of blocks, which tests and the fuzz target compare with each other.
 
-use super::arch::{self, NativeBlock, swar::Swar};
+use super::arch::{NativeBlock, swar::Swar};
+#[cfg(target_arch = "x86_64")]
+use super::arch::{avx2, avx512};
 use super::brackets::ReadBatch;
 use super::validator::{Update, Validator};
 use super::vector::Kernel;
@@ -52,9 +54,9 @@ impl Kind {
     fn is_supported(self) -> bool {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 => arch::avx512::Machine::detect().is_some(),
+            Kind::Avx512 => avx512::Machine::detect().is_some(),
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 => arch::avx2::Machine::detect().is_some(),
+            Kind::Avx2 => avx2::Machine::detect().is_some(),
             Kind::Native | Kind::Swar => true,
         }
     }
@@ -63,9 +65,9 @@ impl Kind {
     pub(super) fn run(self, kernel: impl Kernel) {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 => arch::avx512::Machine::detect().expect("AVX-512").run(kernel),
+            Kind::Avx512 => avx512::Machine::detect().expect("AVX-512").run(kernel),
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 => arch::avx2::Machine::detect().expect("AVX2").run(kernel),
+            Kind::Avx2 => avx2::Machine::detect().expect("AVX2").run(kernel),
             Kind::Native => kernel.run::<NativeBlock>(()),
             Kind::Swar => kernel.run::<[Swar; 8]>(()),
         }
