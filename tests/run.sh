@@ -61,7 +61,7 @@ perform() {
         lints) cargo clippy --locked --all-targets -- -D warnings ;;
         rust) cargo test --locked "$@" ;;
         c) sh tests/support/run_c.sh "$@" ;;
-        valgrind) sh tests/support/run_c.sh --valgrind "$@" ;;
+        valgrind) JOBS=2 sh tests/support/run_c.sh --valgrind "$@" ;;
         asan) sh tests/sanitizers.sh address "$@" ;;
         tsan) sh tests/sanitizers.sh thread "$@" ;;
         soak) sh tests/soak.sh 1 ;;
