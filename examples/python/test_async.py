@@ -23,6 +23,7 @@ from unittest import mock
 
 import refold
 from refold import _log, _native
+from refold._loop import LoopQueue
 from test_refold import (
     COMPLETED,
     PATIENCE,
@@ -425,7 +426,9 @@ class ConcurrencyTest(AsyncTestCase):
                     self.assertEqual(run_in(new_loop(), client.get("completed")).status, "COMPLETED")
                 self.assertEqual(asyncio.run(client.get("completed")).status, "COMPLETED")
             gc.collect()
-            self.assertEqual((made.count, freed.count), (12, 12))
+            self.assertEqual(made.count, 12)
+            # A thread of a queue that is about to end may be the last that refers to the queue, and cannot free it itself.
+            asyncio.run(until(lambda: freed.count + len(LoopQueue.unfreed) == 12))
 
     def test_slow_consumer_gets_the_latest_snapshot(self) -> None:
         async def main(is_blocked: bool) -> None:
