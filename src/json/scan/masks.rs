@@ -19,17 +19,12 @@ pub(super) type Row = [u64; BATCH];
 pub(super) const EMPTY: Row = [0; BATCH];
 
 /// The masks of a batch. Steps that carry nothing from block to block process whole rows, even if the batch has fewer
-/// blocks, so that they are vectorized. The rest of a row is ignored.
+/// blocks, so that they are vectorized. The rest of a row is ignored. Each row begins at a cache line.
+#[repr(C, align(64))]
 pub(super) struct Masks {
     pub(super) backslash: Row,
-    /// A bit for each block that has a backslash.
-    pub(super) blocks_with_backslash: u64,
     /// Quotes; later only those that are not escaped.
     pub(super) quote: Row,
-    /// Bytes from 0x80 on.
-    pub(super) non_ascii: Row,
-    /// Bytes below 0x20.
-    pub(super) control: Row,
     /// Whitespace. This and the next four are later restricted to bytes outside of strings.
     pub(super) whitespace: Row,
     /// `{` and `[`
@@ -50,6 +45,12 @@ pub(super) struct Masks {
     pub(super) in_object: Row,
     /// Wrong bytes.
     pub(super) error: Row,
+    /// Positions of bits in one of the rows.
+    pub(super) positions: Positions,
+    /// A bit for each block that has a backslash.
+    pub(super) blocks_with_backslash: u64,
+    /// A bit for each block that has a control character or a byte from 0x80 on.
+    pub(super) blocks_with_control_or_non_ascii: u64,
 }
 
 impl Masks {
@@ -57,9 +58,8 @@ impl Masks {
         Masks {
             backslash: EMPTY,
             blocks_with_backslash: 0,
+            blocks_with_control_or_non_ascii: 0,
             quote: EMPTY,
-            non_ascii: EMPTY,
-            control: EMPTY,
             whitespace: EMPTY,
             open: EMPTY,
             close: EMPTY,
@@ -71,6 +71,7 @@ impl Masks {
             array_only: EMPTY,
             in_object: EMPTY,
             error: EMPTY,
+            positions: Positions::new(),
         }
     }
 
@@ -78,6 +79,7 @@ impl Masks {
     #[inline(always)]
     pub(super) fn classify<B: Block>(&mut self, machine: B::Machine, blocks: &[[u8; BLOCK]]) {
         let mut blocks_with_backslash = 0;
+        let mut blocks_with_control_or_non_ascii = 0;
         for (index, block) in blocks.iter().enumerate() {
             let block = B::load(machine, block);
             let folded = block.fold_brackets();
@@ -85,8 +87,7 @@ impl Masks {
             self.backslash[index] = backslash;
             blocks_with_backslash |= u64::from(backslash != 0) << index;
             self.quote[index] = block.equal(b'"');
-            self.non_ascii[index] = block.non_ascii();
-            self.control[index] = block.at_most(0x1f);
+            blocks_with_control_or_non_ascii |= u64::from(block.control_or_non_ascii() != 0) << index;
             self.whitespace[index] = block.equal(b' ');
             self.open[index] = folded.equal(b'{');
             self.close[index] = folded.equal(b'}');
@@ -94,6 +95,7 @@ impl Masks {
             self.colon[index] = block.equal(b':');
         }
         self.blocks_with_backslash = blocks_with_backslash;
+        self.blocks_with_control_or_non_ascii = blocks_with_control_or_non_ascii;
     }
 
     /// Marks what is not allowed in its kind of container.
@@ -104,6 +106,12 @@ impl Masks {
             self.error[index] |= self.array_only[index] & in_object | self.colon[index] & !in_object;
         }
     }
+}
+
+/// The bytes of both rows.
+#[inline(always)]
+pub(super) fn union(one: &Row, other: &Row) -> Row {
+    std::array::from_fn(|index| one[index] | other[index])
 }
 
 /// The bytes directly after these.
@@ -160,4 +168,28 @@ pub(super) fn escape_starts(mut backslashes: u64) -> u64 {
         backslashes &= !(start | start << 1);
     }
     starts
+}
+
+/// Memory for the positions of the bits in a row.
+///
+/// A loop over this list has one end for each batch. Loops over the bits of each mask have one for each block, which
+/// the processor mispredicts, as the number of bits varies.
+pub(super) struct Positions([u16; BATCH * BLOCK + BLOCK]);
+
+impl Positions {
+    pub(super) const fn new() -> Positions {
+        Positions([0; BATCH * BLOCK + BLOCK])
+    }
+
+    /// Returns the positions of the bits in the first `count` masks, in ascending order.
+    #[inline(always)]
+    pub(super) fn find<B: Block>(&mut self, machine: B::Machine, row: &Row, count: usize) -> &[u16] {
+        let mut length = 0;
+        for (index, mask) in row.iter().take(count).enumerate() {
+            let Some(list) = self.0.get_mut(length..).and_then(|rest| rest.first_chunk_mut()) else { break };
+            B::positions(machine, *mask, (index * BLOCK) as u16, list);
+            length += mask.count_ones() as usize;
+        }
+        self.0.get(..length).unwrap_or_default()
+    }
 }

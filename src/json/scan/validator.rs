@@ -75,7 +75,8 @@ use std::ops::Range;
 
 use super::Fault;
 use super::masks::{
-    BATCH, EMPTY, Masks, NO_ERROR, after, after_skipping, escape_starts, first_bit, pop_lowest_bit,
+    BATCH, EMPTY, Masks, NO_ERROR, Row, after, after_skipping, escape_starts, first_bit, pop_lowest_bit,
+    union,
 };
 use super::token::{check_escapes, check_scalar};
 use super::utf8::Utf8;
@@ -247,8 +248,8 @@ impl Validator {
         self.find_strings::<B>(machine, blocks.len(), masks);
         self.check_non_ascii::<B>(machine, blocks, masks);
         self.check_grammar(blocks.len(), masks);
-        self.match_brackets(blocks, masks);
-        first = first.min(self.check_scalars(text, blocks.len(), masks));
+        self.match_brackets::<B>(machine, blocks, masks);
+        first = first.min(self.check_scalars::<B>(machine, text, blocks.len(), masks));
         masks.check_membership();
         let error = &masks.error[..blocks.len()];
         if error.iter().fold(0, |all, error| all | error) != 0 {
@@ -289,12 +290,14 @@ impl Validator {
     fn check_non_ascii<B: Block>(&mut self, machine: B::Machine, blocks: &[[u8; BLOCK]], masks: &mut Masks) {
         for (index, block) in blocks.iter().enumerate() {
             masks.error[index] = 0;
-            if masks.non_ascii[index] != 0 || self.utf8.is_incomplete() {
-                masks.error[index] = self.utf8.check(B::load(machine, block), masks.non_ascii[index]);
+            if masks.blocks_with_control_or_non_ascii >> index & 1 == 0 && !self.utf8.is_incomplete() {
+                continue;
             }
+            let block = B::load(machine, block);
+            let control = block.at_most(0x1f);
+            masks.error[index] = self.utf8.check(block, block.non_ascii()) | control & masks.in_string[index];
             // Outside of strings, any other control character becomes part of a number or literal, and fails there.
-            if masks.control[index] != 0 {
-                let block = B::load(machine, block);
+            if control != 0 {
                 masks.whitespace[index] |= block.equal(b'\n') | block.equal(b'\r') | block.equal(b'\t');
             }
         }
@@ -338,8 +341,7 @@ impl Validator {
             let scalar_start = scalar[index] & !after_scalar[index];
             let expected = after_opener[index] | after_separator[index];
             let value = masks.quote[index] & masks.in_string[index] | open | scalar_start;
-            masks.error[index] |= masks.control[index] & masks.in_string[index]
-                | (value ^ expected) & !close
+            masks.error[index] |= (value ^ expected) & !close
                 | close & after_separator[index]
                 | colon & !last_structural_opens[index];
             masks.array_only[index] = after_opener[index] & (open | scalar_start)
@@ -351,68 +353,81 @@ impl Validator {
 
     /// Checks the numbers and literals that end in these blocks. Returns the offset of the first wrong byte.
     #[inline(always)]
-    fn check_scalars(&mut self, text: &[u8], count: usize, masks: &Masks) -> usize {
-        let mut open_scalar = self.open_scalar;
-        for index in 0..count.min(BATCH) {
-            let base = self.at + index * BLOCK;
-            let mut starts = masks.scalar_start[index];
-            let mut ends = masks.scalar_end[index];
-            while ends != 0 {
-                let start = open_scalar.take().unwrap_or_else(|| base + pop_lowest_bit(&mut starts));
-                let error = check_scalar(text, start, base + pop_lowest_bit(&mut ends));
-                if error != NO_ERROR {
-                    return error;
-                }
-            }
-            if starts != 0 {
-                open_scalar = Some(base + starts.trailing_zeros() as usize);
+    fn check_scalars<B: Block>(
+        &mut self,
+        machine: B::Machine,
+        text: &[u8],
+        count: usize,
+        masks: &mut Masks,
+    ) -> usize {
+        let boundaries = union(&masks.scalar_start, &masks.scalar_end);
+        let mut boundaries = masks.positions.find::<B>(machine, &boundaries, count);
+        if let Some(open) = self.open_scalar {
+            let Some((end, rest)) = boundaries.split_first() else { return NO_ERROR };
+            boundaries = rest;
+            let error = check_scalar(text, open, self.at + usize::from(*end));
+            if error != NO_ERROR {
+                return error;
             }
         }
-        self.open_scalar = open_scalar;
+        // Starts and ends alternate.
+        let (pairs, rest) = boundaries.as_chunks::<2>();
+        for [start, end] in pairs {
+            let error = check_scalar(text, self.at + usize::from(*start), self.at + usize::from(*end));
+            if error != NO_ERROR {
+                return error;
+            }
+        }
+        self.open_scalar = rest.first().map(|start| self.at + usize::from(*start));
         NO_ERROR
     }
 
     /// Iterates over the brackets. Finds what is directly in an object, and closing brackets of the wrong kind.
     #[inline(always)]
-    fn match_brackets(&mut self, blocks: &[[u8; BLOCK]], masks: &mut Masks) {
+    fn match_brackets<B: Block>(&mut self, machine: B::Machine, blocks: &[[u8; BLOCK]], masks: &mut Masks) {
+        let Masks { open, close, positions, comma, error, in_object, .. } = masks;
+        let positions = positions.find::<B>(machine, &union(open, close), blocks.len());
+        let text = blocks.as_flattened();
         let mut stack = self.bracket_stack;
-        for (index, block) in blocks.iter().enumerate() {
-            let (open, close) = (masks.open[index], masks.close[index]);
-            let mut remaining = open | close;
-            if stack == 1 {
-                // No comma may precede the first bracket.
-                masks.error[index] |=
-                    masks.comma[index] & (remaining & remaining.wrapping_neg()).wrapping_sub(1);
-            }
-            // Begins with the same bit for all bytes; each bracket may flip the bits after it.
-            let mut in_object = (stack & 1).wrapping_neg();
-            let mut mismatch = 0;
-            while remaining != 0 {
-                let at = pop_lowest_bit(&mut remaining);
-                let is_curly = u64::from(block[at % BLOCK] >> 5 & 1);
-                let is_open = open >> at & 1 == 1;
-                let before = stack;
-                stack = if is_open { before << 1 | is_curly } else { before >> 1 };
-                if stack.wrapping_sub(DEEP_STACK) >= FULL_STACK - DEEP_STACK {
-                    match self.cross_level(is_open, stack, self.at + index * BLOCK + at) {
-                        Some(crossed) => stack = crossed,
-                        None => {
-                            masks.error[index] |= 1 << at;
-                            return;
-                        }
-                    }
-                    if stack == 1 {
-                        // No comma may follow the last bracket.
-                        masks.error[index] |= masks.comma[index] & u64::MAX << at;
+        if stack == 1 {
+            // No comma may precede the first bracket.
+            forbid_commas(comma, error, 0, positions.first().map_or(BATCH * BLOCK, |at| usize::from(*at)));
+        }
+        // Begins with 0 in each block. A bracket flips its bit and those after it if it begins or ends an object in an
+        // array or the other way round.
+        let mut flips = EMPTY;
+        let mut carry = (stack & 1).wrapping_neg();
+        for at in positions {
+            let at = usize::from(*at);
+            let Some(bracket) = text.get(at) else { break };
+            let is_curly = u64::from(bracket >> 5 & 1);
+            let is_open = bracket & 2 != 0;
+            let index = at / BLOCK % BATCH;
+            let before = stack;
+            stack = if is_open { before << 1 | is_curly } else { before >> 1 };
+            if stack.wrapping_sub(DEEP_STACK) >= FULL_STACK - DEEP_STACK {
+                match self.cross_level(is_open, stack, self.at + at) {
+                    Some(crossed) => stack = crossed,
+                    None => {
+                        error[index] |= 1 << (at % BLOCK);
+                        break;
                     }
                 }
-                mismatch |= ((before ^ is_curly) & 1) << at;
-                in_object ^= (((before ^ stack) & 1) << at).wrapping_neg() << 1;
+                if stack == 1 {
+                    // No comma may follow the last bracket.
+                    forbid_commas(comma, error, at, BATCH * BLOCK);
+                }
             }
-            masks.in_object[index] = in_object;
-            masks.error[index] |= mismatch & close;
+            if !is_open && (before ^ is_curly) & 1 != 0 {
+                error[index] |= 1 << (at % BLOCK);
+            }
+            flips[index] ^= (((before ^ stack) & 1) << (at % BLOCK)).wrapping_neg();
         }
         self.bracket_stack = stack;
+        for (in_object, flips) in in_object.iter_mut().zip(flips).take(blocks.len()) {
+            *in_object = flips << 1 ^ carry;
+            carry ^= ((flips as i64) >> 63) as u64;
+        }
     }
 
     /// Handles a bracket at `at` after which shifting the stack is not enough: an extent begins or ends there, or the
@@ -451,5 +466,16 @@ impl Validator {
             // Extents within a small one are small too, so none follows it in the list.
             _ => self.extents.truncate(index),
         }
+    }
+}
+
+/// Marks the commas from a position up to another one as wrong.
+#[cold]
+fn forbid_commas(comma: &Row, error: &mut Row, start: usize, end: usize) {
+    for index in start / BLOCK..BATCH {
+        let from = start.saturating_sub(index * BLOCK);
+        let to = end.saturating_sub(index * BLOCK);
+        let before_end = if to < BLOCK { (1 << to) - 1 } else { u64::MAX };
+        error[index] |= comma[index] & u64::MAX << from & before_end;
     }
 }

@@ -21,6 +21,13 @@ pub(super) trait Vector: Copy {
     fn non_ascii(self) -> Self;
     /// Bitwise or.
     fn or(self, other: Self) -> Self;
+
+    /// Lane mask: control characters, which are below 0x20, and bytes from 0x80 on.
+    #[inline(always)]
+    fn control_or_non_ascii(self) -> Self {
+        self.at_most(0x1f).or(self.non_ascii())
+    }
+
     /// Bitwise or of each byte with `bits`.
     fn or_byte(self, bits: u8) -> Self;
     /// Bitwise exclusive or of each byte with `bits`.
@@ -88,11 +95,18 @@ pub(super) trait Block: Copy {
     fn at_most(self, max: u8) -> u64;
     /// Bytes from 0x80 on.
     fn non_ascii(self) -> u64;
+    /// Control characters, which are below 0x20, and bytes from 0x80 on.
+    fn control_or_non_ascii(self) -> u64;
     /// Turns `[` into `{`, and `]` into `}`.
     fn fold_brackets(self) -> Self;
     /// Sets each bit to the exclusive or of all bits up to and including it.
     fn prefix_xor(machine: Self::Machine, mask: u64) -> u64;
+    /// Writes the positions of the bits of a mask, each plus `base`. What follows them in the list is unspecified.
+    fn positions(machine: Self::Machine, mask: u64, base: u16, list: &mut [u16; BLOCK]);
 }
+
+/// The number of positions that are written at a time, by processors without an instruction for it.
+const STEP: usize = 2;
 
 /// A block that is made of vectors with lane masks.
 pub(super) trait VectorBlock: Copy {
@@ -143,6 +157,11 @@ impl<B: VectorBlock> Block for B {
     }
 
     #[inline(always)]
+    fn control_or_non_ascii(self) -> u64 {
+        self.map_vectors(Vector::control_or_non_ascii).bitmask()
+    }
+
+    #[inline(always)]
     fn fold_brackets(self) -> Self {
         self.map_vectors(Vector::fold_brackets)
     }
@@ -150,6 +169,21 @@ impl<B: VectorBlock> Block for B {
     #[inline(always)]
     fn prefix_xor(machine: B::Machine, mask: u64) -> u64 {
         <B as VectorBlock>::prefix_xor(machine, mask)
+    }
+
+    /// Writes `STEP` positions at a time, even if there are fewer: then the exact number of bits makes no difference,
+    /// which the processor mispredicts.
+    #[inline(always)]
+    fn positions(_: B::Machine, mut mask: u64, base: u16, list: &mut [u16; BLOCK]) {
+        for slots in list.as_chunks_mut::<STEP>().0 {
+            for slot in slots {
+                *slot = base + mask.trailing_zeros() as u16;
+                mask &= mask.wrapping_sub(1);
+            }
+            if mask == 0 {
+                break;
+            }
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::super::vector::{BLOCK, Kernel, Vector, VectorBlock};
 use std::arch::x86_64::*;
 
-/// Evidence that the processor has AVX2, BMI1, BMI2 and PCLMULQDQ.
+/// Evidence that the processor has AVX2, BMI1, BMI2, PCLMULQDQ and POPCNT.
 #[derive(Clone, Copy)]
 pub struct Machine(());
 
@@ -18,14 +18,15 @@ impl Machine {
         let has_all = is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("pclmulqdq")
             && is_x86_feature_detected!("bmi1")
-            && is_x86_feature_detected!("bmi2");
+            && is_x86_feature_detected!("bmi2")
+            && is_x86_feature_detected!("popcnt");
         has_all.then_some(Machine(()))
     }
 
     /// Runs a kernel compiled for these features.
     #[inline]
     pub fn run(self, kernel: impl Kernel) {
-        #[target_feature(enable = "avx2,bmi1,bmi2,pclmulqdq")]
+        #[target_feature(enable = "avx2,bmi1,bmi2,pclmulqdq,popcnt")]
         fn run(machine: Machine, kernel: impl Kernel) {
             kernel.run::<[Avx2; 2]>(machine);
         }
@@ -50,6 +51,12 @@ impl Vector for Avx2 {
     #[inline(always)]
     fn non_ascii(self) -> Self {
         self
+    }
+
+    #[inline(always)]
+    fn control_or_non_ascii(self) -> Self {
+        // SAFETY: as above. As signed numbers, bytes from 0x80 on are negative.
+        Avx2(unsafe { _mm256_cmpgt_epi8(_mm256_set1_epi8(0x20), self.0) })
     }
 
     #[inline(always)]

@@ -32,7 +32,7 @@ impl Machine {
     /// Runs a kernel compiled for these features.
     #[inline]
     pub fn run(self, kernel: impl Kernel) {
-        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi2,avx2,bmi1,bmi2,pclmulqdq")]
+        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi2,avx2,bmi1,bmi2,pclmulqdq,popcnt")]
         fn run(machine: Machine, kernel: impl Kernel) {
             kernel.run::<Avx512>(machine);
         }
@@ -69,6 +69,12 @@ impl Block for Avx512 {
     }
 
     #[inline(always)]
+    fn control_or_non_ascii(self) -> u64 {
+        // SAFETY: as above. As signed numbers, bytes from 0x80 on are negative.
+        unsafe { _mm512_cmplt_epi8_mask(self.0, _mm512_set1_epi8(0x20)) }
+    }
+
+    #[inline(always)]
     fn fold_brackets(self) -> Self {
         // SAFETY: as above.
         Avx512(unsafe { _mm512_or_si512(self.0, _mm512_set1_epi8(CURLY as i8)) })
@@ -78,4 +84,31 @@ impl Block for Avx512 {
     fn prefix_xor(machine: Machine, mask: u64) -> u64 {
         <[Avx2; 2] as VectorBlock>::prefix_xor(machine.0, mask)
     }
+
+    #[inline(always)]
+    fn positions(_: Machine, mask: u64, base: u16, list: &mut [u16; BLOCK]) {
+        let (low, high) = list.split_at_mut(BLOCK / 2);
+        // SAFETY: the processor has AVX-512 F, BW and VBMI2. Each store writes the 64 bytes of one half.
+        unsafe {
+            let base = _mm512_set1_epi16(base as i16);
+            let positions = _mm512_maskz_compress_epi8(mask, _mm512_loadu_si512(NUMBERS.as_ptr().cast()));
+            let first = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(positions));
+            _mm512_storeu_si512(low.as_mut_ptr().cast(), _mm512_add_epi16(first, base));
+            if mask.count_ones() > 32 {
+                let others = _mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64::<1>(positions));
+                _mm512_storeu_si512(high.as_mut_ptr().cast(), _mm512_add_epi16(others, base));
+            }
+        }
+    }
 }
+
+/// The numbers from 0 to 63.
+const NUMBERS: [u8; BLOCK] = {
+    let mut numbers = [0; BLOCK];
+    let mut number = 0;
+    while number < BLOCK {
+        numbers[number] = number as u8;
+        number += 1;
+    }
+    numbers
+};

@@ -27,6 +27,12 @@ impl Vector for Sse2 {
     }
 
     #[inline(always)]
+    fn control_or_non_ascii(self) -> Self {
+        // SAFETY: as above. As signed numbers, bytes from 0x80 on are negative.
+        Sse2(unsafe { _mm_cmplt_epi8(self.0, _mm_set1_epi8(0x20)) })
+    }
+
+    #[inline(always)]
     fn or(self, other: Self) -> Self {
         // SAFETY: as above.
         Sse2(unsafe { _mm_or_si128(self.0, other.0) })

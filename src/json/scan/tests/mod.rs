@@ -10,7 +10,7 @@ use super::arch::swar::Swar;
 use super::kinds::Kind;
 use super::validator::Validator;
 use super::vector::Kernel;
-use super::{Extent, dispatch};
+use super::{Extent, Fault, dispatch};
 use crate::rng::Rng;
 use serde_json::value::RawValue;
 

@@ -239,6 +239,21 @@ fn closing_brackets_must_match_at_any_depth() {
 }
 
 #[test]
+fn commas_outside_of_containers_are_rejected_in_every_block() {
+    for text in [",", "1,", "1,2", "[1],", "[1],[2]", "{},", "\"\",", "[[]] ,"] {
+        for indent in (0..17 * BLOCK).filter(|indent| OFFSETS.contains(&(indent % BLOCK))) {
+            for gap in [0, BLOCK, 16 * BLOCK] {
+                let (value, rest) = text.split_at(text.find(',').unwrap_or(0));
+                let text = format!("{:indent$}{value}{:gap$}{rest}", "", "");
+                assert!(!is_valid(text.as_bytes()));
+                let at = indent + value.len() + gap;
+                assert_eq!(Kind::supported()[0].validate(text.as_bytes(), &[]), Err(Fault::Malformed { at }));
+            }
+        }
+    }
+}
+
+#[test]
 fn records_large_containers_of_the_outer_levels() {
     let mut rng = Rng(99);
     let rounds = scale(1_000, 2_000);
@@ -279,6 +294,7 @@ fn large_extents(text: &str) -> Vec<Extent> {
     extents.sort_unstable_by_key(|extent| extent.start);
     extents
 }
+
 /// The rows of the drawing of a text, by name.
 fn draw(text: &str) -> Vec<(&'static str, String)> {
     let mut block = [b' '; BLOCK];

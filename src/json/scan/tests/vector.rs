@@ -18,6 +18,7 @@ fn all_kinds_of_blocks_give_the_same_masks() {
                 assert_eq!(block.at_most(other), mask(&|byte| byte <= other), "{other}");
             }
             assert_eq!(block.non_ascii(), mask(&|byte| byte >= 0x80));
+            assert_eq!(block.control_or_non_ascii(), mask(&|byte| !(0x20..0x80).contains(&byte)));
             for bracket in *b"{}" {
                 assert_eq!(block.fold_brackets().equal(bracket), mask(&|byte| byte | 0x20 == bracket));
             }
@@ -25,7 +26,14 @@ fn all_kinds_of_blocks_give_the_same_masks() {
             let expected = (0..64)
                 .fold(0, |result, bit| result | u64::from((bits << (63 - bit)).count_ones() & 1) << bit);
             assert_eq!(B::prefix_xor(machine, bits), expected);
+            assert_positions::<B>(machine, block.at_most(bytes[0]));
         }
+    }
+    fn assert_positions<B: Block>(machine: B::Machine, mask: u64) {
+        let mut list = [0; BLOCK];
+        B::positions(machine, mask, 960, &mut list);
+        let expected: Vec<u16> = (0..64).filter(|bit| mask >> bit & 1 == 1).map(|bit| 960 + bit).collect();
+        assert_eq!(list[..expected.len()], expected);
     }
     let mut rng = Rng(5);
     for round in 0..crate::rng::scale(60, 300) {
