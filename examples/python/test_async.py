@@ -384,8 +384,11 @@ class ConcurrencyTest(AsyncTestCase):
         server = self.busy_server()
 
         def threads() -> int:
-            names = [(task / "comm").read_text().strip() for task in pathlib.Path("/proc/self/task").iterdir()]
-            return names.count("refold-queue")
+            count = 0
+            for task in pathlib.Path("/proc/self/task").iterdir():
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended
+                    count += (task / "comm").read_text() == "refold-queue\n"
+            return count
 
         async def main() -> None:
             async with self.client(server, max_concurrent=3) as client:
