@@ -16,18 +16,25 @@ need go golang-go
 need openssl openssl
 need taskset util-linux
 need_file /usr/include/openssl/ssl.h libssl-dev
+need_file /usr/include/zlib.h zlib1g-dev
 need_file /usr/include/simdjson.h libsimdjson-dev
 command -v curl-config >/dev/null || need curl-config libcurl4-openssl-dev
 
 export CARGO_TARGET_DIR=$PWD/target
 mkdir -p "$made"
 
-# On-Demand selects its vector instructions at compile time.
-if grep -q avx2 /proc/cpuinfo; then
-    vectors="-march=x86-64-v3 -mpclmul"
-else
-    vectors=
-fi
+# has_features NAME...: whether the processor has these features, by the kernel's names for them.
+has_features() {
+    for feature; do
+        grep -qw "$feature" /proc/cpuinfo || return
+    done
+}
+
+# The kinds of vectors of the library that this processor has. It uses the last one, unless it is built for another.
+kinds=
+! has_features sse2 || kinds="sse2"
+! has_features avx2 bmi2 pclmulqdq || kinds="$kinds avx2"
+! has_features avx2 avx512bw avx512vl avx512_vbmi2 || kinds="$kinds avx512"
 
 need_for_calls() {
     need valgrind valgrind libc6-dbg
@@ -59,12 +66,29 @@ find_yyjson() {
     yyjson_library=$made/yyjson.o
 }
 
-# reader NAME LIBRARY...: links the two programs of a reader.
+# reader NAME LIBRARY...: links the two programs of a reader, which parse what libcurl got, and a file.
 reader() {
-    name=$1
+    parser "$@"
     shift
     c++ $made/get.o $made/measure.o $made/curl.o "$made/read_$name.o" "$@" -lcurl -o "$made/get_$name"
+}
+
+# parser NAME LIBRARY...: links the program that only parses a file.
+parser() {
+    name=$1
+    shift
     c++ $made/parse.o $made/measure.o "$made/read_$name.o" "$@" -o "$made/parse_$name"
+}
+
+# build_kind KIND: builds the library for one kind of vectors, and the program that parses a file with it.
+build_kind() {
+    folder=$made/kinds/$1
+    cargo rustc --release --locked --lib --crate-type cdylib --target-dir $made/kinds/cargo -- --cfg "refold_vectors=\"$1\""
+    mkdir -p "$folder"
+    cp $made/kinds/cargo/release/librefold.so "$folder/"
+    ln -sf librefold.so "$folder/librefold.so.0"
+    cc $made/parse.o $made/refold.o $made/measure.o -L"$folder" -lrefold -Wl,-rpath,"$PWD/$folder" \
+        -o "$made/parse_refold_$1"
 }
 
 # The server, and what the clients of both parts consist of. The flags are word lists.
@@ -73,8 +97,9 @@ build_common() {
     for source in get parse measure curl refold; do
         cc $c_flags -c $peers/$source.c -o $made/$source.o
     done
-    c++ $cpp_flags $vectors -c $peers/simdjson.cpp -o $made/read_simdjson.o
-    cc $c_flags benches/server.c -lssl -lcrypto -lpthread -o $made/server
+    # On-Demand selects its vectors at compile time.
+    c++ $cpp_flags -march=native -c $peers/simdjson.cpp -o $made/read_simdjson.o
+    cc $c_flags benches/server.c -lssl -lcrypto -lz -lpthread -o $made/server
     cc $c_flags benches/payloads.c -o $made/payloads
     $made/payloads $made
     if [ ! -e $made/certificates/good.pem ]; then
@@ -91,10 +116,18 @@ build_calls() {
     cc $c_flags -c $peers/cjson.c -o $made/read_cjson.o
     cc $c_flags -I"$yyjson_include" -c $peers/yyjson.c -o $made/read_yyjson.o
     c++ $cpp_flags -c $peers/nlohmann.cpp -o $made/read_nlohmann.o
+    c++ $cpp_flags -c $peers/simdjson.cpp -o $made/read_simdjson_plain.o
+    c++ $cpp_flags -march=native -c $peers/simdjson_dom.cpp -o $made/read_simdjson_dom.o
+    c++ $cpp_flags -c $peers/simdjson_dom.cpp -o $made/read_simdjson_dom_plain.o
     reader cjson -lcjson
     reader yyjson "$yyjson_library"
     reader simdjson -lsimdjson
+    reader simdjson_dom -lsimdjson
+    parser simdjson_plain -lsimdjson
+    parser simdjson_dom_plain -lsimdjson
     reader nlohmann
+    c++ $cpp_flags -march=native benches/vectors.cpp -lsimdjson -o $made/vectors
+    c++ $cpp_flags benches/vectors.cpp -lsimdjson -o $made/vectors_plain
     GO111MODULE=off GOCACHE=$out/go go build -o $made/get_go $peers/main.go
 
     cc $c_flags $peers/socket.c $made/get.o $made/measure.o -o $made/get_floor
@@ -102,6 +135,10 @@ build_calls() {
     cc $made/get.o $made/refold.o $made/measure.o $library -o $made/get_refold
     cc $made/get.o $made/refold_log.o $made/measure.o $library -o $made/get_refold_log
     cc $made/parse.o $made/refold.o $made/measure.o $library -o $made/parse_refold
+    for kind in $kinds; do
+        build_kind "$kind"
+    done
+    cc $c_flags benches/step.c -o $made/step
 
     cc $c_flags benches/spawn.c $made/measure.o -o $made/spawn
     cc $c_flags benches/accessors.c $made/measure.o $library -o $made/accessors

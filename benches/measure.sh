@@ -36,12 +36,19 @@ machine() {
         "Linux $(uname -r), load $(cut -d ' ' -f 1 /proc/loadavg); medians of $rounds rounds"
 }
 
+# Which vectors each parser uses here.
+vectors() {
+    echo
+    echo "Vectors: librefold ${kinds##* } (of: ${kinds:-none}); simdjson as packaged: $($made/vectors_plain); with" \
+        "-march=native: $($made/vectors)"
+}
+
 # calls ID: the number of warm-up calls and of measured calls in a round.
 calls() {
     case $1 in
         small) echo 200 3000 ;;
         medium) echo 100 1000 ;;
-        large) echo 1 7 ;;
+        large | packed) echo 1 7 ;;
         huge) echo 1 3 ;;
     esac
 }
@@ -62,7 +69,7 @@ measure_get() {
         printf '\r%s %s: round %s of %s ' "$scheme" "$id" "$round" "$rounds" >&2
     done
     printf '\r%60s\r' '' >&2
-    check_sums "$id@$scheme"
+    check_sums "$id@$scheme" 6
 }
 
 set_trust() {
@@ -70,11 +77,12 @@ set_trust() {
     [ "$1" = http ] || trust=$certificates/ca.pem
 }
 
-# check_sums CASE: fails unless all clients that parse computed the same checksum.
+# check_sums CASE COLUMN: fails unless all clients that parse computed the same checksum, which is in this column.
 check_sums() {
-    awk -v row="$1" '$1 == row && $2 !~ /^floor/ && !seen[$6]++ { sums++ } END { exit sums != 1 }' "$results" && return
+    awk -v row="$1" -v sum="$2" '$1 == row && $2 !~ /^floor/ && !seen[$sum]++ { sums++ } END { exit sums != 1 }' \
+        "$results" && return
     echo "The checksums of the clients differ:" >&2
-    awk -v row="$1" '$1 == row { print $2, $6 }' "$results" | sort -u >&2
+    awk -v row="$1" -v sum="$2" '$1 == row { print $2, $sum }' "$results" | sort -u >&2
     exit 1
 }
 
@@ -110,9 +118,10 @@ show_case() {
 get_table() {
     : >"$results"
     measure_get "$plain" small floor refold refold_log cjson yyjson simdjson nlohmann go
-    measure_get "$plain" medium floor refold cjson yyjson simdjson nlohmann go
-    measure_get "$plain" large floor floor_keep refold cjson yyjson simdjson nlohmann go
+    measure_get "$plain" medium floor refold cjson yyjson simdjson simdjson_dom nlohmann go
+    measure_get "$plain" large floor floor_keep refold cjson yyjson simdjson simdjson_dom nlohmann go
     measure_get "$plain" huge floor floor_keep refold yyjson simdjson
+    measure_get "$plain" packed refold simdjson simdjson_dom
     for id in small medium large huge; do
         measure_get "$secure" "$id" refold simdjson
     done
@@ -125,8 +134,10 @@ get_table() {
         show_case large@$scheme ms 1000
         show_case huge@$scheme ms 1000
     done
+    show_case packed@http ms 1000
     echo
-    echo "p50 and CPU of a call: in us for small and medium, in ms for large and huge. refold_log has a log at DEBUG."
+    echo "p50 and CPU of a call: in us for small and medium, in ms for the others. packed is large with gzip." \
+        "refold_log has a log at DEBUG."
 }
 
 # instructions COMMAND...: the instructions of the whole process.
@@ -173,35 +184,100 @@ best_of() {
     done | sort -n | head -n 1 | cut -d ' ' -f 1
 }
 
-parse_table() {
-    echo
-    echo "Parsing from memory, processor time (refold copies the text first, the others work in place or borrow):"
-    echo
-    echo "| reader | medium us | large ms | huge ms |"
-    echo "|---|---|---|---|"
-    for reader in parse_refold parse_yyjson parse_simdjson parse_cjson parse_nlohmann; do
-        parse_row ${reader#parse_} $made/$reader
+# parse READER FILE CALLS
+parse() {
+    case $1 in
+        serde_*) on_one_core 120 $made/cargo/release/serde "${1#serde_}" "$2" "$3" ;;
+        *) on_one_core 120 "$made/parse_$1" "$2" "$3" ;;
+    esac
+}
+
+# measure_parse ID CALLS READER...: the readers take turns. Lines of $results: ID READER TIME CHECKSUM.
+measure_parse() {
+    id=$1
+    times=$2
+    shift 2
+    for round in $(seq "$rounds"); do
+        for reader in "$@"; do
+            echo "$id $reader $(parse "$reader" "$made/$id.json" "$times")" >>"$results"
+        done
+        printf '\r%s: round %s of %s ' "$id" "$round" "$rounds" >&2
     done
-    parse_row 'serde_json, borrowing' $made/cargo/release/serde borrow
-    parse_row 'serde_json, Value' $made/cargo/release/serde value
-    bytes=$(wc -c <$made/large.json)
-    each=$(per_call instructions 1 3 $made/parse_refold $made/large.json @)
+    printf '\r%60s\r' '' >&2
+    check_sums "$id" 4
+}
+
+# Prints a row for each reader: medians, and ratios to simdjson's interfaces.
+show_parse() {
+    awk "$median"'
+        function ratio(reader, size, peer) { return median(reader " " size, 3) / median(peer " " size, 3) }
+        {
+            if (!known[$2]++) order[++readers] = $2
+            values[$2 " " $1, 3, ++count[$2 " " $1]] = $3
+        }
+        END {
+            for (i = 1; i <= readers; i++) {
+                reader = order[i]
+                printf "| %s | %.1f | %.2f | %.1f |", reader, median(reader " medium", 3), median(reader " large", 3) / 1000,
+                    median(reader " huge", 3) / 1000
+                printf " %.2f, %.2f |", ratio(reader, "medium", "simdjson"), ratio(reader, "large", "simdjson")
+                printf " %.2f, %.2f |\n", ratio(reader, "medium", "simdjson_dom"), ratio(reader, "large", "simdjson_dom")
+            }
+        }' "$results"
+}
+
+parse_table() {
+    : >"$results"
+    readers=refold
+    for kind in $kinds; do
+        readers="$readers refold_$kind"
+    done
+    readers="$readers simdjson simdjson_plain simdjson_dom simdjson_dom_plain yyjson cjson nlohmann serde_borrow serde_value"
+    # shellcheck disable=SC2086
+    {
+        measure_parse medium 499 $readers
+        measure_parse large 9 $readers
+        measure_parse huge 1 $readers
+    }
     echo
-    echo "refold, instructions a byte: $(awk "BEGIN { printf \"%.1f\", $each / $bytes }")"
+    echo "Parsing from memory, processor time. refold copies the text first, the others work in place or borrow. simdjson is" \
+        "On-Demand; its parsers keep their memory. plain: without -march=native. A suffix of refold: built for these vectors."
     echo
-    echo "| reading every output as JSON | medium us | large ms |"
-    echo "|---|---|---|"
+    echo "| reader | medium us | large ms | huge ms | to On-Demand: medium, large | to the DOM: medium, large |"
+    echo "|---|---|---|---|---|---|"
+    show_parse
+    parse_counts
+    echo
+    echo "| reading every output as JSON | medium us | large ms | huge ms |"
+    echo "|---|---|---|---|"
     for way in refold yyjson yyjson-walk; do
         echo "| $way |" "$(best_of $made/outputs $way $made/medium.json 99)" "|" \
-            "$(best_of $made/outputs $way $made/large.json 3 | in_milliseconds) |"
+            "$(best_of $made/outputs $way $made/large.json 3 | in_milliseconds) |" \
+            "$(best_of $made/outputs $way $made/huge.json 1 | in_milliseconds) |"
     done
 }
 
-parse_row() {
-    name=$1
-    shift
-    echo "| $name |" "$(best_of "$@" $made/medium.json 99) |" "$(best_of "$@" $made/large.json 5 | in_milliseconds) |" \
-        "$(best_of "$@" $made/huge.json 1 | in_milliseconds) |"
+# step COMMAND...: like instructions, for what valgrind does not know. The C library copies without string instructions,
+# of which each repetition would count.
+step() {
+    GLIBC_TUNABLES=glibc.cpu.x86_rep_movsb_threshold=0x7fffffff:glibc.cpu.x86_rep_stosb_threshold=0x7fffffff \
+        $made/step "$@"
+}
+
+parse_counts() {
+    echo
+    echo "| parsing, instructions | medium | large |"
+    echo "|---|---|---|"
+    for reader in $(printf 'refold_%s ' $kinds) simdjson simdjson_dom; do
+        # valgrind has no AVX-512, which On-Demand may have been compiled for.
+        case $reader in
+            *avx512) counter=step ;;
+            simdjson) ! has_features avx512bw || continue; counter=instructions ;;
+            *) counter=instructions ;;
+        esac
+        echo "| $reader |" "$(per_call $counter 1 3 $made/parse_$reader $made/medium.json @) |" \
+            "$(per_call $counter 0 1 $made/parse_$reader $made/large.json @) |"
+    done
 }
 
 in_milliseconds() {

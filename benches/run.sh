@@ -52,6 +52,7 @@ trap 'exit 1' HUP INT TERM
 machine
 case $part in
     calls)
+        vectors
         get_table
         counts_table
         parse_table

@@ -5,6 +5,8 @@
  * over TLS, and in plaintext with 200 ms of latency. It prints the three ports when it is ready, and ends at
  * the end of its standard input.
  *
+ * packed is the large one, compressed with gzip as servers do it.
+ *
  * run-0, run-1 ... are executions that run for five seconds, from the first request for them on. While they
  * run, each response differs from the one before. Any other NAME is the same as small. */
 #define _GNU_SOURCE
@@ -27,19 +29,25 @@
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #define END_OF_HEAD "\r\n\r\n"
 
 struct response {
     const char *name;
+    const char *file; /* NULL: the name */
+    bool is_packed;
     char head[512];
     size_t head_length;
     char *body;
     size_t body_length;
 };
 
-static struct response responses[] = {
-    {.name = "small"}, {.name = "medium"}, {.name = "large"}, {.name = "huge"}};
+static struct response responses[] = {{.name = "small"},
+                                      {.name = "medium"},
+                                      {.name = "large"},
+                                      {.name = "huge"},
+                                      {.name = "packed", .file = "large", .is_packed = true}};
 
 enum { RESPONSES = sizeof responses / sizeof *responses };
 
@@ -74,6 +82,7 @@ static void write_head(struct response *response) {
                           "Date: Fri, 17 May 2024 09:30:00 GMT\r\n"
                           "Content-Type: application/json; charset=utf-8\r\n"
                           "Content-Length: %zu\r\n"
+                          "%s"
                           "Connection: keep-alive\r\n"
                           "X-Powered-By: Express\r\n"
                           "X-Request-Id: 6f1c2a34-5b6d-4e7f-8a9b-0c1d2e3f4a5b\r\n"
@@ -81,13 +90,34 @@ static void write_head(struct response *response) {
                           "ETag: W/\"1e5-Zr2cVYk0mJv9cXyUzT3b1QnLw4o\"\r\n"
                           "Strict-Transport-Security: max-age=15552000; includeSubDomains\r\n"
                           "X-Content-Type-Options: nosniff\r\n\r\n",
-                          response->body_length);
+                          response->body_length, response->is_packed ? "Content-Encoding: gzip\r\n" : "");
     response->head_length = (size_t)length;
+}
+
+/* Compresses the body at the level that servers use by default. */
+static void compress_body(struct response *response) {
+    z_stream stream = {.next_in = (Bytef *)response->body, .avail_in = (uInt)response->body_length};
+    enum { GZIP = 16 };
+    if (deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, GZIP + MAX_WBITS, 8, Z_DEFAULT_STRATEGY) !=
+        Z_OK)
+        fail("deflateInit2");
+    uLong capacity = deflateBound(&stream, (uLong)response->body_length);
+    char *packed = malloc(capacity);
+    if (packed == NULL)
+        fail("malloc");
+    stream.next_out = (Bytef *)packed;
+    stream.avail_out = (uInt)capacity;
+    if (deflate(&stream, Z_FINISH) != Z_STREAM_END)
+        fail("deflate");
+    munmap(response->body, response->body_length);
+    response->body = packed;
+    response->body_length = stream.total_out;
+    deflateEnd(&stream);
 }
 
 static void prepare(struct response *response, const char *folder) {
     char path[4096];
-    snprintf(path, sizeof path, "%s/%s.json", folder, response->name);
+    snprintf(path, sizeof path, "%s/%s.json", folder, response->file ? response->file : response->name);
     int file = open(path, O_RDONLY | O_CLOEXEC);
     struct stat status;
     if (file < 0 || fstat(file, &status) < 0)
@@ -97,6 +127,8 @@ static void prepare(struct response *response, const char *folder) {
     if (response->body == MAP_FAILED)
         fail(path);
     close(file);
+    if (response->is_packed)
+        compress_body(response);
     write_head(response);
 }
 
@@ -193,7 +225,7 @@ static ssize_t receive(int socket, SSL *session, char *buffer, size_t capacity) 
 /* Requests have no bodies, and one follows the response to the one before. */
 static void serve(int socket, SSL *session, int latency_ms) {
     char head[8192];
-    struct run run;
+    struct run run = {.response = {.name = "run"}};
     size_t length = 0;
     for (;;) {
         ssize_t received = receive(socket, session, head + length, sizeof head - 1 - length);

@@ -38,6 +38,7 @@ struct client *client_open(const char *base_url, const char *ca_file) {
     client->headers = curl_slist_append(client->headers, "linked_account_id: user_12345");
     client->headers = curl_slist_append(client->headers, "Accept: application/json");
     curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, client->headers);
+    curl_easy_setopt(client->curl, CURLOPT_ACCEPT_ENCODING, "gzip");
     curl_easy_setopt(client->curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(client->curl, CURLOPT_TIMEOUT_MS, 30000L);
     curl_easy_setopt(client->curl, CURLOPT_CONNECTTIMEOUT_MS, 10000L);

@@ -13,26 +13,7 @@ namespace {
 
 using object = ondemand::object &;
 
-void add_string(uint64_t *sum, object of, const char *key) {
-    std::string_view text;
-    if (of[key].get(text) != SUCCESS)
-        text = "";
-    add_text(sum, text.data(), text.size());
-}
-
-void add_integer(uint64_t *sum, object of, const char *key) {
-    int64_t number;
-    if (of[key].get(number) != SUCCESS)
-        number = -1;
-    add_number(sum, number);
-}
-
-void add_truth(uint64_t *sum, object of, const char *key) {
-    bool is_true;
-    add_number(sum, of[key].get(is_true) == SUCCESS && is_true);
-}
-
-#include "fields.h"
+#include "simdjson_fields.h"
 
 void add_node(uint64_t *sum, ondemand::object node, std::vector<std::string_view> &outputs) {
     add_node_fields(sum, node);
@@ -55,7 +36,7 @@ void add_execution(uint64_t *sum, ondemand::object execution) {
 bool read_execution(char *text, size_t length, uint64_t *sum) {
     static_assert(PADDING >= SIMDJSON_PADDING, "the parser reads beyond the end");
     try {
-        ondemand::parser parser;
+        static ondemand::parser parser; // keeps its memory from call to call
         ondemand::document document = parser.iterate(text, length, length + PADDING);
         add_execution(sum, document.get_object());
         return true;

@@ -198,7 +198,8 @@ impl Validator {
 
     #[inline(always)]
     fn update<B: Block>(&mut self, machine: B::Machine, text: &[u8], is_complete: bool) {
-        if !is_complete && text.len() < self.at + BLOCK + LOOKAHEAD {
+        // A batch is the least that is worth the preparations. Small texts are processed once, when they are complete.
+        if !is_complete && text.len() < self.at + BATCH * BLOCK + LOOKAHEAD {
             return;
         }
         let mut masks = Masks::new();
