@@ -4,6 +4,7 @@
 //! one, so a shift to the left moves to later bytes.
 
 use super::vector::{BLOCK, Block};
+use std::mem::MaybeUninit;
 
 /// Blocks in a batch. Each step of the validator processes a whole batch before the next step begins: the masks that
 /// one step needs fit into registers, those of all steps do not.
@@ -45,8 +46,6 @@ pub(super) struct Masks {
     pub(super) in_object: Row,
     /// Wrong bytes.
     pub(super) error: Row,
-    /// Positions of bits in one of the rows.
-    pub(super) positions: Positions,
     /// A bit for each block that has a backslash.
     pub(super) blocks_with_backslash: u64,
     /// A bit for each block that has a control character or a byte from 0x80 on.
@@ -71,7 +70,6 @@ impl Masks {
             array_only: EMPTY,
             in_object: EMPTY,
             error: EMPTY,
-            positions: Positions::new(),
         }
     }
 
@@ -174,15 +172,18 @@ pub(super) fn escape_starts(mut backslashes: u64) -> u64 {
 ///
 /// A loop over this list has one end for each batch. Loops over the bits of each mask have one for each block, which
 /// the processor mispredicts, as the number of bits varies.
-pub(super) struct Positions([u16; BATCH * BLOCK + BLOCK]);
+///
+/// It is never initialised as a whole: that would take longer than a small document.
+pub(super) struct Positions([MaybeUninit<u16>; BATCH * BLOCK + BLOCK]);
 
 impl Positions {
     pub(super) const fn new() -> Positions {
-        Positions([0; BATCH * BLOCK + BLOCK])
+        Positions([MaybeUninit::uninit(); BATCH * BLOCK + BLOCK])
     }
 
     /// Returns the positions of the bits in the first `count` masks, in ascending order.
     #[inline(always)]
+    #[allow(unsafe_code)]
     pub(super) fn find<B: Block>(&mut self, machine: B::Machine, row: &Row, count: usize) -> &[u16] {
         let mut length = 0;
         for (index, mask) in row.iter().take(count).enumerate() {
@@ -190,6 +191,8 @@ impl Positions {
             B::positions(machine, *mask, (index * BLOCK) as u16, list);
             length += mask.count_ones() as usize;
         }
-        self.0.get(..length).unwrap_or_default()
+        let list = self.0.get(..length).unwrap_or_default();
+        // SAFETY: for each mask, `positions` has written as many elements as the mask has bits, one after another.
+        unsafe { &*(std::ptr::from_ref(list) as *const [u16]) }
     }
 }

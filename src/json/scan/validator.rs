@@ -75,8 +75,8 @@ use std::ops::Range;
 
 use super::Fault;
 use super::masks::{
-    BATCH, EMPTY, Masks, NO_ERROR, Row, after, after_skipping, escape_starts, first_bit, pop_lowest_bit,
-    union,
+    BATCH, EMPTY, Masks, NO_ERROR, Positions, Row, after, after_skipping, escape_starts, first_bit,
+    pop_lowest_bit, union,
 };
 use super::token::{check_escapes, check_scalar};
 use super::utf8::Utf8;
@@ -202,7 +202,7 @@ impl Validator {
         if !is_complete && text.len() < self.at + BATCH * BLOCK + LOOKAHEAD {
             return;
         }
-        let mut masks = Masks::new();
+        let (mut masks, mut positions) = (Masks::new(), Positions::new());
         while let (None, Some(rest)) = (self.fault, text.get(self.at..)) {
             let ready = if is_complete { rest.len() } else { rest.len().saturating_sub(LOOKAHEAD) } / BLOCK;
             let mut padded = [[b' '; BLOCK]];
@@ -214,7 +214,7 @@ impl Validator {
             } else if blocks.is_empty() {
                 break;
             }
-            let error = self.check_batch::<B>(machine, text, blocks, &mut masks);
+            let error = self.check_batch::<B>(machine, text, blocks, &mut masks, &mut positions);
             if error != NO_ERROR {
                 self.fault = self.fault.or(Some(Fault::Malformed { at: error }));
             }
@@ -243,14 +243,18 @@ impl Validator {
         text: &[u8],
         blocks: &[[u8; BLOCK]],
         masks: &mut Masks,
+        positions: &mut Positions,
     ) -> usize {
         masks.classify::<B>(machine, blocks);
         let mut first = self.check_escapes(text, blocks.len(), masks);
         self.find_strings::<B>(machine, blocks.len(), masks);
         self.check_non_ascii::<B>(machine, blocks, masks);
         self.check_grammar(blocks.len(), masks);
-        self.match_brackets::<B>(machine, blocks, masks);
-        first = first.min(self.check_scalars::<B>(machine, text, blocks.len(), masks));
+        let brackets = union(&masks.open, &masks.close);
+        self.match_brackets(blocks, masks, positions.find::<B>(machine, &brackets, blocks.len()));
+        let boundaries = union(&masks.scalar_start, &masks.scalar_end);
+        let boundaries = positions.find::<B>(machine, &boundaries, blocks.len());
+        first = first.min(self.check_scalars(text, boundaries));
         masks.check_membership();
         let error = &masks.error[..blocks.len()];
         if error.iter().fold(0, |all, error| all | error) != 0 {
@@ -352,17 +356,10 @@ impl Validator {
         }
     }
 
-    /// Checks the numbers and literals that end in these blocks. Returns the offset of the first wrong byte.
+    /// Checks the numbers and literals that end in a batch, given the positions where they start and end. Returns the
+    /// offset of the first wrong byte.
     #[inline(always)]
-    fn check_scalars<B: Block>(
-        &mut self,
-        machine: B::Machine,
-        text: &[u8],
-        count: usize,
-        masks: &mut Masks,
-    ) -> usize {
-        let boundaries = union(&masks.scalar_start, &masks.scalar_end);
-        let mut boundaries = masks.positions.find::<B>(machine, &boundaries, count);
+    fn check_scalars(&mut self, text: &[u8], mut boundaries: &[u16]) -> usize {
         if let Some(open) = self.open_scalar {
             let Some((end, rest)) = boundaries.split_first() else { return NO_ERROR };
             boundaries = rest;
@@ -383,11 +380,10 @@ impl Validator {
         NO_ERROR
     }
 
-    /// Iterates over the brackets. Finds what is directly in an object, and closing brackets of the wrong kind.
+    /// Iterates over the brackets at these positions. Finds what is directly in an object, and closing brackets of the wrong kind.
     #[inline(always)]
-    fn match_brackets<B: Block>(&mut self, machine: B::Machine, blocks: &[[u8; BLOCK]], masks: &mut Masks) {
-        let Masks { open, close, positions, comma, error, in_object, .. } = masks;
-        let positions = positions.find::<B>(machine, &union(open, close), blocks.len());
+    fn match_brackets(&mut self, blocks: &[[u8; BLOCK]], masks: &mut Masks, positions: &[u16]) {
+        let Masks { comma, error, in_object, .. } = masks;
         let text = blocks.as_flattened();
         let mut stack = self.bracket_stack;
         if stack == 1 {

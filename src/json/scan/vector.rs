@@ -5,6 +5,8 @@
 //! these results in an integer, with the first byte in the lowest bits. AVX-512 needs no lane masks: its comparisons
 //! give integers.
 
+use std::mem::MaybeUninit;
+
 /// Bytes in a block.
 pub(super) const BLOCK: usize = 64;
 
@@ -101,8 +103,9 @@ pub(super) trait Block: Copy {
     fn fold_brackets(self) -> Self;
     /// Sets each bit to the exclusive or of all bits up to and including it.
     fn prefix_xor(machine: Self::Machine, mask: u64) -> u64;
-    /// Writes the positions of the bits of a mask, each plus `base`. What follows them in the list is unspecified.
-    fn positions(machine: Self::Machine, mask: u64, base: u16, list: &mut [u16; BLOCK]);
+    /// Writes the positions of the bits of a mask to the start of the list, each plus `base`. What follows them there is
+    /// unspecified.
+    fn positions(machine: Self::Machine, mask: u64, base: u16, list: &mut [MaybeUninit<u16>; BLOCK]);
 }
 
 /// The number of positions that are written at a time, by processors without an instruction for it.
@@ -174,10 +177,10 @@ impl<B: VectorBlock> Block for B {
     /// Writes `STEP` positions at a time, even if there are fewer: then the exact number of bits makes no difference,
     /// which the processor mispredicts.
     #[inline(always)]
-    fn positions(_: B::Machine, mut mask: u64, base: u16, list: &mut [u16; BLOCK]) {
+    fn positions(_: B::Machine, mut mask: u64, base: u16, list: &mut [MaybeUninit<u16>; BLOCK]) {
         for slots in list.as_chunks_mut::<STEP>().0 {
             for slot in slots {
-                *slot = base + mask.trailing_zeros() as u16;
+                slot.write(base + mask.trailing_zeros() as u16);
                 mask &= mask.wrapping_sub(1);
             }
             if mask == 0 {

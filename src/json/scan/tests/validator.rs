@@ -1,7 +1,7 @@
 //! Tests of the validator.
 
 use super::*;
-use crate::json::scan::masks::Masks;
+use crate::json::scan::masks::{Masks, Positions};
 use crate::json::scan::vector::BLOCK;
 use crate::rng::scale;
 
@@ -302,7 +302,8 @@ fn draw(text: &str) -> Vec<(&'static str, String)> {
     let mut block = [b' '; BLOCK];
     block[..text.len()].copy_from_slice(text.as_bytes());
     let mut masks = Masks::new();
-    Validator::new().check_batch::<[Swar; 8]>((), &block, &[block], &mut masks);
+    let mut positions = Positions::new();
+    Validator::new().check_batch::<[Swar; 8]>((), &block, &[block], &mut masks, &mut positions);
     let value = masks.quote[0] & masks.in_string[0] | masks.open[0] | masks.scalar_start[0];
     let rows = [
         ("quote", masks.quote[0]),

@@ -1,6 +1,7 @@
 //! Tests of the blocks.
 
 use super::*;
+use crate::json::scan::masks::{BATCH, Positions, Row};
 use crate::json::scan::vector::{BLOCK, Block};
 
 #[test]
@@ -30,10 +31,12 @@ fn all_kinds_of_blocks_give_the_same_masks() {
         }
     }
     fn assert_positions<B: Block>(machine: B::Machine, mask: u64) {
-        let mut list = [0; BLOCK];
-        B::positions(machine, mask, 960, &mut list);
-        let expected: Vec<u16> = (0..64).filter(|bit| mask >> bit & 1 == 1).map(|bit| 960 + bit).collect();
-        assert_eq!(list[..expected.len()], expected);
+        let row: Row = std::array::from_fn(|index| mask.rotate_left(index as u32 * 5));
+        for count in [1, BATCH] {
+            let contains = |at: &usize| row[at / BLOCK] >> (at % BLOCK) & 1 == 1;
+            let expected: Vec<u16> = (0..count * BLOCK).filter(contains).map(|at| at as u16).collect();
+            assert_eq!(Positions::new().find::<B>(machine, &row, count), expected);
+        }
     }
     let mut rng = Rng(5);
     for round in 0..crate::rng::scale(60, 300) {
