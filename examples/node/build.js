@@ -57,7 +57,8 @@ function findLibrary() {
     if (!existsSync(path)) {
         const { CARGO_BUILD_TARGET, ...environment } = process.env;
         const env = { ...environment, CARGO_TARGET_DIR: join(tree, 'target') };
-        execFileSync('cargo', ['build', '--release', '--locked', '--lib'], { cwd: tree, env, stdio: 'inherit' });
+        const types = ['--lib', '--crate-type', 'cdylib,staticlib'];
+        execFileSync('cargo', ['rustc', '--release', '--locked', ...types], { cwd: tree, env, stdio: 'inherit' });
     }
     return path;
 }

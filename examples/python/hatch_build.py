@@ -55,12 +55,12 @@ def build(crate: pathlib.Path) -> pathlib.Path:
     """Builds the library with cargo, without the paths of this machine in it, and returns its path."""
     home = os.environ.get("CARGO_HOME") or os.path.expanduser("~/.cargo")
     sources = f"--remap-path-prefix={home}/registry/src=cargo"
-    environment, options = dict(os.environ), ["--release", "--locked", "--lib"]
+    environment, options = dict(os.environ), ["--release", "--locked", "--lib", "--crate-type=cdylib"]
     if environment.get("RUSTFLAGS"):
         environment["RUSTFLAGS"] += f" {sources}"
     else:
         options += ["--config", f"build.rustflags=['{sources}']"]
-    command = ["cargo", "build", *options, "--message-format=json-render-diagnostics"]
+    command = ["cargo", "rustc", *options, "--message-format=json-render-diagnostics"]
     output = subprocess.run(command, cwd=crate, env=environment, stdout=subprocess.PIPE, check=True, text=True).stdout
     messages = [json.loads(line) for line in output.splitlines()]
     built = next(message for message in messages if "cdylib" in message.get("target", {}).get("crate_types", []))

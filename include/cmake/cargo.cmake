@@ -12,7 +12,7 @@ endif()
 
 get_filename_component(refold_target_dir "${REFOLD_CARGO_TARGET_DIR}" ABSOLUTE BASE_DIR "${CMAKE_BINARY_DIR}")
 set(refold_source "${refold_target_dir}/release")
-set(refold_arguments build --release --locked --lib --target-dir "${refold_target_dir}")
+set(refold_arguments rustc --release --locked --lib --crate-type cdylib,staticlib --target-dir "${refold_target_dir}")
 set(refold_environment --unset=CARGO_BUILD_TARGET)
 if(REFOLD_CARGO_TARGET)
     set(refold_source "${refold_target_dir}/${REFOLD_CARGO_TARGET}/release")

@@ -87,9 +87,12 @@ compile() {
     case $target in
         *-windows-gnu)
             use_target "$triple"
-            cargo_for "$triple" build --release --lib
+            cargo_for "$triple" rustc --release --lib --crate-type cdylib,staticlib
             ;;
-        *) PATH=$root/target/zig/venv/bin:$PATH cargo zigbuild --release --locked --lib --target "$triple" "$@" ;;
+        *)
+            PATH=$root/target/zig/venv/bin:$PATH cargo-zigbuild rustc --release --locked --lib \
+                --crate-type cdylib,staticlib --target "$triple" "$@"
+            ;;
     esac
 }
 

@@ -89,7 +89,7 @@ build_library() {
 }
 
 build_release() {
-    env -u CARGO_BUILD_TARGET CARGO_TARGET_DIR=target cargo build --release --locked "$@" --lib
+    env -u CARGO_BUILD_TARGET CARGO_TARGET_DIR=target cargo rustc --release --locked "$@" --lib --crate-type cdylib,staticlib
 }
 
 # build_sandbox: builds target/debug/examples/sandbox as `cargo test` does, so that neither has to rebuild anything

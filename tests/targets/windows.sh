@@ -67,7 +67,7 @@ build_dll() {
     if [ -n "${REFOLD_LIBRARY_DIR-}" ]; then
         library=$REFOLD_LIBRARY_DIR
     else
-        cargo_for "$target" build --release --lib && library=target/cross/$target/release
+        cargo_for "$target" rustc --release --lib --crate-type cdylib,staticlib && library=target/cross/$target/release
     fi
 }
 
