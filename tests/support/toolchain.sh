@@ -173,7 +173,8 @@ use_target() {
             cross_runner="qemu-s390x -L /usr/s390x-linux-gnu"
             ;;
         i686-unknown-linux-gnu)
-            need i686-linux-gnu-gcc gcc-i686-linux-gnu libc6-dev-i386-cross && need_file /lib/ld-linux.so.2 libc6-i386 || return
+            need i686-linux-gnu-gcc gcc-i686-linux-gnu libc6-dev-i386-cross && need_file /lib/ld-linux.so.2 libc6-i386 &&
+                need_file /usr/lib32/libgcc_s.so.1 lib32gcc-s1 || return
             cross_cc=i686-linux-gnu-gcc
             ;;
         x86_64-unknown-linux-musl)
