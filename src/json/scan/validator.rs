@@ -380,7 +380,8 @@ impl Validator {
         NO_ERROR
     }
 
-    /// Iterates over the brackets at these positions. Finds what is directly in an object, and closing brackets of the wrong kind.
+    /// Iterates over the brackets at these positions. Finds what is directly in an object, and closing brackets of the
+    /// wrong kind.
     #[inline(always)]
     fn match_brackets(&mut self, blocks: &[[u8; BLOCK]], masks: &mut Masks, positions: &[u16]) {
         let Masks { comma, error, in_object, .. } = masks;
