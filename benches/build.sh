@@ -83,7 +83,8 @@ parser() {
 # build_kind KIND: builds the library for one kind of vectors, and the program that parses a file with it.
 build_kind() {
     folder=$made/kinds/$1
-    cargo rustc --release --locked --lib --crate-type cdylib --target-dir $made/kinds/cargo -- --cfg "refold_vectors=\"$1\""
+    cargo rustc --release --locked --lib --crate-type cdylib --target-dir $made/kinds/cargo -- \
+        --cfg "refold_vectors=\"$1\""
     mkdir -p "$folder"
     cp $made/kinds/cargo/release/librefold.so "$folder/"
     ln -sf librefold.so "$folder/librefold.so.0"
@@ -123,7 +124,7 @@ build_calls() {
     reader yyjson "$yyjson_library"
     reader simdjson -lsimdjson
     reader simdjson_dom -lsimdjson
-    parser simdjson_plain -lsimdjson
+    reader simdjson_plain -lsimdjson
     parser simdjson_dom_plain -lsimdjson
     reader nlohmann
     c++ $cpp_flags -march=native benches/vectors.cpp -lsimdjson -o $made/vectors

@@ -103,12 +103,6 @@ fn read_values(text: &[u8]) -> Result<u64, serde_json::Error> {
     Ok(sum.0)
 }
 
-fn status_in_kilobytes(name: &str) -> Result<String, Box<dyn Error>> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("no such line")?;
-    Ok(line.trim().trim_end_matches(" kB").to_owned())
-}
-
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().collect();
     let [_, way, file, calls] = arguments.as_slice() else {
@@ -125,8 +119,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     times.sort_by(f64::total_cmp);
     if let Some(middle) = times.get(times.len() / 2) {
-        let mean = times.iter().sum::<f64>() / times.len() as f64;
-        println!("{middle:.1} {mean:.1} {} {sum:016x}", status_in_kilobytes("VmHWM:")?);
+        println!("{middle:.1} {sum:016x}");
     }
     Ok(())
 }
