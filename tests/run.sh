@@ -179,7 +179,7 @@ report() {
     printf '%-10s %4s passed %3s failed %4s s\n' "$name" "$step_passed" "$step_failed" "$(($(date +%s) - begun))"
     grep -aE '^not (run|checked): ' "$log" | sort -u
     if [ "$step_failed" -gt 0 ]; then
-        grep -E '^(FAIL|not ok|test .* FAILED|---- )|panicked at|^error' "$log" | head -n 40
+        grep -E '^(FAIL|not ok|test .* FAILED|---- )|^ +[a-z_]+_test\.go:|panicked at|^error' "$log" | head -n 40
         echo "--- the end of $log:"
         tail -n 40 "$log"
         echo "---"
