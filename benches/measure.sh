@@ -3,6 +3,11 @@
 
 certificates=$made/certificates
 results=$made/results
+# The library built for each kind of vectors.
+kind_readers=
+for kind in $kinds; do
+    kind_readers="$kind_readers refold_$kind"
+done
 
 # The server ends at the end of its standard input. This shell holds it open, so the server ends with the shell.
 start_server() {
@@ -39,8 +44,9 @@ machine() {
 # Which vectors each parser uses here.
 vectors() {
     echo
-    echo "Vectors: librefold ${kinds##* } (of: ${kinds:-none}); simdjson as packaged: $($made/vectors_plain); with" \
-        "-march=native: $($made/vectors)"
+    newest=${kinds##* }
+    echo "Vectors: librefold ${newest:-for the target} (of: ${kinds:-these alone}); simdjson as packaged:" \
+        "$($made/vectors_plain); with -march=native: $($made/vectors)"
 }
 
 # calls ID: the number of warm-up calls and of measured calls in a round.
@@ -228,11 +234,7 @@ show_parse() {
 
 parse_table() {
     : >"$results"
-    readers=refold
-    for kind in $kinds; do
-        readers="$readers refold_$kind"
-    done
-    readers="$readers simdjson simdjson_plain simdjson_dom simdjson_dom_plain yyjson cjson nlohmann serde_borrow serde_value"
+    readers="refold $kind_readers simdjson simdjson_plain simdjson_dom simdjson_dom_plain yyjson cjson nlohmann serde_borrow serde_value"
     # shellcheck disable=SC2086
     {
         measure_parse medium 499 $readers
@@ -270,7 +272,7 @@ parse_counts() {
     echo
     echo "| parsing, instructions | medium | large |"
     echo "|---|---|---|"
-    for reader in $(printf 'refold_%s ' $kinds) simdjson_plain simdjson_dom_plain; do
+    for reader in ${kind_readers:-refold} simdjson_plain simdjson_dom_plain; do
         case $reader in
             # Step by step, the large one would take many minutes.
             *avx512) counts="$(per_call step 1 3 $made/parse_$reader $made/medium.json @) | |" ;;

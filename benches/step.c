@@ -27,7 +27,7 @@ int main(int count, char **arguments) {
     if (child == 0)
         _exit(run(arguments + 1));
     uint64_t steps = 0;
-    int status;
+    int status = -1;
     while (waitpid(child, &status, 0) == child && WIFSTOPPED(status)) {
         int signal = WSTOPSIG(status) == SIGTRAP ? 0 : WSTOPSIG(status);
         if (ptrace(PTRACE_SINGLESTEP, child, NULL, (void *)(intptr_t)signal) != 0)

@@ -1,5 +1,5 @@
-// Prints which of simdjson's implementations reads On-Demand as this file is compiled, and which one finds
-// the structure of the text for both of its interfaces, and parses for the DOM: that is selected at run time.
+// Prints two of simdjson's implementations: the one that On-Demand is compiled for here, and the one selected
+// at run time, which finds the structure of the text for both interfaces, and parses for the DOM.
 #include <simdjson.h>
 
 #include <cstdio>

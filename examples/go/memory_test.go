@@ -176,6 +176,9 @@ func growth(t *testing.T, uses int, use func()) int {
 		return heap.InUse()
 	}
 	before := inUse()
+	if before < 0 {
+		t.Skip("requires the GNU C library 2.33")
+	}
 	return inUse() - before
 }
 

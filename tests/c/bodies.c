@@ -1284,7 +1284,7 @@ static const struct {
 };
 
 /* Above 32 MiB, the allocator maps each buffer by itself, so growth takes no second one. A quarter is for the
- * stack of brackets. Where memory is not measured, smaller texts do. */
+ * stack of brackets. Where memory is not measured, smaller texts suffice. */
 TEST(packed_texts_stay_within_the_memory_limit) {
     const size_t limit = check_is_slow() ? 4 << 20 : 66 << 20;
     for (size_t i = 0; i < COUNT(packed_texts); i++) {

@@ -580,7 +580,7 @@ static void run_test(const struct check_test *test) {
     pthread_mutex_unlock(&report_lock);
     check_limit(MAX_TEST_SECONDS);
     check_case(NULL);
-    /* Threads of the previous test may still be ending. They have descriptors and memory. */
+    /* Threads of the previous test may still be ending, and until then hold descriptors and memory. */
     await_threads(1, 1000);
     test->run();
     pthread_mutex_lock(&report_lock);

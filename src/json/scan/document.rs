@@ -8,7 +8,7 @@ use crate::sys::memory::prefer_huge_pages;
 /// The number of bytes that are copied before they are validated: they stay in the first-level cache.
 const COPY_CHUNK: usize = 16 << 10;
 
-/// A buffer for a JSON text. Its content has already been validated, so it can only be appended to.
+/// A buffer for a JSON text. It is validated in batches as it grows, so it can only be appended to.
 #[derive(Debug)]
 pub struct JsonBuffer {
     bytes: Vec<u8>,

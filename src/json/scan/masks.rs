@@ -4,7 +4,6 @@
 //! one, so a shift to the left moves to later bytes.
 
 use super::vector::{BLOCK, Block};
-use std::mem::MaybeUninit;
 
 /// Blocks in a batch. Each step of the validator processes a whole batch before the next step begins: the masks that
 /// one step needs fit into registers, those of all steps do not.
@@ -170,20 +169,17 @@ pub(super) fn escape_starts(mut backslashes: u64) -> u64 {
 
 /// Memory for the positions of the bits in a row.
 ///
-/// A loop over this list has one end for each batch. Loops over the bits of each mask have one for each block, which
-/// the processor mispredicts, as the number of bits varies.
-///
-/// It is never initialised as a whole: that would take longer than a small document.
-pub(super) struct Positions([MaybeUninit<u16>; BATCH * BLOCK + BLOCK]);
+/// A loop over this list ends once for each batch. A loop over the bits of each mask ends once for each block, and the
+/// processor mispredicts most of these ends, as the number of bits varies.
+pub(super) struct Positions([u16; BATCH * BLOCK]);
 
 impl Positions {
     pub(super) const fn new() -> Positions {
-        Positions([MaybeUninit::uninit(); BATCH * BLOCK + BLOCK])
+        Positions([0; BATCH * BLOCK])
     }
 
     /// Returns the positions of the bits in the first `count` masks, in ascending order.
     #[inline(always)]
-    #[allow(unsafe_code)]
     pub(super) fn find<B: Block>(&mut self, machine: B::Machine, row: &Row, count: usize) -> &[u16] {
         let mut length = 0;
         for (index, mask) in row.iter().take(count).enumerate() {
@@ -191,8 +187,6 @@ impl Positions {
             B::positions(machine, *mask, (index * BLOCK) as u16, list);
             length += mask.count_ones() as usize;
         }
-        let list = self.0.get(..length).unwrap_or_default();
-        // SAFETY: for each mask, `positions` has written as many elements as the mask has bits, one after another.
-        unsafe { &*(std::ptr::from_ref(list) as *const [u16]) }
+        self.0.get(..length).unwrap_or_default()
     }
 }

@@ -260,7 +260,17 @@ impl Validator {
         if error.iter().fold(0, |all, error| all | error) != 0 {
             first = first.min(self.at + first_bit(error));
         }
-        first
+        if first == NO_ERROR { NO_ERROR } else { self.first_error_of(text, first) }
+    }
+
+    /// The offset of the first wrong byte, given what the checks of a batch have found. If that is in a number or
+    /// literal that ends in a later batch, something before it may be wrong.
+    #[cold]
+    fn first_error_of(&self, text: &[u8], found: usize) -> usize {
+        match self.open_scalar {
+            Some(start) if start <= found => found.min(check_scalar(text, start, text.len())),
+            _ => found,
+        }
     }
 
     /// Checks escapes, and removes the quotes that are escaped. Returns the offset of the first wrong escape.
@@ -367,6 +377,7 @@ impl Validator {
             if error != NO_ERROR {
                 return error;
             }
+            self.open_scalar = None;
         }
         // Starts and ends alternate.
         let (pairs, rest) = boundaries.as_chunks::<2>();

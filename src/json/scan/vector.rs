@@ -5,8 +5,6 @@
 //! these results in an integer, with the first byte in the lowest bits. AVX-512 needs no lane masks: its comparisons
 //! give integers.
 
-use std::mem::MaybeUninit;
-
 /// Bytes in a block.
 pub(super) const BLOCK: usize = 64;
 
@@ -105,7 +103,7 @@ pub(super) trait Block: Copy {
     fn prefix_xor(machine: Self::Machine, mask: u64) -> u64;
     /// Writes the positions of the bits of a mask to the start of the list, each plus `base`. What follows them there is
     /// unspecified.
-    fn positions(machine: Self::Machine, mask: u64, base: u16, list: &mut [MaybeUninit<u16>; BLOCK]);
+    fn positions(machine: Self::Machine, mask: u64, base: u16, list: &mut [u16; BLOCK]);
 }
 
 /// The number of positions that are written at a time, by processors without an instruction for it.
@@ -174,13 +172,13 @@ impl<B: VectorBlock> Block for B {
         <B as VectorBlock>::prefix_xor(machine, mask)
     }
 
-    /// Writes `STEP` positions at a time, even if there are fewer: then the exact number of bits makes no difference,
-    /// which the processor mispredicts.
+    /// Writes `STEP` positions at a time, even if there are fewer, so that fewer branches depend on the number of bits,
+    /// which the processor cannot predict.
     #[inline(always)]
-    fn positions(_: B::Machine, mut mask: u64, base: u16, list: &mut [MaybeUninit<u16>; BLOCK]) {
+    fn positions(_: B::Machine, mut mask: u64, base: u16, list: &mut [u16; BLOCK]) {
         for slots in list.as_chunks_mut::<STEP>().0 {
             for slot in slots {
-                slot.write(base + mask.trailing_zeros() as u16);
+                *slot = base + mask.trailing_zeros() as u16;
                 mask &= mask.wrapping_sub(1);
             }
             if mask == 0 {

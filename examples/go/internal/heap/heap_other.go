@@ -2,7 +2,7 @@
 
 package heap
 
-// InUse is only available on Linux.
+// InUse returns -1: only the GNU C library counts what is allocated.
 func InUse() int {
-	panic("refold: the memory of C is only measured on Linux, with cgo")
+	return -1
 }

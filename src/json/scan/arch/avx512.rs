@@ -5,7 +5,6 @@
 use super::super::vector::{BLOCK, Block, CURLY, Kernel, VectorBlock};
 use super::avx2::{self, Avx2};
 use std::arch::x86_64::*;
-use std::mem::MaybeUninit;
 
 /// Evidence that the processor has AVX-512 F, BW, VL and VBMI2, and what an [`avx2::Machine`] is evidence of.
 #[derive(Clone, Copy)]
@@ -87,7 +86,7 @@ impl Block for Avx512 {
     }
 
     #[inline(always)]
-    fn positions(_: Machine, mask: u64, base: u16, list: &mut [MaybeUninit<u16>; BLOCK]) {
+    fn positions(_: Machine, mask: u64, base: u16, list: &mut [u16; BLOCK]) {
         let (low, high) = list.split_at_mut(BLOCK / 2);
         // SAFETY: the processor has AVX-512 F, BW and VBMI2. Each store writes the 64 bytes of one half.
         unsafe {

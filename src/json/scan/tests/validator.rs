@@ -255,6 +255,49 @@ fn commas_outside_of_containers_are_rejected_in_every_block() {
     }
 }
 
+/// The position of an error does not depend on where blocks and batches end, nor on where chunks do.
+#[test]
+fn errors_have_the_same_position_at_every_offset() {
+    let texts: [(&[u8], usize); 21] = [
+        (br#"{"a":\u12"#, 5),
+        (br#"{"a":\n}"#, 5),
+        (br#"[1\u12]"#, 2),
+        (br#"[-1.5\"]"#, 5),
+        (br#"[nul\x]"#, 1),
+        (br#"["\x"]"#, 3),
+        (br#"["a\u12"]"#, 4),
+        (b"[12\xff3]", 3),
+        (b"[12\xc3\xa4]", 3),
+        (b"[tr\xc3\xa4]", 1),
+        (b"[1\0]", 2),
+        (b"[0123456789012345678x9]", 2),
+        (b"[1.5e+x]", 6),
+        (b"\\", 0),
+        (b"[12,x]", 4),
+        (b"[12,1.]", 6),
+        (b"[12,1.\xff]", 6),
+        (br#"[12,"\x"]"#, 6),
+        (b"[12,\"\xff\"]", 5),
+        (b"[true,]", 6),
+        (b"[12}", 3),
+    ];
+    for (text, at) in texts {
+        for kind in Kind::supported() {
+            let indents = (0..17 * BLOCK).filter(|indent| indent % BLOCK > BLOCK - 16 || indent % BLOCK < 2);
+            for indent in indents {
+                let text = [&vec![b' '; indent], text, &[b' '; 2 * BLOCK]].concat();
+                let result = kind.validate(&text, &[indent + at, indent + at + 1]);
+                assert_eq!(
+                    result,
+                    Err(Fault::Malformed { at: indent + at }),
+                    "{} after {indent}",
+                    text.escape_ascii()
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn records_large_containers_of_the_outer_levels() {
     let mut rng = Rng(99);
