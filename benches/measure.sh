@@ -43,8 +43,8 @@ machine() {
 
 # Which vectors each parser uses here.
 vectors() {
-    echo
     newest=${kinds##* }
+    echo
     echo "Vectors: librefold ${newest:-for the target} (of: ${kinds:-these alone}); simdjson as packaged:" \
         "$($made/vectors_plain); with -march=native: $($made/vectors)"
 }
@@ -234,7 +234,8 @@ show_parse() {
 
 parse_table() {
     : >"$results"
-    readers="refold $kind_readers simdjson simdjson_plain simdjson_dom simdjson_dom_plain yyjson cjson nlohmann serde_borrow serde_value"
+    readers="refold $kind_readers simdjson simdjson_plain simdjson_dom simdjson_dom_plain yyjson cjson nlohmann"
+    readers="$readers serde_borrow serde_value"
     # shellcheck disable=SC2086
     {
         measure_parse medium 499 $readers

@@ -16,9 +16,9 @@
 
 /* The allocator ------------------------------------------------------------------------------------------ */
 
-/* Fixed-size buffers are below these limits. The largest is the 47,552 bytes of the gzip decoder, which ends
- * a call in INTERNAL if it is not to be had. Reading needs no such buffer, but allocates at most 64 KiB at
- * once. */
+/* Fixed-size buffers are below these limits. The largest is that of the gzip decoder, 47,552 bytes: without
+ * memory for it, a call ends in INTERNAL. Reading needs no such buffer, but allocates at most 64 KiB at once.
+ */
 enum { LARGE = 48 * 1024, LARGE_FOR_READING = 32 * 1024 };
 
 /* Only allocations of the thread that makes the calls may fail. */

@@ -216,7 +216,8 @@ impl Validator {
             }
             let error = self.check_batch::<B>(machine, text, blocks, &mut masks, &mut positions);
             if error != NO_ERROR {
-                self.fault = self.fault.or(Some(Fault::Malformed { at: error }));
+                let at = self.first_error(text, error);
+                self.fault = self.fault.or(Some(Fault::Malformed { at }));
             }
             self.at += blocks.len() * BLOCK;
         }
@@ -260,13 +261,13 @@ impl Validator {
         if error.iter().fold(0, |all, error| all | error) != 0 {
             first = first.min(self.at + first_bit(error));
         }
-        if first == NO_ERROR { NO_ERROR } else { self.first_error_of(text, first) }
+        first
     }
 
-    /// The offset of the first wrong byte, given what the checks of a batch have found. If that is in a number or
-    /// literal that ends in a later batch, something before it may be wrong.
+    /// The offset of the first wrong byte, given the one that the checks of a batch have found. If that is in a number
+    /// or literal that ends in a later batch, a byte before it may be wrong.
     #[cold]
-    fn first_error_of(&self, text: &[u8], found: usize) -> usize {
+    fn first_error(&self, text: &[u8], found: usize) -> usize {
         match self.open_scalar {
             Some(start) if start <= found => found.min(check_scalar(text, start, text.len())),
             _ => found,
